@@ -1,0 +1,90 @@
+"""An agent as the Kraken server knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+# host-info carries these beside one key for each executor the agent has ("docker": "20.10.24").
+_DESCRIPTIVE_KEYS = frozenset(
+    {"system", "system_type", "distro_name", "distro_version", "isolation_type", "isolation"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRef:
+    """An agents group as an agent lists it. It may have been deleted since: Kraken keeps listing it."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobRef:
+    """The job that an agent is running, as the agent lists it."""
+
+    id: int
+    name: str = ""
+    run_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostInfo:
+    """What an agent said about its host in its last accepted `host-info` message."""
+
+    system: str = ""
+    system_type: str = ""
+    distro_name: str = ""
+    distro_version: str = ""
+    isolation_type: str = ""
+    isolation: str = ""
+    extra: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+
+    @property
+    def executors(self) -> dict[str, str]:
+        """Executor name to version. Every agent has `local`; others appear as a key of their own."""
+        others = {name: str(self.extra[name]) for name in ("docker", "lxd") if self.extra.get(name)}
+        return {"local": "", **others}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> HostInfo:
+        known = {key: str(data.get(key) or "") for key in _DESCRIPTIVE_KEYS}
+        extra = {key: value for key, value in data.items() if key not in _DESCRIPTIVE_KEYS}
+        return cls(**known, extra=MappingProxyType(extra))
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One agent record of a Kraken server.
+
+    `address` is what the agent claims to be and is the only identity Kraken has; `ip_address` is where its last
+    message came from. `host_info` is None until the first `host-info` after authorisation.
+    """
+
+    id: int
+    name: str
+    address: str
+    ip_address: str | None = None
+    authorized: bool = False
+    disabled: bool = False
+    state: int = 0
+    groups: tuple[GroupRef, ...] = ()
+    host_info: HostInfo | None = None
+    job: JobRef | None = None
+    created: datetime | None = None
+    last_seen: datetime | None = None
+    deleted: datetime | None = None
+    comment: str | None = None
+    status_line: str | None = None
+    extra_attrs: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    user_attrs: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+
+    @property
+    def group_names(self) -> frozenset[str]:
+        return frozenset(group.name for group in self.groups)
+
+    @property
+    def enabled(self) -> bool:
+        return not self.disabled

@@ -1,0 +1,77 @@
+"""A fleet as a whole: what the inventory wants, and what the server has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from kraken_fleet.model.agent import Agent
+from kraken_fleet.model.group import AgentsGroup
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredAgent:
+    """One agent that the inventory asks for.
+
+    Args:
+        host: the inventory's name of the host.
+        address: the address by which the agent introduces itself to the server.
+        groups: agents groups it belongs to; never contains `all`, which the server itself looks after.
+        enabled: whether it takes jobs; None leaves what the server has.
+        system: the system it is expected to report, None to accept any.
+        executors: executors it is expected to report; empty to accept any.
+        instance: the name of this agent among several on one host; empty when the host has one.
+        reasons: for each group, where it comes from ("inventory group kraken_group_gpu").
+    """
+
+    host: str
+    address: str
+    groups: frozenset[str] = frozenset()
+    enabled: bool | None = None
+    system: str | None = None
+    executors: frozenset[str] = frozenset()
+    instance: str = ""
+    reasons: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """How people tell this agent from others: the host, with the instance when there are several."""
+        return f"{self.host}/{self.instance}" if self.instance else self.host
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredFleet:
+    """All that an inventory, or the slice of it in this play, asks for.
+
+    Args:
+        complete: False when the hosts are only a slice (`--limit`): what is missing then means nothing.
+    """
+
+    agents: tuple[DesiredAgent, ...] = ()
+    complete: bool = True
+
+    @property
+    def groups(self) -> frozenset[str]:
+        return frozenset(name for agent in self.agents for name in agent.groups)
+
+    def by_address(self) -> dict[str, DesiredAgent]:
+        return {agent.address: agent for agent in self.agents}
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedFleet:
+    """A server at one moment: both lists of agents, and the groups that are alive."""
+
+    agents: tuple[Agent, ...] = ()
+    groups: tuple[AgentsGroup, ...] = ()
+    taken: datetime | None = field(default=None, compare=False)
+
+    def by_address(self) -> dict[str, Agent]:
+        return {agent.address: agent for agent in self.agents}
+
+    def group_ids(self) -> dict[str, int]:
+        return {group.name: group.id for group in self.groups}
+
+    def with_agents(self, agents: Iterable[Agent]) -> ObservedFleet:
+        return ObservedFleet(tuple(agents), self.groups, self.taken)
