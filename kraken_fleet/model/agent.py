@@ -8,9 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 # host-info carries these beside one key for each executor the agent has ("docker": "20.10.24").
-_DESCRIPTIVE_KEYS = frozenset(
-    {"system", "system_type", "distro_name", "distro_version", "isolation_type", "isolation"}
-)
+_DESCRIPTIVE_KEYS = frozenset({"system", "system_type", "distro_name", "distro_version", "isolation_type", "isolation"})
 
 
 @dataclass(frozen=True, slots=True)
