@@ -1,0 +1,213 @@
+"""Looks at a host before an agent is put on it: can it run one, and does it reach what an agent needs?
+
+Runs on the managed host: standard library only, Python >= 3.8. A finding says what was looked at, whether it is well,
+what was seen and, when it is not well, what to do about it. Nothing is changed on the host.
+"""
+
+from __future__ import absolute_import, annotations, division, print_function
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import ssl
+import sys
+import time
+from email.utils import parsedate_to_datetime
+from urllib.parse import urljoin, urlsplit
+
+__metaclass__ = type
+
+OLDEST_PYTHON = (3, 8)
+# An agent signs S3 requests with its own clock; S3 stores refuse more than 15 minutes, log order suffers far earlier.
+LARGEST_CLOCK_SKEW_SECONDS = 30
+
+
+def finding(check, ok, detail, remedy=""):
+    """One line of the report. `ok` is None while only the controller can tell."""
+    return {"check": check, "ok": ok, "detail": detail, "remedy": "" if ok else remedy}
+
+
+def run_checks(server, minio_addr, clickhouse_addr, directory, nonce, least_disk_mb, timeout, ca_bundle):
+    """All findings about this host.
+
+    Args:
+        server: the server's URL as the agent gets it.
+        minio_addr, clickhouse_addr: `host:port`; empty means that the agent will ask the server, so nothing is checked.
+        directory: where the agent will live.
+        nonce: a word that the log record carries, so that the controller can find it.
+        least_disk_mb: free space in MiB below which the disk is a finding.
+        timeout: seconds for each connection.
+        ca_bundle: a file with certificate authorities for https; empty takes the host's own.
+    """
+    findings = [check_python(), check_git(), check_disk(directory, least_disk_mb)]
+    findings += check_server(server, timeout, ca_bundle)
+    if minio_addr:
+        findings.append(check_minio(minio_addr, timeout))
+    if clickhouse_addr:
+        findings.append(send_log_record(clickhouse_addr, nonce))
+    return findings
+
+
+def check_python():
+    found = "%d.%d.%d" % sys.version_info[:3]
+    return finding(
+        "python",
+        sys.version_info >= OLDEST_PYTHON,
+        "%s (%s)" % (found, sys.executable),
+        "The agent needs Python %d.%d or newer: run the role kraken_prereqs, or set ansible_python_interpreter"
+        % OLDEST_PYTHON,
+    )
+
+
+def check_git():
+    path = shutil.which("git")
+    return finding("git", bool(path), path or "not found on PATH", "Install git: the role kraken_prereqs does it")
+
+
+def check_disk(directory, least_mb):
+    existing = os.path.abspath(directory)
+    while not os.path.isdir(existing):
+        existing = os.path.dirname(existing)
+    free_mb = shutil.disk_usage(existing).free // (1024 * 1024)
+    return finding(
+        "disk",
+        free_mb >= least_mb,
+        "%d MiB free at %s" % (free_mb, existing),
+        "At least %d MiB are wanted: free some space, or move kraken_agent_dir" % least_mb,
+    )
+
+
+def check_server(server, timeout, ca_bundle):
+    """DNS, TCP, HTTP and clock of the Kraken server, as far as each step lets the next one begin."""
+    url = server if "://" in server else "http://" + server
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return [finding("server address", False, "%r is not a URL" % server, "Set kraken_server_url")]
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    findings = [_resolve(parts.hostname, port)]
+    if findings[-1]["ok"]:
+        findings.append(_connect(parts.hostname, port, timeout))
+    if findings[-1]["ok"]:
+        findings += _speak(url, parts, port, timeout, ca_bundle)
+    return findings
+
+
+def _resolve(host, port):
+    try:
+        addresses = sorted({entry[4][0] for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
+    except socket.gaierror as error:
+        return finding(
+            "dns", False, "%s: %s" % (host, error.strerror), "Check /etc/resolv.conf, or give kraken_server_url an IP"
+        )
+    return finding("dns", True, "%s is %s" % (host, ", ".join(addresses)))
+
+
+def _connect(host, port, timeout):
+    started = time.monotonic()
+    try:
+        socket.create_connection((host, port), timeout).close()
+    except OSError as error:
+        return finding(
+            "tcp",
+            False,
+            "%s:%d: %s" % (host, port, error.strerror or error),
+            "Check that the server runs and that no firewall stands between",
+        )
+    return finding("tcp", True, "%s:%d in %.0f ms" % (host, port, 1000 * (time.monotonic() - started)))
+
+
+def _speak(url, parts, port, timeout, ca_bundle):
+    # The agent's door answers 405 to a GET; asking it proves the very address that the agent will use.
+    path = urlsplit(urljoin(url, "backend")).path
+    try:
+        status, headers, _body = _get(parts.scheme, parts.hostname, port, path, timeout, ca_bundle)
+    except (OSError, http.client.HTTPException) as error:
+        return [finding("http", False, "%s: %s" % (url, error), "Check the URL's scheme, port and certificate")]
+    kraken = status == 405
+    remedy = "Something else than a Kraken server answers there: check kraken_server_url, also its path"
+    return [finding("http", kraken, "GET %s gives %d" % (path, status), remedy), _compare_clocks(headers)]
+
+
+def _compare_clocks(headers):
+    if "Date" not in headers:
+        return finding("clock", True, "the server sends no date")
+    skew = abs(parsedate_to_datetime(headers["Date"]).timestamp() - time.time())
+    return finding(
+        "clock",
+        skew <= LARGEST_CLOCK_SKEW_SECONDS,
+        "%.0f s from the server's" % skew,
+        "Synchronise the host's clock (chrony, systemd-timesyncd): logs get out of order, S3 refuses requests",
+    )
+
+
+def check_minio(address, timeout):
+    """Whether an S3 store answers there. Without a signature it refuses, in S3's own words, and that is enough."""
+    host, port = split_address(address)
+    try:
+        status, headers, body = _get("http", host, port, "/", timeout, "")
+    except (OSError, http.client.HTTPException) as error:
+        return finding(
+            "minio",
+            False,
+            "%s: %s" % (address, error),
+            "Publish MinIO's port and set kraken_minio_addr to it: artifacts and caches go there",
+        )
+    speaks_s3 = status in (200, 403) and (b"<" in body[:5] or "minio" in headers.get("Server", "").lower())
+    return finding(
+        "minio", speaks_s3, "%s answers %d" % (address, status), "That is no S3 store: check kraken_minio_addr"
+    )
+
+
+def send_log_record(address, nonce):
+    """Sends one log record. UDP tells nobody whether it arrives, so the verdict is the controller's."""
+    host, port = split_address(address)
+    try:
+        family, kind, _proto, _name, target = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind) as sender:
+            sender.sendto(json.dumps(log_record(nonce)).encode(), target)
+    except OSError as error:
+        return finding(
+            "logs",
+            False,
+            "%s: %s" % (address, error.strerror or error),
+            "Check kraken_clickhouse_addr (UDP, port 9001)",
+        )
+    return finding("logs", None, "a record was sent to %s" % address)
+
+
+def log_record(nonce):
+    """A record with the fields that Kraken's ClickHouse proxy requires (clickhouse-proxy/src/main.rs, 1.x)."""
+    now = time.time()
+    return {
+        "@timestamp": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + ".%06dZ" % (now % 1 * 1e6),
+        "message": "kraken-fleet preflight %s" % nonce,
+        "host": socket.gethostname(),
+        "path": "preflight",
+        "lineno": 0,
+        "level": "INFO",
+        "logger_name": "kraken-fleet",
+        "service": "preflight",
+        "tool": nonce,
+    }
+
+
+def split_address(address):
+    """`host:port` or `[v6]:port` to its parts."""
+    host, _colon, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _get(scheme, host, port, path, timeout, ca_bundle):
+    if scheme == "https":
+        context = ssl.create_default_context(cafile=ca_bundle or None)
+        connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.headers, response.read(4096)
+    finally:
+        connection.close()

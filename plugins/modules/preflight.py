@@ -1,0 +1,131 @@
+#!/usr/bin/python
+# Apache-2.0 (see LICENSE)
+"""Looks at a host before an agent is put on it."""
+
+from __future__ import absolute_import, annotations, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Check that a host can run a Kraken agent and reaches what it needs
+version_added: 0.1.0
+description:
+  - Checks Python, Git, disk space, and the way to the Kraken server (DNS, TCP, HTTP, clock), to MinIO and to the
+    ClickHouse proxy, all in one task. Changes nothing.
+  - Log records travel over UDP, which never says whether they arrive. The host sends a record with a nonce and the
+    controller looks for it in ClickHouse; only when it is there the log is called reachable.
+options:
+  server_url:
+    description: The Kraken server's URL, as the agent gets it.
+    type: str
+    required: true
+  minio_addr:
+    description: MinIO's address as C(host:port). Nothing is checked when it is empty.
+    type: str
+    default: ""
+  clickhouse_addr:
+    description: The ClickHouse proxy's address as C(host:port), UDP. Nothing is checked when it is empty.
+    type: str
+    default: ""
+  clickhouse_native_addr:
+    description:
+      - ClickHouse itself, as the controller reaches it, C(host:port) of the native protocol.
+      - When it is empty the record is sent but nobody looks for it, and the finding says so.
+    type: str
+    default: ""
+  directory:
+    description: Where the agent will live; its file system must have room.
+    type: path
+    default: /opt/kraken
+  least_disk_mb:
+    description: Free space, in MiB, below which the disk is a finding.
+    type: int
+    default: 512
+  timeout:
+    description: Seconds for each connection, and for the log record to arrive.
+    type: int
+    default: 5
+  ca_bundle:
+    description: A file on the host with the certificate authorities to trust for https.
+    type: path
+    default: ""
+  strict:
+    description: Fail when any finding is bad. When false the findings are only returned.
+    type: bool
+    default: true
+  nonce:
+    description: The word that the log record carries. Made anew for each run when it is empty.
+    type: str
+    default: ""
+extends_documentation_fragment:
+  - kraken_ci.fleet.attributes
+author:
+  - kraken-fleet contributors (@kraken-ci)
+"""
+
+EXAMPLES = r"""
+- name: Check the host before the agent is put on it
+  kraken_ci.fleet.preflight:
+    server_url: http://kraken.example:6363
+    minio_addr: kraken.example:9999
+    clickhouse_addr: kraken.example:9001
+    clickhouse_native_addr: kraken.example:9000
+"""
+
+RETURN = r"""
+findings:
+  description: One entry for each thing that was looked at.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    check: {description: What was looked at., type: str, returned: always}
+    ok: {description: Whether it is well; null when nobody could tell., type: bool, returned: always}
+    detail: {description: What was seen., type: str, returned: always}
+    remedy: {description: What to do when it is not well., type: str, returned: always}
+nonce:
+  description: The word that the log record carried.
+  returned: always
+  type: str
+"""
+
+import uuid
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.preflight import run_checks
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "server_url": {"type": "str", "required": True},
+            "minio_addr": {"type": "str", "default": ""},
+            "clickhouse_addr": {"type": "str", "default": ""},
+            "clickhouse_native_addr": {"type": "str", "default": ""},
+            "directory": {"type": "path", "default": "/opt/kraken"},
+            "least_disk_mb": {"type": "int", "default": 512},
+            "timeout": {"type": "int", "default": 5},
+            "ca_bundle": {"type": "path", "default": ""},
+            "strict": {"type": "bool", "default": True},
+            "nonce": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    wanted = module.params
+    nonce = wanted["nonce"] or uuid.uuid4().hex
+    findings = run_checks(
+        server=wanted["server_url"],
+        minio_addr=wanted["minio_addr"],
+        clickhouse_addr=wanted["clickhouse_addr"],
+        directory=wanted["directory"],
+        nonce=nonce,
+        least_disk_mb=wanted["least_disk_mb"],
+        timeout=wanted["timeout"],
+        ca_bundle=wanted["ca_bundle"],
+    )
+    module.exit_json(changed=False, findings=findings, nonce=nonce)
+
+
+if __name__ == "__main__":
+    main()
