@@ -1,6 +1,7 @@
 """What things are: frozen values, no I/O. Kraken's own names throughout."""
 
 from kraken_fleet.model.agent import Agent, GroupRef, HostInfo, JobRef
+from kraken_fleet.model.deploy import Deploy, HostResult
 from kraken_fleet.model.fleet import DesiredAgent, DesiredFleet, ObservedFleet
 from kraken_fleet.model.group import ALL_GROUP, AgentsGroup
 from kraken_fleet.model.job import Job, JobState, LogLine, Run, RunState, Step, StepStatus
@@ -10,10 +11,12 @@ __all__ = [
     "ALL_GROUP",
     "Agent",
     "AgentsGroup",
+    "Deploy",
     "DesiredAgent",
     "DesiredFleet",
     "GroupRef",
     "HostInfo",
+    "HostResult",
     "Job",
     "JobRef",
     "JobState",

@@ -1,0 +1,36 @@
+"""What one run of a playbook did to each host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class HostResult:
+    """One host's numbers, as Ansible's own recap counts them, and why it failed when it did."""
+
+    ok: int = 0
+    changed: int = 0
+    failed: int = 0
+    unreachable: int = 0
+    message: str = ""
+
+    @property
+    def succeeded(self) -> bool:
+        return not self.failed and not self.unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """One run: which playbook, when (ISO 8601, UTC), for how many seconds, and how each host fared."""
+
+    playbook: str
+    started: str
+    seconds: float
+    check: bool = False
+    hosts: Mapping[str, HostResult] = field(default_factory=dict, hash=False)
+
+    @property
+    def failed_hosts(self) -> tuple[str, ...]:
+        return tuple(sorted(name for name, result in self.hosts.items() if not result.succeeded))

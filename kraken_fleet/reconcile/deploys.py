@@ -1,0 +1,64 @@
+"""The memory of past playbook runs: one JSON file each, written by the callback plugin, read by the console."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from kraken_fleet.model import Deploy, HostResult
+
+# Enough to see a pattern; older files are removed when a new one is written.
+KEPT = 50
+
+
+def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where kraken-fleet keeps what it remembers: KRAKEN_FLEET_STATE_DIR, else the XDG state directory."""
+    if environ.get("KRAKEN_FLEET_STATE_DIR"):
+        return Path(environ["KRAKEN_FLEET_STATE_DIR"])
+    base = environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "kraken-fleet"
+
+
+def save(deploy: Deploy, directory: Path) -> Path:
+    """Writes one run and forgets the oldest.
+
+    Args:
+        deploy: the run.
+        directory: the state directory.
+
+    Raises:
+        OSError: the directory cannot be written.
+    """
+    folder = directory / "deploys"
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = deploy.started.replace(":", "").replace("-", "")
+    path = folder / f"{stamp}-{os.getpid()}.json"
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(asdict(deploy), indent=1), encoding="utf-8")
+    fresh.replace(path)
+    for old in sorted(folder.glob("*.json"))[:-KEPT]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def recent(directory: Path, limit: int = 10) -> list[Deploy]:
+    """The newest runs first; a file that cannot be read is left out."""
+    found = []
+    for path in sorted((directory / "deploys").glob("*.json"), reverse=True):
+        try:
+            found.append(_decode(json.loads(path.read_text(encoding="utf-8"))))
+        except (ValueError, TypeError, KeyError):
+            continue
+        if len(found) == limit:
+            break
+    return found
+
+
+def _decode(data: dict[str, object]) -> Deploy:
+    hosts = data.pop("hosts")
+    if not isinstance(hosts, dict):
+        raise TypeError("hosts is not an object")
+    return Deploy(**data, hosts={name: HostResult(**result) for name, result in hosts.items()})  # type: ignore[arg-type]

@@ -1,0 +1,85 @@
+# Apache-2.0 (see LICENSE)
+"""Remembers each playbook run, so that the console can show the last deploys."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: deploy_record
+type: notification
+short_description: Remember what a playbook run did to each host
+version_added: 0.1.0
+description:
+  - Writes one small JSON file for each run into the state directory of kraken-fleet. The console shows the last ones.
+  - Contains host names, counts and the message of a failure; never variables or module arguments.
+requirements:
+  - enable in configuration
+options:
+  state_dir:
+    description: Where to write. The default is the XDG state directory of the user.
+    type: path
+    env:
+      - name: KRAKEN_FLEET_STATE_DIR
+author:
+  - kraken-fleet contributors (@kraken-ci)
+"""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.results import failure_message
+
+from kraken_fleet.model import Deploy, HostResult
+from kraken_fleet.reconcile.deploys import save, state_dir
+
+
+class CallbackModule(CallbackBase):
+    """Collects failures as they come and the recap at the end."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "notification"
+    CALLBACK_NAME = "kraken_ci.fleet.deploy_record"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        self._playbook = Path(playbook._file_name).name
+        self._started = datetime.now(UTC)
+        self._clock = time.monotonic()
+        self._check = False
+        self._messages: dict[str, str] = {}
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        self._check = bool(play.check_mode)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            self._messages[result._host.get_name()] = failure_message(result._result)
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        self._messages[result._host.get_name()] = failure_message(result._result)
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        hosts = {host: self._result(host, stats.summarize(host)) for host in stats.processed}
+        deploy = Deploy(
+            playbook=self._playbook,
+            started=self._started.isoformat(timespec="seconds"),
+            seconds=round(time.monotonic() - self._clock, 1),
+            check=self._check,
+            hosts=hosts,
+        )
+        try:
+            save(deploy, state_dir())
+        except OSError as error:
+            # The run itself is what matters; it went on without being remembered.
+            self._display.warning(f"this run could not be remembered: {error}")
+
+    def _result(self, host: str, numbers: dict[str, int]) -> HostResult:
+        return HostResult(
+            ok=numbers["ok"],
+            changed=numbers["changed"],
+            failed=numbers["failures"],
+            unreachable=numbers["unreachable"],
+            message=self._messages.get(host, ""),
+        )

@@ -1,0 +1,14 @@
+"""Reads task results, for callbacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_LONGEST = 500
+
+
+def failure_message(result: dict[str, Any]) -> str:
+    """Why a task failed, in as many characters as a table or a page has room for. What no_log hides stays hidden."""
+    if result.get("_ansible_no_log") or result.get("censored"):
+        return "the reason is hidden by no_log"
+    return str(result.get("msg") or "no reason given").strip()[:_LONGEST]

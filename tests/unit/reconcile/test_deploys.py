@@ -1,0 +1,35 @@
+"""The memory of past runs."""
+
+from pathlib import Path
+
+from kraken_fleet.model import Deploy, HostResult
+from kraken_fleet.reconcile.deploys import KEPT, recent, save, state_dir
+
+
+def deploy(minute: int) -> Deploy:
+    started = f"2026-01-02T03:{minute:02}:00+00:00"
+    return Deploy("deploy-agents.yml", started, 1.5, hosts={"h": HostResult(ok=3, changed=1)})
+
+
+def test_a_run_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    save(deploy(1), tmp_path)
+    assert recent(tmp_path) == [deploy(1)]
+
+
+def test_the_newest_run_comes_first_and_only_so_many_are_kept(tmp_path: Path) -> None:
+    for minute in range(KEPT + 3):
+        save(deploy(minute), tmp_path)
+    assert recent(tmp_path, limit=1) == [deploy(KEPT + 2)]
+    assert len(recent(tmp_path, limit=1000)) == KEPT
+
+
+def test_a_damaged_file_hides_no_other(tmp_path: Path) -> None:
+    save(deploy(1), tmp_path)
+    (tmp_path / "deploys" / "20270101.json").write_text('{"hosts": []}')
+    (tmp_path / "deploys" / "20270102.json").write_text("not json")
+    assert recent(tmp_path) == [deploy(1)]
+
+
+def test_the_state_directory_follows_the_environment() -> None:
+    assert state_dir({"KRAKEN_FLEET_STATE_DIR": "/a"}) == Path("/a")
+    assert state_dir({"XDG_STATE_HOME": "/b"}) == Path("/b/kraken-fleet")
