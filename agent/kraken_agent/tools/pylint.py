@@ -1,0 +1,45 @@
+"""The tool `pylint`: reports what pylint finds in Python code.
+
+Step fields: `pylint_exe`, `rcfile`, `modules_or_packages`, `cwd`, `timeout`.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any, Callable, Dict, Mapping, Tuple
+
+from kraken_agent.tools.command import STEP_TIMEOUT, run
+from kraken_agent.tools.output import say
+from kraken_agent.tools.paths import working_directory
+
+
+def run_analysis(step: Mapping[str, Any], report_issue: Callable[[Dict[str, Any]], None]) -> Tuple[int, str]:
+    """Report every issue; issues are findings, not an error of the step."""
+    words = [str(step.get("pylint_exe") or "pylint"), "--exit-zero", "-f", "json"]
+    if step.get("rcfile"):
+        words.append(f"--rcfile={shlex.quote(str(step['rcfile']))}")
+    # The program and the modules are shell text in users' workflows: `poetry run pylint`, `src/*.py`.
+    command = " ".join([*words, str(step["modules_or_packages"])])
+    say(command)
+    done = run(
+        ["/bin/sh", "-c", command],
+        cwd=working_directory(step),
+        timeout=int(step.get("timeout") or 0),
+        on_line=lambda line: None,
+        keep=True,
+        split_stderr=True,
+    )
+    if done.code == STEP_TIMEOUT:
+        return STEP_TIMEOUT, "pylint took longer than the step's timeout"
+    if done.code != 0:
+        return done.code, f"pylint exited with non-zero retcode {done.code}"
+    try:
+        issues = json.loads(done.output or "[]")
+    except ValueError as error:
+        say(done.output)
+        return 1, f"pylint's output is not JSON: {error}"
+    for issue in issues:
+        say(f"{issue.get('path')}:{issue.get('line')}  {issue.get('message')}")
+        report_issue(issue)
+    return 0, ""
