@@ -71,9 +71,7 @@ def _json_part(output: str) -> Any:
 
 def _web_address(cwd: Path) -> Optional[str]:
     """Where the checked out branch is shown on the web; None when the project is in no repository with a remote."""
-    match = re.match(
-        r"(?:\w+://)?(?:[^@/]+@)?([^:/]+)(?::\d+)?[:/](.+?)(?:\.git)?/?$", _git(cwd, "remote", "get-url", "origin")
-    )
+    match = _REMOTE.match(_git(cwd, "remote", "get-url", "origin"))
     if not match:
         return None
     branches = _git(cwd, "branch", "--remotes", "--contains", "HEAD").splitlines()

@@ -81,7 +81,7 @@ class MinioStore:
         url = urlsplit(address if "://" in address else f"http://{address}")
         urllib3 = importlib.import_module("urllib3")
         retry = urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504])
-        self._pool = urllib3.PoolManager(timeout=timeout, retries=retry)
+        self._pool = urllib3.PoolManager(timeout=timeout, maxsize=4, retries=retry)
         self._client = package.Minio(
             url.netloc,
             access_key=credentials.access_key,
@@ -89,7 +89,7 @@ class MinioStore:
             secure=url.scheme == "https",
             http_client=self._pool,
         )
-        self._errors = (package.error.MinioException, urllib3.exceptions.HTTPError, OSError)
+        self._errors = (package.error.MinioException, urllib3.exceptions.HTTPError, OSError, ValueError)
 
     def close(self) -> None:
         """Close the pool's connections."""
