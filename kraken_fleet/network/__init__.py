@@ -13,7 +13,7 @@ from kraken_fleet.network.addresses import (
     from_published_ports,
     from_settings,
 )
-from kraken_fleet.network.compose_file import ComposeFile, read_compose_file
+from kraken_fleet.network.compose_file import ComposeFile, parse_compose, read_compose_file
 from kraken_fleet.network.compose_override import AgentService, ComposeOverride, plan_override
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "from_containers",
     "from_published_ports",
     "from_settings",
+    "parse_compose",
     "plan_override",
     "read_compose_file",
 ]

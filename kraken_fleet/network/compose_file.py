@@ -70,8 +70,17 @@ def read_compose_file(path: Path, env_file: Path | None = None) -> ComposeFile:
     Raises:
         NetworkError: the file is missing, is not YAML, has no services, or names a variable that nobody sets.
     """
-    text = _read(path)
-    variables = _variables(path, env_file)
+    return parse_compose(_read(path), _variables(path, env_file), path)
+
+
+def parse_compose(text: str, variables: Mapping[str, str | None], path: Path) -> ComposeFile:
+    """The same for a file that was read elsewhere: on the host where the server's containers run.
+
+    Args:
+        text: the compose file's content.
+        variables: the env file's content.
+        path: where the file is, for messages and for the project's name.
+    """
     try:
         raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
