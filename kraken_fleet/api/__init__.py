@@ -1,0 +1,21 @@
+"""Talking to a Kraken server over HTTP: `KrakenClient` and what it is given and returns."""
+
+from kraken_fleet.api.agents import SORT_FIELDS
+from kraken_fleet.api.client import KrakenClient
+from kraken_fleet.api.credentials import Credentials, PasswordCredentials, TokenCredentials, credentials_from
+from kraken_fleet.api.pacing import DELETE_BURST, DELETE_INTERVAL
+from kraken_fleet.api.paging import Page
+from kraken_fleet.api.session import MAX_CONNECTIONS
+
+__all__ = [
+    "DELETE_BURST",
+    "DELETE_INTERVAL",
+    "MAX_CONNECTIONS",
+    "SORT_FIELDS",
+    "Credentials",
+    "KrakenClient",
+    "Page",
+    "PasswordCredentials",
+    "TokenCredentials",
+    "credentials_from",
+]

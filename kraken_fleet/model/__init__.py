@@ -6,14 +6,17 @@ from kraken_fleet.model.fleet import DesiredAgent, DesiredFleet, ObservedFleet
 from kraken_fleet.model.group import ALL_GROUP, AgentsGroup
 from kraken_fleet.model.job import Job, JobState, LogLine, Run, RunState, Step, StepStatus
 from kraken_fleet.model.system import System
+from kraken_fleet.model.workflow import Branch, Flow, Project, Stage
 
 __all__ = [
     "ALL_GROUP",
     "Agent",
     "AgentsGroup",
+    "Branch",
     "Deploy",
     "DesiredAgent",
     "DesiredFleet",
+    "Flow",
     "GroupRef",
     "HostInfo",
     "HostResult",
@@ -22,8 +25,10 @@ __all__ = [
     "JobState",
     "LogLine",
     "ObservedFleet",
+    "Project",
     "Run",
     "RunState",
+    "Stage",
     "Step",
     "StepStatus",
     "System",

@@ -23,6 +23,7 @@ class DesiredAgent:
         executors: executors it is expected to report; empty to accept any.
         instance: the name of this agent among several on one host; empty when the host has one.
         reasons: for each group, where it comes from ("inventory group kraken_group_gpu").
+        groups_mode: `merge` leaves other groups alone, `exact` takes the agent out of them; None: as the plan's policy.
     """
 
     host: str
@@ -33,6 +34,7 @@ class DesiredAgent:
     executors: frozenset[str] = frozenset()
     instance: str = ""
     reasons: tuple[tuple[str, str], ...] = ()
+    groups_mode: str | None = None
 
     @property
     def label(self) -> str:
@@ -61,11 +63,19 @@ class DesiredFleet:
 
 @dataclass(frozen=True, slots=True)
 class ObservedFleet:
-    """A server at one moment: both lists of agents, and the groups that are alive."""
+    """A server at one moment: both lists of agents, and its groups.
+
+    Args:
+        agents: every agent that is not deleted, authorised or not.
+        groups: the groups that are alive.
+        taken: when it was read.
+        deleted_groups: deleted groups that still hold their name; a living group of the same name is then unusable.
+    """
 
     agents: tuple[Agent, ...] = ()
     groups: tuple[AgentsGroup, ...] = ()
     taken: datetime | None = field(default=None, compare=False)
+    deleted_groups: tuple[AgentsGroup, ...] = ()
 
     def by_address(self) -> dict[str, Agent]:
         return {agent.address: agent for agent in self.agents}
@@ -74,4 +84,4 @@ class ObservedFleet:
         return {group.name: group.id for group in self.groups}
 
     def with_agents(self, agents: Iterable[Agent]) -> ObservedFleet:
-        return ObservedFleet(tuple(agents), self.groups, self.taken)
+        return ObservedFleet(tuple(agents), self.groups, self.taken, self.deleted_groups)

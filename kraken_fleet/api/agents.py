@@ -1,0 +1,113 @@
+"""Agents: both lists, one of them, authorising in bulk, groups, disabling, deleting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from kraken_fleet.api import decode
+from kraken_fleet.api.pacing import DELETE_BURST, DELETE_INTERVAL, Pacer
+from kraken_fleet.api.paging import PAGE_SIZE, Page, read_all, read_page
+from kraken_fleet.api.session import Session
+from kraken_fleet.errors import ServerFaultError
+from kraken_fleet.model import Agent, Job
+
+# Sorting by anything else sorts by name without a word (get_agents in kraken/server/management.py, 1.7.36).
+SORT_FIELDS = ("name", "address", "ip_address", "last_seen", "id")
+_AUTHORIZE_BATCH = 500
+
+
+class AgentsCalls:
+    """The part of KrakenClient about agents. There is no way to create one: an agent exists once it has spoken."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._delete_pacer = Pacer(DELETE_BURST, DELETE_INTERVAL)
+
+    def agents(self, *, unauthorized: bool = False) -> tuple[Agent, ...]:
+        """All authorised agents, or all that wait to be authorised; never deleted ones.
+
+        Raises:
+            ServerError: see kraken_fleet.errors; so do all methods here.
+        """
+        # By id, so that an agent that appears meanwhile comes last and shifts none of the others.
+        params = {"sort_field": "id", "sort_dir": "asc", "unauthorized": _bool(unauthorized)}
+        return read_all(self._session, "/agents", decode.agent, params=params)
+
+    def agents_page(
+        self,
+        start: int = 0,
+        limit: int = 10,
+        sort_field: str = "name",
+        sort_dir: str = "asc",
+        *,
+        unauthorized: bool = False,
+    ) -> Page[Agent]:
+        """A part of one of the lists.
+
+        Args:
+            sort_field: one of SORT_FIELDS; the server takes `name` for any other.
+            sort_dir: `asc` or `desc`.
+        """
+        params = {"sort_field": sort_field, "sort_dir": sort_dir, "unauthorized": _bool(unauthorized)}
+        return read_page(self._session, "/agents", decode.agent, start=start, limit=limit, params=params)
+
+    def agent(self, agent_id: int) -> Agent:
+        """One agent, deleted ones too. An unknown id is a RequestRejectedError with status 400."""
+        return self._session.request("GET", f"/agents/{agent_id}").decoded(decode.agent)
+
+    def set_authorized(self, ids: Iterable[int], authorized: bool = True) -> None:  # noqa: FBT001, FBT002 - one meaning
+        """Authorises agents, or takes it back, 500 in one request; each request is done whole or not at all.
+
+        The server also puts each authorised agent into the group `all`.
+
+        Raises:
+            RequestRejectedError: one of the ids is unknown; of its request nothing is done.
+        """
+        wanted = sorted(set(ids))  # an id twice in one request makes the server fail
+        for first in range(0, len(wanted), _AUTHORIZE_BATCH):
+            batch = wanted[first : first + _AUTHORIZE_BATCH]
+            self._patch_agents([{"id": agent_id, "authorized": authorized} for agent_id in batch])
+
+    def set_agent_groups(self, agent_id: int, group_ids: Iterable[int]) -> Agent:
+        """Makes these the groups of an agent, and only these: what is left out, `all` too, the agent leaves."""
+        body = {"groups": [{"id": group_id} for group_id in sorted(set(group_ids))]}
+        return self._session.request("PUT", f"/agents/{agent_id}", body=body).decoded(decode.agent)
+
+    def set_agent_disabled(self, agent_id: int, disabled: bool) -> Agent:  # noqa: FBT001 - the name says what it is
+        """Keeps an agent from getting jobs, or lets it have them again. A running job goes on."""
+        return self._session.request("PUT", f"/agents/{agent_id}", body={"disabled": disabled}).decoded(decode.agent)
+
+    def delete_agent(self, agent_id: int) -> None:
+        """Deletes an agent's record; an agent that speaks again returns, unauthorised and disabled.
+
+        The first 5 calls of a client pass at once, later ones wait until 1.2 s after the one before: each costs the
+        server that much background work, in the queue that also completes jobs.
+        """
+        self._delete_pacer.wait()
+        self._session.request("DELETE", f"/agents/{agent_id}")
+
+    def delete_agents(self, ids: Iterable[int]) -> Iterator[int]:
+        """Deletes agents at the pace of `delete_agent`; yields each id when it is done."""
+        for agent_id in sorted(set(ids)):
+            self.delete_agent(agent_id)
+            yield agent_id
+
+    def agent_jobs(self, agent_id: int, *, limit: int = 50) -> tuple[Job, ...]:
+        """The last jobs that an agent ran, newest first.
+
+        Args:
+            limit: how many at most; a server keeps them for years.
+        """
+        path = f"/agents/{agent_id}/jobs"
+        return read_page(self._session, path, decode.job, start=0, limit=min(limit, PAGE_SIZE)).items
+
+    def _patch_agents(self, changes: list[dict[str, object]]) -> None:
+        try:
+            self._session.request("PATCH", "/agents", body=changes)
+        except ServerFaultError as error:
+            hint = "This happens when the agents group `all` exists twice, one of them perhaps deleted: rename that one"
+            raise ServerFaultError(error.message, where=error.where, hint=hint) from error
+
+
+def _bool(value: bool) -> str:  # noqa: FBT001 - it turns a flag into text
+    return "true" if value else "false"

@@ -1,0 +1,63 @@
+"""The client that everything else uses: all calls of a Kraken server in one object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from kraken_fleet.api.address import ServerAddress
+from kraken_fleet.api.credentials import Credentials, PasswordCredentials
+from kraken_fleet.api.groups import GroupsCalls
+from kraken_fleet.api.session import Session
+from kraken_fleet.api.settings import SettingsCalls
+from kraken_fleet.api.workflows import WorkflowsCalls
+
+
+class KrakenClient(GroupsCalls, SettingsCalls, WorkflowsCalls):
+    """A Kraken server. Nothing is sent before the first call. Usable from several threads.
+
+    Args:
+        url: `host:port` or a URL, with or without `/`, `/api`, `/bk`, `/bk/api`; a prefix before those is kept.
+        credentials: who we are; with a password the client signs in by itself, also again when its token has expired.
+        ca_bundle: a file with the certificates to trust for https; None for the system's own.
+        timeout: seconds to wait for each answer.
+
+    Raises:
+        UsageError: the URL or the CA bundle cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        credentials: Credentials | None = None,
+        *,
+        ca_bundle: str | Path | None = None,
+        timeout: float = 10.0,
+    ) -> None:
+        self._credentials = credentials
+        super().__init__(Session(ServerAddress.parse(url), credentials, ca_bundle=ca_bundle, timeout=timeout))
+
+    @property
+    def url(self) -> str:
+        """The server's URL without `/api` or `/bk`."""
+        return self._session.address.root
+
+    def close(self) -> None:
+        """Closes the connections; a later call opens them again."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        who = self._credentials
+        account = (
+            "nobody" if who is None else f"user {who.user!r}" if isinstance(who, PasswordCredentials) else "a token"
+        )
+        return f"<KrakenClient {self.url} as {account}>"

@@ -1,0 +1,201 @@
+"""Kraken's JSON to models. Fields that nobody asked for are let through: newer servers may add some."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from kraken_fleet.api.shape import (
+    MalformedError,
+    as_object,
+    flag,
+    moment,
+    nested,
+    optional_text,
+    optional_whole,
+    text,
+    whole,
+)
+from kraken_fleet.model import (
+    Agent,
+    AgentsGroup,
+    Branch,
+    Flow,
+    GroupRef,
+    HostInfo,
+    Job,
+    JobRef,
+    LogLine,
+    Project,
+    Run,
+    RunState,
+    Stage,
+    Step,
+    StepStatus,
+    System,
+)
+
+# Runs come with the name of their state, jobs with its number (kraken/server/consts.py, RUN_STATES_NAME, 1.7.36).
+_RUN_STATES = {state.name.lower().replace("_", "-"): state for state in RunState}
+_STEP_STATUSES = frozenset(StepStatus)
+
+
+def token(data: object) -> str:
+    """The token in the answer to signing in."""
+    value = text(as_object(data), "token")
+    if not value or not all("!" <= char <= "~" for char in value):
+        raise MalformedError("`token` should be one word")
+    return value
+
+
+def version(data: object) -> str:
+    return text(as_object(data), "version", required=True)
+
+
+def settings(data: object) -> dict[str, dict[str, object]]:
+    return {name: dict(as_object(values, f"settings `{name}`")) for name, values in as_object(data).items()}
+
+
+def agent(data: object) -> Agent:
+    row = as_object(data, "an agent")
+    info, job_data = row.get("host_info"), row.get("job")
+    return Agent(
+        id=whole(row, "id"),
+        name=text(row, "name") or text(row, "address"),
+        address=text(row, "address", required=True),
+        ip_address=optional_text(row, "ip_address"),
+        authorized=flag(row, "authorized"),
+        disabled=flag(row, "disabled"),
+        state=whole(row, "state", default=0),
+        groups=nested(row, "groups", _group_ref),
+        host_info=HostInfo.from_json(as_object(info, "`host_info`")) if info else None,
+        job=_job_ref(job_data) if job_data else None,
+        created=moment(row, "created"),
+        last_seen=moment(row, "last_seen"),
+        deleted=moment(row, "deleted"),
+        comment=optional_text(row, "comment"),
+        status_line=optional_text(row, "status_line"),
+        extra_attrs=MappingProxyType(dict(as_object(row.get("extra_attrs") or {}, "`extra_attrs`"))),
+        user_attrs=MappingProxyType(dict(as_object(row.get("user_attrs") or {}, "`user_attrs`"))),
+    )
+
+
+def group(data: object) -> AgentsGroup:
+    row = as_object(data, "an agents group")
+    return AgentsGroup(
+        id=whole(row, "id"),
+        name=text(row, "name"),
+        project_id=optional_whole(row, "project_id"),
+        project_name=optional_text(row, "project_name"),
+        agents_count=whole(row, "agents_count", default=0),
+        created=moment(row, "created"),
+        deleted=moment(row, "deleted"),
+    )
+
+
+def system(data: object) -> System:
+    row = as_object(data, "a system")
+    return System(whole(row, "id"), text(row, "name"), text(row, "executor"))
+
+
+def project(data: object) -> Project:
+    row = as_object(data, "a project")
+    return Project(whole(row, "id"), text(row, "name"), nested(row, "branches", branch))
+
+
+def branch(data: object) -> Branch:
+    row = as_object(data, "a branch")
+    stages = nested(row, "stages", stage)
+    return Branch(whole(row, "id"), text(row, "name"), optional_whole(row, "project_id"), stages)
+
+
+def stage(data: object) -> Stage:
+    row = as_object(data, "a stage")
+    enabled = flag(row, "enabled", default=True)
+    return Stage(whole(row, "id"), text(row, "name"), text(row, "schema_code"), enabled)
+
+
+def flow(data: object) -> Flow:
+    row = as_object(data, "a flow")
+    return Flow(
+        id=whole(row, "id"),
+        label=text(row, "label"),
+        state=text(row, "state"),
+        kind=text(row, "kind") or "ci",
+        branch_id=optional_whole(row, "branch_id"),
+        runs=nested(row, "runs", run),
+    )
+
+
+def run(data: object) -> Run:
+    row = as_object(data, "a run")
+    return Run(
+        id=whole(row, "id"),
+        stage_id=whole(row, "stage_id"),
+        flow_id=whole(row, "flow_id"),
+        state=_run_state(row.get("state")),
+        stage_name=text(row, "stage_name"),
+        note=optional_text(row, "note"),
+    )
+
+
+def job(data: object) -> Job:
+    row = as_object(data, "a job")
+    return Job(
+        id=whole(row, "id"),
+        name=text(row, "name"),
+        state=whole(row, "state"),
+        run_id=optional_whole(row, "run_id"),
+        agent_id=optional_whole(row, "agent_id") or None,  # Kraken writes 0 for none
+        agent_name=optional_text(row, "agent_name") or None,
+        agents_group_name=optional_text(row, "agents_group_name"),
+        system=text(row, "system"),
+        executor=text(row, "executor"),
+        completion_status=optional_whole(row, "completion_status"),
+        notes=optional_text(row, "notes"),
+        created=moment(row, "created"),
+        started=moment(row, "started"),
+        finished=moment(row, "finished"),
+        completed=moment(row, "completed"),
+        duration=text(row, "duration"),
+        steps=nested(row, "steps", _step),
+    )
+
+
+def log_line(data: object) -> LogLine:
+    row = as_object(data, "a log line")
+    return LogLine(
+        time=moment(row, "time"),
+        message=text(row, "message"),
+        level=text(row, "level") or "info",
+        step=optional_whole(row, "step"),
+        agent=optional_text(row, "host"),
+    )
+
+
+def _step(data: object) -> Step:
+    row = as_object(data, "a step")
+    status = optional_whole(row, "status")
+    return Step(
+        index=whole(row, "index"),
+        tool=text(row, "tool"),
+        name=text(row, "name") or text(row, "tool"),
+        status=StepStatus(status) if status in _STEP_STATUSES else None,
+    )
+
+
+def _group_ref(data: object) -> GroupRef:
+    row = as_object(data, "a group of an agent")
+    return GroupRef(whole(row, "id"), text(row, "name"))
+
+
+def _job_ref(data: object) -> JobRef:
+    row = as_object(data, "the job of an agent")
+    return JobRef(whole(row, "id"), text(row, "name"), optional_whole(row, "run_id"))
+
+
+def _run_state(value: object) -> int:
+    if isinstance(value, str) and value in _RUN_STATES:
+        return _RUN_STATES[value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise MalformedError(f"`state` of a run should be one of {', '.join(_RUN_STATES)}")

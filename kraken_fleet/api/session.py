@@ -1,0 +1,233 @@
+"""Sending one request: connections, time limits, repeats, signing in, and what went wrong."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.util import Retry
+
+from kraken_fleet import __version__
+from kraken_fleet.api import decode
+from kraken_fleet.api.address import ServerAddress
+from kraken_fleet.api.answers import Answer, raise_for_refusal, read_answer
+from kraken_fleet.api.credentials import Credentials, PasswordCredentials, TokenCredentials
+from kraken_fleet.errors import NotSignedInError, RequestRejectedError, ServerUnreachableError, UsageError
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+# How many requests of one client are on their way at the same time; more wait for one of them to end.
+MAX_CONNECTIONS = 8
+
+# Every PUT, PATCH and DELETE that this client sends says what should be: saying it twice changes nothing. A POST is
+# repeated only after a failed connect, when it cannot have been sent; urllib3 does that for every method.
+_REPEATABLE = frozenset({"GET", "PUT", "PATCH", "DELETE"})
+# What a reverse proxy says while the server behind it restarts. Kraken's own 500 is not among them: it stays a 500.
+_PASSING_STATUSES = frozenset({502, 503, 504})
+_CONNECT_TIMEOUT = 5.0
+
+
+class Session:
+    """Requests to one Kraken server, signed in when need be. Usable from several threads.
+
+    Each thread has a `requests.Session` of its own, since those are not made to be shared; all of them use one pool of
+    at most MAX_CONNECTIONS connections, which is.
+
+    Args:
+        address: the server.
+        credentials: who we are; None sends requests without a token.
+        ca_bundle: a file with the certificates to trust for https; None for the system's own.
+        timeout: seconds to wait for an answer, and for each further piece of it; connecting gets at most 5 of them.
+
+    Raises:
+        UsageError: there is no such `ca_bundle`.
+    """
+
+    def __init__(
+        self,
+        address: ServerAddress,
+        credentials: Credentials | None,
+        *,
+        ca_bundle: str | Path | None = None,
+        timeout: float = 10.0,
+    ) -> None:
+        if ca_bundle is not None and not Path(ca_bundle).exists():
+            raise UsageError("There is no such file of CA certificates", where=str(ca_bundle))
+        self.address = address
+        self._credentials = credentials
+        self._verify: str | bool = str(ca_bundle) if ca_bundle is not None else True
+        self._timeout = (min(timeout, _CONNECT_TIMEOUT), timeout)
+        self._adapter = HTTPAdapter(pool_maxsize=MAX_CONNECTIONS, pool_block=True, max_retries=_retry())
+        self._of_thread = threading.local()
+        self._signing_in = threading.Lock()
+        self._token = credentials.token if isinstance(credentials, TokenCredentials) else None
+
+    def request(
+        self, method: Method, path: str, *, params: Mapping[str, str | int] | None = None, body: object = None
+    ) -> Answer:
+        """Sends one request and reads the JSON of its answer; a token that has expired is renewed once.
+
+        Args:
+            path: what follows `/api`, with its leading slash.
+            params: the query.
+            body: what to send as JSON; None for no body.
+
+        Raises:
+            ServerError: one of its subclasses, see kraken_fleet.errors.
+        """
+        token = self._current_token()
+        try:
+            return self._send(method, path, token, params=params, body=body)
+        except NotSignedInError:
+            if not isinstance(self._credentials, PasswordCredentials):
+                raise
+        return self._send(method, path, self._current_token(refused=token), params=params, body=body)
+
+    def download(self, path: str) -> bytes:
+        """A file that the server serves beside its API, without a token.
+
+        Args:
+            path: what takes the place of `/api`, like `/install/agent`.
+        """
+        url = self.address.api.removesuffix("/api") + path
+        response = self._exchange("GET", url, None)
+        raise_for_refusal(response, f"GET {url}")
+        return response.content
+
+    def close(self) -> None:
+        """Closes the connections. The session on the server lives on until the server forgets it."""
+        self._adapter.close()
+
+    def _current_token(self, refused: str | None = None) -> str | None:
+        """The token to use; signs in when there is none, or when the one there is has just been refused.
+
+        Of several threads that were refused at the same time only the first signs in.
+        """
+        if not isinstance(self._credentials, PasswordCredentials):
+            return self._token
+        with self._signing_in:
+            if self._token is None or self._token == refused:
+                self._token = None
+                self._token = self._sign_in(self._credentials)
+            return self._token
+
+    def _sign_in(self, credentials: PasswordCredentials) -> str:
+        try:
+            answer = self._send(
+                "POST", "/sessions", None, body={"user": credentials.user, "password": credentials.password}
+            )
+        except (NotSignedInError, RequestRejectedError) as error:
+            raise NotSignedInError(
+                f"The server knows no user {credentials.user!r} with this password",
+                where=error.where,
+                hint="Check the user and the password",
+            ) from None  # the refusal may quote what was sent
+        return answer.decoded(decode.token)
+
+    def _send(
+        self,
+        method: Method,
+        path: str,
+        token: str | None,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        body: object = None,
+    ) -> Answer:
+        url = self.address.api + path
+        response = self._exchange(method, url, token, params=params, body=body)
+        return read_answer(response, f"{method} {url}")
+
+    def _exchange(
+        self,
+        method: Method,
+        url: str,
+        token: str | None,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        body: object = None,
+    ) -> requests.Response:
+        try:
+            return self._http.request(
+                method,
+                url,
+                params=params,
+                json=body,
+                auth=_Bearer(token),
+                timeout=self._timeout,
+                verify=self._verify,
+                allow_redirects=False,  # a redirected POST becomes a GET, and the token would go wherever we are sent
+            )
+        except requests.RequestException as error:
+            raise _unreachable(error, f"{method} {url}", self._timeout[1]) from error
+
+    @property
+    def _http(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._of_thread, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.mount("http://", self._adapter)
+            session.mount("https://", self._adapter)
+            session.headers["User-Agent"] = f"kraken-fleet/{__version__}"
+            session.trust_env = not self.address.is_loopback
+            self._of_thread.session = session
+        return session
+
+
+class _Bearer(AuthBase):
+    """Sets our token, or sees to it that none is set: without this, requests takes what it finds in ~/.netrc."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _retry() -> Retry:
+    return Retry(
+        total=3,
+        connect=2,
+        read=1,
+        status=2,
+        redirect=0,
+        other=0,
+        allowed_methods=_REPEATABLE,
+        status_forcelist=_PASSING_STATUSES,
+        backoff_factor=0.2,
+        backoff_jitter=0.2,
+        backoff_max=3.0,
+        respect_retry_after_header=False,  # it may ask for an hour
+        raise_on_status=False,
+    )
+
+
+def _unreachable(error: requests.RequestException, where: str, timeout: float) -> ServerUnreachableError:
+    if isinstance(error, requests.exceptions.SSLError):
+        message, hint = "TLS does not work out", "Give the CA that signed the server's certificate as CA bundle"
+    elif isinstance(error, requests.exceptions.ProxyError):
+        message, hint = "The HTTP proxy does not let us through", "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
+    elif isinstance(error, requests.exceptions.ReadTimeout):
+        message, hint = f"The server did not answer within {timeout:g} s", "Check its load, or give it more time"
+    elif isinstance(error, requests.exceptions.ConnectTimeout):
+        message, hint = "Nothing answers at this address", "Check the address, and firewalls on the way"
+    else:
+        message, hint = _reason(error), "Check that the server runs and that the address and port are right"
+    return ServerUnreachableError(message, where=where, hint=hint)
+
+
+def _reason(error: requests.RequestException) -> str:
+    text = str(error)
+    if "Connection refused" in text:
+        return "Nothing listens there"
+    if "NameResolutionError" in text or "Failed to resolve" in text:
+        return "The host's name is unknown"
+    if "timed out" in text:
+        return "The server went silent in the middle of its answer"
+    return "The connection broke"
