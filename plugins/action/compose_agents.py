@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ class ActionModule(ActionBase):
         seen: dict[str, Any] = self._execute_module(task_vars=task_vars)
         if seen.get("failed"):
             return seen
-        arguments = dict(self._task.args)
+        # Plain values: Ansible's own strings and dicts know their origin, and no YAML writer knows them.
+        arguments = json.loads(json.dumps(self._task.args))
         try:
             planned = _plan(arguments, seen)
         except FleetError as error:
