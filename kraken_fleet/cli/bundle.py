@@ -1,0 +1,43 @@
+"""`kraken-fleet bundle`: the files that run on hosts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kraken_fleet import bundle
+from kraken_fleet.cli import output
+from kraken_fleet.cli.application import command_group
+
+app = command_group()
+
+
+@app.command("build")
+def build(
+    out: Annotated[Path, typer.Option("--out", help="The directory for the files.", metavar="DIR")] = Path("dist"),
+    as_json: output.AsJson = False,
+) -> None:
+    """Build kkagent and kktool. The same source gives the same bytes each time."""
+    _show(bundle.build(out), as_json=as_json)
+
+
+@app.command("inspect")
+def inspect(
+    files: Annotated[list[Path], typer.Argument(help="kkagent or kktool files.", metavar="FILE...")],
+    as_json: output.AsJson = False,
+) -> None:
+    """Check every byte of bundles against what they were built with, and say what they are."""
+    _show([bundle.inspect(file) for file in files], as_json=as_json)
+
+
+def _show(bundles: list[bundle.Bundle] | tuple[bundle.Bundle, ...], *, as_json: bool) -> None:
+    if as_json:
+        output.answer(bundles)
+        return
+    output.table(
+        ("NAME", "VERSION", "SIZE", "SHA256", "FILE"),
+        [(made.name, made.version, f"{made.size / 1024:.0f} KiB", made.sha256, made.path) for made in bundles],
+        empty="",
+    )

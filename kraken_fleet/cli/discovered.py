@@ -1,0 +1,28 @@
+"""`kraken-fleet discovered`: agents that have announced themselves and wait to be authorised."""
+
+from __future__ import annotations
+
+from kraken_fleet.api import KrakenClient
+from kraken_fleet.cli import output
+from kraken_fleet.cli.application import command_group
+from kraken_fleet.cli.connection import connected
+
+app = command_group()
+
+
+@app.command("list")
+@connected
+def list_discovered(client: KrakenClient, as_json: output.AsJson = False) -> None:
+    """List the agents that wait. Their address is what they claim; "speaks from" is what the server saw."""
+    agents = client.agents(unauthorized=True)
+    if as_json:
+        output.answer(agents)
+        return
+    output.table(
+        ("ID", "NAME", "ADDRESS", "SPEAKS FROM", "LAST SEEN"),
+        [
+            (agent.id, agent.name, agent.address, agent.ip_address or "-", output.ago(agent.last_seen))
+            for agent in sorted(agents, key=lambda agent: agent.name)
+        ],
+        empty="No agent waits to be authorised.",
+    )

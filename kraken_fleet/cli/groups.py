@@ -1,0 +1,64 @@
+"""`kraken-fleet groups`: the agents groups of a server."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kraken_fleet.api import KrakenClient
+from kraken_fleet.cli import output
+from kraken_fleet.cli.application import command_group
+from kraken_fleet.cli.connection import connected
+from kraken_fleet.cli.selection import find_group
+
+app = command_group()
+
+
+@app.command("list")
+@connected
+def list_groups(client: KrakenClient, as_json: output.AsJson = False) -> None:
+    """List the agents groups and how many authorised agents each has."""
+    groups = client.groups()
+    if as_json:
+        output.answer(groups)
+        return
+    output.table(
+        ("ID", "NAME", "AGENTS", "PROJECT"),
+        [(group.id, group.name, group.agents_count, group.project_name or "-") for group in groups],
+        empty="There are no agents groups.",
+    )
+
+
+@app.command("create")
+@connected
+def create_group(
+    client: KrakenClient,
+    name: Annotated[str, typer.Argument(help="What jobs will call it.")],
+    project_id: Annotated[int | None, typer.Option("--project-id", help="The project that it belongs to.")] = None,
+    as_json: output.AsJson = False,
+) -> None:
+    """Create an agents group; one that is there already is left as it is."""
+    existing = next((group for group in client.groups() if group.name == name), None)
+    group = existing or client.create_group(name, project_id)
+    if as_json:
+        output.answer({"created": existing is None, "group": group})
+    else:
+        output.line(f"{group.name} (id {group.id}) {'was there already' if existing else 'is created'}")
+
+
+@app.command("delete")
+@connected
+def delete_group(
+    client: KrakenClient,
+    name: Annotated[str, typer.Argument(help="Its name or id.", metavar="GROUP")],
+    force: Annotated[bool, typer.Option("--force", help="Take its agents out of it first.")] = False,
+    as_json: output.AsJson = False,
+) -> None:
+    """Delete an agents group. One that has agents is kept, unless you force it."""
+    group = find_group(name, client.groups())
+    client.delete_group(group.id, force=force)
+    if as_json:
+        output.answer({"deleted": group})
+    else:
+        output.line(f"{group.name} is deleted")

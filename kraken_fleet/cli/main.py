@@ -1,0 +1,123 @@
+"""The command `kraken-fleet`: its table of commands, and how each ends.
+
+A command is one module with a Typer application called `app`, and one line in COMMANDS. The module is imported when the
+command is used, so that a command pays only for what it needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from kraken_fleet import __version__
+from kraken_fleet.cli import output
+from kraken_fleet.errors import FleetError, UsageError
+
+_PROGRAM = "kraken-fleet"
+_INTERRUPTED = 130
+# The base of every error that Typer itself finds in a command line. Typer exports only its children.
+_CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+class Entry(NamedTuple):
+    """One line of the table: the module under kraken_fleet.cli, and what the command does."""
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "agents": Entry("agents", "Authorised agents: list them, look at one."),
+    "authorize": Entry("authorize", "Authorise agents that have announced themselves."),
+    "bundle": Entry("bundle", "Build kkagent and kktool, the files that run on hosts."),
+    "discovered": Entry("discovered", "Agents that wait to be authorised."),
+    "groups": Entry("groups", "Agents groups: list, create, delete."),
+    "lab": Entry("lab", "A disposable fleet on this machine."),
+    "serve": Entry("serve", "Run the embedded Kraken-compatible server."),
+}
+
+
+class LazyCommands(TyperGroup):
+    """Knows the names and texts of all commands, and imports the one that is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        entry = COMMANDS.get(cmd_name)
+        return TyperCommand(name=cmd_name, help=entry.help) if entry else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name in COMMANDS else command, rest
+
+
+def load(name: str) -> Any:
+    """Import one command."""
+    entry = COMMANDS[name]
+    command = typer.main.get_command(importlib.import_module(f"kraken_fleet.cli.{entry.module}").app)
+    command.name = name
+    command.help = entry.help
+    return command
+
+
+app = typer.Typer(
+    name=_PROGRAM,
+    cls=LazyCommands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    epilog="Exit codes: 0 done; 1 failed; 2 there are changes (plan); 3 some done, some not; 64 wrong command line; "
+    "130 interrupted.",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        output.line(f"{_PROGRAM} {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Declarative fleets of Kraken CI build agents: an inventory in, authorised and grouped agents out."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in arguments
+    try:
+        code = typer.main.get_command(app).main(arguments, prog_name=_PROGRAM, standalone_mode=False)
+    except FleetError as error:
+        output.error(error, as_json=as_json)
+        return error.exit_code
+    except _CommandLineError as error:
+        return _wrong_command_line(error, as_json=as_json)
+    except (typer.Abort, KeyboardInterrupt):
+        code = _INTERRUPTED
+    if code == _INTERRUPTED:
+        output.error(FleetError("interrupted"), as_json=as_json)
+    return code if isinstance(code, int) else 0
+
+
+def _wrong_command_line(error: Any, *, as_json: bool) -> int:
+    message = error.format_message()
+    if not message:  # a group without a command: its help has been shown instead
+        return UsageError.exit_code
+    path = error.ctx.command_path if getattr(error, "ctx", None) else _PROGRAM
+    output.error(UsageError(message.rstrip("."), hint=f"See `{path} --help`"), as_json=as_json)
+    return UsageError.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""All that the command line says: tables for people, one shape of JSON for programs, errors for both.
+
+With `--json` standard output carries exactly one document: {"ok": true, "data": ...} or {"ok": false, "error":
+{"kind", "message", "where", "hint"}}. Progress and errors for people go to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kraken_fleet.errors import FleetError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# A file or a pipe has no width, so there each row of a table stays on one line.
+_WIDE = 400
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+
+
+@cache
+def console(*, stderr: bool = False) -> Console:
+    """The one console of each stream. Rich leaves colours out for NO_COLOR, dumb terminals and pipes."""
+    from rich.console import Console
+
+    made = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    if not made.is_terminal:
+        made.width = _WIDE
+    return made
+
+
+def line(text: str) -> None:
+    """One plain line for people."""
+    sys.stdout.write(text + "\n")
+
+
+def answer(data: object) -> None:
+    """The answer for programs."""
+    _document({"ok": True, "data": plain(data)})
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    """A table for people; `empty` is said instead when there are no rows."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    if shown.row_count:
+        console().print(shown, soft_wrap=False)
+    else:
+        line(empty)
+
+
+def details(pairs: Iterable[tuple[str, object]]) -> None:
+    """Names and values below each other, for one thing."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table.grid(padding=(0, 2))
+    for name, value in pairs:
+        shown.add_row(Text(name, style="bold"), Text(str(value)))
+    console().print(shown)
+
+
+def error(problem: FleetError, *, as_json: bool) -> None:
+    """An error, once: as the JSON answer, or on standard error for people."""
+    if as_json:
+        _document({"ok": False, "error": problem.as_dict()})
+        return
+    from rich.text import Text
+
+    located = f"{problem.where}: {problem.message}" if problem.where else problem.message
+    text = Text.assemble(("Error: ", "bold red"), f"{located}.")
+    if problem.hint:
+        text.append(f"\n{problem.hint}.", style="dim")
+    console(stderr=True).print(text)
+
+
+def ago(moment: datetime | None) -> str:
+    """How long ago something was, for people; the server's times are UTC."""
+    if moment is None:
+        return "-"
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    seconds = max(0, int((datetime.now(UTC) - aware).total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
+def plain(value: object) -> object:
+    """The same in terms of JSON: model values become objects, times ISO 8601, sets sorted lists."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, frozenset | set):
+        return sorted(str(item) for item in value)
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, Path) else value
+
+
+def _document(content: object) -> None:
+    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")

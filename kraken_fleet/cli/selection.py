@@ -1,0 +1,41 @@
+"""Finding the agents and groups that a command line names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from kraken_fleet.errors import FleetError
+from kraken_fleet.model import Agent, AgentsGroup
+
+
+def find_agents(wanted: Sequence[str], known: Sequence[Agent]) -> list[Agent]:
+    """The agents with these names, addresses or ids, each once.
+
+    Raises:
+        FleetError: one is unknown, or a name stands for several.
+    """
+    return list(dict.fromkeys(_find_agent(name, known) for name in wanted))
+
+
+def find_group(wanted: str, known: Iterable[AgentsGroup]) -> AgentsGroup:
+    """The agents group with this name or id.
+
+    Raises:
+        FleetError: there is none.
+    """
+    for group in known:
+        if wanted in (group.name, str(group.id)):
+            return group
+    raise FleetError(f"there is no agents group {wanted!r}", hint="See `kraken-fleet groups list`")
+
+
+def _find_agent(wanted: str, known: Sequence[Agent]) -> Agent:
+    found = [agent for agent in known if wanted in (agent.name, agent.address)]
+    found = found or [agent for agent in known if wanted == str(agent.id)]
+    if not found:
+        hint = "See `kraken-fleet agents list` and `kraken-fleet discovered list`"
+        raise FleetError(f"the server has no agent {wanted!r}", hint=hint)
+    if len(found) > 1:
+        ids = ", ".join(str(agent.id) for agent in found)
+        raise FleetError(f"{wanted!r} stands for several agents", hint=f"Name one by its id: {ids}")
+    return found[0]
