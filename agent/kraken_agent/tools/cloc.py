@@ -9,7 +9,7 @@ import json
 from typing import Any, Callable, Dict, Mapping, Tuple
 
 from kraken_agent.tools import results
-from kraken_agent.tools.command import run
+from kraken_agent.tools.command import run_program
 from kraken_agent.tools.output import say
 from kraken_agent.tools.paths import working_directory
 
@@ -23,7 +23,7 @@ def run_tests(step: Mapping[str, Any], report_result: Callable[[Dict[str, Any]],
     say(" ".join(words))
     timeout = int(step.get("timeout") or 0)
     cwd = working_directory(step)
-    done = run(words, cwd=cwd, timeout=timeout, on_line=lambda line: None, keep=True, split_stderr=True)
+    done = run_program(words, cwd=cwd, timeout=timeout, on_line=lambda line: None, keep=True, split_stderr=True)
     if done.code != 0:
         return done.code, f"cloc exited with non-zero retcode {done.code}"
     try:

@@ -32,7 +32,7 @@ class Finished(NamedTuple):
     output: str
 
 
-def run(
+def run_program(
     argv: Sequence[Union[str, Path]],
     *,
     cwd: Union[str, Path, None] = None,

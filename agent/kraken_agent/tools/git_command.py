@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional, Sequence
 
-from kraken_agent.tools.command import Finished, run
+from kraken_agent.tools.command import Finished, run_program
 from kraken_agent.tools.git_access import GitAccess
 from kraken_agent.tools.masking import masked
 from kraken_agent.tools.output import say
@@ -43,7 +43,7 @@ class Git:
         return self._run(words, quiet=True)
 
     def _run(self, words: Sequence[str], *, quiet: bool) -> Finished:
-        return run(
+        return run_program(
             ["git", *self.access.options(), *words],
             cwd=self._directory,
             env=self.access.environment(),

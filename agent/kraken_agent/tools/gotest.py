@@ -9,7 +9,7 @@ import json
 from typing import Any, Callable, Dict, Mapping, Tuple
 
 from kraken_agent.tools import results
-from kraken_agent.tools.command import STEP_TIMEOUT, run
+from kraken_agent.tools.command import STEP_TIMEOUT, run_program
 from kraken_agent.tools.masking import masked, secrets_of
 from kraken_agent.tools.output import say
 from kraken_agent.tools.paths import working_directory
@@ -36,7 +36,7 @@ def run_tests(step: Mapping[str, Any], report_result: Callable[[Dict[str, Any]],
 
     # `go_exe` and `params` are shell text in users' workflows: patterns and variables in them are expected to work.
     timeout = int(step.get("timeout") or 0)
-    done = run(["/bin/sh", "-c", command], cwd=working_directory(step), timeout=timeout, on_line=on_line)
+    done = run_program(["/bin/sh", "-c", command], cwd=working_directory(step), timeout=timeout, on_line=on_line)
     if done.code == STEP_TIMEOUT:
         return STEP_TIMEOUT, "go test took longer than the step's timeout"
     return (done.code, f"go test exited with non-zero retcode {done.code}") if done.code else (0, "")

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
-from kraken_agent.tools.command import STEP_TIMEOUT, run
+from kraken_agent.tools.command import STEP_TIMEOUT, run_program
 from kraken_agent.tools.output import say
 from kraken_agent.tools.paths import working_directory
 
@@ -25,7 +25,7 @@ def run_analysis(step: Mapping[str, Any], report_issue: Callable[[Dict[str, Any]
     """Report every issue; issues are findings, not an error of the step."""
     cwd = working_directory(step)
     timeout = int(step.get("timeout") or 0)
-    done = run(_COMMAND, cwd=cwd, timeout=timeout, on_line=lambda line: None, keep=True, split_stderr=True)
+    done = run_program(_COMMAND, cwd=cwd, timeout=timeout, on_line=lambda line: None, keep=True, split_stderr=True)
     if done.code == STEP_TIMEOUT:
         return STEP_TIMEOUT, "ng lint took longer than the step's timeout"
     if done.code != 0:
@@ -82,7 +82,7 @@ def _web_address(cwd: Path) -> Optional[str]:
 def _git(cwd: Path, *words: str) -> str:
     """What a git command writes, or nothing when it fails or git is missing."""
     try:
-        done = run(["git", *words], cwd=cwd, on_line=lambda line: None, keep=True)
+        done = run_program(["git", *words], cwd=cwd, on_line=lambda line: None, keep=True)
     except OSError:
         return ""
     return done.output.strip() if done.code == 0 else ""

@@ -9,7 +9,7 @@ import json
 import shlex
 from typing import Any, Callable, Dict, Mapping, Tuple
 
-from kraken_agent.tools.command import STEP_TIMEOUT, run
+from kraken_agent.tools.command import STEP_TIMEOUT, run_program
 from kraken_agent.tools.output import say
 from kraken_agent.tools.paths import working_directory
 
@@ -22,7 +22,7 @@ def run_analysis(step: Mapping[str, Any], report_issue: Callable[[Dict[str, Any]
     # The program and the modules are shell text in users' workflows: `poetry run pylint`, `src/*.py`.
     command = " ".join([*words, str(step["modules_or_packages"])])
     say(command)
-    done = run(
+    done = run_program(
         ["/bin/sh", "-c", command],
         cwd=working_directory(step),
         timeout=int(step.get("timeout") or 0),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 from kraken_agent.tools import results
-from kraken_agent.tools.command import STEP_TIMEOUT, Finished, run
+from kraken_agent.tools.command import STEP_TIMEOUT, Finished, run_program
 from kraken_agent.tools.masking import secrets_of
 from kraken_agent.tools.output import say
 from kraken_agent.tools.paths import working_directory
@@ -95,7 +95,7 @@ class _Session:
         command = f"{self.program} -p {PLUGIN_NAME} {options} {_without_verbosity(str(self._step.get('params') or ''))}"
         say(command)
         try:
-            return run(
+            return run_program(
                 ["/bin/sh", "-c", command],
                 cwd=self._cwd,
                 env=self._environment(),

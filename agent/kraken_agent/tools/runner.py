@@ -63,8 +63,8 @@ def execute(module: str, command: str, step: Step, send: Send) -> None:
 
 
 def commands_of(tool: ModuleType) -> List[str]:
-    """The names of a tool's public functions, as upstream's `get_commands` gives them."""
-    return [name for name, _ in inspect.getmembers(tool, inspect.isfunction) if not name.startswith("_")]
+    """Which commands a tool has. What else is in the module, imported helpers for example, is of no interest."""
+    return [name for name, _ in inspect.getmembers(tool, inspect.isfunction) if name in COMMANDS]
 
 
 def _perform(tool: ModuleType, command: str, step: Step, send: Send) -> Message:

@@ -73,7 +73,14 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     command = [weed, "server", f"-dir={home}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", "-filer"]
     command += [f"-{name}={port}" for name, port in ports.items()]
-    command += [f"-s3.config={home / 's3.json'}", "-volume.max=1000", "-master.volumeSizeLimitMB=100", "-s3.port.iceberg=0"]
+    command += [
+        f"-s3.config={home / 's3.json'}",
+        "-volume.max=1000",
+        "-master.volumeSizeLimitMB=100",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-master.telemetry=false",
+    ]
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=home)
     server = S3Server(f"127.0.0.1:{ports['s3.port']}")

@@ -1,4 +1,4 @@
-"""The tool git against real repositories: over files, http with a token, ssh with a key, and through the bundle cache."""
+"""The tool git against real repositories: over files, http with a token, ssh with a key, through the bundle cache."""
 
 from __future__ import annotations
 
