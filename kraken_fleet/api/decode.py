@@ -135,6 +135,7 @@ def run(data: object) -> Run:
         state=_run_state(row.get("state")),
         stage_name=text(row, "stage_name"),
         note=optional_text(row, "note"),
+        jobs_waiting=whole(row, "jobs_waiting", 0),
     )
 
 

@@ -63,6 +63,11 @@ class WorkflowsCalls:
         body = {"args": dict(args)} if args else {}
         return self._session.request("POST", f"/branches/{branch_id}/flows/{kind}", body=body).decoded(decode.flow)
 
+    def flows(self, branch_id: int, kind: str = "ci", *, limit: int = 20) -> tuple[Flow, ...]:
+        """The newest flows of a branch with their runs, newest first."""
+        path = f"/branches/{branch_id}/flows/{kind}"
+        return read_page(self._session, path, decode.flow, start=0, limit=limit).items
+
     def flow(self, flow_id: int) -> Flow:
         return self._session.request("GET", f"/flows/{flow_id}").decoded(decode.flow)
 

@@ -79,6 +79,7 @@ class Run:
     state: int
     stage_name: str = ""
     note: str | None = None
+    jobs_waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,9 @@
+"""The console: server-rendered pages over any Kraken server, through `kraken_fleet.api`.
+
+Every action works without JavaScript; one small script adds live updates and selection.
+"""
+
+from kraken_fleet.web.app import create_console
+from kraken_fleet.web.settings import ConsoleSettings
+
+__all__ = ["ConsoleSettings", "create_console"]

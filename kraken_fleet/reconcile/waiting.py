@@ -1,0 +1,27 @@
+"""Jobs that wait for an agent. The server has no list of them, so they are gathered from what is not finished."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kraken_fleet.api import KrakenClient
+from kraken_fleet.model import Job, JobState
+
+_WAITING = (JobState.PREQUEUED, JobState.QUEUED)
+
+
+def waiting_jobs(client: KrakenClient) -> tuple[Job, ...]:
+    """Every job without an agent, of each branch's unfinished flows.
+
+    One request for the projects, one for each branch and kind of flow, one for each run that has waiting jobs. A
+    job's `notes` say why the server could not place it.
+    """
+    return tuple(job for run_id in _unfinished_runs(client) for job in client.run_jobs(run_id) if job.state in _WAITING)
+
+
+def _unfinished_runs(client: KrakenClient) -> Iterator[int]:
+    for project in client.projects():
+        for branch in project.branches:
+            for kind in ("ci", "dev"):
+                for flow in client.flows(branch.id, kind):
+                    yield from (run.id for run in flow.runs if run.jobs_waiting)

@@ -1,0 +1,94 @@
+"""Puts the console together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError, ServerUnreachableError
+from kraken_fleet.web import live
+from kraken_fleet.web.cache import FleetCache
+from kraken_fleet.web.context import COOKIE, Console, SignInNeededError, console_of
+from kraken_fleet.web.history import History
+from kraken_fleet.web.ignored import Ignored
+from kraken_fleet.web.pages import agent, agents, discovered, downloads, fleet, groups, signin
+from kraken_fleet.web.render import Renderer
+from kraken_fleet.web.security import AccessLog, add_headers
+from kraken_fleet.web.sessions import AttemptLimit, SessionStore
+from kraken_fleet.web.settings import ConsoleSettings
+
+_STATIC = Path(__file__).parent / "static"
+
+
+def create_console(settings: ConsoleSettings) -> FastAPI:
+    """The console as an ASGI application, to be served by itself or mounted on another.
+
+    Args:
+        settings: what the person who starts it decides.
+    """
+    history = History(settings.state_dir / "history.jsonl")
+    app = FastAPI(title="kraken-fleet console", openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.console = Console(
+        settings=settings,
+        sessions=SessionStore(settings.session_hours * 3600),
+        attempts=AttemptLimit(),
+        cache=FleetCache(settings.poll_seconds, on_snapshot=history.record),
+        history=history,
+        ignored=Ignored(settings.state_dir / "ignored.json"),
+        log=AccessLog(settings.state_dir / "access.log"),
+        renderer=Renderer(),
+    )
+    app.add_middleware(BaseHTTPMiddleware, dispatch=add_headers)
+    for page in (signin, agents, agent, groups, discovered, downloads, fleet, live):
+        app.include_router(page.router)
+    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.add_exception_handler(SignInNeededError, _to_sign_in)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(FleetError, _failed)
+    return app
+
+
+def _to_sign_in(request: Request, _error: Exception) -> Response:
+    root = request.scope.get("root_path", "")
+    if request.headers.get("accept", "").startswith("text/event-stream"):
+        return Response(status_code=401)
+    wanted = request.url.path.removeprefix(root) if request.method == "GET" else "/"
+    return RedirectResponse(f"{root}/sign-in?next={quote(wanted)}", status_code=303)
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = str(error.detail) if isinstance(error, HTTPException) else "Something went wrong"
+    return _error_page(request, status, detail)
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    console = console_of(request)
+    if isinstance(error, NotSignedInError):
+        console.sessions.remove(request.cookies.get(COOKIE, ""))
+        return _to_sign_in(request, error)
+    if isinstance(error, NotPermittedError):
+        return _error_page(request, 403, str(error))
+    status = 502 if isinstance(error, ServerUnreachableError) else 409
+    return _error_page(request, status, str(error))
+
+
+def _error_page(request: Request, status: int, message: str) -> HTMLResponse:
+    console = console_of(request)
+    session = console.sessions.get(request.cookies.get(COOKIE, ""))
+    content = console.renderer.render(
+        "error.html",
+        request=request,
+        session=session,
+        notice="",
+        read_only=console.settings.read_only,
+        status=status,
+        message=message,
+    )
+    return HTMLResponse(content, status)

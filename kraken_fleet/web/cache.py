@@ -1,0 +1,79 @@
+"""One view of the server for everybody who looks: refreshed when it is old, never by two at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from kraken_fleet.api import KrakenClient
+from kraken_fleet.model import Agent, AgentsGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The server at one moment. `version` grows with every change that a person would want to see."""
+
+    version: int
+    taken: datetime
+    agents: tuple[Agent, ...] = ()
+    discovered: tuple[Agent, ...] = ()
+    groups: tuple[AgentsGroup, ...] = ()
+
+    @property
+    def age_seconds(self) -> float:
+        return (datetime.now(UTC) - self.taken).total_seconds()
+
+    def agent(self, agent_id: int) -> Agent | None:
+        return next((agent for agent in (*self.agents, *self.discovered) if agent.id == agent_id), None)
+
+
+class FleetCache:
+    """Keeps the last snapshot.
+
+    Args:
+        max_age: seconds after which the server is asked again.
+        on_snapshot: told of every fresh snapshot, for the history.
+        clock: monotonic seconds, for tests.
+    """
+
+    def __init__(
+        self,
+        max_age: float,
+        on_snapshot: Callable[[Snapshot], None] = lambda _snapshot: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._max_age = max_age
+        self._on_snapshot = on_snapshot
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._taken_at = float("-inf")
+        self._digest: int | None = None
+        self._snapshot = Snapshot(0, datetime.fromtimestamp(0, UTC))
+
+    def get(self, client: KrakenClient) -> Snapshot:
+        """The newest view; asks the server with this client when the last one is too old."""
+        with self._lock:
+            if self._clock() - self._taken_at > self._max_age:
+                self._refresh(client)
+            return self._snapshot
+
+    def forget(self) -> None:
+        """After a change: the next look asks the server."""
+        with self._lock:
+            self._taken_at = float("-inf")
+
+    def _refresh(self, client: KrakenClient) -> None:
+        agents, discovered, groups = client.agents(), client.agents(unauthorized=True), client.groups()
+        digest = hash((tuple(map(_visible, (*agents, *discovered))), groups))
+        version = self._snapshot.version + (digest != self._digest)
+        self._snapshot = Snapshot(version, datetime.now(UTC), agents, discovered, groups)
+        self._digest, self._taken_at = digest, self._clock()
+        self._on_snapshot(self._snapshot)
+
+
+def _visible(agent: Agent) -> tuple[object, ...]:
+    """What makes a page look different. `last_seen` moves all the time: the browser counts it up by itself."""
+    return (agent.id, agent.address, agent.authorized, agent.disabled, agent.groups, agent.job, agent.host_info)

@@ -1,0 +1,125 @@
+"""What every page works with: the console's own things, the signed-in person, and the way to a rendered page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Form, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from kraken_fleet.api import KrakenClient
+from kraken_fleet.errors import FleetError
+from kraken_fleet.web.cache import FleetCache, Snapshot
+from kraken_fleet.web.history import History
+from kraken_fleet.web.ignored import Ignored
+from kraken_fleet.web.render import Renderer
+from kraken_fleet.web.security import AccessLog
+from kraken_fleet.web.sessions import AttemptLimit, Session, SessionStore
+from kraken_fleet.web.settings import ConsoleSettings
+
+COOKIE = "kraken_fleet_session"
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """The console's own things; one for each application."""
+
+    settings: ConsoleSettings
+    sessions: SessionStore
+    attempts: AttemptLimit
+    cache: FleetCache
+    history: History
+    ignored: Ignored
+    log: AccessLog
+    renderer: Renderer
+
+
+class SignInNeededError(Exception):
+    """Nobody is signed in; the page that was wanted comes after signing in."""
+
+
+def console_of(request: Request) -> Console:
+    console: Console = request.app.state.console
+    return console
+
+
+def peer_of(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
+
+
+class Visit:
+    """One request by a signed-in person."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.console = console_of(request)
+        session = self.console.sessions.get(request.cookies.get(COOKIE, ""))
+        if session is None:
+            raise SignInNeededError
+        self.session: Session = session
+
+    @property
+    def client(self) -> KrakenClient:
+        return self.session.client
+
+    def snapshot(self) -> Snapshot:
+        return self.console.cache.get(self.client)
+
+    def page(self, template: str, status: int = 200, **values: object) -> HTMLResponse:
+        """Renders a page for this person."""
+        content = self.console.renderer.render(
+            template,
+            request=self.request,
+            session=self.session,
+            notice=self.session.take_notice(),
+            read_only=self.console.settings.read_only,
+            **values,
+        )
+        return HTMLResponse(content, status)
+
+
+class Change(Visit):
+    """One request that changes something: by form, with the CSRF word, and never in read-only mode."""
+
+    def __init__(self, request: Request, csrf: Annotated[str, Form()] = "") -> None:
+        super().__init__(request)
+        if not self.session.accepts(csrf):
+            raise HTTPException(403, "This form is not from this session. Go back, reload the page and try again")
+        if self.console.settings.read_only:
+            raise HTTPException(403, "This console is read-only")
+
+    def do(self, action: str, target: str, change: Callable[..., object], *args: object) -> bool:
+        """Makes one change, writes it down, and keeps a message for the next page.
+
+        Args:
+            action, target: what is done to what, for people and for the access log.
+            change: the client's method, with its arguments.
+
+        Returns:
+            Whether it succeeded; the reason for a failure is in the message.
+        """
+        try:
+            change(*args)
+        except FleetError as error:
+            self._write(action, target, outcome=str(error))
+            self.session.notice = f"{action} {target}: {error}"
+            return False
+        finally:
+            self.console.cache.forget()
+        self._write(action, target)
+        self.session.notice = f"{action} {target}: done"
+        return True
+
+    def back_to(self, path: str) -> Response:
+        """Redirects to a page of this console, so that a reload repeats nothing."""
+        return RedirectResponse(self.request.scope.get("root_path", "") + path, status_code=303)
+
+    def _write(self, action: str, target: str, outcome: str = "ok") -> None:
+        self.console.log.write(self.session.user, peer_of(self.request), action, target, outcome)
+
+
+SignedIn = Annotated[Visit, Depends(Visit)]
+Changing = Annotated[Change, Depends(Change)]

@@ -1,0 +1,70 @@
+"""What the inventory wants, for pages that compare it with what the server has."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from kraken_fleet.inventory import load
+from kraken_fleet.model import ALL_GROUP, Agent, DesiredAgent, DesiredFleet
+
+# Reading an inventory starts ansible-inventory, about a second: once in a while is enough for a page.
+_FRESH_SECONDS = 30.0
+
+
+class _Kept:
+    """The last inventory that was read, with its time."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.sources: tuple[Path, ...] | None = None
+        self.read_at = 0.0
+        self.fleet = DesiredFleet()
+
+
+_kept = _Kept()
+
+
+def desired_fleet(sources: tuple[Path, ...]) -> DesiredFleet:
+    """The inventory's fleet; empty when the console was started without an inventory.
+
+    Raises:
+        InventoryError: the inventory is wrong.
+    """
+    if not sources:
+        return DesiredFleet()
+    with _kept.lock:
+        if _kept.sources != sources or time.monotonic() - _kept.read_at > _FRESH_SECONDS:
+            _kept.fleet = load(sources)
+            _kept.sources, _kept.read_at = sources, time.monotonic()
+        return _kept.fleet
+
+
+def desired_by_address(sources: tuple[Path, ...]) -> Mapping[str, DesiredAgent]:
+    return desired_fleet(sources).by_address()
+
+
+def difference(wanted: DesiredAgent, agent: Agent) -> list[str]:
+    """How one agent differs from what the inventory says of it, in sentences."""
+    found = []
+    has = agent.group_names - {ALL_GROUP}
+    if not agent.authorized:
+        found.append("is not authorised")
+    found += [f"is not in group {name}" for name in sorted(wanted.groups - has)]
+    found += [f"is in group {name}, which the inventory does not ask for" for name in sorted(has - wanted.groups)]
+    if wanted.enabled is not None and wanted.enabled != agent.enabled:
+        found.append("should be enabled" if wanted.enabled else "should be disabled")
+    if agent.host_info:
+        found += _host_differences(wanted, agent)
+    return found
+
+
+def _host_differences(wanted: DesiredAgent, agent: Agent) -> list[str]:
+    assert agent.host_info is not None  # noqa: S101 - the caller looked
+    found = []
+    if wanted.system and wanted.system != agent.host_info.system:
+        found.append(f"reports system {agent.host_info.system}, not {wanted.system}")
+    missing = wanted.executors - agent.host_info.executors.keys()
+    return found + [f"lacks executor {name}" for name in sorted(missing)]

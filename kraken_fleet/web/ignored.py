@@ -1,0 +1,35 @@
+"""Discovered agents that somebody chose to ignore. Kept by the console: Kraken has no such notion."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class Ignored:
+    """Addresses in a JSON file, replaced whole on each change."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+
+    def addresses(self) -> frozenset[str]:
+        if not self._path.is_file():
+            return frozenset()
+        return frozenset(json.loads(self._path.read_text(encoding="utf-8")))
+
+    def add(self, addresses: Iterable[str]) -> None:
+        with self._lock:
+            self._replace(self.addresses() | set(addresses))
+
+    def discard(self, addresses: Iterable[str]) -> None:
+        with self._lock:
+            self._replace(self.addresses() - set(addresses))
+
+    def _replace(self, addresses: frozenset[str]) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self._path.with_suffix(".new")
+        fresh.write_text(json.dumps(sorted(addresses)), encoding="utf-8")
+        fresh.replace(self._path)

@@ -1,0 +1,48 @@
+"""Server-sent events: tells browsers that something changed; they then fetch the page they are on again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from kraken_fleet.errors import FleetError
+from kraken_fleet.web.context import SignedIn, Visit
+
+router = APIRouter()
+
+# A comment now and then keeps proxies from closing a quiet connection.
+_QUIET_POLLS = 10
+
+
+@router.get("/live")
+async def live(visit: SignedIn) -> StreamingResponse:
+    """The stream of `changed` events; ends when the person signs out or goes away."""
+    return StreamingResponse(
+        _events(visit), media_type="text/event-stream", headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+    )
+
+
+async def _events(visit: Visit) -> AsyncIterator[str]:
+    console = visit.console
+    known: int | None = None
+    reachable = True
+    polls = 0
+    while not await visit.request.is_disconnected():
+        try:
+            snapshot = await run_in_threadpool(visit.snapshot)
+        except FleetError:
+            if reachable:
+                yield "event: unreachable\ndata: {}\n\n"
+            reachable = False
+        else:
+            if known is not None and (snapshot.version != known or not reachable):
+                yield f"event: changed\nid: {snapshot.version}\ndata: {{}}\n\n"
+            elif polls % _QUIET_POLLS == 0:
+                yield ": still here\n\n"
+            known, reachable = snapshot.version, True
+        polls += 1
+        await asyncio.sleep(console.settings.poll_seconds)

@@ -1,0 +1,82 @@
+"""One agent: what it is, its groups, its jobs, its log, and how it differs from the inventory."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, Response
+
+from kraken_fleet.errors import FleetError
+from kraken_fleet.model import ALL_GROUP, Agent, LogLine
+from kraken_fleet.web.context import Changing, SignedIn, Visit
+from kraken_fleet.web.desired import desired_by_address, difference
+from kraken_fleet.web.rows import Row, state_of
+
+router = APIRouter()
+
+_LOG_LINES = 200
+
+
+@router.get("/agents/{agent_id:int}")
+def show_agent(visit: SignedIn, agent_id: int) -> HTMLResponse:
+    agent = visit.client.agent(agent_id)
+    snapshot = visit.snapshot()
+    wanted = desired_by_address(visit.console.settings.inventory).get(agent.address)
+    return visit.page(
+        "agent.html",
+        agent=agent,
+        row=Row(agent, state_of(agent, datetime.now(UTC))),
+        groups=[group for group in snapshot.groups if group.name != ALL_GROUP],
+        jobs=visit.client.agent_jobs(agent_id),
+        wanted=wanted,
+        differences=difference(wanted, agent) if wanted else [],
+        has_inventory=bool(visit.console.settings.inventory),
+        snapshot=snapshot,
+    )
+
+
+@router.get("/jobs/{job_id:int}")
+def show_job(visit: SignedIn, job_id: int) -> HTMLResponse:
+    """One job: its steps and the end of its log; follows it while it runs."""
+    job = visit.client.job(job_id)
+    log, log_error = _log(visit, job_id)
+    return visit.page("job.html", job=job, log=log, log_error=log_error)
+
+
+@router.post("/agents/{agent_id:int}/groups")
+def set_groups(change: Changing, agent_id: int, group: Annotated[list[int] | None, Form()] = None) -> Response:
+    """Replaces the agent's groups by the ticked ones; `all` stays as it is."""
+    agent = change.client.agent(agent_id)
+    kept = [known.id for known in agent.groups if known.name == ALL_GROUP]
+    ids = sorted({*kept, *(group or [])})
+    change.do("set groups of", agent.address, change.client.set_agent_groups, agent_id, ids)
+    return change.back_to(f"/agents/{agent_id}")
+
+
+@router.post("/agents/{agent_id:int}/{action}")
+def act(change: Changing, agent_id: int, action: str) -> Response:
+    agent = change.client.agent(agent_id)
+    gone = _act(change, agent, action)
+    return change.back_to("/agents" if gone else f"/agents/{agent_id}")
+
+
+def _act(change: Changing, agent: Agent, action: str) -> bool:
+    client = change.client
+    if action in ("enable", "disable", "drain"):
+        disabled = action != "enable"
+        change.do(action, agent.address, client.set_agent_disabled, agent.id, disabled)
+        return False
+    if action == "delete":
+        return change.do(action, agent.address, client.delete_agent, agent.id)
+    raise HTTPException(400, f"There is no action {action!r}")
+
+
+def _log(visit: Visit, job_id: int) -> tuple[tuple[LogLine, ...], str]:
+    # The log lives in ClickHouse: a page about a job is worth showing without it.
+    try:
+        return visit.client.job_log(job_id)[-_LOG_LINES:], ""
+    except FleetError as error:
+        return (), str(error)

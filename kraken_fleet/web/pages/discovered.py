@@ -1,0 +1,97 @@
+"""Agents that ask to be let in: who they say they are, where they come from, and what speaks for or against them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from starlette.responses import HTMLResponse, Response
+
+from kraken_fleet.model import ALL_GROUP, Agent, DesiredAgent
+from kraken_fleet.web.context import Changing, SignedIn
+from kraken_fleet.web.desired import desired_by_address
+
+router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One agent that is not authorised."""
+
+    agent: Agent
+    host: DesiredAgent | None
+    ignored: bool
+    has_inventory: bool
+
+    @property
+    def verdict(self) -> str:
+        """What the trust policy `inventory` says, and why: the policy that a deploy uses unless told otherwise."""
+        if not self.has_inventory:
+            return "nothing speaks for it: the console was started without an inventory"
+        if self.host is None:
+            return "nothing speaks for it: no inventory host has this address"
+        return f"a deploy would let it in: inventory host {self.host.label} has this address"
+
+    @property
+    def doubt(self) -> str:
+        """What should make a person look twice."""
+        if self.agent.ip_address and self.agent.ip_address != self.agent.address:
+            return f"it speaks from {self.agent.ip_address} but claims {self.agent.address}: NAT, or another machine"
+        return ""
+
+
+@router.get("/discovered")
+def list_discovered(visit: SignedIn, ignored: int = 0) -> HTMLResponse:
+    snapshot = visit.snapshot()
+    sources = visit.console.settings.inventory
+    wanted, hidden = desired_by_address(sources), visit.console.ignored.addresses()
+    every = [
+        Candidate(agent, wanted.get(agent.address), agent.address in hidden, bool(sources))
+        for agent in snapshot.discovered
+    ]
+    shown = [candidate for candidate in every if ignored or not candidate.ignored]
+    return visit.page(
+        "discovered.html",
+        candidates=sorted(shown, key=lambda candidate: candidate.agent.address),
+        ignored_count=sum(candidate.ignored for candidate in every),
+        show_ignored=bool(ignored),
+        groups=sorted((g for g in snapshot.groups if g.name != ALL_GROUP), key=lambda g: g.name),
+        snapshot=snapshot,
+    )
+
+
+@router.post("/discovered/change")
+def change_discovered(
+    change: Changing,
+    action: Annotated[str, Form()],
+    agent: Annotated[list[int] | None, Form()] = None,
+    group: Annotated[list[int] | None, Form()] = None,
+) -> Response:
+    """Authorises the selected ones into the chosen groups in one step, or ignores them."""
+    chosen = [found for found in change.snapshot().discovered if found.id in (agent or [])]
+    if not chosen:
+        change.session.notice = "No agent was selected: tick at least one"
+    elif action == "authorise":
+        _authorise(change, chosen, group or [])
+    elif action == "ignore":
+        change.console.ignored.add(found.address for found in chosen)
+        change.session.notice = f"Ignored {len(chosen)}. Nothing was changed on the server"
+    elif action == "heed":
+        change.console.ignored.discard(found.address for found in chosen)
+    return change.back_to("/discovered")
+
+
+def _authorise(change: Changing, chosen: list[Agent], group_ids: Iterable[int]) -> None:
+    addresses = ", ".join(agent.address for agent in chosen)
+    if not change.do("authorise", addresses, change.client.set_authorized, [agent.id for agent in chosen]):
+        return
+    wanted = set(group_ids)
+    everybody = {group.id for group in change.snapshot().groups if group.name == ALL_GROUP}
+    failures = []
+    for agent in chosen if wanted else []:
+        ids = sorted({*(ref.id for ref in agent.groups), *wanted, *everybody})
+        if not change.do("set groups of", agent.address, change.client.set_agent_groups, agent.id, ids):
+            failures.append(change.session.notice)
+    change.session.notice = ". ".join([f"authorise {addresses}: done", *failures])

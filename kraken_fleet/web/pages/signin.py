@@ -1,0 +1,108 @@
+"""Signing in with a Kraken account, and signing out."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from kraken_fleet.api import KrakenClient, PasswordCredentials
+from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError
+from kraken_fleet.web.context import COOKIE, Changing, Console, console_of, peer_of
+from kraken_fleet.web.sessions import Session
+
+router = APIRouter()
+
+
+@router.get("/sign-in")
+def form(request: Request, next: str = "/") -> HTMLResponse:  # noqa: A002 - the parameter's name in the URL
+    return _form(request, _safe(next), "")
+
+
+@router.post("/sign-in")
+def sign_in(
+    request: Request,
+    user: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
+    next: Annotated[str, Form()] = "/",  # noqa: A002 - the field's name in the form
+) -> Response:
+    """Signs a person in; an account that may not look at agents is told so and stays out."""
+    console, peer = console_of(request), peer_of(request)
+    keys = (f"from:{peer}", f"user:{user}")
+    wait = console.attempts.wait_seconds(*keys)
+    if wait:
+        console.log.write(user, peer, "sign in", outcome="too many attempts")
+        message = f"Too many attempts. Try again in {math.ceil(wait)} s."
+        return _form(request, _safe(next), message, status=429, retry_after=math.ceil(wait))
+    client = KrakenClient(
+        console.settings.server_url, PasswordCredentials(user, password), ca_bundle=console.settings.ca_bundle
+    )
+    try:
+        client.agents_page(start=0, limit=1)
+    except FleetError as error:
+        client.close()
+        return _rejected(request, console, user, keys, error, _safe(next))
+    console.attempts.succeeded(*keys)
+    console.log.write(user, peer, "sign in")
+    return _let_in(request, console, Session(user, client), _safe(next))
+
+
+@router.post("/sign-out")
+def sign_out(change: Changing) -> Response:
+    change.console.sessions.remove(change.request.cookies.get(COOKIE, ""))
+    change.console.log.write(change.session.user, peer_of(change.request), "sign out")
+    response = change.back_to("/sign-in")
+    response.delete_cookie(COOKIE, path=_cookie_path(change.request))
+    return response
+
+
+def _rejected(
+    request: Request, console: Console, user: str, keys: tuple[str, ...], error: FleetError, wanted: str
+) -> Response:
+    console.log.write(user, peer_of(request), "sign in", outcome=str(error))
+    if isinstance(error, NotSignedInError):
+        console.attempts.failed(*keys)
+        return _form(request, wanted, "The server does not know this user with this password.", status=401)
+    if isinstance(error, NotPermittedError):
+        return _form(request, wanted, f"{user} is not an administrator of this server.", status=403)
+    return _form(request, wanted, str(error), status=502)
+
+
+def _let_in(request: Request, console: Console, session: Session, wanted: str) -> Response:
+    root = request.scope.get("root_path", "")
+    response = RedirectResponse(root + wanted, status_code=303)
+    response.set_cookie(
+        COOKIE,
+        console.sessions.add(session),
+        path=_cookie_path(request),
+        httponly=True,
+        samesite="strict",
+        secure=console.settings.secure_cookie or request.url.scheme == "https",
+    )
+    return response
+
+
+def _form(request: Request, wanted: str, message: str, status: int = 200, retry_after: int = 0) -> HTMLResponse:
+    console = console_of(request)
+    content = console.renderer.render(
+        "sign_in.html",
+        request=request,
+        session=None,
+        notice="",
+        read_only=console.settings.read_only,
+        wanted=wanted,
+        message=message,
+        server=console.settings.server_url,
+    )
+    return HTMLResponse(content, status, headers={"Retry-After": str(retry_after)} if retry_after else None)
+
+
+def _safe(wanted: str) -> str:
+    """Only a path of this console: never another site, whatever the link said."""
+    return wanted if wanted.startswith("/") and not wanted.startswith(("//", "/\\")) else "/"
+
+
+def _cookie_path(request: Request) -> str:
+    return request.scope.get("root_path", "") or "/"

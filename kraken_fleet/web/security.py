@@ -1,0 +1,62 @@
+"""What protects the console: headers on every answer, and a log of who changed what."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+# No inline script or style anywhere, nothing from another origin, and nobody may frame the console.
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+async def add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Middleware: the headers above on everything; pages are never kept by a cache."""
+    response = await call_next(request)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if not request.url.path.startswith(f"{request.scope.get('root_path', '')}/static/"):
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+class AccessLog:
+    """One JSON line for each sign-in and each change: when, who, from where, what, and how it ended.
+
+    Args:
+        path: the file, readable by its owner only.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+
+    def write(self, user: str, peer: str, action: str, target: str = "", outcome: str = "ok") -> None:
+        record = {
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "user": user,
+            "from": peer,
+            "action": action,
+            "target": target,
+            "outcome": outcome,
+        }
+        with self._lock:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.touch(mode=0o600, exist_ok=True)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record, ensure_ascii=True) + "\n")

@@ -1,0 +1,31 @@
+"""What the person who starts the console decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """How the console runs.
+
+    Args:
+        server_url: the Kraken server to talk to.
+        ca_bundle: certificate authorities for an https server; None takes the usual ones.
+        inventory: inventory sources, which make drift, matches and the Fleet page possible; may be empty.
+        read_only: show everything, change nothing.
+        secure_cookie: the console is reached over https, so its cookie must never travel over http.
+        state_dir: where the access log, ignored agents and the fleet's history are kept.
+        session_hours: after that long without a request a person signs in again.
+        poll_seconds: how old the view of the server may be.
+    """
+
+    server_url: str
+    state_dir: Path
+    ca_bundle: Path | None = None
+    inventory: tuple[Path, ...] = field(default=())
+    read_only: bool = False
+    secure_cookie: bool = False
+    session_hours: float = 12.0
+    poll_seconds: float = 2.0
