@@ -17,6 +17,7 @@
     ├── VerificationError           1   a job that did not run, failed, or left no log
     ├── LabError                    1   a disposable fleet on this machine
     │   └── PortInUseError          1   another program listens there
+    ├── DataDirectoryError          1   the embedded server's data directory: damaged, in use, of another version
     └── PartialFailureError         3   some agents were done, others were not
 
 The number is the exit code that the command line gives it. A message says what is wrong and where; the hint says what
@@ -66,7 +67,27 @@ class UsageError(FleetError):
 
 
 class InventoryError(FleetError):
-    """A host, group or variable of the inventory is wrong; `where` names host and variable."""
+    """A host, group or variable of the inventory is wrong.
+
+    Args:
+        host: the host it was found on, if it concerns one.
+        variable: the variable that is wrong, if it is one.
+        where: made of host and variable when it is not given.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        host: str | None = None,
+        variable: str | None = None,
+        where: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        named = ", ".join(f"{kind} {name}" for kind, name in (("host", host), ("variable", variable)) if name)
+        super().__init__(message, where=where or named or None, hint=hint)
+        self.host = host
+        self.variable = variable
 
 
 class ServerError(FleetError):
@@ -141,6 +162,10 @@ class LabError(FleetError):
 
 class PortInUseError(LabError):
     """Another program listens on the port."""
+
+
+class DataDirectoryError(FleetError):
+    """The embedded server's data directory is damaged, in use by another server, or of another version."""
 
 
 class PartialFailureError(FleetError):

@@ -1,0 +1,17 @@
+"""From an Ansible inventory to the fleet it asks for; errors name host, variable and file."""
+
+from kraken_fleet.inventory.command import load
+from kraken_fleet.inventory.fleet import fleet_from_hostvars, fleet_from_inventory
+from kraken_fleet.inventory.levels import AGENTS_GROUP, GROUP_PREFIX, Level
+from kraken_fleet.inventory.variables import GROUPS_VARIABLE, known_variables
+
+__all__ = [
+    "AGENTS_GROUP",
+    "GROUPS_VARIABLE",
+    "GROUP_PREFIX",
+    "Level",
+    "fleet_from_hostvars",
+    "fleet_from_inventory",
+    "known_variables",
+    "load",
+]

@@ -1,0 +1,98 @@
+"""By which address a host's agent introduces itself, and that no two agents share one."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from kraken_fleet.errors import InventoryError
+from kraken_fleet.inventory.variables import DETECTED_VARIABLE, read
+from kraken_fleet.model import DesiredAgent
+
+# A name to its IP address; OSError when there is none.
+Resolver = Callable[[str], str]
+_ADDRESS_VARIABLE = "kraken_agent_address"
+
+
+def resolve_name(name: str) -> str:
+    """The first IPv4 address of a name, else its first IPv6 one.
+
+    Raises:
+        OSError: the name is unknown.
+    """
+    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    found.sort(key=lambda item: item[0] != socket.AF_INET)
+    return str(found[0][4][0])
+
+
+def known_address(host: str, variables: Mapping[str, object]) -> str | None:
+    """The address that the variables tell: kraken_agent_address, the one found on the host, ansible_host if an IP.
+
+    Raises:
+        InventoryError: a variable is not an IP address.
+    """
+    for name in (_ADDRESS_VARIABLE, DETECTED_VARIABLE):
+        if (value := read(host, variables, name)) is not None:
+            return str(value)
+    return _ip(connection_name(host, variables))
+
+
+def connection_name(host: str, variables: Mapping[str, object]) -> str:
+    """What Ansible connects to."""
+    return str(variables.get("ansible_host") or host)
+
+
+def resolve_all(names: Mapping[str, str], resolve: Resolver) -> dict[str, str]:
+    """Addresses of hosts that are known by name only, resolved side by side.
+
+    Args:
+        names: host to the name that Ansible connects to.
+
+    Raises:
+        InventoryError: one has no address.
+    """
+    if not names:
+        return {}
+    with ThreadPoolExecutor(max_workers=min(16, len(names))) as pool:
+        found = pool.map(lambda host: _resolved(host, names[host], resolve), names)
+        return dict(zip(names, found, strict=True))
+
+
+def refuse_shared(agents: Iterable[DesiredAgent]) -> None:
+    """Two agents with one address are one agent to the server.
+
+    Raises:
+        InventoryError: it names both.
+    """
+    seen: dict[str, DesiredAgent] = {}
+    for agent in agents:
+        other = seen.setdefault(agent.address, agent)
+        if other is not agent:
+            raise InventoryError(
+                f"{other.label} and {agent.label} have the same address {agent.address}; "
+                "a Kraken server would take them for one agent",
+                host=agent.host,
+                variable="kraken_agent_instances" if agent.instance else _ADDRESS_VARIABLE,
+                hint="Give each its own address",
+            )
+
+
+def _resolved(host: str, name: str, resolve: Resolver) -> str:
+    try:
+        return resolve(name)
+    except OSError as error:
+        raise InventoryError(
+            f"the name {name!r} has no address ({error.strerror or error})",
+            host=host,
+            variable=_ADDRESS_VARIABLE,
+            hint="Set kraken_agent_address to the address that the agent shows to the server",
+        ) from error
+
+
+def _ip(value: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        return None

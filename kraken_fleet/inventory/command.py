@@ -1,0 +1,149 @@
+"""Asking Ansible itself what an inventory says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from kraken_fleet.errors import InventoryError
+from kraken_fleet.inventory.addresses import Resolver, resolve_name
+from kraken_fleet.inventory.fleet import chosen_hosts, fleet_from_hostvars, hostvars_of
+from kraken_fleet.inventory.levels import GroupTree
+from kraken_fleet.inventory.render import fill_in
+from kraken_fleet.model import DesiredFleet
+
+# A big inventory takes Ansible some seconds, a dynamic one that asks a cloud takes more.
+_TIMEOUT = 300.0
+
+
+def load(
+    sources: Sequence[Path | str],
+    limit: str | None = None,
+    *,
+    playbook_dir: Path | str | None = None,
+    resolve: Resolver = resolve_name,
+    known: Collection[str] | None = None,
+) -> DesiredFleet:
+    """The fleet that inventory files, directories, scripts or plugins ask for.
+
+    Args:
+        sources: what `-i` of ansible-playbook takes.
+        limit: a host pattern, as `--limit`; the fleet is then a slice and not complete.
+        playbook_dir: where group_vars and host_vars beside playbooks are.
+        resolve: finds the address of a host that is known by name only.
+        known: names of variables that may start with `kraken_agent_`.
+
+    Raises:
+        InventoryError: Ansible cannot read it, or a variable is wrong; it names host, variable and file.
+    """
+    for source in sources:
+        if "," not in str(source) and not Path(source).exists():
+            raise InventoryError("there is no such file or directory", where=str(source))
+    merged, exported = _both_listings(sources, limit, playbook_dir)
+    try:
+        tree = GroupTree(exported)
+        hostvars, levels = fill_in(
+            ansible_program("ansible"), sources, hostvars_of(merged), tree, hostvars_of(exported)
+        )
+        chosen = chosen_hosts(tree)
+        return fleet_from_hostvars(
+            {host: hostvars.get(host, {}) for host in chosen},
+            {host: tree.groups_of(host) for host in chosen},
+            levels=levels,
+            complete=limit is None,
+            resolve=resolve,
+            known=known,
+        )
+    except InventoryError as error:
+        place = next(_definitions(sources, playbook_dir, error), ", ".join(map(str, sources)))
+        named = f"{place}: {error.where}" if error.where else place
+        raise InventoryError(
+            error.message, host=error.host, variable=error.variable, where=named, hint=error.hint
+        ) from error
+
+
+def ansible_program(name: str) -> str:
+    """Ansible's program of that name: beside this Python first, then on PATH.
+
+    Raises:
+        InventoryError: there is none.
+    """
+    beside = Path(sys.executable).parent / name
+    if found := str(beside) if beside.exists() else shutil.which(name):
+        return found
+    raise InventoryError(f"{name} is not installed", hint="Install ansible-core beside kraken-fleet")
+
+
+def _both_listings(
+    sources: Sequence[Path | str], limit: str | None, playbook_dir: Path | str | None
+) -> tuple[dict[str, object], dict[str, object]]:
+    command = [ansible_program("ansible-inventory"), "--list"]
+    for source in sources:
+        command += ["-i", str(source)]
+    if limit:
+        command += ["--limit", limit]
+    if playbook_dir:
+        command += ["--playbook-dir", str(playbook_dir)]
+    # Merged variables follow Ansible's precedence to the letter; exported ones keep each level apart.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        merged = pool.submit(_listing, command, sources)
+        exported = pool.submit(_listing, [*command, "--export"], sources)
+        return merged.result(), exported.result()
+
+
+def _listing(command: Sequence[str], sources: Sequence[Path | str]) -> dict[str, object]:
+    where = ", ".join(map(str, sources))
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise InventoryError(f"ansible-inventory did not end within {_TIMEOUT:g} s", where=where) from error
+    complaint = _complaint(done.stderr)
+    # A file that cannot be parsed is only a warning to Ansible; the fleet would silently be empty.
+    if done.returncode or "Unable to parse" in complaint or "Failed to parse" in complaint:
+        raise InventoryError(complaint or "ansible-inventory failed", where=where)
+    found = json.loads(done.stdout)
+    if not isinstance(found, dict):
+        raise InventoryError("ansible-inventory did not write an object", where=where)
+    return found
+
+
+def _complaint(stderr: str) -> str:
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", stderr).split())
+    return text.removeprefix("[ERROR]: ").removeprefix("ERROR! ").removeprefix("[WARNING]: ")[:1000]
+
+
+def _definitions(
+    sources: Sequence[Path | str], playbook_dir: Path | str | None, error: InventoryError
+) -> Iterator[str]:
+    """Files that set the variable an error is about, host_vars of its host first."""
+    if not error.variable:
+        return
+    name = re.match(r"\w+", error.variable)
+    setting = re.compile(rf"(?:^|[\s\"'])({re.escape(name[0]) if name else '$'})[\"']?\s*[:=]")
+    files = sorted(_files(sources, playbook_dir), key=lambda path: (not _about(path, error.host), str(path)))
+    for path in files:
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError):
+            continue
+        yield from (f"{path}:{number}" for number, line in enumerate(lines, 1) if setting.search(line))
+
+
+def _about(path: Path, host: str | None) -> bool:
+    return host is not None and "host_vars" in path.parts and host in (path.name, path.stem, path.parent.name)
+
+
+def _files(sources: Sequence[Path | str], playbook_dir: Path | str | None) -> Iterator[Path]:
+    roots = {Path(source) for source in sources if Path(source).exists()}
+    yield from (root for root in roots if root.is_file())
+    folders = {root if root.is_dir() else root.parent for root in roots}
+    yield from (path for root in roots if root.is_dir() for path in root.iterdir() if path.is_file())
+    for folder in folders | ({Path(playbook_dir)} if playbook_dir else set()):
+        for kind in ("host_vars", "group_vars"):
+            yield from (path for path in (folder / kind).rglob("*") if path.is_file())

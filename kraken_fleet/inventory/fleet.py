@@ -1,0 +1,180 @@
+"""The fleet that an inventory asks for, from what Ansible tells of it. Nothing here runs Ansible."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from kraken_fleet.errors import InventoryError
+from kraken_fleet.inventory.addresses import (
+    Resolver,
+    connection_name,
+    known_address,
+    refuse_shared,
+    resolve_all,
+    resolve_name,
+)
+from kraken_fleet.inventory.levels import AGENTS_GROUP, GroupTree, Level, groups_of_host
+from kraken_fleet.inventory.variables import GROUPS_VARIABLE, check_names, checked, known_variables, read
+from kraken_fleet.model import ALL_GROUP, DesiredAgent, DesiredFleet
+
+
+def fleet_from_inventory(
+    listing: Mapping[str, object],
+    hosts: Iterable[str] | None = None,
+    *,
+    complete: bool = True,
+    resolve: Resolver = resolve_name,
+    known: Collection[str] | None = None,
+) -> DesiredFleet:
+    """The fleet of an `ansible-inventory --list` document.
+
+    Args:
+        listing: the document, made with `--export` for kraken_agent_groups to add up over all levels.
+        hosts: only these; default the hosts of the group `kraken_agents`, or all when there is no such group.
+        complete: False when the document holds only a slice of the inventory.
+        resolve: finds the address of a host that is known by name only.
+        known: names of variables that may start with `kraken_agent_`; default those of this package and its roles.
+
+    Raises:
+        InventoryError: a variable is unknown or wrong, an address is missing or used twice.
+    """
+    tree = GroupTree(listing)
+    own = hostvars_of(listing)
+    chosen = chosen_hosts(tree, hosts)
+    return fleet_from_hostvars(
+        {host: tree.merged(host, own.get(host, {})) for host in chosen},
+        {host: tree.groups_of(host) for host in chosen},
+        levels={host: tree.levels(host, own.get(host, {})) for host in chosen},
+        complete=complete and hosts is None,
+        resolve=resolve,
+        known=known,
+    )
+
+
+def fleet_from_hostvars(
+    hostvars: Mapping[str, Mapping[str, object]],
+    group_names: Mapping[str, Iterable[str]],
+    *,
+    levels: Mapping[str, Iterable[Level]] | None = None,
+    complete: bool = False,
+    resolve: Resolver = resolve_name,
+    known: Collection[str] | None = None,
+) -> DesiredFleet:
+    """The fleet of a play: every host in `hostvars` is an agent, or several.
+
+    Args:
+        hostvars: the variables of each host, merged and with templates filled in.
+        group_names: every inventory group of each host, ancestors too.
+        levels: for each host, what each level of the inventory sets kraken_agent_groups to; without it only the most
+            specific one counts, because Ansible replaces lists.
+        complete: whether these are all agents of the inventory.
+        resolve: as for fleet_from_inventory.
+        known: as for fleet_from_inventory.
+
+    Raises:
+        InventoryError: as for fleet_from_inventory.
+    """
+    names = known_variables() if known is None else known
+    for host, variables in hostvars.items():
+        check_names(host, variables, names)
+    addresses = _addresses(hostvars, resolve)
+    agents: list[DesiredAgent] = []
+    for host, variables in hostvars.items():
+        groups = groups_of_host(
+            host, group_names.get(host, ()), (levels or {}).get(host, ()), variables.get(GROUPS_VARIABLE)
+        )
+        agents += _agents(host, variables, groups, addresses.get(host))
+    refuse_shared(agents)
+    return DesiredFleet(tuple(agents), complete)
+
+
+def _agents(
+    host: str, variables: Mapping[str, object], groups: Mapping[str, str], address: str | None
+) -> Iterable[DesiredAgent]:
+    common = {name: read(host, variables, f"kraken_agent_{name}") for name in _SETTINGS}
+    instances = read(host, variables, "kraken_agent_instances")
+    if not isinstance(instances, tuple):
+        return [_agent(host, str(address), groups, common)]
+    return [_instance(host, index, item, groups, common) for index, item in enumerate(instances)]
+
+
+_SETTINGS = ("enabled", "system", "executors", "groups_mode")
+
+
+def _instance(
+    host: str, index: int, item: Mapping[str, object], groups: Mapping[str, str], common: Mapping[str, object]
+) -> DesiredAgent:
+    def value(key: str) -> object:
+        shown = f"kraken_agent_instances[{index}].{key}"
+        return checked(host, f"kraken_agent_{key}", item[key], variable=shown)
+
+    own = {key: value(key) for key in _SETTINGS if item.get(key) is not None}
+    reasons = dict(groups)
+    extra = value("groups") if item.get("groups") is not None else frozenset()
+    for name in sorted(extra if isinstance(extra, frozenset) else ()):
+        if name != ALL_GROUP:
+            reasons.setdefault(name, f"kraken_agent_instances of host {host}, agent {item['name']}")
+    return _agent(host, str(value("address")), reasons, {**common, **own}, str(item["name"]))
+
+
+def _agent(
+    host: str, address: str, groups: Mapping[str, str], settings: Mapping[str, object], instance: str = ""
+) -> DesiredAgent:
+    enabled, system = settings["enabled"], settings["system"]
+    executors, mode = settings["executors"], settings["groups_mode"]
+    return DesiredAgent(
+        host=host,
+        address=address,
+        groups=frozenset(groups),
+        enabled=enabled if isinstance(enabled, bool) else None,
+        system=system if isinstance(system, str) else None,
+        executors=executors if isinstance(executors, frozenset) else frozenset(),
+        instance=instance,
+        reasons=tuple(sorted(groups.items())),
+        groups_mode=mode if isinstance(mode, str) else None,
+    )
+
+
+def _addresses(hostvars: Mapping[str, Mapping[str, object]], resolve: Resolver) -> dict[str, str]:
+    found: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for host, variables in hostvars.items():
+        if variables.get("kraken_agent_instances") is not None:
+            continue  # each of them has its own
+        if address := known_address(host, variables):
+            found[host] = address
+        else:
+            names[host] = connection_name(host, variables)
+    return {**found, **resolve_all(names, resolve)}
+
+
+def chosen_hosts(tree: GroupTree, hosts: Iterable[str] | None = None) -> list[str]:
+    """The hosts that are agents: those given, else those of the group `kraken_agents`, else all.
+
+    Raises:
+        InventoryError: one is not in the inventory.
+    """
+    everyone = tree.hosts()
+    if hosts is not None:
+        known = set(everyone)
+        wanted = list(dict.fromkeys(hosts))
+        for host in wanted:
+            if host not in known:
+                raise InventoryError("is not in the inventory", host=host)
+        return wanted
+    if tree.has_group(AGENTS_GROUP):
+        return [host for host in everyone if AGENTS_GROUP in tree.groups_of(host)]
+    return list(everyone)
+
+
+def hostvars_of(listing: Mapping[str, object]) -> Mapping[str, Mapping[str, object]]:
+    """The host variables of an `ansible-inventory --list` document.
+
+    Raises:
+        InventoryError: the document has none.
+    """
+    meta = listing.get("_meta", {})
+    found = meta.get("hostvars", {}) if isinstance(meta, Mapping) else None
+    if isinstance(found, Mapping):
+        return found
+    raise InventoryError("has no _meta.hostvars", where="inventory", hint="Is it `ansible-inventory --list`?")

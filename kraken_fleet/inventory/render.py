@@ -1,0 +1,108 @@
+"""Filling in templates: `ansible-inventory` shows `{{ ansible_host }}` as it is written, Ansible itself fills it in."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from kraken_fleet.errors import InventoryError
+from kraken_fleet.inventory.levels import GroupTree, Level
+from kraken_fleet.inventory.variables import GROUPS_VARIABLE, PREFIX
+
+_HOLDER = "kraken_fleet_templates"
+_ANSWER = re.compile(r"^(\S+) \| (SUCCESS|CHANGED|FAILED!?|UNREACHABLE!?) => (?=\{)", re.MULTILINE)
+_TIMEOUT = 600.0
+# Other variables may hold templates that only a play can fill in.
+_ADDRESS = "ansible_host"
+Hostvars = Mapping[str, Mapping[str, object]]
+
+
+def fill_in(
+    program: str, sources: Sequence[Path | str], merged: Hostvars, tree: GroupTree, own: Hostvars
+) -> tuple[Hostvars, dict[str, tuple[Level, ...]]]:
+    """The variables and the levels of each host with the templates in them filled in.
+
+    Costs nothing when there are none; else one `ansible` run on the hosts concerned, which connects to nobody.
+
+    Args:
+        program: the `ansible` command.
+        sources: the inventory.
+        merged: the variables of each host.
+        tree: its groups and their variables.
+        own: the variables of each host itself.
+
+    Raises:
+        InventoryError: a template cannot be filled in; it names the host.
+    """
+    levels = {host: tree.levels(host, own.get(host, {})) for host in tree.hosts()}
+    wanted = {host: found for host in tree.hosts() if (found := _templates(merged.get(host, {}), levels[host]))}
+    answers = _ask(program, sources, wanted) if wanted else {}
+    filled = {host: _filled(variables, answers.get(host, {})) for host, variables in merged.items()}
+    return filled, {host: _filled_levels(found, answers.get(host, {})) for host, found in levels.items()}
+
+
+def _templates(variables: Mapping[str, object], levels: Sequence[Level]) -> dict[str, object]:
+    relevant = {name: value for name, value in variables.items() if name == _ADDRESS or name.startswith(PREFIX)}
+    return {name: value for name, value in (*relevant.items(), *levels) if "{{" in str(value) or "{%" in str(value)}
+
+
+def _filled(variables: Mapping[str, object], answer: Mapping[str, object]) -> Mapping[str, object]:
+    return {name: answer.get(name, value) for name, value in variables.items()}
+
+
+def _filled_levels(levels: Sequence[Level], answer: Mapping[str, object]) -> tuple[Level, ...]:
+    return tuple((source, answer.get(source, value)) for source, value in levels)
+
+
+def _ask(
+    program: str, sources: Sequence[Path | str], wanted: Mapping[str, Mapping[str, object]]
+) -> dict[str, dict[str, object]]:
+    with tempfile.TemporaryDirectory(prefix="kraken-fleet-") as folder:
+        extra, hosts = Path(folder, "templates.json"), Path(folder, "hosts")
+        extra.write_text(json.dumps({_HOLDER: wanted}), encoding="utf-8")
+        hosts.write_text("\n".join(wanted), encoding="utf-8")
+        message = "msg={{ " + _HOLDER + "[inventory_hostname] | to_json | b64encode }}"
+        command = [program, "all", "--limit", f"@{hosts}", "-m", "ansible.builtin.debug", "-a", message]
+        command += ["-e", f"@{extra}", "-f", str(min(4, len(wanted)))]
+        for source in sources:
+            command += ["-i", str(source)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_TIMEOUT, check=False, env={**os.environ, **_PLAIN}
+        )
+    return dict(_answers(done.stdout, done.stderr, wanted))
+
+
+_PLAIN = {
+    "ANSIBLE_NOCOLOR": "1",
+    "ANSIBLE_FORCE_COLOR": "0",
+    "ANSIBLE_LOAD_CALLBACK_PLUGINS": "0",
+    "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+}
+
+
+def _answers(
+    stdout: str, stderr: str, wanted: Mapping[str, Mapping[str, object]]
+) -> Iterator[tuple[str, dict[str, object]]]:
+    missing = set(wanted)
+    for match in _ANSWER.finditer(stdout):
+        body, _ = json.JSONDecoder().raw_decode(stdout, match.end())
+        host = match[1]
+        missing.discard(host)
+        yield host, _one_answer(host, match[2], str(body.get("msg", "")), wanted[host])
+    for host in sorted(missing):
+        raise InventoryError(f"Ansible did not fill in its templates: {stderr.strip()[:500]}", host=host)
+
+
+def _one_answer(host: str, state: str, message: str, templates: Mapping[str, object]) -> dict[str, object]:
+    if state == "SUCCESS":
+        filled: dict[str, object] = json.loads(base64.b64decode(message))
+        return filled
+    variable = next((name for name in templates if name.startswith(PREFIX)), GROUPS_VARIABLE)
+    shown = ", ".join(str(value) for value in templates.values())
+    raise InventoryError(f"the template {shown} cannot be filled in: {message}", host=host, variable=variable)
