@@ -190,7 +190,7 @@ def _choices(rows: Iterable[Row]) -> dict[str, list[tuple[str, int]]]:
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("group", "system", "executor", "state")}
     for row in rows:
         counts["group"].update(row.agent.group_names)
-        counts["executor"].update(row.executors)
+        counts["executor"].update(row.executors.keys())
         counts["state"][row.state] += 1
         if row.system:
             counts["system"][row.system] += 1

@@ -1,0 +1,47 @@
+"""Areas over time, and the samples they are drawn from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from kraken_fleet.web.cache import Snapshot
+from kraken_fleet.web.charts import HEIGHT, WIDTH, stack
+from kraken_fleet.web.history import History, sample_of
+from tests.unit.web.builders import NOW, an_agent
+
+
+def test_areas_lie_on_top_of_each_other() -> None:
+    chart = stack([(0, {"idle": 2, "busy": 0}), (60, {"idle": 1, "busy": 3})], ["idle", "busy", "silent"])
+    assert chart is not None
+    assert chart.highest == 4
+    assert [(area.name, area.latest) for area in chart.areas] == [("idle", 1), ("busy", 3)]
+    idle, busy = chart.areas
+    assert idle.points.split()[:2] == [f"0.0,{HEIGHT / 2}", f"{float(WIDTH)},{HEIGHT * 3 / 4}"]
+    assert busy.points.split()[1] == f"{float(WIDTH)},0.0"
+
+
+def test_one_sample_is_no_line() -> None:
+    assert stack([(0, {"idle": 2})], ["idle"]) is None
+
+
+def test_a_sample_a_minute_is_kept_across_restarts(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    snapshot = Snapshot(1, NOW, (an_agent(1, groups=("all", "gpu"), job=5),))
+    history = History(path)
+    for seconds in (0, 1, 59, 60, 125):
+        history.record(replace(snapshot, taken=NOW + timedelta(seconds=seconds)))
+    minutes = [sample.minute - int(NOW.timestamp()) for sample in History(path).samples()]
+    assert minutes == [0, 60, 120]
+
+
+def test_a_damaged_line_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"minute": 60, "states": {}, "jobs": {}}\nhalf a li')
+    assert [sample.minute for sample in History(path).samples()] == [60]
+
+
+def test_jobs_are_counted_by_group() -> None:
+    snapshot = Snapshot(1, NOW, (an_agent(1, groups=("all", "gpu"), job=5), an_agent(2, groups=("all",))))
+    assert sample_of(snapshot, 0).jobs == {"all": 1, "gpu": 1}

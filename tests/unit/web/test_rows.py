@@ -1,0 +1,85 @@
+"""Agents as rows: state, search, filters, order and pages."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from kraken_fleet.web.rows import Page, Query, State, make_page, state_of
+from tests.unit.web.builders import NOW, an_agent
+
+FLEET = [
+    an_agent(1, groups=("all", "linux")),
+    an_agent(2, groups=("all", "gpu"), docker="20.10", job=7),
+    an_agent(10, system="ubuntu-24.04", disabled=True),
+    an_agent(9, disabled=True, job=8),
+    an_agent(20, silent_for=600),
+]
+
+
+def show(**params: str) -> Page:
+    return make_page(FLEET, Query.from_params(params), NOW)
+
+
+def numbers(page: Page) -> list[int]:
+    return [row.agent.id for row in page.rows]
+
+
+@pytest.mark.parametrize(
+    ("number", "state"),
+    [(1, State.IDLE), (2, State.BUSY), (10, State.DISABLED), (9, State.DRAINING), (20, State.SILENT)],
+)
+def test_every_state_has_its_word(number: int, state: State) -> None:
+    assert state_of(next(agent for agent in FLEET if agent.id == number), NOW) is state
+
+
+def test_addresses_are_ordered_as_numbers() -> None:
+    assert numbers(show()) == [1, 2, 9, 10, 20]
+    assert numbers(show(dir="desc")) == [20, 10, 9, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("params", "found"),
+    [
+        ({"q": "10.0.0.1"}, [1, 10]),
+        ({"q": "UBUNTU"}, [10]),
+        ({"q": "gpu"}, [2]),
+        ({"group": "linux"}, [1]),
+        ({"system": "ubuntu-24.04"}, [10]),
+        ({"executor": "docker"}, [2]),
+        ({"state": "draining"}, [9]),
+        ({"state": "idle", "group": "gpu"}, []),
+    ],
+)
+def test_search_and_filters_narrow_the_rows(params: dict[str, str], found: list[int]) -> None:
+    assert numbers(show(**params)) == found
+
+
+def test_pages_are_cut_and_a_page_past_the_end_is_the_last() -> None:
+    second = show(size="2", page="2")
+    assert (numbers(second), second.first, second.last, second.pages) == ([9, 10], 3, 4, 3)
+    assert numbers(show(size="2", page="99")) == [20]
+
+
+def test_choices_count_the_whole_fleet_not_the_page() -> None:
+    assert dict(show(group="gpu").choices["state"])["disabled"] == 1
+
+
+def test_a_link_keeps_the_view_and_begins_at_page_one() -> None:
+    query = Query.from_params({"q": "x", "group": "gpu", "page": "3"})
+    assert query.link(sort="state") == "?q=x&group=gpu&sort=state"
+    assert Query.from_params({}).link() == "?"
+
+
+@pytest.mark.parametrize("params", [{"sort": "zzz"}, {"page": "-1"}, {"size": "many"}, {"size": "100000"}])
+def test_nonsense_in_the_url_falls_back(params: dict[str, str]) -> None:
+    assert show(**params).total == len(FLEET)
+
+
+def test_ten_thousand_agents_are_searched_and_cut_within_the_render_budget() -> None:
+    fleet = [an_agent(n, address=f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}") for n in range(10_000)]
+    started = time.perf_counter()
+    page = make_page(fleet, Query.from_params({"q": "10.0", "sort": "state"}), NOW)
+    assert time.perf_counter() - started < 0.5
+    assert page.total == 10_000

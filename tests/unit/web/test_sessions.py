@@ -1,0 +1,82 @@
+"""Sessions end, and passwords cannot be guessed quickly."""
+
+from __future__ import annotations
+
+from kraken_fleet.api import KrakenClient, TokenCredentials
+from kraken_fleet.web.sessions import ATTEMPTS, ATTEMPTS_WINDOW_SECONDS, AttemptLimit, Session, SessionStore
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def a_session() -> Session:
+    return Session("ann", KrakenClient("http://127.0.0.1:1", TokenCredentials("t0ken-word")))
+
+
+def test_a_session_lives_while_it_is_used_and_then_ends() -> None:
+    clock = Clock()
+    store = SessionStore(lifetime=100, clock=clock)
+    key = store.add(a_session())
+    for clock.now in (90, 180, 270):
+        assert store.get(key) is not None
+    clock.now = 371
+    assert store.get(key) is None
+
+
+def test_signing_out_ends_it_at_once_and_an_unknown_word_is_nobody() -> None:
+    store = SessionStore(lifetime=100)
+    key = store.add(a_session())
+    store.remove(key)
+    assert store.get(key) is None
+    assert store.get("") is None
+
+
+def test_words_differ_and_are_long() -> None:
+    store = SessionStore(lifetime=100)
+    keys = {store.add(a_session()) for _ in range(20)}
+    assert len(keys) == 20
+    assert all(len(key) >= 43 for key in keys)
+
+
+def test_only_its_own_csrf_word_is_accepted() -> None:
+    ann, bob = a_session(), a_session()
+    assert ann.accepts(ann.csrf)
+    assert not ann.accepts(bob.csrf)
+    assert not ann.accepts("")
+
+
+def test_neither_token_nor_csrf_word_is_in_the_repr() -> None:
+    session = a_session()
+    assert "t0ken-word" not in repr(session)
+    assert session.csrf not in repr(session)
+
+
+def test_a_notice_is_shown_once() -> None:
+    session = a_session()
+    session.notice = "done"
+    assert [session.take_notice(), session.take_notice()] == ["done", ""]
+
+
+def test_after_five_failures_an_attempt_has_to_wait() -> None:
+    clock = Clock()
+    limit = AttemptLimit(clock)
+    for _ in range(ATTEMPTS):
+        assert limit.wait_seconds("from:x", "user:ann") == 0
+        limit.failed("from:x", "user:ann")
+    assert 0 < limit.wait_seconds("from:other", "user:ann") <= ATTEMPTS_WINDOW_SECONDS
+    assert limit.wait_seconds("from:other", "user:bob") == 0
+    clock.now = ATTEMPTS_WINDOW_SECONDS
+    assert limit.wait_seconds("from:x", "user:ann") == 0
+
+
+def test_success_forgets_the_failures() -> None:
+    limit = AttemptLimit()
+    for _ in range(ATTEMPTS):
+        limit.failed("user:ann")
+    limit.succeeded("user:ann")
+    assert limit.wait_seconds("user:ann") == 0
