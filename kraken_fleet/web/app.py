@@ -19,7 +19,7 @@ from kraken_fleet.web.history import History
 from kraken_fleet.web.ignored import Ignored
 from kraken_fleet.web.pages import agent, agents, discovered, downloads, fleet, groups, signin
 from kraken_fleet.web.render import Renderer
-from kraken_fleet.web.security import AccessLog, add_headers
+from kraken_fleet.web.security import AccessLog, add_headers, refuse_other_origins
 from kraken_fleet.web.sessions import AttemptLimit, SessionStore
 from kraken_fleet.web.settings import ConsoleSettings
 
@@ -44,6 +44,7 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
         log=AccessLog(settings.state_dir / "access.log"),
         renderer=Renderer(),
     )
+    app.add_middleware(BaseHTTPMiddleware, dispatch=refuse_other_origins)
     app.add_middleware(BaseHTTPMiddleware, dispatch=add_headers)
     for page in (signin, agents, agent, groups, discovered, downloads, fleet, live):
         app.include_router(page.router)

@@ -7,9 +7,10 @@ import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 # No inline script or style anywhere, nothing from another origin, and nobody may frame the console.
 HEADERS = {
@@ -23,6 +24,20 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+
+
+_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+async def refuse_other_origins(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Middleware: a change sent by a page of another site is refused, the sign-in form included.
+
+    Browsers say where a request comes from; programs that send no `Origin` carry no cookie of a person either.
+    """
+    origin = request.headers.get("origin")
+    if request.method in _CHANGING and origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        return PlainTextResponse("This request comes from another site", status_code=403)
+    return await call_next(request)
 
 
 async def add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:

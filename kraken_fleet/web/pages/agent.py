@@ -31,6 +31,7 @@ def show_agent(visit: SignedIn, agent_id: int) -> HTMLResponse:
         row=Row(agent, state_of(agent, datetime.now(UTC))),
         groups=[group for group in snapshot.groups if group.name != ALL_GROUP],
         jobs=visit.client.agent_jobs(agent_id),
+        log=_agent_log(visit, agent_id),
         wanted=wanted,
         differences=difference(wanted, agent) if wanted else [],
         has_inventory=bool(visit.console.settings.inventory),
@@ -72,6 +73,13 @@ def _act(change: Changing, agent: Agent, action: str) -> bool:
     if action == "delete":
         return change.do(action, agent.address, client.delete_agent, agent.id)
     raise HTTPException(400, f"There is no action {action!r}")
+
+
+def _agent_log(visit: Visit, agent_id: int) -> tuple[LogLine, ...]:
+    try:
+        return visit.client.logs(agent_id=agent_id, limit=_LOG_LINES)
+    except FleetError:
+        return ()
 
 
 def _log(visit: Visit, job_id: int) -> tuple[tuple[LogLine, ...], str]:
