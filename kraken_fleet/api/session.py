@@ -17,7 +17,8 @@ from kraken_fleet.api import decode
 from kraken_fleet.api.address import ServerAddress
 from kraken_fleet.api.answers import Answer, raise_for_refusal, read_answer
 from kraken_fleet.api.credentials import Credentials, PasswordCredentials, TokenCredentials
-from kraken_fleet.errors import NotSignedInError, RequestRejectedError, ServerUnreachableError, UsageError
+from kraken_fleet.api.unreachable import unreachable
+from kraken_fleet.errors import NotSignedInError, RequestRejectedError, UsageError
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -163,7 +164,7 @@ class Session:
                 allow_redirects=False,  # a redirected POST becomes a GET, and the token would go wherever we are sent
             )
         except requests.RequestException as error:
-            raise _unreachable(error, f"{method} {url}", self._timeout[1]) from error
+            raise unreachable(error, f"{method} {url}", self._timeout[1]) from error
 
     @property
     def _http(self) -> requests.Session:
@@ -206,28 +207,3 @@ def _retry() -> Retry:
         respect_retry_after_header=False,  # it may ask for an hour
         raise_on_status=False,
     )
-
-
-def _unreachable(error: requests.RequestException, where: str, timeout: float) -> ServerUnreachableError:
-    if isinstance(error, requests.exceptions.SSLError):
-        message, hint = "TLS does not work out", "Give the CA that signed the server's certificate as CA bundle"
-    elif isinstance(error, requests.exceptions.ProxyError):
-        message, hint = "The HTTP proxy does not let us through", "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
-    elif isinstance(error, requests.exceptions.ReadTimeout):
-        message, hint = f"The server did not answer within {timeout:g} s", "Check its load, or give it more time"
-    elif isinstance(error, requests.exceptions.ConnectTimeout):
-        message, hint = "Nothing answers at this address", "Check the address, and firewalls on the way"
-    else:
-        message, hint = _reason(error), "Check that the server runs and that the address and port are right"
-    return ServerUnreachableError(message, where=where, hint=hint)
-
-
-def _reason(error: requests.RequestException) -> str:
-    text = str(error)
-    if "Connection refused" in text:
-        return "Nothing listens there"
-    if "NameResolutionError" in text or "Failed to resolve" in text:
-        return "The host's name is unknown"
-    if "timed out" in text:
-        return "The server went silent in the middle of its answer"
-    return "The connection broke"

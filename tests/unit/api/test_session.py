@@ -1,0 +1,313 @@
+"""Signing in, what each kind of failure becomes, what is sent again, and where secrets do not go."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from kraken_fleet.api import MAX_CONNECTIONS, KrakenClient, PasswordCredentials, TokenCredentials
+from kraken_fleet.api.address import ServerAddress
+from kraken_fleet.errors import (
+    NotPermittedError,
+    NotSignedInError,
+    RequestRejectedError,
+    ServerFaultError,
+    ServerUnreachableError,
+    UnexpectedAnswerError,
+    UsageError,
+)
+from tests.unit.api.fake_kraken import BAD_TOKEN, PASSWORD, FakeKraken, Reply, agent_json, problem
+
+
+def test_nothing_is_sent_before_the_first_call_and_one_sign_in_serves_many(
+    fake: FakeKraken, client: KrakenClient
+) -> None:
+    assert fake.requests == []
+    assert [client.version(), client.version()] == ["1.7.36", "1.7.36"]
+    assert fake.count("POST", "/sessions") == 1
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "/api", "/bk", "/bk/api"])
+def test_any_way_to_write_the_address_reaches_the_api(fake: FakeKraken, suffix: str) -> None:
+    with KrakenClient(fake.url + suffix, PasswordCredentials("admin", PASSWORD)) as client:
+        assert client.version() == "1.7.36"
+
+
+def test_a_reverse_proxys_prefix_is_kept(fake: FakeKraken) -> None:
+    fake.prefixes = ("/ci/kraken/bk/api",)
+    with KrakenClient(f"{fake.url}/ci/kraken/", PasswordCredentials("admin", PASSWORD)) as client:
+        assert client.version() == "1.7.36"
+        assert client.url == f"{fake.url}/ci/kraken"
+
+
+def test_a_token_that_expired_is_renewed_once(fake: FakeKraken, client: KrakenClient) -> None:
+    client.version()
+    fake.tokens.clear()
+    fake.tokens.add("another")
+    assert client.version() == "1.7.36"
+    assert fake.count("POST", "/sessions") == 2
+
+
+def test_a_post_refused_for_its_token_is_sent_again_with_the_new_one(fake: FakeKraken, client: KrakenClient) -> None:
+    client.version()
+    fake.tokens.clear()
+    fake.tokens.add("another")
+    client.create_group("gpu")
+    assert [row["name"] for row in fake.groups.values()] == ["all", "gpu"]
+
+
+def test_a_server_that_refuses_every_token_is_asked_no_more_than_twice(fake: FakeKraken, client: KrakenClient) -> None:
+    fake.script("GET", "/version", *[problem(401, BAD_TOKEN)] * 5)
+    with pytest.raises(NotSignedInError):
+        client.version()
+    assert fake.count("GET", "/version") == 2
+
+
+def test_threads_that_lose_their_token_together_sign_in_once(fake: FakeKraken, client: KrakenClient) -> None:
+    client.version()
+    fake.tokens.clear()
+    fake.tokens.add("another")
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda _: client.version(), range(16))) == {"1.7.36"}
+    assert fake.count("POST", "/sessions") == 2
+
+
+def test_a_given_token_is_used_and_never_renewed(fake: FakeKraken) -> None:
+    fake.tokens.add("given")
+    with KrakenClient(fake.url, TokenCredentials("given")) as client:
+        assert client.version() == "1.7.36"
+        fake.tokens.clear()
+        with pytest.raises(NotSignedInError):
+            client.version()
+    assert fake.count("POST", "/sessions") == 0
+
+
+def test_without_credentials_the_server_is_asked_without_a_token(fake: FakeKraken) -> None:
+    with KrakenClient(fake.url) as client, pytest.raises(NotSignedInError):
+        client.version()
+    assert fake.requests[0].token is None
+
+
+def test_a_wrong_password_names_the_user_and_not_the_password(fake: FakeKraken) -> None:
+    with KrakenClient(fake.url, PasswordCredentials("admin", "hush-hush")) as client:
+        with pytest.raises(NotSignedInError, match="no user 'admin' with this password") as caught:
+            client.agents()
+    assert "hush-hush" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_server_that_quotes_the_password_is_not_quoted(fake: FakeKraken) -> None:
+    fake.script("POST", "/sessions", problem(400, "'hush-hush' is not of type 'object' - 'password'"))
+    with KrakenClient(fake.url, PasswordCredentials("admin", "hush-hush")) as client:
+        with pytest.raises(NotSignedInError) as caught:
+            client.version()
+    assert "hush-hush" not in "".join(traceback.format_exception(caught.value)) + str(caught.value.as_dict())
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
+def test_no_error_shows_a_secret(fake: FakeKraken, client: KrakenClient, status: int) -> None:
+    client.version()
+    fake.script("GET", "/version", problem(status, "no"), problem(status, "no"))
+    with pytest.raises(Exception) as caught:
+        client.version()
+    shown = "".join(traceback.format_exception(caught.value)) + repr(client) + repr(vars(client))
+    assert PASSWORD not in shown
+    assert not any(token in shown for token in fake.tokens)
+
+
+def test_the_reprs_of_clients_say_where_and_who(fake: FakeKraken) -> None:
+    shown = [repr(KrakenClient(fake.url, who)) for who in (None, PasswordCredentials("u", "p"), TokenCredentials("t"))]
+    ends = ("as nobody>", "as user 'u'>", "as a token>")
+    assert shown == [f"<KrakenClient {fake.url} {end}" for end in ends]
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (problem(403, "only superadmin can get agents"), NotPermittedError),
+        (problem(400, "Cannot find agent 99999"), RequestRejectedError),
+        (problem(404, "Agent not found"), RequestRejectedError),
+        (problem(405, "The method is not allowed for the requested URL."), RequestRejectedError),
+        (Reply(500, content_type="text/html; charset=utf-8"), ServerFaultError),
+        (Reply(200, raw=b"<html>hello</html>", content_type="text/html"), UnexpectedAnswerError),
+        (Reply(404, raw=b"<html>nginx</html>", content_type="text/html"), UnexpectedAnswerError),
+        (Reply(404, raw=b"[]"), UnexpectedAnswerError),
+        (Reply(200, raw=b'{"version": '), UnexpectedAnswerError),
+        (Reply(200, raw=b""), UnexpectedAnswerError),
+        (Reply(200, []), UnexpectedAnswerError),
+        (Reply(200, {"version": 1}), UnexpectedAnswerError),
+        (Reply(302, headers={"Location": "https://elsewhere/?token=x"}), UnexpectedAnswerError),
+    ],
+)
+def test_each_refusal_has_its_error(
+    fake: FakeKraken, client: KrakenClient, reply: Reply, error: type[Exception]
+) -> None:
+    fake.script("GET", "/version", reply)
+    with pytest.raises(error) as caught:
+        client.version()
+    assert type(caught.value) is error
+    assert f"GET {fake.url}/bk/api/version: " in str(caught.value)
+
+
+def test_a_rejection_carries_status_and_the_servers_words(fake: FakeKraken, client: KrakenClient) -> None:
+    with pytest.raises(RequestRejectedError) as caught:
+        client.agent(99999)
+    assert (caught.value.status, caught.value.detail) == (400, "Cannot find agent with id 99999")
+
+
+def test_a_redirect_is_not_followed_and_its_target_named(fake: FakeKraken, client: KrakenClient) -> None:
+    fake.script("GET", "/version", Reply(301, headers={"Location": f"{fake.url}/elsewhere?token=x"}))
+    with pytest.raises(UnexpectedAnswerError, match="sends us on to .*/elsewhere") as caught:
+        client.version()
+    assert "token" not in str(caught.value)
+    assert fake.count("GET", "/elsewhere") == 0
+
+
+def test_a_port_where_nothing_listens() -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        url = f"127.0.0.1:{reserved.getsockname()[1]}"
+        with (
+            KrakenClient(url) as client,
+            pytest.raises(ServerUnreachableError, match=r"no connection \(Connection refused\)"),
+        ):
+            client.version()
+
+
+def test_a_host_that_is_unknown() -> None:
+    with KrakenClient("kraken.invalid:6363") as client:
+        with pytest.raises(ServerUnreachableError, match="name is unknown") as caught:
+            client.version()
+    assert caught.value.hint
+
+
+def test_a_server_that_does_not_answer_is_given_up_in_time(fake: FakeKraken) -> None:
+    fake.tokens.add("t")
+    fake.script("GET", "/version", *[Reply(delay=3.0)] * 3)
+    with KrakenClient(fake.url, TokenCredentials("t"), timeout=0.3) as client:
+        started = time.monotonic()
+        with pytest.raises(ServerUnreachableError, match=r"did not answer within 0\.3 s"):
+            client.version()
+    assert time.monotonic() - started < 2.0
+
+
+@pytest.mark.parametrize("fault", [Reply(502), Reply(503), Reply(504), Reply(drop=True)])
+def test_a_get_is_repeated_after_a_passing_fault(fake: FakeKraken, client: KrakenClient, fault: Reply) -> None:
+    fake.script("GET", "/version", fault)
+    assert client.version() == "1.7.36"
+    assert fake.count("GET", "/version") == 2
+
+
+@pytest.mark.parametrize("fault", [Reply(503), Reply(drop=True)])
+def test_put_patch_and_delete_are_repeated_too(fake: FakeKraken, client: KrakenClient, fault: Reply) -> None:
+    fake.agents[1] = agent_json(1)
+    for method, path in (("PUT", "/agents/1"), ("PATCH", "/agents"), ("DELETE", "/agents/1")):
+        fake.script(method, path, fault)
+    client.set_agent_disabled(1, disabled=True)
+    client.set_authorized([1])
+    client.delete_agent(1)
+    assert [fake.count(*one) for one in (("PUT", "/agents/1"), ("PATCH", "/agents"), ("DELETE", "/agents/1"))] == [
+        2
+    ] * 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"), [(Reply(503), ServerFaultError), (Reply(drop=True), ServerUnreachableError)]
+)
+def test_a_post_that_may_have_arrived_is_never_repeated(
+    fake: FakeKraken, client: KrakenClient, fault: Reply, error: type[Exception]
+) -> None:
+    fake.script("POST", "/groups", fault)
+    with pytest.raises(error):
+        client.create_group("gpu")
+    assert fake.count("POST", "/groups") == 1
+
+
+def test_a_post_that_found_no_connection_is_tried_again(fake: FakeKraken, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = 0
+    connect = socket.socket.connect
+
+    def refuse_once(self: socket.socket, address: object) -> None:
+        nonlocal refused
+        if not refused:
+            refused += 1
+            raise ConnectionRefusedError(111, "Connection refused")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", refuse_once)
+    with KrakenClient(fake.url, PasswordCredentials("admin", PASSWORD)) as client:
+        assert client.version() == "1.7.36"
+    assert (refused, fake.count("POST", "/sessions")) == (1, 1)
+
+
+def test_krakens_own_500_is_not_repeated(fake: FakeKraken, client: KrakenClient) -> None:
+    fake.script("GET", "/version", Reply(500, content_type="text/html; charset=utf-8"))
+    with pytest.raises(ServerFaultError):
+        client.version()
+    assert fake.count("GET", "/version") == 1
+
+
+def test_a_retry_after_of_an_hour_is_not_obeyed(fake: FakeKraken, client: KrakenClient) -> None:
+    fake.script("GET", "/version", Reply(503, headers={"Retry-After": "3600"}))
+    assert client.version() == "1.7.36"
+
+
+def test_concurrent_puts_all_arrive_over_a_bounded_number_of_connections(
+    fake: FakeKraken, client: KrakenClient
+) -> None:
+    fake.agents = {n: agent_json(n) for n in range(1, 41)}
+    for n in fake.agents:
+        fake.script("PUT", f"/agents/{n}", Reply(body=agent_json(n, disabled=True), delay=0.02))
+    with ThreadPoolExecutor(20) as pool:
+        changed = list(pool.map(lambda n: client.set_agent_disabled(n, disabled=True), fake.agents))
+    assert [agent.id for agent in changed] == list(range(1, 41))
+    assert all(agent.disabled for agent in changed)
+    assert 2 <= fake.most_busy <= MAX_CONNECTIONS
+    assert fake.count("POST", "/sessions") == 1
+
+
+def test_a_netrc_does_not_take_the_place_of_our_token(
+    fake: FakeKraken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\ndefault login someone password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    fake.tokens.add("given")
+    monkeypatch.setattr(ServerAddress, "is_loopback", property(lambda _: False))  # there the environment is not read
+    with KrakenClient(fake.url, TokenCredentials("given")) as client:
+        assert client.version() == "1.7.36"
+
+
+def test_an_http_proxy_is_not_asked_about_this_machine(fake: FakeKraken, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    fake.tokens.add("given")
+    with KrakenClient(fake.url, TokenCredentials("given")) as client:
+        assert client.version() == "1.7.36"
+
+
+def test_a_ca_bundle_that_is_not_there_is_refused_at_once() -> None:
+    with pytest.raises(UsageError) as caught:
+        KrakenClient("https://kraken", ca_bundle="/no/such.pem")
+    assert caught.value.where == "/no/such.pem"
+
+
+def test_a_closed_client_can_be_used_again(fake: FakeKraken, client: KrakenClient) -> None:
+    client.version()
+    client.close()
+    assert client.version() == "1.7.36"
+
+
+def test_threads_share_no_session_but_one_pool(fake: FakeKraken, client: KrakenClient) -> None:
+    sessions = []
+    thread = threading.Thread(target=lambda: sessions.append(client._session._http))
+    thread.start()
+    thread.join()
+    assert sessions[0] is not client._session._http
+    assert sessions[0].get_adapter(fake.url) is client._session._http.get_adapter(fake.url)
