@@ -39,5 +39,5 @@ class Pacer:
             now = self._now()
             self._busy_until = max(self._busy_until, now) + self._interval
             pause = self._busy_until - now - self._allowance
-        if pause > 0:
+        if pause > 1e-6:  # less is what rounding left over
             self._sleep(pause)

@@ -96,6 +96,13 @@ def group_json(group_id: int, name: str, **changes: object) -> dict[str, object]
 Handler = Callable[[Request], Reply]
 
 
+class _QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is part of these tests."""
+
+
 class FakeKraken:
     """Sessions, agents and groups with the real server's answers, its faults included.
 
@@ -113,8 +120,7 @@ class FakeKraken:
         self._scripts: dict[tuple[str, str], list[Reply]] = {}
         self._handlers: dict[tuple[str, str], Handler] = {}
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class())
-        self._server.daemon_threads = True
+        self._server = _QuietServer(("127.0.0.1", 0), self._handler_class())
         self._scheme = "https" if tls else "http"
         if tls:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)

@@ -42,7 +42,7 @@ def test_the_client_offers_exactly_these_calls() -> None:
         "job",
         "cancel_job",
     }
-    about_workflows |= {"job_log", "logs"}
+    about_workflows |= {"cancel_job", "job_log", "logs"}
     assert offered == about_agents | about_groups | about_the_server | about_workflows
 
 

@@ -95,17 +95,17 @@ def test_without_credentials_the_server_is_asked_without_a_token(fake: FakeKrake
 
 
 def test_a_wrong_password_names_the_user_and_not_the_password(fake: FakeKraken) -> None:
-    with KrakenClient(fake.url, PasswordCredentials("admin", "hush-hush")) as client:
-        with pytest.raises(NotSignedInError, match="no user 'admin' with this password") as caught:
-            client.agents()
+    client = KrakenClient(fake.url, PasswordCredentials("admin", "hush-hush"))
+    with client, pytest.raises(NotSignedInError, match="no user 'admin' with this password") as caught:
+        client.agents()
     assert "hush-hush" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_server_that_quotes_the_password_is_not_quoted(fake: FakeKraken) -> None:
     fake.script("POST", "/sessions", problem(400, "'hush-hush' is not of type 'object' - 'password'"))
-    with KrakenClient(fake.url, PasswordCredentials("admin", "hush-hush")) as client:
-        with pytest.raises(NotSignedInError) as caught:
-            client.version()
+    client = KrakenClient(fake.url, PasswordCredentials("admin", "hush-hush"))
+    with client, pytest.raises(NotSignedInError) as caught:
+        client.version()
     assert "hush-hush" not in "".join(traceback.format_exception(caught.value)) + str(caught.value.as_dict())
 
 
@@ -162,7 +162,7 @@ def test_a_rejection_carries_status_and_the_servers_words(fake: FakeKraken, clie
 
 def test_a_redirect_is_not_followed_and_its_target_named(fake: FakeKraken, client: KrakenClient) -> None:
     fake.script("GET", "/version", Reply(301, headers={"Location": f"{fake.url}/elsewhere?token=x"}))
-    with pytest.raises(UnexpectedAnswerError, match="sends us on to .*/elsewhere") as caught:
+    with pytest.raises(UnexpectedAnswerError, match=r"sends us on to .*/elsewhere") as caught:
         client.version()
     assert "token" not in str(caught.value)
     assert fake.count("GET", "/elsewhere") == 0
@@ -180,9 +180,9 @@ def test_a_port_where_nothing_listens() -> None:
 
 
 def test_a_host_that_is_unknown() -> None:
-    with KrakenClient("kraken.invalid:6363") as client:
-        with pytest.raises(ServerUnreachableError, match="name is unknown") as caught:
-            client.version()
+    client = KrakenClient("kraken.invalid:6363")
+    with client, pytest.raises(ServerUnreachableError, match="name is unknown") as caught:
+        client.version()
     assert caught.value.hint
 
 
