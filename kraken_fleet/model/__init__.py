@@ -1,5 +1,6 @@
 """What things are: frozen values, no I/O. Kraken's own names throughout."""
 
+from kraken_fleet.model.activity import SILENT_AFTER, Activity, activity_of
 from kraken_fleet.model.agent import Agent, GroupRef, HostInfo, JobRef
 from kraken_fleet.model.deploy import Deploy, HostResult
 from kraken_fleet.model.fleet import DesiredAgent, DesiredFleet, ObservedFleet
@@ -10,6 +11,8 @@ from kraken_fleet.model.workflow import Branch, Flow, Project, Stage
 
 __all__ = [
     "ALL_GROUP",
+    "SILENT_AFTER",
+    "Activity",
     "Agent",
     "AgentsGroup",
     "Branch",
@@ -32,4 +35,5 @@ __all__ = [
     "Step",
     "StepStatus",
     "System",
+    "activity_of",
 ]

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from kraken_fleet.model import activity_of
 from kraken_fleet.web.cache import Snapshot
-from kraken_fleet.web.rows import state_of
 
 SAMPLE_SECONDS = 60
 SAMPLES = 24 * 60
@@ -67,7 +67,7 @@ class History:
 def sample_of(snapshot: Snapshot, minute: int) -> Sample:
     """Counts one snapshot."""
     now = datetime.now(UTC)
-    states = Counter(str(state_of(agent, now)) for agent in snapshot.agents)
+    states = Counter(str(activity_of(agent, now)) for agent in snapshot.agents)
     jobs = Counter(name for agent in snapshot.agents if agent.job for name in agent.group_names)
     return Sample(minute, dict(states), dict(jobs))
 

@@ -5,35 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
 from urllib.parse import urlencode
 
-from kraken_fleet.model import Agent
+from kraken_fleet.model import Activity, Agent, activity_of
 
-# An idle agent speaks every 5 seconds (10 while unauthorised); six silences in a row are no accident.
-SILENT_AFTER = timedelta(seconds=60)
 PAGE_SIZES = (25, 100, 500)
 SORTS = ("address", "system", "groups", "state", "last_seen")
-
-
-class State(StrEnum):
-    """What an agent is doing, in the words of the page."""
-
-    IDLE = "idle"
-    BUSY = "busy"
-    DRAINING = "draining"
-    DISABLED = "disabled"
-    SILENT = "silent"
-
-
-def state_of(agent: Agent, now: datetime) -> State:
-    """Silence outweighs all else: what a silent agent was told cannot be known to it."""
-    if agent.last_seen is None or now - agent.last_seen > SILENT_AFTER:
-        return State.SILENT
-    if agent.disabled:
-        return State.DRAINING if agent.job else State.DISABLED
-    return State.BUSY if agent.job else State.IDLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +65,7 @@ class Query:
 @dataclass(frozen=True, slots=True)
 class Row:
     agent: Agent
-    state: State
+    state: Activity
 
     @property
     def system(self) -> str:
@@ -129,7 +107,7 @@ def make_page(agents: Iterable[Agent], query: Query, now: datetime) -> Page:
         query: what to show.
         now: the moment that "silent" is measured from, timezone-aware.
     """
-    every = [Row(agent, state_of(agent, now)) for agent in agents]
+    every = [Row(agent, activity_of(agent, now)) for agent in agents]
     shown = [row for row in every if _matches(row, query)]
     shown.sort(key=_SORT_KEYS[query.sort], reverse=query.descending)
     pages = max(-(-len(shown) // query.size), 1)

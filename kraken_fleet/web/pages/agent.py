@@ -10,10 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from kraken_fleet.errors import FleetError
-from kraken_fleet.model import ALL_GROUP, Agent, LogLine
+from kraken_fleet.model import ALL_GROUP, Agent, LogLine, activity_of
 from kraken_fleet.web.context import Changing, SignedIn, Visit
 from kraken_fleet.web.desired import desired_by_address, difference
-from kraken_fleet.web.rows import Row, state_of
+from kraken_fleet.web.rows import Row
 
 router = APIRouter()
 
@@ -28,7 +28,7 @@ def show_agent(visit: SignedIn, agent_id: int) -> HTMLResponse:
     return visit.page(
         "agent.html",
         agent=agent,
-        row=Row(agent, state_of(agent, datetime.now(UTC))),
+        row=Row(agent, activity_of(agent, datetime.now(UTC))),
         groups=[group for group in snapshot.groups if group.name != ALL_GROUP],
         jobs=visit.client.agent_jobs(agent_id),
         log=_agent_log(visit, agent_id),

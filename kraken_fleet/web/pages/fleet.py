@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse
 
+from kraken_fleet.model import Activity
 from kraken_fleet.reconcile.deploys import recent, state_dir
 from kraken_fleet.web.charts import Chart, stack
 from kraken_fleet.web.context import SignedIn
 from kraken_fleet.web.history import Sample
-from kraken_fleet.web.rows import State
 
 router = APIRouter()
 
@@ -31,7 +31,7 @@ def show_fleet(visit: SignedIn) -> HTMLResponse:
 
 
 def _states(samples: Iterable[Sample]) -> Chart | None:
-    return stack([(sample.minute, sample.states) for sample in samples], list(State))
+    return stack([(sample.minute, sample.states) for sample in samples], list(Activity))
 
 
 def _jobs(samples: Iterable[Sample]) -> Chart | None:

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from kraken_fleet.web.rows import Page, Query, State, make_page, state_of
+from kraken_fleet.model import Activity, activity_of
+from kraken_fleet.web.rows import Page, Query, make_page
 from tests.unit.web.builders import NOW, an_agent
 
 FLEET = [
@@ -28,10 +29,10 @@ def numbers(page: Page) -> list[int]:
 
 @pytest.mark.parametrize(
     ("number", "state"),
-    [(1, State.IDLE), (2, State.BUSY), (10, State.DISABLED), (9, State.DRAINING), (20, State.SILENT)],
+    [(1, Activity.IDLE), (2, Activity.BUSY), (10, Activity.DISABLED), (9, Activity.DRAINING), (20, Activity.SILENT)],
 )
-def test_every_state_has_its_word(number: int, state: State) -> None:
-    assert state_of(next(agent for agent in FLEET if agent.id == number), NOW) is state
+def test_every_state_has_its_word(number: int, state: Activity) -> None:
+    assert activity_of(next(agent for agent in FLEET if agent.id == number), NOW) is state
 
 
 def test_addresses_are_ordered_as_numbers() -> None:

@@ -1,0 +1,37 @@
+"""What an agent is doing, in one word."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from kraken_fleet.model.agent import Agent
+
+# An idle agent speaks every 5 seconds (10 while unauthorised); six silences in a row are no accident.
+SILENT_AFTER = timedelta(seconds=60)
+
+
+class Activity(StrEnum):
+    IDLE = "idle"
+    BUSY = "busy"
+    DRAINING = "draining"
+    DISABLED = "disabled"
+    SILENT = "silent"
+    DISCOVERED = "discovered"
+
+
+def activity_of(agent: Agent, now: datetime, silent_after: timedelta = SILENT_AFTER) -> Activity:
+    """Silence outweighs all else but authorisation: what a silent agent was told cannot be known to it.
+
+    Args:
+        agent: as the server told of it.
+        now: timezone-aware.
+        silent_after: how long an agent may be quiet.
+    """
+    if not agent.authorized:
+        return Activity.DISCOVERED
+    if agent.last_seen is None or now - agent.last_seen > silent_after:
+        return Activity.SILENT
+    if agent.disabled:
+        return Activity.DRAINING if agent.job else Activity.DISABLED
+    return Activity.BUSY if agent.job else Activity.IDLE

@@ -1,0 +1,174 @@
+# Apache-2.0 (see LICENSE)
+"""Hosts from the agents of a Kraken server."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: kraken
+short_description: Hosts from the agents of a Kraken server
+version_added: 0.1.0
+description:
+  - Every agent of the server becomes a host, in groups by agents group, system, executor, isolation and state.
+  - Use a file whose name ends in C(kraken.yml) or C(kraken.yaml).
+extends_documentation_fragment:
+  - constructed
+  - inventory_cache
+options:
+  plugin:
+    description: Names this plugin.
+    required: true
+    choices: [kraken_ci.fleet.kraken]
+  server_url:
+    description: The Kraken server.
+    type: str
+    required: true
+    env:
+      - name: KRAKEN_FLEET_SERVER
+  user:
+    description: An account with the superadmin role.
+    type: str
+    env:
+      - name: KRAKEN_FLEET_USER
+  password:
+    description: Its password. Better in a file or the environment than here.
+    type: str
+    env:
+      - name: KRAKEN_FLEET_PASSWORD
+  password_file:
+    description: A file whose first line is the password.
+    type: path
+    env:
+      - name: KRAKEN_FLEET_PASSWORD_FILE
+  token:
+    description: A session token, instead of user and password.
+    type: str
+    env:
+      - name: KRAKEN_FLEET_TOKEN
+  token_file:
+    description: A file whose first line is a session token.
+    type: path
+    env:
+      - name: KRAKEN_FLEET_TOKEN_FILE
+  ca_bundle:
+    description: A file with the certificate authorities to trust for https.
+    type: path
+  discovered:
+    description: Also take agents that are not authorised.
+    type: bool
+    default: false
+  silent_seconds:
+    description: An agent that was not heard of for longer than this is in state C(silent).
+    type: int
+    default: 60
+author:
+  - kraken-fleet contributors (@kraken-ci)
+"""
+
+EXAMPLES = r"""
+# build.kraken.yml
+plugin: kraken_ci.fleet.kraken
+server_url: https://kraken.example
+user: admin
+password_file: ~/.config/kraken-password
+keyed_groups:
+  - key: kraken_isolation_type
+    prefix: isolation
+compose:
+  ansible_user: "'debian'"
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+
+from kraken_fleet.api import KrakenClient, PasswordCredentials, TokenCredentials, credentials_from
+from kraken_fleet.errors import FleetError
+from kraken_fleet.model import Agent, activity_of
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+    """Reads the server once, or the cache, and names the groups as Ansible wants them."""
+
+    NAME = "kraken_ci.fleet.kraken"
+
+    def verify_file(self, path: str) -> bool:
+        return super().verify_file(path) and path.endswith(("kraken.yml", "kraken.yaml"))
+
+    def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
+        super().parse(inventory, loader, path, cache)
+        self._read_config_data(path)
+        for facts in self._facts(path, cache):
+            self._add(facts)
+
+    def _facts(self, path: str, cache: bool) -> list[dict[str, Any]]:
+        key = self.get_cache_key(path)
+        if cache and self.get_option("cache") and key in self._cache:
+            return list(self._cache[key])
+        try:
+            facts = self._ask()
+        except FleetError as error:
+            raise AnsibleParserError(str(error)) from error
+        if self.get_option("cache"):
+            self._cache[key] = facts
+        return facts
+
+    def _ask(self) -> list[dict[str, Any]]:
+        bundle = self.get_option("ca_bundle")
+        with KrakenClient(self.get_option("server_url"), self._credentials(), ca_bundle=bundle) as client:
+            agents = list(client.agents())
+            if self.get_option("discovered"):
+                agents += client.agents(unauthorized=True)
+        now, bound = datetime.now(UTC), self.get_option("silent_seconds")
+        return [facts_of(agent, now, bound) for agent in agents]
+
+    def _credentials(self) -> PasswordCredentials | TokenCredentials:
+        user, password, token = (self.get_option(name) for name in ("user", "password", "token"))
+        if token:
+            return TokenCredentials(token)
+        if user and password:
+            return PasswordCredentials(user, password)
+        files = [Path(name) if name else None for name in map(self.get_option, ("password_file", "token_file"))]
+        return credentials_from(user, files[0], files[1], {})
+
+    def _add(self, facts: dict[str, Any]) -> None:
+        host = self.inventory.add_host(facts["kraken_address"])
+        for name, value in {"ansible_host": facts["kraken_ip_address"], **facts}.items():
+            self.inventory.set_variable(host, name, value)
+        for group in groups_of(facts):
+            self.inventory.add_child(self.inventory.add_group(self._sanitize_group_name(group)), host)
+        strict = self.get_option("strict")
+        variables = self.inventory.get_host(host).get_vars()
+        self._set_composite_vars(self.get_option("compose"), variables, host, strict)
+        self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict)
+        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict)
+
+
+def facts_of(agent: Agent, now: datetime, silent_seconds: float) -> dict[str, Any]:
+    """An agent as host variables; only what JSON can hold, since it is cached."""
+    info = agent.host_info
+    return {
+        "kraken_id": agent.id,
+        "kraken_name": agent.name,
+        "kraken_address": agent.address,
+        "kraken_ip_address": agent.ip_address or agent.address,
+        "kraken_agents_groups": sorted(agent.group_names),
+        "kraken_authorized": agent.authorized,
+        "kraken_enabled": agent.enabled,
+        "kraken_state": str(activity_of(agent, now, timedelta(seconds=silent_seconds))),
+        "kraken_system": info.system if info else "",
+        "kraken_isolation": info.isolation if info else "",
+        "kraken_isolation_type": info.isolation_type if info else "",
+        "kraken_executors": info.executors if info else {},
+        "kraken_last_seen": agent.last_seen.isoformat() if agent.last_seen else None,
+    }
+
+
+def groups_of(facts: dict[str, Any]) -> list[str]:
+    """`kraken_group_NAME` is also what the deploy playbook understands, so this inventory can be deployed again."""
+    groups = [f"kraken_group_{name}" for name in facts["kraken_agents_groups"] if name != "all"]
+    groups += [f"kraken_executor_{name}" for name in facts["kraken_executors"]]
+    groups += [f"kraken_{key}_{facts[f'kraken_{key}']}" for key in ("system", "isolation") if facts[f"kraken_{key}"]]
+    return [*groups, f"kraken_state_{facts['kraken_state']}"]
