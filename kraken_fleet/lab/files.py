@@ -1,0 +1,96 @@
+"""The files that a lab writes for Ansible and for people: inventory, configuration, password, environment."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+import kraken_fleet
+from kraken_fleet.errors import LabError
+from kraken_fleet.lab.driver import LabHost
+from kraken_fleet.lab.state import ADMIN, LabPaths
+
+_PASSWORD_BYTES = 18
+
+
+def host_names(count: int) -> list[str]:
+    """What the hosts of a lab are called: every third one is a test host, the others build."""
+    return [f"{'test' if number % 3 == 2 else 'build'}-{number + 1}" for number in range(count)]
+
+
+def write_password(paths: LabPaths) -> None:
+    """Make up the administrator's password, for the eyes of this user only."""
+    handle = os.open(paths.password, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(secrets.token_urlsafe(_PASSWORD_BYTES) + "\n")
+
+
+def write_inventory(paths: LabPaths, hosts: Sequence[LabHost], server_url: str) -> None:
+    """Write the inventory: hosts, the inventory groups that put them into agents groups, and the server."""
+    groups: dict[str, list[str]] = {}
+    for host in hosts:
+        groups.setdefault(f"kraken_group_{host.name.partition('-')[0]}", []).append(host.name)
+    inventory = {
+        "kraken_agents": {
+            "hosts": {host.name: dict(host.variables) for host in hosts},
+            "vars": {
+                "kraken_server_url": server_url,
+                "kraken_server_user": ADMIN,
+                "kraken_server_password": f"{{{{ lookup('ansible.builtin.file', {str(paths.password)!r}) }}}}",
+            },
+        },
+        **{name: {"hosts": {member: {} for member in members}} for name, members in sorted(groups.items())},
+    }
+    paths.inventory.write_text(yaml.safe_dump(inventory, sort_keys=False), encoding="utf-8")
+
+
+def write_ansible_config(paths: LabPaths) -> None:
+    """Write an ansible.cfg with which playbooks also run by hand, and which keeps their traces in the lab."""
+    settings = {
+        "home": paths.directory / "ansible",
+        "forks": 25,
+        "inventory": paths.inventory,
+        "interpreter_python": "auto_silent",
+        "localhost_warning": False,
+        "callbacks_enabled": "kraken_ci.fleet.deploy_record",
+        **collections_setting(),
+    }
+    lines = ["[defaults]", *(f"{name} = {value}" for name, value in settings.items())]
+    paths.ansible_config.write_text("\n".join([*lines, "", "[connection]", "pipelining = true", ""]), encoding="utf-8")
+
+
+def write_environment(paths: LabPaths, server_url: str) -> None:
+    """Write what a shell sources, so that `kraken-fleet` and `ansible-playbook` talk to this lab."""
+    variables = {
+        "KRAKEN_FLEET_SERVER": server_url,
+        "KRAKEN_FLEET_USER": ADMIN,
+        "KRAKEN_FLEET_PASSWORD_FILE": paths.password,
+        "ANSIBLE_CONFIG": paths.ansible_config,
+    }
+    lines = [f"export {name}={shlex.quote(str(value))}\n" for name, value in variables.items()]
+    paths.environment.write_text("".join(lines), encoding="utf-8")
+
+
+def collection_root() -> Path:
+    """The collection kraken_ci.fleet: the checkout that this library is in, or beside it in site-packages.
+
+    Raises:
+        LabError: it is in neither place.
+    """
+    parent = Path(kraken_fleet.__file__).resolve().parent.parent
+    for root in (parent, parent / "ansible_collections" / "kraken_ci" / "fleet"):
+        if (root / "galaxy.yml").is_file() and (root / "playbooks").is_dir():
+            return root
+    hint = "Install kraken-fleet again: the collection is part of it"
+    raise LabError("the Ansible collection kraken_ci.fleet is not there", where=str(parent), hint=hint)
+
+
+def collections_setting() -> dict[str, Path]:
+    """In a checkout Ansible has to be told where the collection is; in site-packages it looks by itself."""
+    collections = collection_root() / "collections"
+    return {"collections_path": collections} if collections.is_dir() else {}

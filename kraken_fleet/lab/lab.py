@@ -1,0 +1,186 @@
+"""A disposable fleet on this machine, from the first host to the last trace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kraken_fleet.api import KrakenClient
+from kraken_fleet.errors import FleetError, LabError
+from kraken_fleet.lab import files, processes
+from kraken_fleet.lab.driver import DRIVERS, Driver, LabHost, load_driver
+from kraken_fleet.lab.events import AgentsReady, JobVerified, LabEvents, StepDone, StepStarted
+from kraken_fleet.lab.playbook import run_playbook
+from kraken_fleet.lab.server import client_for, start_server
+from kraken_fleet.lab.state import LabPaths, LabState, forget, held, lab_paths
+from kraken_fleet.model import ALL_GROUP, Agent, Job
+
+DEPLOY_PLAYBOOK = "deploy-agents.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    """One host of a lab: whether its agent runs, and how the server sees it (None: not at all, or no server)."""
+
+    host: LabHost
+    running: bool
+    agent: Agent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabStatus:
+    """A lab at one moment."""
+
+    name: str
+    driver: str
+    directory: Path
+    server_url: str
+    server_running: bool
+    hosts: tuple[HostStatus, ...] = ()
+
+
+class Lab:
+    """One lab by its name.
+
+    Args:
+        parent: the directory that gets `.lab/NAME`.
+        name: several labs may stand side by side.
+    """
+
+    def __init__(self, parent: Path, name: str) -> None:
+        self.name = name
+        self.paths: LabPaths = lab_paths(parent, name)
+
+    def up(self, *, hosts: int = 3, driver: str = "local", port: int = 0) -> LabEvents:
+        """Make the hosts, start the server, write the inventory. An interrupted lab is left for `down`.
+
+        Raises:
+            LabError: the lab is there already, or something could not be made.
+        """
+        if hosts < 1:
+            raise LabError(f"a lab of {hosts} hosts is none", hint="Give --hosts a number from 1 on")
+        if self.paths.memory.exists():
+            hint = f"Use it, or remove it with `kraken-fleet lab down --name {self.name}`"
+            raise LabError(f"the lab {self.name!r} is there already", where=str(self.paths.directory), hint=hint)
+        chosen = load_driver(driver)
+        with held(self.paths):
+            state = LabState(self.name, driver)
+            state.save(self.paths)
+            yield from self._make_hosts(chosen, state, hosts)
+            yield from self._make_server(chosen, port)
+
+    def deploy(self, *extra: str) -> LabEvents:
+        """Put agents on the hosts with the playbook; then tell which agents the server has and what jobs ran.
+
+        Args:
+            extra: more arguments of ansible-playbook.
+
+        Raises:
+            FleetError: the playbook failed.
+        """
+        state = self._state()
+        with closing(run_playbook(self.paths, DEPLOY_PLAYBOOK, *extra)) as events:
+            yield from events
+        with client_for(self.paths, state.server_url) as client:
+            addresses = {host.address for host in state.hosts}
+            agents = tuple(agent for agent in client.agents() if agent.address in addresses)
+            yield AgentsReady(agents)
+            yield from _verified(client, agents)
+
+    def status(self) -> LabStatus:
+        """What is there of the lab now.
+
+        Raises:
+            LabError: there is no such lab.
+        """
+        state = self._state()
+        running = load_driver(state.driver).alive(self.paths.directory, state.hosts)
+        up = state.server is not None and state.server.alive
+        agents = self._agents(state) if up else {}
+        hosts = tuple(HostStatus(host, running.get(host.name, False), agents.get(host.address)) for host in state.hosts)
+        return LabStatus(self.name, state.driver, self.paths.directory, state.server_url, up, hosts)
+
+    def down(self) -> bool:
+        """Remove all of it, whatever is left of it; False when there was nothing. Repeatable.
+
+        Raises:
+            LabError: another command is changing the lab, or something would not go.
+        """
+        if not self.paths.directory.exists():
+            return False
+        with held(self.paths):
+            state = self._state_if_readable()
+            processes.stop(processes.running_in(self.paths.directory))
+            for driver in _drivers_of(state):
+                driver.destroy(self.paths.directory)
+            forget(self.paths)
+        return True
+
+    def playbook_for_people(self) -> str:
+        """How the deploy playbook is named on a command line in this lab's environment."""
+        return str(files.collection_root() / "playbooks" / DEPLOY_PLAYBOOK)
+
+    def _make_hosts(self, driver: Driver, state: LabState, count: int) -> LabEvents:
+        title, began = f"{count} hosts", time.monotonic()
+        yield StepStarted(title)
+        made = driver.create(self.paths.directory, files.host_names(count))
+        replace(state, hosts=made).save(self.paths)
+        yield StepDone(title, ", ".join(host.address for host in made), time.monotonic() - began)
+
+    def _make_server(self, driver: Driver, port: int) -> LabEvents:
+        title, began = "Kraken server", time.monotonic()
+        yield StepStarted(title)
+        files.write_password(self.paths)
+        process, url = start_server(self.paths, driver.server_address, port)
+        state = replace(self._state(), server=process, server_url=url)
+        state.save(self.paths)
+        files.write_inventory(self.paths, state.hosts, url)
+        files.write_ansible_config(self.paths)
+        files.write_environment(self.paths, url)
+        yield StepDone(title, url, time.monotonic() - began)
+
+    def _state(self) -> LabState:
+        state = LabState.load(self.paths)
+        if state is None:
+            hint = f"Make it with `kraken-fleet lab up --name {self.name}`"
+            raise LabError(f"there is no lab {self.name!r}", where=str(self.paths.directory), hint=hint)
+        return state
+
+    def _state_if_readable(self) -> LabState | None:
+        try:
+            return LabState.load(self.paths)
+        except LabError:
+            return None
+
+    def _agents(self, state: LabState) -> dict[str, Agent]:
+        try:
+            with client_for(self.paths, state.server_url) as client:
+                return {agent.address: agent for agent in (*client.agents(unauthorized=True), *client.agents())}
+        except (FleetError, OSError):
+            return {}
+
+
+def _drivers_of(state: LabState | None) -> Iterator[Driver]:
+    """The lab's driver; when its memory is lost, every driver that this machine can load."""
+    if state:
+        yield load_driver(state.driver)
+        return
+    for name in DRIVERS:
+        with suppress(LabError):
+            yield load_driver(name)
+
+
+def _verified(client: KrakenClient, agents: tuple[Agent, ...]) -> Iterator[JobVerified]:
+    """The newest finished job of each agents group, with the last line that it wrote."""
+    newest: dict[str, Job] = {}
+    for agent in agents:
+        for job in client.agent_jobs(agent.id):
+            group = job.agents_group_name
+            if group and group != ALL_GROUP and job.over and (group not in newest or newest[group].id < job.id):
+                newest[group] = job
+    for group, job in sorted(newest.items()):
+        lines = [line.message for line in client.job_log(job.id) if line.message.strip()]
+        yield JobVerified(group, job, lines[-1] if lines else "")

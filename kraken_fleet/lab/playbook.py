@@ -1,0 +1,106 @@
+"""Running a playbook of the collection on a lab, as a user would: ansible-playbook as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from kraken_fleet.errors import FleetError, LabError, PartialFailureError
+from kraken_fleet.lab.events import Deployed, LabEvents, OutputLine
+from kraken_fleet.lab.files import collection_root
+from kraken_fleet.lab.processes import MARK
+from kraken_fleet.lab.state import LabPaths
+from kraken_fleet.model import Deploy
+from kraken_fleet.reconcile import deploys
+
+_TASK = re.compile(r"^(?:TASK|RUNNING HANDLER) \[(?:[\w.]+ : )?(?P<name>.*?)\] \**$")
+_TAIL_LINES = 25
+_PATIENCE = 5.0
+
+
+def run_playbook(paths: LabPaths, playbook: str, *extra: str) -> LabEvents:
+    """Run one playbook; yields each line, then one Deployed. Closing the iterator ends the process and its children.
+
+    Args:
+        paths: of the lab, whose inventory and configuration are used.
+        playbook: the file's name in the collection's `playbooks/`.
+        extra: more arguments of ansible-playbook.
+
+    Raises:
+        LabError: the playbook failed; the message ends with what it printed last.
+    """
+    file = collection_root() / "playbooks" / playbook
+    command = [sys.executable, "-m", "ansible", "playbook", "-i", str(paths.inventory), str(file), *extra]
+    before = deploys.recent(paths.directory, limit=1)
+    tail: deque[str] = deque(maxlen=_TAIL_LINES)
+    with subprocess.Popen(
+        command,
+        env=ansible_environment(paths),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            yield from _lines(process, tail)
+        finally:
+            _end(process)
+    recorded = [deploy for deploy in deploys.recent(paths.directory, limit=1) if deploy not in before]
+    if process.returncode:
+        raise _failure(paths, playbook, recorded, tail)
+    yield from map(Deployed, recorded)
+
+
+def _failure(paths: LabPaths, playbook: str, recorded: list[Deploy], tail: Iterable[str]) -> FleetError:
+    """What went wrong on each host when Ansible came so far, else the last lines that it printed."""
+    hint = f"Look at the lab in {paths.directory}, then `kraken-fleet lab down`"
+    failures = (
+        {host: recorded[0].hosts[host].message or "failed" for host in recorded[0].failed_hosts} if recorded else {}
+    )
+    if failures:
+        said = "; ".join(f"{host}: {message}" for host, message in failures.items())
+        return PartialFailureError(f"the playbook failed: {said}", failures=failures, where=playbook, hint=hint)
+    return LabError("ansible-playbook failed and said:\n" + "\n".join(tail), where=playbook, hint=hint)
+
+
+def ansible_environment(paths: LabPaths) -> dict[str, str]:
+    """This process's environment, with Ansible's settings taken from the lab and from nowhere else."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "KRAKEN_"))}
+    programs = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
+    return kept | {
+        "ANSIBLE_CONFIG": str(paths.ansible_config),
+        "ANSIBLE_NOCOLOR": "1",
+        MARK: str(paths.directory),
+        "KRAKEN_FLEET_STATE_DIR": str(paths.directory),
+        "PATH": programs,
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _lines(process: subprocess.Popen[str], tail: deque[str]) -> Iterator[OutputLine]:
+    for line in process.stdout or ():
+        text = line.rstrip("\n")
+        tail.append(text)
+        found = _TASK.match(text)
+        yield OutputLine(text, found["name"] if found else None)
+    process.wait()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End what still runs of it, with the workers it has forked."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            return
+        os.killpg(process.pid, number)
+        try:
+            process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            continue
