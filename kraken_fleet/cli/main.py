@@ -35,6 +35,7 @@ COMMANDS = {
     "agents": Entry("agents", "Authorised agents: list them, look at one."),
     "authorize": Entry("authorize", "Authorise agents that have announced themselves."),
     "bundle": Entry("bundle", "Build kkagent and kktool, the files that run on hosts."),
+    "console": Entry("console", "The web console, for any Kraken server."),
     "discovered": Entry("discovered", "Agents that wait to be authorised."),
     "groups": Entry("groups", "Agents groups: list, create, delete."),
     "lab": Entry("lab", "A disposable fleet on this machine."),

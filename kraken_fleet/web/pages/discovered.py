@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form
 from starlette.responses import HTMLResponse, Response
 
 from kraken_fleet.model import ALL_GROUP, Agent, DesiredAgent
+from kraken_fleet.plan.trust import InventoryTrust
 from kraken_fleet.web.context import Changing, SignedIn
 from kraken_fleet.web.desired import desired_by_address
 
@@ -30,9 +31,8 @@ class Candidate:
         """What the trust policy `inventory` says, and why: the policy that a deploy uses unless told otherwise."""
         if not self.has_inventory:
             return "nothing speaks for it: the console was started without an inventory"
-        if self.host is None:
-            return "nothing speaks for it: no inventory host has this address"
-        return f"a deploy would let it in: inventory host {self.host.label} has this address"
+        decision = InventoryTrust().decide(self.agent, self.host)
+        return f"a deploy would {'let it in' if decision.admitted else 'leave it out'}: {decision.reason}"
 
     @property
     def doubt(self) -> str:

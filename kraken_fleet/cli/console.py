@@ -1,0 +1,70 @@
+"""`kraken-fleet console`: the web console over any Kraken server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kraken_fleet.cli import output
+from kraken_fleet.cli.application import single_command
+from kraken_fleet.errors import PortInUseError, UsageError
+
+app = single_command()
+
+
+@app.command()
+def console(
+    server: Annotated[
+        str | None, typer.Option("--server", envvar="KRAKEN_FLEET_SERVER", help="The Kraken server to look at.")
+    ] = None,
+    inventory: Annotated[
+        list[Path] | None,
+        typer.Option("--inventory", "-i", help="An inventory to compare with. May be given more than once."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.", min=1, max=65535)] = 8080,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Show everything, change nothing.")] = False,
+    secure_cookie: Annotated[
+        bool, typer.Option("--secure-cookie", help="The console is reached over https, through a proxy.")
+    ] = False,
+    state_dir: Annotated[Path | None, typer.Option(help="Where it keeps its access log and history.")] = None,
+    ca_bundle: Annotated[
+        Path | None, typer.Option(envvar="KRAKEN_FLEET_CA_BUNDLE", help="Certificates to trust for the server.")
+    ] = None,
+) -> None:
+    """Serve the console until interrupted. People sign in with their own Kraken accounts."""
+    if not server:
+        raise UsageError("no Kraken server is named", hint="Give --server URL, or set KRAKEN_FLEET_SERVER")
+    from kraken_fleet.reconcile.deploys import state_dir as default_state_dir
+    from kraken_fleet.web import ConsoleSettings, create_console
+
+    settings = ConsoleSettings(
+        server_url=server,
+        state_dir=state_dir or default_state_dir(),
+        ca_bundle=ca_bundle,
+        inventory=tuple(inventory or ()),
+        read_only=read_only,
+        secure_cookie=secure_cookie,
+    )
+    output.line(f"Console for {server}: http://{host}:{port}/  (Ctrl-C ends it)")
+    _run(create_console(settings), host, port)
+
+
+def _run(application: object, host: str, port: int) -> None:
+    import socket
+
+    import uvicorn
+
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        hint = "Choose another with --port"
+        raise PortInUseError(f"cannot listen: {error.strerror}", where=f"{host}:{port}", hint=hint) from error
+    # An open stream of live updates would keep the console from ending; browsers connect again by themselves.
+    config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=1)  # type: ignore[arg-type]
+    uvicorn.Server(config).run(sockets=[listener])
