@@ -1,0 +1,65 @@
+# kraken-fleet: what a developer or a newcomer types. `make` alone says what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+# Tests in as many processes as there are cores; `make test WORKERS=0` runs them one after another.
+WORKERS ?= auto
+# Which tests; the default is all that need neither root nor Docker. `make test TESTS=tests/unit/bundle`
+TESTS ?=
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test check format wheel clean
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
+	  printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+setup: $(STAMP) ## A virtual environment in .venv with everything in it
+
+# Made again when the list of dependencies changes. A half-made environment has no stamp and is begun anew.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "kraken-fleet needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
+	         "Name another one: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/pip || { echo "Making $(VENV)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
+	@echo "Installing kraken-fleet and its tools into $(VENV): a minute or two the first time"
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	@touch $@
+
+demo: $(STAMP) ## Watch it work: a server, three hosts, agents, a job on each group; then all is removed
+	@$(BIN)/kraken-fleet lab demo
+
+test: $(STAMP) ## All tests that this machine can run without root and without Docker
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) \
+	  -m 'not docker and not lxd and not real_server and not browser' $(TESTS)
+
+check: $(STAMP) ## Style, types, import rules, Ansible and YAML
+	@export PATH="$(CURDIR)/$(BIN):$$PATH"; \
+	  ruff check .; \
+	  ruff format --check .; \
+	  mypy; \
+	  lint-imports --no-cache; \
+	  ansible-lint --offline --profile production; \
+	  yamllint --strict .
+
+format: $(STAMP) ## Let ruff put the source into shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+wheel: $(STAMP) ## Build dist/*.whl, which carries the library, the agent and the Ansible collection
+	@rm -rf dist
+	@$(BIN)/python -m build --wheel --outdir dist . >/dev/null
+	@ls -l dist
+
+clean: ## Remove labs, the environment and all that was built
+	@if test -x $(BIN)/kraken-fleet; then $(BIN)/kraken-fleet lab down --all; fi
+	@rm -rf $(VENV) .lab build dist .ansible .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
