@@ -1,0 +1,62 @@
+"""What would have to change on a server for it to be as the inventory wants. Pure: no clock, no network, no disk."""
+
+from kraken_fleet.plan.actions import (
+    Action,
+    Authorize,
+    CreateGroup,
+    DeleteAgent,
+    Disable,
+    Enable,
+    RenameGroup,
+    SetGroups,
+    Unauthorize,
+)
+from kraken_fleet.plan.document import SCHEMA, Plan, plan_from_dict, plan_from_json, plan_to_dict, plan_to_json
+from kraken_fleet.plan.findings import Finding
+from kraken_fleet.plan.fingerprint import check_fresh
+from kraken_fleet.plan.make import make_plan
+from kraken_fleet.plan.membership import groups_change
+from kraken_fleet.plan.policy import GroupsMode, PlanPolicy, Prune
+from kraken_fleet.plan.trust import (
+    AttestedTrust,
+    CidrTrust,
+    Decision,
+    InventoryTrust,
+    Rule,
+    RulesTrust,
+    TrustPolicy,
+    decide,
+)
+
+__all__ = [
+    "SCHEMA",
+    "Action",
+    "AttestedTrust",
+    "Authorize",
+    "CidrTrust",
+    "CreateGroup",
+    "Decision",
+    "DeleteAgent",
+    "Disable",
+    "Enable",
+    "Finding",
+    "GroupsMode",
+    "InventoryTrust",
+    "Plan",
+    "PlanPolicy",
+    "Prune",
+    "RenameGroup",
+    "Rule",
+    "RulesTrust",
+    "SetGroups",
+    "TrustPolicy",
+    "Unauthorize",
+    "check_fresh",
+    "decide",
+    "groups_change",
+    "make_plan",
+    "plan_from_dict",
+    "plan_from_json",
+    "plan_to_dict",
+    "plan_to_json",
+]

@@ -1,0 +1,155 @@
+"""The single changes that a plan is made of. Each says what it does, to whom, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateGroup:
+    """A new agents group."""
+
+    kind: ClassVar[str] = "create_group"
+    name: str
+    reason: str = ""
+
+    def describe(self) -> str:
+        return f"create agents group {self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenameGroup:
+    """Another name for a group whose name is used twice; runs that name it fail until then."""
+
+    kind: ClassVar[str] = "rename_group"
+    group_id: int
+    name: str
+    new_name: str
+    deleted: bool = False
+    reason: str = ""
+
+    def describe(self) -> str:
+        which = "deleted agents group" if self.deleted else "agents group"
+        return f"rename {which} {self.name} (id {self.group_id}) to {self.new_name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AgentAction:
+    """What all changes to one agent have.
+
+    Args:
+        agent_id: the server's number of the agent.
+        address: by which it introduces itself.
+        host: its name in the inventory, empty when it has none.
+        reason: why, in words.
+    """
+
+    kind: ClassVar[str] = ""
+    agent_id: int
+    address: str
+    host: str = ""
+    reason: str = ""
+
+    @property
+    def label(self) -> str:
+        return f"{self.host} ({self.address})" if self.host and self.host != self.address else self.address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorize(_AgentAction):
+    """Lets an agent in.
+
+    Args:
+        policy: the trust policy that names it.
+        on_trial: it is let in disabled, and what it then says of itself decides whether it stays.
+        enable: enable it once it has stood its trial.
+        groups: agents groups that it then comes into.
+        exact: whether it then leaves all others.
+    """
+
+    kind: ClassVar[str] = "authorize"
+    policy: str
+    on_trial: bool = False
+    enable: bool = False
+    groups: tuple[str, ...] = ()
+    exact: bool = False
+
+    def describe(self) -> str:
+        return f"authorise {self.label}" + (" on trial" if self.on_trial else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetGroups(_AgentAction):
+    """Makes an agent's set of groups; the server replaces the whole set, so it is told whole.
+
+    Args:
+        kept: ids of living groups that it stays in, `all` among them.
+        added: names of groups it comes into.
+        removed: names of groups it leaves.
+        reasons: for each added group, why.
+    """
+
+    kind: ClassVar[str] = "set_groups"
+    kept: tuple[int, ...] = ()
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    reasons: tuple[tuple[str, str], ...] = ()
+
+    def describe(self) -> str:
+        changes = [f"+{name}" for name in self.added] + [f"-{name}" for name in self.removed]
+        return f"groups of {self.label}: {' '.join(changes)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enable(_AgentAction):
+    """Lets an agent have jobs."""
+
+    kind: ClassVar[str] = "enable"
+
+    def describe(self) -> str:
+        return f"enable {self.label}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disable(_AgentAction):
+    """Keeps jobs from an agent; one that it runs goes on."""
+
+    kind: ClassVar[str] = "disable"
+
+    def describe(self) -> str:
+        return f"disable {self.label}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unauthorize(_AgentAction):
+    """Takes back that an agent is let in."""
+
+    kind: ClassVar[str] = "unauthorize"
+
+    def describe(self) -> str:
+        return f"unauthorise {self.label}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteAgent(_AgentAction):
+    """Removes an agent's record."""
+
+    kind: ClassVar[str] = "delete_agent"
+
+    def describe(self) -> str:
+        return f"delete {self.label}"
+
+
+Action = CreateGroup | RenameGroup | Disable | Authorize | SetGroups | Enable | Unauthorize | DeleteAgent
+# In the order in which they are done: an agent is kept from jobs before it is let in, and let have them last.
+ACTION_TYPES: tuple[type[Action], ...] = (
+    RenameGroup,
+    CreateGroup,
+    Disable,
+    Authorize,
+    SetGroups,
+    Enable,
+    Unauthorize,
+    DeleteAgent,
+)

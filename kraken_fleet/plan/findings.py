@@ -1,0 +1,156 @@
+"""What a person should know that is no change by itself: who is missing, who is strange, who is silent."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kraken_fleet.model import ALL_GROUP, Agent, DesiredAgent, DesiredFleet, ObservedFleet
+from kraken_fleet.plan.membership import names_used_twice
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One observation.
+
+    Args:
+        kind: a word for programs, see docs/plan-schema.md.
+        subject: the host, address or group it is about.
+        message: what was seen.
+        hint: what to do about it; may be empty.
+        severity: `info`, `warning` or `error`.
+    """
+
+    kind: str
+    subject: str
+    message: str
+    hint: str = ""
+    severity: str = "warning"
+
+
+def findings(
+    desired: DesiredFleet, observed: ObservedFleet, now: datetime, stale_after: timedelta, named: Collection[int] = ()
+) -> list[Finding]:
+    """All of them, ordered by kind; `now` and the agents' times are in UTC.
+
+    Args:
+        named: ids of agents that the inventory lacks but a trust policy names: nobody need be told of them.
+    """
+    by_address = observed.by_address()
+    pairs = [(wanted, by_address[wanted.address]) for wanted in desired.agents if wanted.address in by_address]
+    return [
+        *_never_seen(desired, observed),
+        *(finding for wanted, agent in pairs for finding in _stale(wanted.label, agent, now, stale_after)),
+        *(finding for wanted, agent in pairs for finding in _contradictions(wanted, agent)),
+        *_address_conflicts(desired, observed),
+        *_unknown(desired, observed, named),
+        *_group_findings(observed),
+    ]
+
+
+def _never_seen(desired: DesiredFleet, observed: ObservedFleet) -> Iterator[Finding]:
+    by_address = observed.by_address()
+    for wanted in desired.agents:
+        if wanted.address not in by_address:
+            message, hint = why_missing(wanted, desired, observed)
+            yield Finding("never_seen", wanted.label, message, hint)
+
+
+def why_missing(wanted: DesiredAgent, desired: DesiredFleet, observed: ObservedFleet) -> tuple[str, str]:
+    """Why the server may not know an agent, from what it does know: a message and a hint."""
+    asked = {agent.address for agent in desired.agents}
+    from_there = [agent for agent in observed.agents if agent.ip_address == wanted.address]
+    strangers = [agent for agent in from_there if agent.address not in asked]
+    if strangers:
+        claims = ", ".join(sorted(agent.address for agent in strangers))
+        return (
+            f"an agent speaks from {wanted.address} but introduces itself as {claims}",
+            f"Set kraken_agent_address of {wanted.host} to {claims}, or KRAKEN_AGENT_ADDRESS in its kraken.env",
+        )
+    if from_there:
+        claims = ", ".join(sorted(agent.address for agent in from_there))
+        return (
+            f"from {wanted.address} speaks an agent that introduces itself as {claims}, another host of the inventory",
+            "Give each agent its own address",
+        )
+    return (
+        f"no agent has ever introduced itself as {wanted.address}",
+        f"Look on {wanted.host}: does the service run, and does it reach the server from that address?",
+    )
+
+
+def _stale(label: str, agent: Agent, now: datetime, stale_after: timedelta) -> Iterator[Finding]:
+    if agent.last_seen is None or now - agent.last_seen <= stale_after:
+        return
+    minutes = int((now - agent.last_seen).total_seconds() // 60)
+    hint = f"Look on {label}: does the service run?"
+    yield Finding("stale", label, f"{agent.address} was last seen {minutes} minutes ago", hint)
+
+
+def _contradictions(wanted: DesiredAgent, agent: Agent) -> Iterator[Finding]:
+    info = agent.host_info
+    if info is None:
+        return
+    if wanted.system and info.system and wanted.system != info.system:
+        message = f"the inventory says {wanted.system}, the agent reports {info.system}"
+        yield Finding("system_mismatch", wanted.label, message, "Correct kraken_agent_system, or the host")
+    missing = wanted.executors - info.executors.keys()
+    if missing:
+        message = f"the agent does not report the executor {', '.join(sorted(missing))}"
+        yield Finding("executor_missing", wanted.label, message, "Install it on the host, then restart the agent")
+
+
+def _address_conflicts(desired: DesiredFleet, observed: ObservedFleet) -> Iterator[Finding]:
+    hosts = desired.by_address()
+    sharing: dict[str, list[Agent]] = defaultdict(list)
+    for agent in observed.agents:
+        if not agent.ip_address:
+            continue
+        sharing[agent.ip_address].append(agent)
+        claimed, source = hosts.get(agent.address), hosts.get(agent.ip_address)
+        if claimed and source and claimed.host != source.host:
+            message = f"{source.host} speaks as {agent.address}, which is the address of {claimed.host}"
+            hint = "The server takes both for one agent; correct KRAKEN_AGENT_ADDRESS on one of them"
+            yield Finding("two_hosts_one_address", claimed.label, message, hint, "error")
+    for source_ip, agents in sorted(sharing.items()):
+        yield from _one_source(source_ip, agents, hosts)
+
+
+def _one_source(source_ip: str, agents: Iterable[Agent], hosts: Mapping[str, DesiredAgent]) -> Iterator[Finding]:
+    claims = sorted(agent.address for agent in agents)
+    known = {hosts[address].host for address in claims if address in hosts}
+    if not known or (len(known) == 1 and all(address in hosts for address in claims)):
+        if len(known) == 1 and len(claims) == 1 and claims != [source_ip] and source_ip not in hosts:
+            message = f"introduces itself as {claims[0]} but speaks from {source_ip}"
+            yield Finding("address_mismatch", known.pop(), message, "Behind NAT this is normal", "info")
+        return  # none of ours, or several agents of one host, as the inventory wants
+    if source_ip in claims and len(known) == 1:
+        others = ", ".join(address for address in claims if address not in hosts)
+        message = f"also speaks as {others}: one host with two addresses, or an agent behind it"
+        yield Finding("one_host_two_addresses", known.pop(), message, "Delete the record that is not used any more")
+        return
+    message = f"the agents {', '.join(claims)} all speak from {source_ip}"
+    hint = "They are behind one NAT: each needs an address of its own in kraken_agent_address"
+    yield Finding("nat", source_ip, message, hint, "info")
+
+
+def _unknown(desired: DesiredFleet, observed: ObservedFleet, named: Collection[int]) -> Iterator[Finding]:
+    if not desired.complete:
+        return
+    asked = desired.by_address()
+    for agent in observed.agents:
+        if agent.address not in asked and agent.authorized and agent.id not in named:
+            message = "the server has this agent and the inventory has not"
+            yield Finding("unknown_agent", agent.address, message, "Add its host, or prune it", "info")
+
+
+def _group_findings(observed: ObservedFleet) -> Iterator[Finding]:
+    for name in names_used_twice(observed):
+        message = f"the name {name} is used twice, so every run that names it fails"
+        yield Finding("name_used_twice", name, message, "Rename all but one of them", "error")
+    if ALL_GROUP not in observed.group_ids():
+        message = f"the server's own group {ALL_GROUP} is deleted"
+        hint = f"Never create another {ALL_GROUP}; take `deleted` off the old one in the server's database"
+        yield Finding("all_group_missing", ALL_GROUP, message, hint, "error")

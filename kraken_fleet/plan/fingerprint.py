@@ -1,0 +1,69 @@
+"""Whether a saved plan still fits: digests of the inventory, and of what the server has where the plan touches it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from kraken_fleet.errors import PlanError
+from kraken_fleet.model import DesiredFleet, ObservedFleet
+
+if TYPE_CHECKING:
+    from kraken_fleet.plan.document import Plan
+
+
+def inventory_fingerprint(desired: DesiredFleet) -> str:
+    """A digest of all that the inventory wants; the order of hosts does not matter."""
+    agents = sorted((asdict(agent) for agent in desired.agents), key=lambda agent: str(agent["address"]))
+    return _digest({"agents": agents, "complete": desired.complete})
+
+
+def server_fingerprint(observed: ObservedFleet, scope: Collection[str] | None, groups: Collection[str]) -> str:
+    """A digest of what a plan rests on: not of times, host facts or jobs, which change by themselves.
+
+    Args:
+        scope: addresses of the agents concerned, None for all.
+        groups: names of the groups concerned.
+    """
+    agents = sorted(
+        (agent.id, agent.address, agent.authorized, agent.disabled, sorted(ref.id for ref in agent.groups))
+        for agent in observed.agents
+        if scope is None or agent.address in scope
+    )
+    living = sorted((group.id, group.name) for group in observed.groups if group.name in groups)
+    dead = sorted((group.id, group.name) for group in observed.deleted_groups if group.name in groups)
+    return _digest({"agents": agents, "groups": living, "deleted": dead})
+
+
+def check_fresh(plan: Plan, observed: ObservedFleet, *, server: str = "", desired: DesiredFleet | None = None) -> None:
+    """Refuses a plan that was made for another state of things.
+
+    Args:
+        observed: the server now.
+        server: its URL.
+        desired: the inventory now, when it is at hand.
+
+    Raises:
+        PlanError: it is stale or for another server, or pruning was refused.
+    """
+    again = "Make a new plan"
+    if plan.prune.refused:
+        raise PlanError(plan.prune.refused, hint="Raise --max-prune if that is meant")
+    if plan.server and server and plan.server != server:
+        raise PlanError(f"the plan is for {plan.server}, not for {server}", hint=again)
+    if desired is not None and inventory_fingerprint(desired) != plan.inventory_fingerprint:
+        raise PlanError("the inventory has changed since the plan was made", hint=again)
+    if server_fingerprint(observed, plan.scope, plan.groups) != plan.server_fingerprint:
+        raise PlanError("the server has changed since the plan was made", hint=again)
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Iterable[str]) -> list[str]:
+    return sorted(value)

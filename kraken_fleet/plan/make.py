@@ -1,0 +1,147 @@
+"""From a desired and an observed fleet to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+
+from kraken_fleet.model import Agent, DesiredAgent, DesiredFleet, ObservedFleet
+from kraken_fleet.plan.actions import ACTION_TYPES, Action, Authorize, Disable, Enable, RenameGroup
+from kraken_fleet.plan.document import Plan
+from kraken_fleet.plan.findings import Finding, findings
+from kraken_fleet.plan.fingerprint import inventory_fingerprint, server_fingerprint
+from kraken_fleet.plan.membership import LivingGroups, groups_change, healing, missing_groups
+from kraken_fleet.plan.policy import GroupsMode, PlanPolicy
+from kraken_fleet.plan.prune import prune
+from kraken_fleet.plan.trust import Decision, decide
+
+
+def make_plan(
+    desired: DesiredFleet,
+    observed: ObservedFleet,
+    policy: PlanPolicy | None = None,
+    *,
+    now: datetime,
+    server: str = "",
+) -> Plan:
+    """What has to change on the server, and what a person should know.
+
+    Only agents of the desired fleet are touched, those that a trust policy other than `inventory` lets in, and, when
+    pruning is asked for and the fleet is complete, those that it lacks.
+
+    Args:
+        desired: what the inventory wants.
+        observed: what the server has.
+        policy: how to go about it.
+        now: the time, in UTC, by which agents are silent for long.
+        server: the server's URL, so that a saved plan is not applied to another one.
+    """
+    policy = policy or PlanPolicy()
+    wanted = desired.by_address()
+    decisions = {
+        agent.id: decide(policy.trust, agent, wanted.get(agent.address))
+        for agent in observed.agents
+        if not agent.authorized or agent.address not in wanted
+    }
+    named = {number for number, decision in decisions.items() if decision.admitted}
+    groups = desired.groups | {name for decision in decisions.values() for name in decision.groups}
+    heals = healing(observed, groups) if policy.heal else ()
+    living = LivingGroups.of(observed.groups)
+    pruned, numbers = prune(desired, observed, policy, named)
+    actions: list[Action] = [*heals, *missing_groups(living, groups)]
+    for agent in observed.agents:
+        actions += _agent_actions(agent, wanted.get(agent.address), decisions.get(agent.id), living, policy)
+    actions += pruned
+    actions.sort(key=lambda action: ACTION_TYPES.index(type(action)))
+    told = findings(desired, observed, now, policy.stale_after, named)
+    scope = None if numbers.candidates and pruned else frozenset(_scope(wanted, actions))
+    return Plan(
+        actions=tuple(actions),
+        findings=(*_not_healed(told, heals), *_not_trusted(desired, observed, decisions)),
+        prune=numbers,
+        created=now,
+        server=server,
+        complete=desired.complete,
+        scope=scope,
+        groups=frozenset(groups),
+        inventory_fingerprint=inventory_fingerprint(desired),
+        server_fingerprint=server_fingerprint(observed, scope, groups),
+    )
+
+
+def _agent_actions(
+    agent: Agent, desired: DesiredAgent | None, decision: Decision | None, living: LivingGroups, policy: PlanPolicy
+) -> Iterable[Action]:
+    wanted = desired or DesiredAgent(host="", address=agent.address, groups_mode="merge")
+    if decision is None:
+        return _settled(agent, wanted, living, policy)
+    if not decision.admitted:
+        return ()
+    if agent.authorized:  # not of the inventory, but a policy names it, perhaps with groups
+        return () if decision.on_trial else _settled(agent, wanted, living, policy, decision.groups)
+    if decision.on_trial:
+        return _on_trial(agent, wanted, decision, policy)
+    letting_in = Authorize(
+        agent_id=agent.id, address=agent.address, host=wanted.label, reason=decision.reason, policy=decision.policy
+    )
+    return (letting_in, *_settled(agent, wanted, living, policy, decision.groups))
+
+
+def _settled(
+    agent: Agent,
+    desired: DesiredAgent,
+    living: LivingGroups,
+    policy: PlanPolicy,
+    extra: Iterable[str] = (),
+) -> Iterator[Action]:
+    if change := groups_change(agent, desired, living, policy.groups_mode, extra):
+        yield change
+    if desired.enabled is None or desired.enabled == agent.enabled:
+        return
+    kind = Enable if desired.enabled else Disable
+    reason = "kraken_agent_enabled says so"
+    yield kind(agent_id=agent.id, address=agent.address, host=desired.label, reason=reason)
+
+
+def _on_trial(agent: Agent, wanted: DesiredAgent, decision: Decision, policy: PlanPolicy) -> Iterator[Action]:
+    if agent.enabled:
+        reason = "it gets no job before it has stood its trial"
+        yield Disable(agent_id=agent.id, address=agent.address, host=wanted.label, reason=reason)
+    yield Authorize(
+        agent_id=agent.id,
+        address=agent.address,
+        host=wanted.label,
+        reason=decision.reason,
+        policy=decision.policy,
+        on_trial=True,
+        enable=agent.enabled if wanted.enabled is None else wanted.enabled,
+        groups=tuple(sorted(wanted.groups)),
+        exact=(wanted.groups_mode or policy.groups_mode) == GroupsMode.EXACT,
+    )
+
+
+def _scope(wanted: Mapping[str, DesiredAgent], actions: Iterable[Action]) -> Iterator[str]:
+    yield from wanted
+    yield from (address for action in actions if (address := getattr(action, "address", "")))
+
+
+def _not_healed(told: Iterable[Finding], heals: Iterable[RenameGroup]) -> list[Finding]:
+    healed = {action.name for action in heals}
+    return [finding for finding in told if finding.kind != "name_used_twice" or finding.subject not in healed]
+
+
+def _not_trusted(
+    desired: DesiredFleet, observed: ObservedFleet, decisions: Mapping[int, Decision]
+) -> Iterator[Finding]:
+    wanted = desired.by_address()
+    for agent in observed.agents:
+        decision = decisions.get(agent.id)
+        if agent.authorized or decision is None or decision.admitted:
+            continue
+        ours = wanted.get(agent.address)
+        if ours:
+            hint = "Choose a trust policy that names it"
+            yield Finding("not_trusted", ours.label, decision.reason, hint)
+        elif desired.complete:  # a slice says nothing about others
+            hint = "Add its host to the inventory, or leave it out"
+            yield Finding("discovered", agent.address, decision.reason, hint, "info")

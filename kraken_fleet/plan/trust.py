@@ -1,0 +1,252 @@
+"""Whom to let in: an agent is only ever authorised by a policy that names it, and each decision says why."""
+
+from __future__ import annotations
+
+import fnmatch
+import hmac
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Protocol
+
+from kraken_fleet.errors import PlanError
+from kraken_fleet.model import Agent, DesiredAgent
+
+# Under this key of its host info an agent reports the nonce that Ansible wrote on its host.
+NONCE_KEY = "attestation"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a policy says of an agent.
+
+    Args:
+        admitted: whether to authorise it.
+        policy: the policy's name.
+        reason: why, in words.
+        groups: agents groups that it comes into because of this.
+        on_trial: authorise it disabled, and ask `judge` once it has said more of itself.
+    """
+
+    admitted: bool
+    policy: str
+    reason: str
+    groups: frozenset[str] = frozenset()
+    on_trial: bool = False
+
+
+class TrustPolicy(Protocol):
+    """One way to decide. Pure: what it needs to know it was given when it was made."""
+
+    @property
+    def name(self) -> str: ...
+
+    def decide(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
+        """What to do with an agent that is not authorised; `desired` is what the inventory says of its address."""
+
+    def judge(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
+        """What to do with one that was let in on trial and has now sent its host info."""
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryTrust:
+    """Lets in whose address the inventory has.
+
+    Args:
+        seen_after: by host, or "" for all others, when its agent was deployed; one last seen before that is somebody
+            else's, or an old one.
+    """
+
+    seen_after: Mapping[str, datetime] = field(default_factory=dict, hash=False)
+    name: str = "inventory"
+
+    def decide(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
+        if desired is None:
+            return _refuse(self.name, f"no host of the inventory has the address {agent.address}")
+        since = self.seen_after.get(desired.host, self.seen_after.get(""))
+        if since and (agent.last_seen is None or agent.last_seen < since):
+            return _refuse(self.name, f"{agent.address} was not seen since {desired.host} was deployed")
+        return _admit(self.name, f"{agent.address} is {desired.label} of the inventory")
+
+    judge = decide
+
+
+@dataclass(frozen=True, slots=True)
+class CidrTrust:
+    """Lets in who claims an address in one of these networks and also speaks from it.
+
+    Args:
+        networks: like 10.1.0.0/16.
+        groups: agents groups that they come into.
+
+    Raises:
+        PlanError: a network cannot be read.
+    """
+
+    networks: tuple[str, ...]
+    groups: frozenset[str] = frozenset()
+    name: str = "cidr"
+
+    def __post_init__(self) -> None:
+        for network in self.networks:
+            _network(network)
+
+    def decide(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
+        network = _containing(agent.address, self.networks)
+        if network is None:
+            return _refuse(self.name, f"{agent.address} is in none of {', '.join(self.networks)}")
+        if agent.ip_address and agent.ip_address != agent.address and not _inside(agent.ip_address, network):
+            return _refuse(self.name, f"it claims {agent.address} but speaks from {agent.ip_address}")
+        return _admit(self.name, f"{agent.address} is in {network}", self.groups)
+
+    judge = decide
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Agents with all of these properties come into these groups.
+
+    Args:
+        groups: agents groups.
+        networks: the address is in one of them; needed, for before it is let in an agent has said nothing else.
+        systems: patterns like `debian-*`, one of which its system matches; empty for any.
+        executors: it has all of them.
+    """
+
+    groups: frozenset[str]
+    networks: tuple[str, ...]
+    systems: tuple[str, ...] = ()
+    executors: frozenset[str] = frozenset()
+
+    @property
+    def by_address_only(self) -> bool:
+        return not self.systems and not self.executors
+
+    def admits_address(self, address: str) -> bool:
+        return _containing(address, self.networks) is not None
+
+    def objection(self, agent: Agent) -> str | None:
+        """Why the rule does not hold for an agent with host info, None when it does."""
+        info = agent.host_info
+        if not self.admits_address(agent.address):
+            return f"{agent.address} is in none of {', '.join(self.networks)}"
+        if info is None:
+            return None if self.by_address_only else "it has not said what it is"
+        if self.systems and not any(fnmatch.fnmatchcase(info.system, pattern) for pattern in self.systems):
+            return f"its system is {info.system}, not {' or '.join(self.systems)}"
+        missing = self.executors - info.executors.keys()
+        return f"it lacks the executor {', '.join(sorted(missing))}" if missing else None
+
+
+@dataclass(frozen=True, slots=True)
+class RulesTrust:
+    """Lets in who satisfies a rule, into the groups of all rules that it satisfies.
+
+    A rule about system or executors can only be checked after authorisation: such an agent is let in on trial.
+
+    Raises:
+        PlanError: a rule names no network or one that cannot be read.
+    """
+
+    rules: tuple[Rule, ...]
+    name: str = "rules"
+
+    def __post_init__(self) -> None:
+        for rule in self.rules:
+            if not rule.networks:
+                raise PlanError(
+                    f"a trust rule for {', '.join(sorted(rule.groups))} names no network",
+                    hint="Add the networks its agents may come from; 0.0.0.0/0 means any",
+                )
+            for network in rule.networks:
+                _network(network)
+
+    def decide(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
+        possible = [rule for rule in self.rules if rule.admits_address(agent.address)]
+        if not possible:
+            return _refuse(self.name, f"no rule is about the address {agent.address}")
+        if agent.host_info is not None or all(rule.by_address_only for rule in possible):
+            return self.judge(agent, desired)
+        reason = f"a rule is about {agent.address}; its system and executors are known only after authorisation"
+        return _admit(self.name, reason, on_trial=True)
+
+    def judge(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
+        objections = {rule: rule.objection(agent) for rule in self.rules}
+        satisfied = [rule for rule, objection in objections.items() if objection is None]
+        if not satisfied:
+            said = "; ".join(dict.fromkeys(filter(None, objections.values())))
+            return _refuse(self.name, f"no rule holds: {said}")
+        groups = frozenset(name for rule in satisfied for name in rule.groups)
+        return _admit(self.name, f"a rule puts it into {', '.join(sorted(groups))}", groups)
+
+
+@dataclass(frozen=True, slots=True)
+class AttestedTrust:
+    """Lets in who can repeat the secret that Ansible wrote on the host it claims to be.
+
+    An agent's address is only a claim. The nonce went to the host over SSH, so whoever reports it is on that host. Host
+    info is read by the server only after authorisation; therefore always on trial.
+
+    Args:
+        nonces: by address, what was written there.
+    """
+
+    nonces: Mapping[str, str] = field(repr=False, hash=False)
+    name: str = "attested"
+
+    def decide(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
+        if desired is None:
+            return _refuse(self.name, f"no host of the inventory has the address {agent.address}")
+        if not self.nonces.get(agent.address):
+            return _refuse(self.name, f"no nonce was written on {desired.host} in this run")
+        return _admit(self.name, f"{desired.host} is to prove itself by its nonce", on_trial=True)
+
+    def judge(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
+        expected = self.nonces.get(agent.address)
+        told = str(agent.host_info.extra.get(NONCE_KEY) or "") if agent.host_info else ""
+        label = desired.host if desired else agent.address
+        if not expected or not told:
+            return _refuse(self.name, f"the agent that claims {agent.address} reports no nonce")
+        if not hmac.compare_digest(expected.encode(), told.encode()):
+            return _refuse(self.name, f"the agent that claims {agent.address} is not the one on {label}")
+        return _admit(self.name, f"it repeated the nonce written on {label}")
+
+
+def decide(policies: Iterable[TrustPolicy], agent: Agent, desired: DesiredAgent | None) -> Decision:
+    """The first policy's word that admits the agent; without one, all their reasons."""
+    refusals = []
+    for policy in policies:
+        decision = policy.decide(agent, desired)
+        if decision.admitted:
+            return decision
+        refusals.append(f"{decision.policy}: {decision.reason}")
+    return _refuse("none", "; ".join(refusals) or "no trust policy was given")
+
+
+def _admit(policy: str, reason: str, groups: frozenset[str] = frozenset(), *, on_trial: bool = False) -> Decision:
+    return Decision(admitted=True, policy=policy, reason=reason, groups=groups, on_trial=on_trial)
+
+
+def _refuse(policy: str, reason: str) -> Decision:
+    return Decision(admitted=False, policy=policy, reason=reason)
+
+
+@lru_cache(maxsize=256)
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise PlanError(f"{text!r} is not a network ({error})", hint="Write it like 10.1.0.0/16") from error
+
+
+def _containing(address: str, networks: Iterable[str]) -> str | None:
+    return next((network for network in networks if _inside(address, network)), None)
+
+
+def _inside(address: str, network: str) -> bool:
+    try:
+        return ipaddress.ip_address(address) in _network(network)
+    except ValueError:
+        return False  # an agent may claim anything, not only an IP address
