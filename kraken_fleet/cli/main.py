@@ -25,10 +25,17 @@ _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 class Entry(NamedTuple):
-    """One line of the table: the module under kraken_fleet.cli, and what the command does."""
+    """One line of the table.
+
+    Args:
+        module: its name under kraken_fleet.cli.
+        help: what the command does, in one line.
+        extra: the extra of the package that brings what the command needs beyond the rest.
+    """
 
     module: str
     help: str
+    extra: str = ""
 
 
 COMMANDS = {
@@ -39,7 +46,7 @@ COMMANDS = {
     "discovered": Entry("discovered", "Agents that wait to be authorised."),
     "groups": Entry("groups", "Agents groups: list, create, delete."),
     "lab": Entry("lab", "A disposable fleet on this machine."),
-    "serve": Entry("serve", "Run the embedded Kraken-compatible server."),
+    "serve": Entry("serve", "Run the embedded Kraken-compatible server.", extra="server"),
 }
 
 
@@ -59,9 +66,20 @@ class LazyCommands(TyperGroup):
 
 
 def load(name: str) -> Any:
-    """Import one command."""
+    """Import one command.
+
+    Raises:
+        FleetError: it needs a package that is not installed.
+    """
     entry = COMMANDS[name]
-    command = typer.main.get_command(importlib.import_module(f"kraken_fleet.cli.{entry.module}").app)
+    try:
+        module = importlib.import_module(f"kraken_fleet.cli.{entry.module}")
+    except ModuleNotFoundError as error:
+        if not entry.extra or (error.name or "").startswith("kraken_fleet"):
+            raise
+        hint = f"Install it with `pip install 'kraken-fleet[{entry.extra}]'`"
+        raise FleetError(f"`{_PROGRAM} {name}` needs the Python package {error.name!r}", hint=hint) from error
+    command = typer.main.get_command(module.app)
     command.name = name
     command.help = entry.help
     return command

@@ -1,0 +1,61 @@
+"""`kraken-fleet plan`: what a deploy would change on the server. Changes nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kraken_fleet.api import KrakenClient
+from kraken_fleet.cli import output, planning
+from kraken_fleet.cli.application import single_command
+from kraken_fleet.cli.connection import connected
+from kraken_fleet.errors import PlanError
+from kraken_fleet.inventory import load
+from kraken_fleet.plan import GroupsMode, Plan, Prune, make_plan, plan_to_dict, plan_to_json
+from kraken_fleet.reconcile import observe
+
+app = single_command()
+_CHANGES = 2
+
+
+@app.command()
+@connected
+def plan(
+    client: KrakenClient,
+    inventory: planning.Inventories,
+    limit: planning.Limit = None,
+    groups: planning.Groups = GroupsMode.MERGE,
+    prune: planning.PruneMode = Prune.REPORT,
+    max_prune: planning.MaxPrune = 10.0,
+    stale_minutes: planning.Stale = 5.0,
+    trust: planning.TrustFile = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Save the plan for `kraken-fleet apply`.", metavar="FILE")
+    ] = None,
+    as_json: output.AsJson = False,
+) -> None:
+    """Compare an inventory with the server. Exit code 0: no changes, 2: changes, 1: error."""
+    policy = planning.policy_of(groups, prune, max_prune, stale_minutes, trust)
+    desired = load(inventory, limit)
+    made = make_plan(desired, observe(client), policy, now=datetime.now(UTC), server=client.url)
+    if out:
+        _save(made, out)
+    if as_json:
+        output.answer(plan_to_dict(made))
+    else:
+        planning.show(made)
+    if made.changes:
+        raise typer.Exit(_CHANGES)
+
+
+def _save(made: Plan, path: Path) -> None:
+    """Whole or not at all: a half-written plan must not be applied."""
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        fresh.write_text(plan_to_json(made), encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        raise PlanError(f"the plan cannot be saved: {error.strerror}", where=str(path)) from error

@@ -1,0 +1,161 @@
+"""What `plan`, `apply` and `reconcile` share: their options, and how a plan looks to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kraken_fleet.cli import output
+from kraken_fleet.errors import UsageError
+from kraken_fleet.plan import (
+    Action,
+    CidrTrust,
+    CreateGroup,
+    DeleteAgent,
+    Finding,
+    GroupsMode,
+    InventoryTrust,
+    Plan,
+    PlanPolicy,
+    Prune,
+    RenameGroup,
+    Rule,
+    RulesTrust,
+    SetGroups,
+    TrustPolicy,
+    Unauthorize,
+)
+
+Inventories = Annotated[
+    list[Path], typer.Option("--inventory", "-i", help="An inventory, as ansible-playbook takes it.", metavar="PATH")
+]
+Limit = Annotated[str | None, typer.Option("--limit", "-l", help="Only these hosts, as ansible-playbook's --limit.")]
+Groups = Annotated[GroupsMode, typer.Option("--groups", help="exact takes agents out of groups that are not named.")]
+PruneMode = Annotated[Prune, typer.Option("--prune", help="What becomes of agents that the inventory has not.")]
+MaxPrune = Annotated[
+    float, typer.Option("--max-prune", help="Refuse to prune more than this percentage.", min=0, max=100)
+]
+Stale = Annotated[float, typer.Option("--stale-minutes", help="Report agents silent for longer.", min=0.1)]
+TrustFile = Annotated[
+    Path | None,
+    typer.Option("--trust", help="A YAML file of trust policies; without it: inventory.", metavar="FILE"),
+]
+
+_SIGNS: Mapping[type[Action], tuple[str, str]] = {
+    CreateGroup: ("+", "green"),
+    RenameGroup: ("~", "yellow"),
+    SetGroups: ("~", "yellow"),
+    Unauthorize: ("-", "red"),
+    DeleteAgent: ("-", "red"),
+}
+_SEVERITIES = {"info": "dim", "warning": "yellow", "error": "bold red"}
+
+
+def policy_of(
+    groups: GroupsMode, prune: Prune, max_prune: float, stale_minutes: float, trust: Path | None
+) -> PlanPolicy:
+    """The options as a policy.
+
+    Raises:
+        UsageError: the trust file is wrong.
+        PlanError: a network in it cannot be read.
+    """
+    return PlanPolicy(
+        groups_mode=groups,
+        prune=prune,
+        max_prune=max_prune,
+        stale_after=timedelta(minutes=stale_minutes),
+        trust=_trust_policies(trust) if trust else (InventoryTrust(),),
+    )
+
+
+def show(plan: Plan) -> None:
+    """The plan for people: findings, then each change with its reason, then the numbers."""
+    from rich.text import Text
+
+    screen = output.console()
+    for finding in plan.findings:
+        screen.print(_finding(finding))
+    for action in plan.actions:
+        sign, style = _SIGNS.get(type(action), ("+", "green"))
+        line = Text(f"  {sign} ", style=style) + Text(action.describe())
+        screen.print(line.append(f"  # {action.reason}", style="dim") if action.reason else line)
+        for group, reason in getattr(action, "reasons", ()):
+            screen.print(Text(f"      {group}: {reason}", style="dim"))
+    screen.print(Text(_numbers(plan), style="bold"))
+
+
+def _finding(finding: Finding) -> Any:
+    from rich.text import Text
+
+    style = _SEVERITIES.get(finding.severity, "")
+    line = Text(f"  ! {finding.subject}: {finding.message}", style=style)
+    return line.append(f". {finding.hint}", style="dim") if finding.hint else line
+
+
+def _numbers(plan: Plan) -> str:
+    if not plan.changes:
+        said = "No changes: the server is as the inventory wants it."
+    else:
+        parts = [f"{count} {kind.replace('_', ' ')}" for kind, count in plan.summary().items()]
+        said = f"{len(plan.actions)} changes: {', '.join(parts)}."
+    if plan.prune.candidates:
+        said += (
+            f" {plan.prune.candidates} of {plan.prune.total} agents"
+            f" ({plan.prune.percent:.0f} %) are not in the inventory."
+        )
+    return f"{said} Refused: {plan.prune.refused}." if plan.prune.refused else said
+
+
+def _trust_policies(path: Path) -> tuple[TrustPolicy, ...]:
+    """Reads `- inventory`, `- cidr: {networks, groups}` and `- rules: [{networks, systems, executors, groups}]`."""
+    import yaml
+
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"it is not valid YAML: {error}", where=str(path)) from error
+    if not isinstance(entries, list):
+        raise UsageError("it is not a list of trust policies", where=str(path), hint="Begin each with a dash")
+    try:
+        return tuple(_trust_policy(entry) for entry in entries)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(
+            f"a trust policy is not understood: {error}",
+            where=str(path),
+            hint="Write inventory, cidr: {networks: [...]} or rules: [{networks: [...], groups: [...]}]",
+        ) from error
+
+
+def _trust_policy(entry: Any) -> TrustPolicy:
+    if entry == "inventory":
+        return InventoryTrust()
+    ((name, body),) = entry.items()
+    if name == "cidr":
+        return CidrTrust(tuple(body["networks"]), frozenset(_names(body.get("groups"))))
+    if name == "rules":
+        return RulesTrust(tuple(_rule(rule) for rule in body))
+    raise ValueError(f"there is no policy {name!r}")
+
+
+def _rule(body: Mapping[str, Any]) -> Rule:
+    return Rule(
+        groups=frozenset(_names(body["groups"])),
+        networks=tuple(_names(body["networks"])),
+        systems=tuple(_names(body.get("systems"))),
+        executors=frozenset(_names(body.get("executors"))),
+    )
+
+
+def _names(value: object) -> Sequence[str]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is not a list")
+    return [str(item) for item in value]
