@@ -1,0 +1,48 @@
+"""Which executor serves a job, and which of them this host has. A module is imported when its executor is used."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator, Tuple, Type
+
+    from kraken_agent.executors.base import Executor
+
+_DOCKER_SOCKET = "/var/run/docker.sock"
+_LXD_SOCKETS = ("/var/lib/lxd/unix.socket", "/var/snap/lxd/common/lxd/unix.socket")
+
+# name -> (module, class)
+_EXECUTORS = {
+    "local": ("kraken_agent.executors.local", "LocalExecutor"),
+    "docker": ("kraken_agent.executors.docker", "DockerExecutor"),
+    "lxd": ("kraken_agent.executors.lxd", "LxdExecutor"),
+}
+
+
+def executor_class(name: str) -> Type[Executor]:
+    """The class of an executor.
+
+    Args:
+        name: the job's `executor`.
+
+    Raises:
+        ExecutorError: this agent has no such executor.
+    """
+    import importlib
+
+    from kraken_agent.executors.base import ExecutorError
+
+    try:
+        module, attribute = _EXECUTORS[name]
+        found: Type[Executor] = getattr(importlib.import_module(module), attribute)
+    except (KeyError, ImportError) as error:
+        raise ExecutorError(f"this agent has no executor {name!r}; it knows {', '.join(_EXECUTORS)}") from error
+    return found
+
+
+def present() -> Iterator[Tuple[str, bool]]:
+    """Each executor beyond `local`, and whether a look at the host says that it may work: no import, no connection."""
+    import os
+
+    yield "docker", bool(os.environ.get("DOCKER_HOST")) or os.path.exists(_DOCKER_SOCKET)
+    yield "lxd", any(os.path.exists(path) for path in _LXD_SOCKETS)
