@@ -1,0 +1,42 @@
+# Apache-2.0 (see LICENSE)
+"""What every module says of check mode and diffs."""
+
+from __future__ import absolute_import, annotations, division, print_function
+
+__metaclass__ = type
+
+
+class ModuleDocFragment:
+    """For modules that support both in full."""
+
+    DOCUMENTATION = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in check mode and predict what would change, without changing anything.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed, or would change in check mode, when in diff mode.
+    support: full
+"""
+
+    # For modules that only look.
+    INFO = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in check mode; changes nothing in any mode.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed, or would change in check mode, when in diff mode.
+    support: none
+"""
+
+    # For what runs in ansible-playbook itself.
+    CONTROLLER = r"""
+options: {}
+attributes:
+  action:
+    description: Runs on the controller, inside ansible-playbook; nothing is sent to the managed host.
+    support: full
+"""

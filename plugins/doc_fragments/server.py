@@ -1,0 +1,48 @@
+# Apache-2.0 (see LICENSE)
+"""How modules are told which Kraken server to use."""
+
+from __future__ import absolute_import, annotations, division, print_function
+
+__metaclass__ = type
+
+
+class ModuleDocFragment:
+    """The connection to a Kraken server."""
+
+    DOCUMENTATION = r"""
+options:
+  server_url:
+    description:
+      - The Kraken server as the controller reaches it, a URL or C(host:port).
+      - When empty, the environment variable E(KRAKEN_FLEET_SERVER) is used.
+    type: str
+    default: ""
+  server_user:
+    description:
+      - The account to sign in with. It has to be an administrator to change anything.
+      - When empty, E(KRAKEN_FLEET_USER) is used.
+    type: str
+    default: ""
+  server_password:
+    description:
+      - Its password. Keep it in Ansible Vault.
+      - When empty, the file that E(KRAKEN_FLEET_PASSWORD_FILE) names or E(KRAKEN_FLEET_PASSWORD) is used.
+    type: str
+    default: ""
+  server_token:
+    description:
+      - A token of the server, instead of user and password.
+      - When empty, the file that E(KRAKEN_FLEET_TOKEN_FILE) names or E(KRAKEN_FLEET_TOKEN) is used.
+    type: str
+    default: ""
+  server_ca_bundle:
+    description: A file on the controller with the certificate authorities to trust; the system's own when empty.
+    type: path
+    default: ""
+  server_timeout:
+    description: Seconds to wait for each answer of the server.
+    type: float
+    default: 10.0
+requirements:
+  - kraken-fleet, in the Python that runs ansible-playbook
+"""

@@ -1,0 +1,181 @@
+"""Versions of the agent's files: `versions/RELEASE/{kkagent,kktool}`, and `current`, which points at one of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import urllib.request
+from typing import Iterator, List, NamedTuple, Optional, Sequence
+
+from .changes import ABSENT, Change, HostError
+from .files import Attributes, set_attributes, write_file
+
+_MODE = 0o755
+_TIMEOUT = 60.0
+
+
+class Binary(NamedTuple):
+    """One file of a release: `sha256` is what its content must have. The content came along, or is at `url`."""
+
+    name: str
+    sha256: str
+    content: Optional[bytes] = None
+    url: str = ""
+
+
+class Release(NamedTuple):
+    """What belongs together under one version."""
+
+    version: str
+    binaries: Sequence[Binary]
+
+    @property
+    def name(self) -> str:
+        """The version with a checksum over all files: two builds that call themselves the same differ here."""
+        together = "".join(sorted(f"{binary.name} {binary.sha256}\n" for binary in self.binaries))
+        return f"{self.version}-{hashlib.sha256(together.encode()).hexdigest()[:8]}"
+
+
+def installed(directory: str) -> Optional[str]:
+    """The release that `current` points at, None when there is none."""
+    try:
+        return os.path.basename(os.readlink(os.path.join(directory, "current")))
+    except OSError:
+        return None
+
+
+def check(release: Release) -> None:
+    """Refuses damaged files before anything on the host is touched.
+
+    Raises:
+        HostError: a file's content is not what its checksum says.
+    """
+    for binary in release.binaries:
+        if binary.content is not None:
+            _check(binary, binary.content)
+
+
+def converge(directory: str, release: Release, keep: int, owner: Attributes) -> Iterator[Change]:
+    """The release in place, `current` on it, and at most `keep` releases kept, this one among them.
+
+    Args:
+        directory: the agent's directory.
+        owner: owner and group of what is made; its mode is not used.
+    """
+    target = os.path.join(directory, "versions", release.name)
+    before = installed(directory)
+    if not _intact(target, release):
+        yield Change(
+            f"install version {release.name}",
+            lambda: _install(target, release, owner),
+            after="".join(f"{binary.name} sha256 {binary.sha256}\n" for binary in release.binaries),
+            before_header=ABSENT,
+            after_header=target,
+            restarts=True,
+        )
+    if before != release.name:
+        yield Change(
+            f"switch to version {release.name}",
+            lambda: _switch(directory, release.name),
+            before=f"versions/{before}\n" if before else "",
+            after=f"versions/{release.name}\n",
+            before_header=os.path.join(directory, "current"),
+            restarts=True,
+        )
+    yield from _prune(directory, release.name, before, keep)
+
+
+def _intact(target: str, release: Release) -> bool:
+    return all(_same(os.path.join(target, binary.name), binary.sha256) for binary in release.binaries)
+
+
+def _same(path: str, sha256: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+        return hashlib.sha256(content).hexdigest() == sha256.lower() and os.stat(path).st_mode & 0o777 == _MODE
+    except OSError:
+        return False
+
+
+def _check(binary: Binary, content: bytes) -> None:
+    found = hashlib.sha256(content).hexdigest()
+    if found != binary.sha256.lower():
+        raise HostError(
+            f"{binary.name} is damaged: its sha256 is {found}, expected {binary.sha256}. The version that is installed "
+            "stays. Build the bundle again, or correct kraken_agent_bundle_sha256"
+        )
+
+
+def _content(binary: Binary) -> bytes:
+    content = binary.content if binary.content is not None else _download(binary.url)
+    _check(binary, content)
+    return content
+
+
+def _download(url: str) -> bytes:
+    # The proxies of the task's environment are used.
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:
+            return bytes(answer.read())
+    except (OSError, ValueError) as error:
+        raise HostError(f"{url} cannot be downloaded: {getattr(error, 'reason', error)}") from error
+
+
+def _install(target: str, release: Release, owner: Attributes) -> None:
+    parent = os.path.dirname(target)
+    fresh = tempfile.mkdtemp(prefix=".new-", dir=parent)
+    try:
+        for binary in release.binaries:
+            path = os.path.join(fresh, binary.name)
+            write_file(path, _content(binary), owner._replace(mode=_MODE))
+            if not _same(path, binary.sha256):
+                raise HostError(f"{path} reads back differently from what was written: look after the disk")
+        set_attributes(fresh, owner._replace(mode=_MODE))
+        if os.path.lexists(target):
+            os.replace(target, tempfile.mkdtemp(prefix=".damaged-", dir=parent))
+        os.rename(fresh, target)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    _sweep(parent)
+
+
+def _switch(directory: str, name: str) -> None:
+    """A rename replaces the link in one step: there is always a `current`."""
+    fresh = os.path.join(directory, f".current-{os.getpid()}")
+    os.symlink(os.path.join("versions", name), fresh)
+    os.replace(fresh, os.path.join(directory, "current"))
+    os.utime(os.path.join(directory, "versions", name))
+
+
+def _prune(directory: str, current: str, before: Optional[str], keep: int) -> Iterator[Change]:
+    versions = os.path.join(directory, "versions")
+    others = [name for name in _releases(versions) if name != current]
+    # The one that ran until now is the one to go back to, whatever its age.
+    others.sort(key=lambda name: (name == before, os.stat(os.path.join(versions, name)).st_mtime), reverse=True)
+    for name in others[max(0, keep - 1) :]:
+        path = os.path.join(versions, name)
+        yield Change(
+            f"remove version {name}",
+            lambda path=path: shutil.rmtree(path),
+            before=f"{name}\n",
+            before_header=path,
+            after_header=ABSENT,
+        )
+
+
+def _releases(versions: str) -> List[str]:
+    try:
+        return [name for name in os.listdir(versions) if not name.startswith(".")]
+    except OSError:
+        return []
+
+
+def _sweep(versions: str) -> None:
+    """What an earlier run that was cut off has left."""
+    for name in os.listdir(versions):
+        if name.startswith((".new-", ".damaged-")):
+            shutil.rmtree(os.path.join(versions, name), ignore_errors=True)

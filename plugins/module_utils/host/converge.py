@@ -1,0 +1,120 @@
+"""Agents on their host, from nothing to running or back to nothing, as changes in their order."""
+
+from __future__ import annotations
+
+import glob
+import os
+from typing import Any, Dict, Iterator, List, Optional, Sequence
+
+from . import binaries, env_file, process, systemd, users
+from .changes import Change
+from .files import Attributes, absent, directory, read_text, text_file
+from .spec import AgentSpec
+
+
+def present(specs: Sequence[AgentSpec], release: Optional[binaries.Release], *, root: bool) -> List[Change]:
+    """What has to change for these agents to be on this host.
+
+    Args:
+        specs: one agent, or several with a directory each.
+        release: the binaries; None leaves those that are there.
+        root: whether users, owners and sudoers can be changed.
+
+    Raises:
+        HostError: the host cannot be brought there.
+    """
+    if release:
+        binaries.check(release)
+    changes: List[Change] = []
+    for spec in _one_for_each_user(specs) if root else ():
+        changes += _account(spec)
+    regrouped = any(change.restarts for change in changes)
+    for spec in specs:
+        files = list(_files(spec, release, root=root))
+        restart = regrouped or any(change.restarts for change in files)
+        manager = systemd if spec.manager == "systemd" else process
+        changes += [*files, *manager.converge(spec, restart=restart)]
+    return changes
+
+
+def gone(specs: Sequence[AgentSpec], *, root: bool, keep_data: bool, keep_user: bool) -> List[Change]:
+    """What has to change for nothing of these agents to be left.
+
+    Args:
+        keep_data: leave the directories `data`.
+        keep_user: leave the account.
+    """
+    changes: List[Change] = []
+    for spec in specs:
+        if spec.manager == "systemd":
+            changes += systemd.remove(spec.unit, spec.drain_seconds)
+        changes += process.remove(spec.directory, spec.drain_seconds)
+        changes += _no_files(spec, keep_data=keep_data)
+    for spec in _one_for_each_user(specs) if root else ():
+        if not _others_use(spec.user, specs):
+            changes += users.sudoers(spec.user, wanted=False)
+            changes += () if keep_user else users.no_account(spec.user, [one.data for one in specs])
+    return changes
+
+
+def state(spec: AgentSpec) -> Dict[str, Any]:
+    """The agent for a module's result."""
+    service = systemd.state(spec.unit) if spec.manager == "systemd" else process.state(spec.directory)
+    return {
+        "name": spec.name,
+        "dir": spec.directory,
+        "unit": spec.unit if spec.manager == "systemd" else "",
+        "address": spec.address,
+        "release": binaries.installed(spec.directory) or "",
+        "service": service,
+    }
+
+
+def _one_for_each_user(specs: Sequence[AgentSpec]) -> List[AgentSpec]:
+    return list({spec.user: spec for spec in reversed(specs)}.values())
+
+
+def _account(spec: AgentSpec) -> Iterator[Change]:
+    if spec.user != "root":
+        yield from users.account(spec.user, spec.data, spec.extra_groups)
+        yield from users.sudoers(spec.user, spec.sudo)
+
+
+def _files(spec: AgentSpec, release: Optional[binaries.Release], *, root: bool) -> Iterator[Change]:
+    agents_own = Attributes(0o700, spec.user, spec.group) if root else Attributes(0o700)
+    system = Attributes(0o755, "root", "root") if root else Attributes(0o755)
+    # The agent cannot change what runs it, unless it is meant to.
+    above = agents_own._replace(mode=0o755) if spec.update == "server" else system
+    yield from directory(spec.directory, above)
+    yield from directory(os.path.join(spec.directory, "versions"), above)
+    yield from directory(spec.data, agents_own)
+    if release and not (spec.update == "server" and binaries.installed(spec.directory)):
+        yield from binaries.converge(spec.directory, release, spec.keep_versions, above)
+    secret = Attributes(0o640, "root", spec.group) if root else Attributes(0o640)
+    text = env_file.render(spec.environment)
+    yield from text_file(spec.env_file, text, secret, mask=env_file.mask, restarts=True)
+
+
+def _no_files(spec: AgentSpec, *, keep_data: bool) -> Iterator[Change]:
+    """Only what a deploy has put there goes; the directory itself when nothing else is in it."""
+    names = ["versions", "current", "kraken.env", "agent.pid", "agent.log", "agent.log.1"]
+    if not keep_data:
+        names.append("data")
+    for name in names:
+        yield from absent(os.path.join(spec.directory, name))
+    if os.path.isdir(spec.directory) and not set(os.listdir(spec.directory)).difference(names):
+        yield Change(
+            f"remove {spec.directory}",
+            lambda: os.rmdir(spec.directory),
+            before=f"{spec.directory}\n",
+            before_header=spec.directory,
+        )
+
+
+def _others_use(user: str, going: Sequence[AgentSpec]) -> bool:
+    """Whether another agent of this host, one that stays, runs as the same user."""
+    leaving = {systemd.unit_path(spec.unit) for spec in going}
+    for path in glob.glob(os.path.join(systemd.UNIT_DIRECTORY, "kraken-agent*.service")):
+        if path not in leaving and f"\nUser={user}\n" in (read_text(path) or ""):
+            return True
+    return False

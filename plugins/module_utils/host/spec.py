@@ -1,0 +1,143 @@
+"""One agent as the inventory wants it on this host, checked."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Tuple
+from urllib.parse import urlsplit
+
+from .changes import HostError
+
+# What a unit file, a shell and a path in a log all take as it is.
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9_.@+/-]+\Z")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
+# A mistyped directory must not let a removal loose on these.
+_SHARED = frozenset("/bin /boot /dev /etc /home /lib /lib64 /media /mnt /opt /proc /root /run /sbin /srv /sys /tmp "
+                    "/usr /usr/bin /usr/lib /usr/local /usr/sbin /usr/share /var /var/lib /var/log /var/tmp".split())
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """Everything about one agent on its host, save its binaries.
+
+    Args:
+        name: of the instance; empty for the only agent of a host.
+        environment: what kraken.env says.
+        drain_seconds: how long a job may go on after the agent was told to stop.
+        update: `managed`, or `server` when the agent itself replaces its binaries.
+    """
+
+    name: str
+    directory: str
+    unit: str
+    user: str
+    group: str
+    python: str
+    environment: Mapping[str, str]
+    address: str = ""
+    extra_groups: Tuple[str, ...] = ()
+    sudo: bool = False
+    hardening: bool = True
+    unit_settings: Mapping[str, str] = field(default_factory=dict)
+    manager: str = "systemd"
+    service_state: str = "started"
+    enabled: bool = True
+    drain_seconds: int = 300
+    keep_versions: int = 3
+    update: str = "managed"
+
+    @property
+    def data(self) -> str:
+        return os.path.join(self.directory, "data")
+
+    @property
+    def env_file(self) -> str:
+        return os.path.join(self.directory, "kraken.env")
+
+    @property
+    def command(self) -> List[str]:
+        return [self.python, os.path.join(self.directory, "current", "kkagent"), "run"]
+
+
+def directory_of(value: str) -> str:
+    """A directory that agents may be given.
+
+    Raises:
+        HostError: it is relative, has characters that units and shells trip over, or belongs to the system.
+    """
+    path = os.path.normpath(value)
+    if not _PLAIN_PATH.match(path):
+        raise HostError(
+            f"kraken_agent_dir is {value!r}; it must be an absolute path of letters, digits and the characters _.@+-"
+        )
+    if path in _SHARED:
+        raise HostError(f"kraken_agent_dir is {value!r}, which belongs to the system; give the agent its own directory")
+    return path
+
+
+def name_of(value: str, variable: str) -> str:
+    """A name that can be part of a path and of a unit's name.
+
+    Raises:
+        HostError: it cannot.
+    """
+    if not _PLAIN_NAME.match(value):
+        raise HostError(f"{variable} is {value!r}; it must be of letters, digits and the characters _.-")
+    return value
+
+
+def environment_of(params: Mapping[str, Any], directory: str, address: str, extra: Mapping[str, Any]) -> Dict[str, str]:
+    """The variables of kraken.env, those without a value left out.
+
+    Args:
+        params: the module's parameters.
+        extra: kraken_agent_environment; wins over what is made from the parameters.
+    """
+    made = {
+        "KRAKEN_SERVER_ADDR": params["server_url"],
+        "KRAKEN_CLICKHOUSE_ADDR": params["clickhouse_addr"],
+        "KRAKEN_MINIO_ADDR": params["minio_addr"],
+        "KRAKEN_DATA_DIR": os.path.join(directory, "data"),
+        "KRAKEN_TOOLS_DIRS": ":".join(params["tools_dirs"] or []),
+        "KRAKEN_SYSTEM_ID": params["system_id"],
+        "KRAKEN_AGENT_ADDRESS": address,
+        "KRAKEN_AGENT_DRAIN_SECONDS": params["drain_seconds"],
+    }
+    values = {**made, **extra}
+    return {name: str(value) for name, value in values.items() if value not in (None, "")}
+
+
+def source_address(server: str) -> str:
+    """The address that this host shows to the server: what its routes say; empty when the server has no route or name.
+
+    Nothing is sent.
+    """
+    parts = urlsplit(server if "//" in server else f"//{server}")
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_DGRAM)
+        family, kind, protocol, _, target = found[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.connect(target)
+            return str(probe.getsockname()[0])
+    except (OSError, ValueError):
+        return ""
+
+
+def check_address(address: str) -> None:
+    """Refuses a kraken_agent_address that the agent could not send from.
+
+    Raises:
+        HostError: it is none of this host's.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except OSError as error:
+        raise HostError(
+            f"kraken_agent_address {address} is no address of this host ({error.strerror or error}); the agent sends "
+            "from it and introduces itself by it"
+        ) from error

@@ -1,0 +1,82 @@
+"""From a module's parameters to the agents that they ask for."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, List, Mapping
+
+from . import systemd
+from .changes import HostError
+from .interpreter import choose
+from .spec import AgentSpec, check_address, directory_of, environment_of, name_of, source_address
+from .users import current_user, primary_group
+
+
+def specs_of(params: Mapping[str, Any]) -> List[AgentSpec]:
+    """The agents of this host: one, or one for each instance.
+
+    Raises:
+        HostError: a parameter is impossible, by itself or on this host.
+    """
+    manager = _manager(params)
+    user = params["user"] if manager == "systemd" else current_user()
+    base = directory_of(params["dir"])
+    instances = params["instances"] or [{"name": "", "address": params["address"]}]
+    python = choose(params["python"], user) if params["state"] == "present" else ""
+    specs = [_spec(params, one, base, manager, user, python) for one in instances]
+    for what in ("directory", "unit"):
+        _refuse_twice(what, [getattr(spec, what) for spec in specs])
+    return specs
+
+
+def _spec(
+    params: Mapping[str, Any], instance: Mapping[str, Any], base: str, manager: str, user: str, python: str
+) -> AgentSpec:
+    name = instance["name"] and name_of(instance["name"], "a name in kraken_agent_instances")
+    directory = directory_of(instance.get("dir") or (f"{base}-{name}" if name else base))
+    unit = instance.get("unit") or (f"{params['unit']}-{name}" if name else params["unit"])
+    address = instance["address"]
+    if params["state"] == "present" and address:
+        check_address(address)
+    own = {**params["environment"], **(instance.get("environment") or {})}
+    return AgentSpec(
+        name=name,
+        directory=directory,
+        unit=name_of(unit, "kraken_agent_unit"),
+        user=user,
+        group=primary_group(user, user),
+        python=python,
+        environment=environment_of(params, directory, address, own),
+        address=address or (source_address(params["server_url"]) if params["server_url"] else ""),
+        extra_groups=tuple(params["extra_groups"]),
+        sudo=params["sudo"],
+        hardening=params["hardening"],
+        unit_settings={key: str(value) for key, value in params["unit_settings"].items()},
+        manager=manager,
+        service_state=params["service_state"],
+        enabled=params["enabled"],
+        drain_seconds=params["drain_seconds"],
+        keep_versions=params["keep_versions"],
+        update=params["update"],
+    )
+
+
+def _manager(params: Mapping[str, Any]) -> str:
+    wanted = params["service_manager"]
+    root = os.geteuid() == 0
+    if wanted == "auto":
+        return "systemd" if root and systemd.is_running() else "process"
+    if wanted == "systemd" and not systemd.is_running():
+        raise HostError("this host is not managed by systemd; set kraken_agent_service_manager to process")
+    if wanted == "systemd" and not root:
+        raise HostError(
+            "a systemd service needs root; let Ansible become root (kraken_agent_become: true), or set "
+            "kraken_agent_service_manager to process"
+        )
+    return str(wanted)
+
+
+def _refuse_twice(what: str, values: List[str]) -> None:
+    for value in values:
+        if values.count(value) > 1:
+            raise HostError(f"two agents of this host have the same {what} {value}; see kraken_agent_instances")

@@ -1,0 +1,215 @@
+"""An agent as a systemd service: its unit file and its state."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Dict, Iterator, List
+
+from .changes import Change, HostError
+from .commands import run
+from .files import Attributes, absent, text_file
+from .spec import AgentSpec
+
+UNIT_DIRECTORY = "/etc/systemd/system"
+_RUNNING = ("active", "reloading", "refreshing")
+# How long a service that is up has to stay up to be believed.
+_SETTLE_SECONDS = 0.5
+
+# Jobs are other people's builds: what would break compilers, test suites, containers or browsers in them is not here
+# (RestrictNamespaces, MemoryDenyWriteExecute, PrivateDevices, PrivateNetwork, SystemCallFilter, UMask=0077).
+_HARDENING = """\
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+ProtectSystem=strict
+ReadWritePaths={writable}
+PrivateTmp=yes
+RestrictSUIDSGID=yes
+"""
+# These hold also for jobs that use sudo.
+_HARDENING_ALWAYS = """\
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+RestrictRealtime=yes
+KeyringMode=private
+"""
+
+_UNIT = """\
+# Written by kraken-fleet; changes here are overwritten by the next deploy.
+[Unit]
+Description=Kraken CI agent{title}
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type={kind}
+User={user}
+Group={group}
+WorkingDirectory={data}
+EnvironmentFile={env_file}
+ExecStart={command}
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=always
+RestartSec=5
+# A stop lets the job that runs come to its end; only the agent is told, it looks after its children.
+KillMode=mixed
+TimeoutStopSec={stop_seconds}
+{hardening}{settings}
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def is_running() -> bool:
+    """Whether systemd manages this host."""
+    return os.path.isdir("/run/systemd/system")
+
+
+def unit_path(unit: str) -> str:
+    return os.path.join(UNIT_DIRECTORY, f"{unit}.service")
+
+
+def unit_text(spec: AgentSpec, kind: str = "simple") -> str:
+    """The unit file of an agent.
+
+    Args:
+        kind: the unit's Type=.
+    """
+    settings = "".join(f"{name}={value}\n" for name, value in sorted(spec.unit_settings.items()))
+    return _UNIT.format(
+        title=f" {spec.name}" if spec.name else "",
+        kind=kind,
+        user=spec.user,
+        group=spec.group,
+        data=spec.data,
+        env_file=spec.env_file,
+        command=" ".join(spec.command),
+        stop_seconds=spec.drain_seconds + 30,
+        hardening=_hardening(spec),
+        settings=settings,
+    )
+
+
+def converge(spec: AgentSpec, *, restart: bool) -> Iterator[Change]:
+    """The unit as it should be, enabled or not, and the service in its state.
+
+    Args:
+        restart: whether something has changed that a running agent reads only at its start.
+    """
+    now = show(spec.unit)
+    unit = list(
+        text_file(
+            unit_path(spec.unit),
+            unit_text(spec),
+            Attributes(0o644, "root", "root"),
+            then=lambda: _systemctl("daemon-reload"),
+            restarts=True,
+        )
+    )
+    yield from unit
+    enabled = now["UnitFileState"] == "enabled"
+    if enabled != spec.enabled:
+        verb = "enable" if spec.enabled else "disable"
+        yield _state_change(spec, verb, "enabled" if enabled else "disabled", f"{verb}d")
+    restart = restart or any(change.restarts for change in unit)
+    yield from _service(spec, now["ActiveState"] in _RUNNING, restart=restart)
+
+
+def remove(unit: str, drain_seconds: int) -> Iterator[Change]:
+    """No such service and no such unit file."""
+    now = show(unit)
+    if now["ActiveState"] not in ("inactive", "failed"):
+        yield Change(
+            f"stop {unit}", lambda: _systemctl("stop", unit, timeout=drain_seconds + 60.0), before="started\n",
+            after="stopped\n", before_header=unit,
+        )
+    if now["UnitFileState"] == "enabled":
+        yield Change(
+            f"disable {unit}", lambda: _systemctl("disable", unit), before="enabled\n", after="disabled\n",
+            before_header=unit,
+        )
+    for change in absent(unit_path(unit)):
+        yield change
+        yield Change(f"forget {unit}", lambda: _forget(unit), before=f"{unit}\n", before_header="units systemd knows")
+
+
+def show(unit: str) -> Dict[str, str]:
+    """What systemd says of a unit; one that it does not know is `inactive`."""
+    text = run(["systemctl", "show", "--property=ActiveState,SubState,UnitFileState,MainPID", f"{unit}.service"])
+    found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return {name: found.get(name, "") for name in ("ActiveState", "SubState", "UnitFileState", "MainPID")}
+
+
+def state(unit: str) -> Dict[str, Any]:
+    """The service for a module's result."""
+    now = show(unit)
+    running = now["ActiveState"] in _RUNNING
+    return {
+        "manager": "systemd",
+        "state": "started" if running else "stopped",
+        "enabled": now["UnitFileState"] == "enabled",
+        "pid": int(now["MainPID"] or 0) or None,
+    }
+
+
+def _service(spec: AgentSpec, running: bool, *, restart: bool) -> Iterator[Change]:
+    wanted = spec.service_state == "started"
+    if wanted and not running:
+        yield _state_change(spec, "start", "stopped", "started")
+    elif running and not wanted:
+        yield _state_change(spec, "stop", "started", "stopped")
+    elif wanted and restart:
+        yield _state_change(spec, "restart", "started", "started again")
+
+
+def _state_change(spec: AgentSpec, verb: str, before: str, after: str) -> Change:
+    def act() -> None:
+        try:
+            _systemctl(verb, spec.unit, timeout=spec.drain_seconds + 90.0)
+        except HostError as error:
+            raise HostError(f"{error}\n{_journal(spec.unit)}".rstrip()) from error
+        if verb in ("start", "restart"):
+            _see_it_up(spec.unit)
+
+    return Change(f"{verb} {spec.unit}", act, before=f"{before}\n", after=f"{after}\n", before_header=spec.unit)
+
+
+def _see_it_up(unit: str) -> None:
+    time.sleep(_SETTLE_SECONDS)
+    now = show(unit)
+    if now["ActiveState"] not in _RUNNING:
+        raise HostError(
+            f"{unit} does not stay up ({now['ActiveState']}, {now['SubState']}). Its last words:\n{_journal(unit)}"
+        )
+
+
+def _journal(unit: str) -> str:
+    return run(["journalctl", "--no-pager", "--output=cat", "--lines=10", f"--unit={unit}.service"], check=False)
+
+
+def _forget(unit: str) -> None:
+    _systemctl("daemon-reload")
+    run(["systemctl", "reset-failed", f"{unit}.service"], check=False)
+
+
+def _systemctl(verb: str, *units: str, timeout: float = 60.0) -> None:
+    run(["systemctl", verb, *(f"{unit}.service" for unit in units)], timeout=timeout)
+
+
+def _hardening(spec: AgentSpec) -> str:
+    if not spec.hardening:
+        return ""
+    lines: List[str] = []
+    if not spec.sudo:
+        # An agent that replaces its own binaries writes beside its data.
+        writable = spec.directory if spec.update == "server" else spec.data
+        lines.append(_HARDENING.format(writable=writable))
+        if not spec.directory.startswith(("/home/", "/root/")):
+            lines.append("ProtectHome=yes\n")
+    lines.append(_HARDENING_ALWAYS)
+    return "".join(lines)

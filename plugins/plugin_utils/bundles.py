@@ -1,0 +1,112 @@
+"""The files that `agent_host` sends to hosts: built when needed, checked, and read, on the controller."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kraken_fleet import bundle
+from kraken_fleet.errors import BundleError
+
+NAMES = ("kkagent", "kktool")
+# A build that another one has not replaced for that many builds is not coming back.
+_KEPT_BUILDS = 3
+
+
+def sent_along(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments `binaries` and `bundle_version` of the module on the host.
+
+    Args:
+        arguments: the task's `bundle`, `bundle_sha256`, `bundle_url` and `bundle_version`.
+
+    Raises:
+        BundleError: the files are missing or damaged, or it is not said what they should be.
+    """
+    wanted = {str(name): str(value) for name, value in (arguments.get("bundle_sha256") or {}).items()}
+    version = str(arguments.get("bundle_version") or "")
+    if url := str(arguments.get("bundle_url") or ""):
+        return _downloaded_by_host(url, wanted, version)
+    given = str(arguments.get("bundle") or "")
+    directory = Path(given).expanduser() if given else built()
+    found = [_file(directory / name, wanted.get(name)) for name in NAMES]
+    return {
+        "bundle_version": version or found[0]["version"],
+        "binaries": [{key: one[key] for key in ("name", "sha256", "content")} for one in found],
+    }
+
+
+def built() -> Path:
+    """A directory with the bundles of the agent that is installed here; built when its source is a new one.
+
+    Raises:
+        BundleError: they cannot be built.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kraken-fleet" / "bundles"
+    directory = cache / _source_mark()
+    if all((directory / name).is_file() for name in NAMES):
+        return directory
+    cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (cache / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one worker of a play builds, the others wait for it
+        bundle.build(directory)
+        _forget_old(cache)
+    return directory
+
+
+def _source_mark() -> str:
+    """Changes with every file of the agent's source: a host should not pay for packing it again."""
+    package = bundle.contents.agent_package()
+    mark = hashlib.sha256(str(package).encode())
+    for path in sorted(package.rglob("*.py")):
+        stat = path.stat()
+        mark.update(f"{path.relative_to(package)} {stat.st_mtime_ns} {stat.st_size}\n".encode())
+    mark.update(str(Path(bundle.__file__).stat().st_mtime_ns).encode())
+    return mark.hexdigest()[:16]
+
+
+def _forget_old(cache: Path) -> None:
+    builds = sorted((path for path in cache.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    for path in builds[:-_KEPT_BUILDS]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _file(path: Path, wanted: str | None) -> dict[str, str]:
+    """One file with its version. With a checksum it may be anybody's, without one it has to be a bundle of ours."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        hint = "kraken_agent_bundle names a directory with the files kkagent and kktool; leave it empty to build them"
+        raise BundleError(f"the bundle cannot be read: {error.strerror}", where=str(path), hint=hint) from error
+    sha256 = hashlib.sha256(content).hexdigest()
+    if wanted is None:
+        version = bundle.inspect(path).version
+    elif wanted.lower() != sha256:
+        hint = "Nothing was changed on the host. Get the file again, or correct kraken_agent_bundle_sha256"
+        raise BundleError(f"the file is damaged: its sha256 is {sha256}, expected {wanted}", where=str(path), hint=hint)
+    else:
+        version = "custom"
+    return {
+        "name": path.name,
+        "version": version,
+        "sha256": sha256,
+        "content": base64.b64encode(content).decode("ascii"),
+    }
+
+
+def _downloaded_by_host(url: str, wanted: Mapping[str, str], version: str) -> dict[str, Any]:
+    missing = [name for name in NAMES if name not in wanted]
+    if missing or not version:
+        raise BundleError(
+            "what is downloaded has to be known before",
+            where="kraken_agent_bundle_url",
+            hint=f"Set kraken_agent_bundle_version, and kraken_agent_bundle_sha256 for {' and '.join(NAMES)}",
+        )
+    base = url.rstrip("/")
+    binaries = [{"name": name, "sha256": wanted[name], "url": f"{base}/{name}"} for name in NAMES]
+    return {"bundle_version": version, "binaries": binaries}
