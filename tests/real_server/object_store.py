@@ -23,8 +23,8 @@ def up(instance: Instance) -> None:
 
 
 def down(instance: Instance) -> bool:
-    """Stop it."""
-    return processes.stop(instance.directory, NAME)
+    """Stop it; it can take a minute to say goodbye to itself, so it gets little time."""
+    return processes.stop(instance.directory, NAME, seconds=2.0)
 
 
 def _command(instance: Instance, folder: Path, accounts: Path) -> list[str | Path]:

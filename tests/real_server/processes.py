@@ -67,12 +67,12 @@ def running(directory: Path, name: str) -> int | None:
     return int(pid) if _start_time(int(pid)) == started else None
 
 
-def stop(directory: Path, name: str, *, with_signal: int = signal.SIGTERM) -> bool:
+def stop(directory: Path, name: str, *, with_signal: int = signal.SIGTERM, seconds: float = STOP_SECONDS) -> bool:
     """Stop a process and everything in its session; kill it when it does not go. Returns whether it ran."""
     pid = running(directory, name)
     if pid is not None:
         _signal_group(pid, with_signal)
-        if not _gone_within(directory, name, STOP_SECONDS):
+        if not _gone_within(directory, name, seconds):
             _signal_group(pid, signal.SIGKILL)
             _gone_within(directory, name, STOP_SECONDS)
     _pid_file(directory, name).unlink(missing_ok=True)

@@ -1,0 +1,93 @@
+"""Speaking to a Kraken server without any client library of ours: what goes out and comes in is plain HTTP."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+TIMEOUT = 20
+
+
+@dataclass(frozen=True)
+class Said:
+    """One answer."""
+
+    status: int
+    body: Any
+    content_type: str
+
+
+@dataclass(frozen=True)
+class Door:
+    """A server's two doors: the API with its tokens, and the one for agents.
+
+    Args:
+        kind: `embedded` or `real`.
+        user, password: the administrator.
+        plain: token of an account that is not an administrator.
+    """
+
+    kind: str
+    url: str
+    user: str
+    password: str
+    token: str
+    plain: str
+
+    def api(
+        self, method: str, path: str, body: object = ..., *, token: str | None = "", prefix: str = "/api", **more: Any
+    ) -> Said:
+        """A request to the API.
+
+        Args:
+            body: sent as JSON; left out when not given.
+            token: "" for the administrator's, None for none.
+            more: for requests, for example `headers` or `data`.
+        """
+        bearer = self.token if token == "" else token
+        headers = {**({"Authorization": f"Bearer {bearer}"} if bearer else {}), **more.pop("headers", {})}
+        given = {} if body is ... else {"json": body}
+        answer = requests.request(method, self.url + prefix + path, headers=headers, timeout=TIMEOUT, **given, **more)
+        return _said(answer)
+
+    def agent(self, address: object, msg: str, *, prefix: str = "", **fields: object) -> Said:
+        """A message of an agent."""
+        return self.message({"address": address, "msg": msg, **fields}, prefix=prefix)
+
+    def message(self, message: object, *, prefix: str = "") -> Said:
+        """Any JSON at the agents' door."""
+        return _said(requests.post(f"{self.url}{prefix}/backend", json=message, timeout=TIMEOUT))
+
+    def file(self, path: str) -> requests.Response:
+        """A file outside the API."""
+        return requests.get(self.url + path, timeout=TIMEOUT)
+
+    def announce(self, *, authorized: bool = False) -> tuple[int, str]:
+        """A new agent: its id and its address, which nobody else has."""
+        address = f"10.{secrets.randbelow(256)}.{secrets.randbelow(256)}.{secrets.randbelow(256)}"
+        assert self.agent(address, "get-job2").body == {"unauthorized": True}
+        agent_id = self.find(address)["id"]
+        if authorized:
+            assert self.api("PATCH", "/agents", [{"id": agent_id, "authorized": True}]).status == 200
+        return agent_id, address
+
+    def find(self, address: str) -> Any:
+        """The unauthorised agent with an address, as the list shows it."""
+        listed = self.api("GET", "/agents?unauthorized=true&limit=100000").body["items"]
+        return next(agent for agent in listed if agent["address"] == address)
+
+    def group(self, name: str = "") -> tuple[int, str]:
+        """A new agents group with a name that nobody else uses."""
+        unique = name or f"contract-{secrets.token_hex(4)}"
+        return self.api("POST", "/groups", {"name": unique}).body["id"], unique
+
+
+def _said(answer: requests.Response) -> Said:
+    try:
+        body = answer.json()
+    except ValueError:
+        body = answer.text
+    return Said(answer.status_code, body, answer.headers.get("content-type", ""))

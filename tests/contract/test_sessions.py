@@ -1,0 +1,136 @@
+"""Logging in and out, and what every endpoint says to those who are not allowed."""
+
+from __future__ import annotations
+
+import pytest
+from contract.door import Door
+from contract.records import NO_TOKEN, UNKNOWN_URL, WRONG_METHOD, WRONG_TOKEN, problem
+
+REFUSED = problem(401, "missing user or incorrect password")
+
+
+@pytest.mark.parametrize("prefix", ["/api", "/bk/api"])
+def test_a_password_gives_a_token(server: Door, prefix: str) -> None:
+    said = server.api(
+        "POST", "/sessions", {"user": server.user, "password": server.password}, token=None, prefix=prefix
+    )
+    assert said.status == 201
+    assert set(said.body) == {"id", "roles", "token", "user"}
+    assert said.body["roles"] == {"projects": {}, "superadmin": True}
+    assert said.body["user"] == {"email": "", "enabled": True, "id": 1, "name": "admin", "superadmin": True}
+    assert len(said.body["token"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "answer"),
+    [
+        ({"user": "admin", "password": "certainly wrong"}, 401, REFUSED),
+        ({"user": "nobody", "password": "x"}, 401, REFUSED),
+        ({"user": "admin"}, 400, problem(400, "bad credentials")),
+        ({}, 400, problem(400, "bad credentials")),
+        (..., 400, problem(400, "None is not of type 'object'")),
+        ({"user": "admin", "password": 5}, 400, problem(400, "5 is not of type 'string' - 'password'")),
+    ],
+)
+def test_bad_credentials_are_refused(server: Door, body: object, status: int, answer: object) -> None:
+    said = server.api("POST", "/sessions", body, token=None)
+    assert (said.status, said.body, said.content_type) == (status, answer, "application/problem+json")
+
+
+def test_a_body_that_is_not_json_is_refused(server: Door) -> None:
+    said = server.api("POST", "/sessions", token=None, data="not json", headers={"Content-Type": "application/json"})
+    assert (said.status, said.body) == (400, problem(400, "Request body is not valid JSON"))
+
+
+def test_a_user_reads_the_own_session_only(server: Door) -> None:
+    own = server.api("GET", f"/sessions/{server.token}")
+    assert (own.status, own.body["token"]) == (200, server.token)
+    other = server.api("GET", "/sessions/abc")
+    assert (other.status, other.body) == (403, problem(403, "only user can get its session data"))
+
+
+def test_after_log_out_the_token_is_refused(server: Door) -> None:
+    token = server.api("POST", "/sessions", {"user": server.user, "password": server.password}, token=None).body[
+        "token"
+    ]
+    assert server.api("GET", "/version", token=token).status == 200
+    ended = server.api("DELETE", f"/sessions/{token}", token=token)
+    assert (ended.status, ended.body) == (204, "")
+    after = server.api("GET", "/version", token=token)
+    assert (after.status, after.body) == (401, problem(401, WRONG_TOKEN))
+
+
+def test_the_version_needs_a_token(server: Door) -> None:
+    said = server.api("GET", "/version")
+    assert (said.status, said.body, said.content_type) == (200, {"version": "1.7.36"}, "application/json")
+    refused = server.api("GET", "/version", token=None)
+    assert (refused.status, refused.body) == (401, problem(401, NO_TOKEN))
+
+
+READS = ["/agents", "/agents/1", "/groups", "/groups/1", "/systems", "/projects", "/version"]
+WRITES = [
+    ("PATCH", "/agents", [{"id": 999999999, "authorized": True}]),
+    ("PUT", "/agents/999999999", {"disabled": True}),
+    ("DELETE", "/agents/999999999", ...),
+    ("POST", "/groups", {"name": "x"}),
+    ("PUT", "/groups/999999999", {"name": "x"}),
+    ("DELETE", "/groups/999999999", ...),
+    ("PUT", "/settings", {"general": {"server_url": "x"}}),
+    ("POST", "/projects", {"name": "x"}),
+]
+ALL_CALLS = [("GET", path, ...) for path in READS] + WRITES
+
+
+@pytest.mark.parametrize(("method", "path", "body"), ALL_CALLS)
+def test_without_a_token_nothing_is_said_or_done(server: Door, method: str, path: str, body: object) -> None:
+    said = server.api(method, path, body, token=None)
+    assert (said.status, said.body) == (401, problem(401, NO_TOKEN))
+
+
+@pytest.mark.parametrize(("method", "path", "body"), ALL_CALLS)
+def test_an_unknown_token_is_refused(server: Door, method: str, path: str, body: object) -> None:
+    said = server.api(method, path, body, token="deadbeef")
+    assert (said.status, said.body) == (401, problem(401, WRONG_TOKEN))
+
+
+@pytest.mark.parametrize(
+    ("headers", "detail"),
+    [
+        ({"Authorization": "Basic YWRtaW46YWRtaW4="}, NO_TOKEN),
+        ({"Authorization": "token"}, "Invalid authorization header"),
+        ({"Cookie": "kk_session_token=abc"}, NO_TOKEN),
+    ],
+)
+def test_only_bearer_tokens_count(server: Door, headers: dict[str, str], detail: str) -> None:
+    said = server.api("GET", "/agents", token=None, headers=headers)
+    assert (said.status, said.body) == (401, problem(401, detail))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "detail"),
+    [
+        ("GET", "/agents", ..., "only superadmin can get agents"),
+        ("PATCH", "/agents", [{"id": 1, "authorized": True}], "only superadmin can modify agents"),
+        ("PUT", "/settings", {"general": {"server_url": "x"}}, "only superadmin can get modify settings"),
+    ],
+)
+def test_who_is_not_an_administrator_is_told_so(
+    server: Door, method: str, path: str, body: object, detail: str
+) -> None:
+    said = server.api(method, path, body, token=server.plain)
+    assert (said.status, said.body) == (403, problem(403, detail))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "detail"),
+    [
+        ("GET", "/nope", 404, UNKNOWN_URL),
+        ("GET", "/agents/abc", 404, UNKNOWN_URL),
+        ("PATCH", "/groups", 405, WRONG_METHOD),
+        ("PATCH", "/settings", 405, WRONG_METHOD),
+        ("POST", "/agents", 405, WRONG_METHOD),
+    ],
+)
+def test_unknown_paths_and_methods(server: Door, method: str, path: str, status: int, detail: str) -> None:
+    said = server.api(method, path, ... if method == "GET" else {"name": "x"})
+    assert (said.status, said.body) == (status, problem(status, detail))

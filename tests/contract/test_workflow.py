@@ -1,0 +1,203 @@
+"""Projects, branches, stages, flows, runs, jobs and logs: what is needed to run a job and read what it did."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+from datetime import UTC, datetime
+
+import pytest
+from contract.door import Door
+from contract.records import problem, timeless
+from contract.workflow import Workflow, eventually, schema
+
+UNKNOWN = 999999999
+ECHO = {"tool": "shell", "cmd": "echo one"}
+KEPT = {"ci_artifacts": 6, "ci_logs": 6, "dev_artifacts": 3, "dev_logs": 3}
+
+
+@pytest.fixture
+def workflow(server: Door) -> Workflow:
+    """Everything of the test's own."""
+    return Workflow.made(server)
+
+
+def test_a_project_is_created_once(server: Door) -> None:
+    name = f"contract-{secrets.token_hex(4)}"
+    said = server.api("POST", "/projects", {"name": name})
+    expected = {"branches": [], "created": "<time>", "deleted": None, "description": "", "name": name}
+    expected |= {"id": said.body["id"], "secrets": [], "webhooks": {}}
+    assert (said.status, timeless(said.body)) == (201, expected)
+    again = server.api("POST", "/projects", {"name": name})
+    assert (again.status, again.body) == (400, problem(400, f"Project with name {name} already exists"))
+    assert name in [project["name"] for project in server.api("GET", "/projects").body["items"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [({}, "Missing name in project"), ({"name": 5}, "5 is not of type 'string' - 'name'")],
+)
+def test_projects_that_cannot_be(server: Door, body: object, detail: str) -> None:
+    said = server.api("POST", "/projects", body)
+    assert (said.status, said.body) == (400, problem(400, detail))
+
+
+def test_a_branch_belongs_to_its_project(workflow: Workflow) -> None:
+    branch = timeless(workflow.branch)
+    assert branch == {
+        "branch_name": "main",
+        "created": "<time>",
+        "deleted": None,
+        "env_vars": {},
+        "id": branch["id"],
+        "name": "main",
+        "project_id": workflow.project["id"],
+        "project_name": workflow.project["name"],
+        "retention_policy": KEPT,
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "detail"),
+    [
+        ("POST", f"/projects/{UNKNOWN}/branches", {"name": "main"}, "Project not found"),
+        ("POST", f"/branches/{UNKNOWN}/stages", {"name": "s", "schema_code": schema("all", [])}, "Branch not found"),
+        ("POST", f"/branches/{UNKNOWN}/flows/ci", {}, f"Branch {UNKNOWN} not found"),
+        ("GET", f"/flows/{UNKNOWN}", ..., "Flow not found"),
+        ("GET", f"/flows/{UNKNOWN}/runs", ..., "Flow not found"),
+        ("GET", f"/runs/{UNKNOWN}", ..., "Run not found"),
+        ("GET", f"/runs/{UNKNOWN}/jobs", ..., "Run not found"),
+        ("GET", f"/jobs/{UNKNOWN}", ..., "Job not found"),
+        ("GET", f"/jobs/{UNKNOWN}/logs?start=0&limit=10", ..., "Job not found"),
+    ],
+)
+def test_what_does_not_exist(server: Door, method: str, path: str, body: object, detail: str) -> None:
+    said = server.api(method, path, body)
+    assert (said.status, said.body) == (404, problem(404, detail))
+
+
+def test_a_stage_comes_back_with_its_schema(server: Door, workflow: Workflow) -> None:
+    code = schema(workflow.group, [ECHO])
+    said = server.api("POST", f"/branches/{workflow.branch['id']}/stages", {"name": "s", "schema_code": code})
+    assert said.status == 201
+    assert (said.body["name"], said.body["schema_code"], said.body["enabled"]) == ("s", code, True)
+    assert said.body["schema"]["jobs"][0]["steps"] == [ECHO]
+    assert server.api("GET", f"/stages/{said.body['id']}").body == said.body
+
+
+def test_a_stage_may_not_name_an_unknown_group(server: Door, workflow: Workflow) -> None:
+    body = {"name": "s", "schema_code": schema("no-such-group", [ECHO])}
+    said = server.api("POST", f"/branches/{workflow.branch['id']}/stages", body)
+    assert (said.status, said.body) == (400, problem(400, "Cannot find no-such-group agents group"))
+
+
+def test_a_stage_that_is_not_python_is_refused(server: Door, workflow: Workflow) -> None:
+    body = {"name": "s", "schema_code": "def stage(ctx):\n return {"}
+    said = server.api("POST", f"/branches/{workflow.branch['id']}/stages", body)
+    assert said.status == 400
+    assert "SyntaxError: '{' was never closed" in said.body["detail"]
+
+
+def test_a_flow_its_runs_and_their_jobs_can_be_followed(server: Door, workflow: Workflow) -> None:
+    run_id = workflow.run([ECHO])
+    run = server.api("GET", f"/runs/{run_id}").body
+    assert (run["branch_id"], run["flow_kind"]) == (workflow.branch["id"], "ci")
+    flow = server.api("GET", f"/flows/{run['flow_id']}").body
+    assert (flow["kind"], flow["branch_id"], flow["finished"]) == ("ci", workflow.branch["id"], None)
+    assert run_id in [each["id"] for each in flow["runs"]]
+    jobs = eventually(lambda: server.api("GET", f"/runs/{run_id}/jobs").body, lambda found: found["total"] == 1)
+    assert [(job["name"], job["run_id"]) for job in jobs["items"]] == [("j", run_id)]
+
+
+def test_a_job_for_a_group_without_agents_ends_with_a_note(server: Door, workflow: Workflow) -> None:
+    server.api("PUT", f"/agents/{workflow.agent_id}", {"groups": [{"id": 1}]})
+    run_id = workflow.run([ECHO])
+    jobs = eventually(lambda: server.api("GET", f"/runs/{run_id}/jobs").body["items"], bool)
+    assert [(job["state"], job["completion_status"]) for job in jobs] == [(5, 10)]
+    assert jobs[0]["notes"] == f"there are no agents in group '{workflow.group}' - add some agents"
+
+
+def test_a_run_that_names_a_group_called_as_a_deleted_one_gets_no_jobs_until_that_is_renamed(
+    server: Door, workflow: Workflow
+) -> None:
+    deleted, name = server.group()
+    server.api("DELETE", f"/groups/{deleted}")
+    server.group(name)
+    twice = Workflow(**{**vars(workflow), "group": name})
+    run_id = twice.run([ECHO])
+    note = "Triggering run's jobs failed: Multiple rows were found when one or none was required"
+    run = eventually(lambda: server.api("GET", f"/runs/{run_id}").body, lambda found: bool(found["note"]))
+    assert (run["note"], server.api("GET", f"/runs/{run_id}/jobs").body["total"]) == (note, 0)
+    server.api("PUT", f"/groups/{deleted}", {"name": f"{name}-deleted"})
+    healed = twice.run([ECHO])
+    assert eventually(lambda: server.api("GET", f"/runs/{healed}/jobs").body["total"], bool) == 1
+
+
+def test_cancelling_a_run_ends_its_jobs(server: Door, workflow: Workflow) -> None:
+    run_id = workflow.run([ECHO])
+    job = workflow.take_job()
+    assert server.api("DELETE", f"/runs/{run_id}").status == 200
+    ended = eventually(lambda: workflow.job(job["id"]), lambda found: found["state"] == 5)
+    assert ended["state"] == 5
+    assert ended["completion_status"] not in (None, 0)
+
+
+def test_log_lines_that_an_agent_sent_can_be_read_in_order(server: Door, workflow: Workflow) -> None:
+    workflow.run([ECHO])
+    job = workflow.take_job()
+    address = workflow.tell("get-job2") and server.agent(workflow.address, "get-job2").body["cfg"]["clickhouse_addr"]
+    lines = [f"line {number} äöü" for number in range(30)]
+    _send_log(address, job, lines)
+    path = f"/jobs/{job['id']}/logs?start=0&limit=100"
+    log = eventually(lambda: server.api("GET", path).body, lambda found: found["total"] == len(lines))
+    assert [entry["message"] for entry in log["items"]] == lines
+    assert log["total"] == len(lines)
+    first = log["items"][0]
+    assert set(first) == {"host", "job", "level", "message", "service", "step", "time", "tool"}
+    kept = {"host": "h", "job": job["id"], "level": "info", "service": "agent", "step": 0, "tool": "shell"}
+    assert {name: first[name] for name in kept} == kept
+    page = server.api("GET", f"/jobs/{job['id']}/logs?start=10&limit=5&order=asc").body
+    assert [entry["message"] for entry in page["items"]] == lines[10:15]
+    last = server.api("GET", f"/jobs/{job['id']}/logs?start=0&limit=1&order=desc").body
+    assert [entry["message"] for entry in last["items"]] == lines[-1:]
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("", "Missing query parameter 'start'"),
+        ("?start=0&limit=-1", "incorrect limit value: -1"),
+        ("?start=-1&limit=1", "incorrect start value: -1"),
+        ("?start=0&limit=1&order=up", "incorrect order value: up"),
+    ],
+)
+def test_pages_of_a_log_that_cannot_be(server: Door, query: str, detail: str) -> None:
+    said = server.api("GET", f"/jobs/{UNKNOWN}/logs{query}")
+    assert (said.status, said.body) == (400, problem(400, detail))
+
+
+def _send_log(address: str, job: dict[str, object], lines: list[str]) -> None:
+    """As an agent does: one datagram a line."""
+    host, _, port = address.rpartition(":")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for line in lines:
+            record = {
+                "@timestamp": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+                "message": line,
+                "host": "h",
+                "path": "/x.py",
+                "lineno": 1,
+                "level": "INFO",
+                "logger_name": "t",
+                "service": "agent",
+                "tool": "shell",
+                "step": 0,
+                "job": job["id"],
+                "run": job["run_id"],
+                "flow": job["flow_id"],
+                "branch": job["branch_id"],
+                "flow_kind": 0,
+                "agent": job["agent_id"],
+            }
+            sender.sendto(json.dumps(record).encode(), (host, int(port)))
