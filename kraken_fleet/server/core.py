@@ -1,0 +1,80 @@
+"""The parts of a running server, held together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from kraken_fleet.server.clock import now
+from kraken_fleet.server.database import Database
+from kraken_fleet.server.log_store import LogStore
+from kraken_fleet.server.roster import Roster
+from kraken_fleet.server.seed import fill, follow_addresses
+from kraken_fleet.server.settings import ServerSettings
+from kraken_fleet.server.sockets import host_port, outward_address
+from kraken_fleet.server.tables import Setting
+
+
+@dataclass
+class Core:
+    """What routes, the agents' door and the watchdog share. Everything here is used from one thread only.
+
+    `agent_cfg` says to agents where to send logs, and the server's version; `no_job` is the whole answer to an idle
+    agent's poll, ready to send.
+    """
+
+    settings: ServerSettings
+    db: Database
+    roster: Roster
+    logs: LogStore
+    started: float = field(default_factory=now)
+    agent_cfg: dict[str, object] = field(default_factory=dict)
+    no_job: bytes = b""
+
+    @classmethod
+    def open(cls, settings: ServerSettings, on_first_password: Callable[[str], None]) -> Core:
+        """Opens the data directory, filling it on a first start.
+
+        Raises:
+            DataDirectoryError: see Database.
+            UsageError: see seed.fill.
+        """
+        db = Database(settings.data_dir)
+        try:
+            with db.write() as session:
+                if session.get(Setting, ("general", "server_url")) is None:
+                    fill(session, settings, on_first_password)
+                    session.flush()
+                follow_addresses(session, settings)
+        except BaseException:
+            db.close()
+            raise
+        roster = Roster()
+        db.on_flush(roster.forget_changed)
+        core = cls(settings, db, roster, LogStore(db))
+        core.refresh()
+        return core
+
+    def close(self) -> None:
+        """Writes what is still in memory and closes the database."""
+        with self.db.write() as session:
+            self.roster.write_seen(session)
+        self.logs.write()
+        self.db.close()
+
+    def refresh(self) -> None:
+        """Derives from the settings what goes with most answers to agents; to be called when settings have changed."""
+        with self.db.read() as session:
+            address = setting(session, "general", "clickhouse_addr")
+        bound = host_port(outward_address(self.settings.host), self.settings.log_port)
+        self.agent_cfg = {"cfg": {"clickhouse_addr": address or bound}, "version": self.settings.version}
+        self.no_job = json.dumps({"job": {}, **self.agent_cfg}).encode()
+
+
+def setting(session: Session, group: str, name: str) -> str:
+    """A setting's value as text; empty when it is not set."""
+    return session.scalars(select(Setting.value).where(Setting.group == group, Setting.name == name)).one()

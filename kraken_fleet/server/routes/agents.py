@@ -1,0 +1,134 @@
+"""Agents: lists, authorisation in bulk, groups, enabling, deletion."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from sqlalchemy import asc, desc, select
+from sqlalchemy.orm import Session, selectinload
+from starlette.responses import Response
+
+from kraken_fleet.model import ALL_GROUP
+from kraken_fleet.server.access import CoreDep, admin
+from kraken_fleet.server.bodies import body
+from kraken_fleet.server.clock import now
+from kraken_fleet.server.jobs import queue_again
+from kraken_fleet.server.problems import Problem
+from kraken_fleet.server.render import agent_json
+from kraken_fleet.server.render_jobs import job_json
+from kraken_fleet.server.routes.common import answer, need, page
+from kraken_fleet.server.scheduler import assign
+from kraken_fleet.server.tables import Agent, AgentsGroup, Assignment, Job
+
+router = APIRouter()
+_SORTABLE = {name: getattr(Agent, name) for name in ("last_seen", "ip_address", "name", "address", "id")}
+Changes = Annotated[Any, Depends(body([{"id": "integer", "authorized": "boolean"}]))]
+Change = Annotated[Any, Depends(body({"groups": [{"id": "integer"}], "disabled": "boolean"}))]
+
+
+@router.get("/agents", dependencies=[Depends(admin("only superadmin can get agents"))])
+async def agents(
+    core: CoreDep,
+    unauthorized: bool = False,  # noqa: FBT001, FBT002 a query parameter
+    start: int = 0,
+    limit: int = 10,
+    sort_field: str = "name",
+    sort_dir: str = "asc",
+) -> Response:
+    with core.db.write() as session:
+        core.roster.write_seen(session)
+    turn = desc if sort_dir == "desc" and sort_field in _SORTABLE else asc
+    query = (
+        select(Agent)
+        .where(Agent.deleted.is_(None), Agent.authorized.is_(not unauthorized))
+        .order_by(turn(_SORTABLE.get(sort_field, Agent.name)), Agent.id)
+        .options(selectinload(Agent.assignments), selectinload(Agent.job))
+    )
+    with core.db.read() as session:
+        return page(session, query, start, limit, lambda agent: agent_json(agent, core.roster))
+
+
+@router.patch("/agents", dependencies=[Depends(admin("only superadmin can modify agents"))])
+async def authorize(core: CoreDep, changes: Changes) -> Response:
+    with core.db.write() as session:
+        if not all("id" in change for change in changes):
+            raise Problem(500)
+        found = [need(session, Agent, item["id"], f"Cannot find agent {item['id']}", 400) for item in changes]
+        everybody = _group_all(session)
+        for agent, change in zip(found, changes, strict=True):
+            if "authorized" in change:
+                _authorize(session, agent, everybody, authorized=change["authorized"])
+        assign(session, core)
+    return answer({})
+
+
+def _authorize(session: Session, agent: Agent, everybody: AgentsGroup | None, *, authorized: bool) -> None:
+    already = everybody is None or any(place.group_id == everybody.id for place in agent.assignments)
+    if authorized and everybody is not None and not already:
+        if agent in session.info.setdefault("joined", set()):
+            raise Problem(500)  # the same agent twice in one list: the real server breaks on that
+        session.info["joined"].add(agent)
+        session.add(Assignment(agent_id=agent.id, group=everybody))
+    if not authorized:
+        queue_again(agent, f"agent {agent.name} is not authorized any more, queued again")
+    agent.authorized = authorized
+
+
+def _group_all(session: Session) -> AgentsGroup | None:
+    found = session.scalars(select(AgentsGroup).where(AgentsGroup.name == ALL_GROUP)).all()
+    if len(found) > 1:
+        raise Problem(500)  # `all` was deleted and made again: the real server never recovers from that either
+    return found[0] if found else None
+
+
+@router.get("/agents/{agent_id:int}", dependencies=[Depends(admin("only superadmin can get agent"))])
+async def agent(core: CoreDep, agent_id: int) -> Response:
+    with core.db.read() as session:
+        found = need(session, Agent, agent_id, f"Cannot find agent with id {agent_id}", 400)
+        return answer(agent_json(found, core.roster))
+
+
+@router.put("/agents/{agent_id:int}", dependencies=[Depends(admin("only superadmin can modify an agent"))])
+async def change_agent(core: CoreDep, agent_id: int, change: Change) -> Response:
+    with core.db.write() as session:
+        found = need(session, Agent, agent_id, "Agent not found")
+        if "groups" in change:
+            _regroup(session, found, change["groups"])
+        if "disabled" in change:
+            found.disabled = change["disabled"]
+        session.flush()
+        session.refresh(found, ["assignments"])
+        assign(session, core)
+        return answer(agent_json(found, core.roster))
+
+
+def _regroup(session: Session, agent: Agent, wanted: list[dict[str, Any]]) -> None:
+    ids: list[int] = []
+    for item in wanted:
+        if "id" not in item:
+            raise Problem(500)
+        need(session, AgentsGroup, item["id"], f"Agents Group with id {item} not found")
+        if item["id"] not in ids:
+            ids.append(item["id"])
+    present = {place.group_id for place in agent.assignments}
+    agent.assignments = [place for place in agent.assignments if place.group_id in ids]
+    session.add_all(Assignment(agent_id=agent.id, group_id=group_id) for group_id in ids if group_id not in present)
+
+
+@router.delete("/agents/{agent_id:int}", dependencies=[Depends(admin("only superadmin can delete an agent"))])
+async def delete_agent(core: CoreDep, agent_id: int) -> Response:
+    with core.db.write() as session:
+        found = need(session, Agent, agent_id, "Agent not found")
+        queue_again(found, f"agent {found.name} was deleted, queued again")
+        found.deleted, found.authorized, found.disabled = now(), False, True
+        found.assignments = []
+        assign(session, core)
+    return answer({})
+
+
+@router.get("/agents/{agent_id:int}/jobs", dependencies=[Depends(admin("only superadmin role can get agent jobs"))])
+async def agent_jobs(core: CoreDep, agent_id: int, start: int = 0, limit: int = 10) -> Response:
+    query = select(Job).where(Job.agent_id == agent_id).order_by(desc(Job.id))
+    with core.db.read() as session:
+        return page(session, query, start, limit, job_json)

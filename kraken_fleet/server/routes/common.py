@@ -1,0 +1,42 @@
+"""What the routes share: answers, pages, and rows that have to be there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Query
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+from starlette.responses import JSONResponse
+
+from kraken_fleet.server.problems import Problem
+from kraken_fleet.server.tables import Base
+
+Row = TypeVar("Row", bound=Base)
+Start = Annotated[int, Query()]
+Limit = Annotated[int, Query()]
+
+
+def answer(data: Any, status: int = 200) -> JSONResponse:
+    """A JSON answer."""
+    return JSONResponse(data, status)
+
+
+def page(
+    session: Session, query: Select[Any], start: int, limit: int, render: Callable[[Any], dict[str, Any]]
+) -> JSONResponse:
+    """One page of a list, with the number of all items. A negative start or limit is a 500, as on the real server."""
+    if start < 0 or limit < 0:
+        raise Problem(500)
+    total = session.scalar(select(func.count()).select_from(query.order_by(None).subquery()))
+    rows = session.scalars(query.offset(start).limit(limit))
+    return answer({"items": [render(row) for row in rows], "total": total})
+
+
+def need(session: Session, table: type[Row], row_id: int, detail: str, status: int = 404) -> Row:
+    """The row with that id, or an answer saying that there is none."""
+    row = session.get(table, row_id) if row_id < 2**63 else None
+    if row is None:
+        raise Problem(status, detail)
+    return row

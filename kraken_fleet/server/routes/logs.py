@@ -1,0 +1,92 @@
+"""Log lines of jobs and steps, as JSON pages and as one text file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from sqlalchemy import ColumnElement
+from starlette.responses import PlainTextResponse, Response
+
+from kraken_fleet.server.access import CoreDep, admin
+from kraken_fleet.server.clock import iso_micro
+from kraken_fleet.server.core import Core
+from kraken_fleet.server.problems import Problem
+from kraken_fleet.server.render_jobs import job_json
+from kraken_fleet.server.routes.common import answer, need
+from kraken_fleet.server.tables import Job, LogLine
+
+router = APIRouter()
+# Under the server's root, not under /api: that is where kraken/server/server.py puts these two.
+text_router = APIRouter()
+_VIEW = "only superadmin, project admin, project power and project viewer user roles can get job logs"
+_FETCH = "only superadmin, project admin, project power user and project viewer roles can fetch job logs"
+
+
+@router.get("/jobs/{job_id:int}/logs", dependencies=[Depends(admin(_VIEW))])
+async def job_logs(
+    core: CoreDep,
+    job_id: int,
+    start: int = 0,
+    limit: int = 200,
+    order: str | None = None,
+    internals: bool = False,  # noqa: FBT001, FBT002 a query parameter
+) -> Response:
+    conditions = [LogLine.job == job_id]
+    if not internals:
+        conditions += [LogLine.tool != "", LogLine.service == "agent"]
+    return _page(core, job_id, conditions, start, limit, order)
+
+
+@router.get("/jobs/{job_id:int}/{step_idx:int}/logs", dependencies=[Depends(admin(_VIEW))])
+async def step_logs(
+    core: CoreDep, job_id: int, step_idx: int, start: int = 0, limit: int = 200, order: str | None = None
+) -> Response:
+    return _page(core, job_id, [LogLine.job == job_id, LogLine.step == step_idx], start, limit, order)
+
+
+@text_router.get("/job_log/{job_id:int}", dependencies=[Depends(admin(_FETCH))])
+async def job_text(core: CoreDep, job_id: int) -> Response:
+    return _text(core, job_id, [LogLine.job == job_id], f"job_log_{job_id}.txt")
+
+
+@text_router.get("/job_log/{job_id:int}/{step_idx:int}", dependencies=[Depends(admin(_FETCH))])
+async def step_text(core: CoreDep, job_id: int, step_idx: int) -> Response:
+    conditions = [LogLine.job == job_id, LogLine.step == step_idx]
+    return _text(core, job_id, conditions, f"step_log_{job_id}_{step_idx}.txt")
+
+
+def _page(
+    core: Core, job_id: int, conditions: list[ColumnElement[bool]], start: int, limit: int, order: str | None
+) -> Response:
+    if order not in (None, "asc", "desc"):
+        raise Problem(400, f"incorrect order value: {order}")
+    for name, value in (("start", start), ("limit", limit)):
+        if value < 0:
+            raise Problem(400, f"incorrect {name} value: {value}")
+    with core.db.read() as session:
+        job = job_json(need(session, Job, job_id, "Job not found"))
+    total = core.logs.count(*conditions)
+    rows = core.logs.page(*conditions, order=order or "asc", start=start, limit=limit)
+    return answer({"items": [_line(row) for row in rows], "total": total, "job": job})
+
+
+def _line(row: LogLine) -> dict[str, Any]:
+    return {
+        "time": iso_micro(row.time),
+        "message": row.message,
+        "service": row.service,
+        "host": row.host,
+        "level": row.level.lower()[:4],
+        "job": row.job,
+        "tool": row.tool,
+        "step": row.step,
+    }
+
+
+def _text(core: Core, job_id: int, conditions: list[ColumnElement[bool]], filename: str) -> Response:
+    with core.db.read() as session:
+        need(session, Job, job_id, "Job not found")
+    rows = core.logs.page(*conditions, order="asc", start=0, limit=1_000_000)
+    text = "".join(f"{line}\n" for line in ("message", *(row.message for row in rows)))
+    return PlainTextResponse(text, headers={"Content-Disposition": f"attachment; filename={filename}"})

@@ -1,0 +1,115 @@
+"""Logging in and out, users, and the version."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from sqlalchemy import select
+from starlette.responses import Response
+
+from kraken_fleet.server.access import CoreDep, SignedIn, admin, token_hash
+from kraken_fleet.server.bodies import body
+from kraken_fleet.server.clock import now
+from kraken_fleet.server.passwords import NOBODY, check_password, hash_password
+from kraken_fleet.server.problems import Problem
+from kraken_fleet.server.render import roles_json, session_json, user_json
+from kraken_fleet.server.routes.common import answer, need, page
+from kraken_fleet.server.tables import LoginSession, User
+
+router = APIRouter()
+Credentials = Annotated[Any, Depends(body({"user": "string", "password": "string", "method": "string"}))]
+NewUser = Annotated[Any, Depends(body({"name": "string", "password": "string"}))]
+Passwords = Annotated[Any, Depends(body({"password_old": "string", "password_new": "string"}))]
+
+
+@router.post("/sessions")
+async def log_in(core: CoreDep, credentials: Credentials) -> Response:
+    if "user" not in credentials or "password" not in credentials:
+        raise Problem(400, "bad credentials")
+    with core.db.read() as session:
+        user = session.scalars(
+            select(User).where(User.name == credentials["user"], User.deleted.is_(None))
+        ).one_or_none()
+    # Hashing takes long on purpose; agents must not wait for it.
+    right = await asyncio.to_thread(check_password, credentials["password"], user.password if user else NOBODY)
+    if user is None or not right:
+        raise Problem(401, "missing user or incorrect password")
+    if not user.enabled:
+        raise Problem(401, "user account is disabled")
+    token = secrets.token_hex(16)
+    with core.db.write() as session:
+        row = LoginSession(token_hash=token_hash(token), user_id=user.id)
+        session.add(row)
+        session.flush()
+        return answer(session_json(row, token), 201)
+
+
+@router.get("/sessions/{token}")
+async def session_details(caller: SignedIn, token: str) -> Response:
+    if caller.token_hash != token_hash(token):
+        raise Problem(403, "only user can get its session data")
+    return answer(session_json(caller, token))
+
+
+@router.delete("/sessions/{token}")
+async def log_out(core: CoreDep, caller: SignedIn, token: str) -> Response:
+    if caller.token_hash != token_hash(token):
+        raise Problem(403, "only user can logout itself")
+    with core.db.write() as session:
+        need(session, LoginSession, caller.id, "user session not found").deleted = now()
+    return Response(status_code=204, media_type="application/json")
+
+
+@router.get("/version")
+async def version(core: CoreDep, _caller: SignedIn) -> Response:
+    return answer({"version": core.settings.version})
+
+
+@router.get("/users", dependencies=[Depends(admin("only superadmin role can get users"))])
+async def users(core: CoreDep, start: int = 0, limit: int = 30) -> Response:
+    with core.db.read() as session:
+        return page(session, select(User).where(User.deleted.is_(None)).order_by(User.name), start, limit, user_json)
+
+
+@router.post("/users", dependencies=[Depends(admin("only superadmin role can create users"))])
+async def create_user(core: CoreDep, wanted: NewUser) -> Response:
+    for field in ("name", "password"):
+        if field not in wanted:
+            raise Problem(400, f"Missing {field} in user")
+        if not wanted[field]:
+            raise Problem(400, f"Empty {field} in user")
+    hashed = await asyncio.to_thread(hash_password, wanted["password"])
+    with core.db.write() as session:
+        if session.scalars(select(User).where(User.name == wanted["name"])).one_or_none():
+            raise Problem(400, f"User with name {wanted['name']} already exists")
+        user = User(name=wanted["name"], password=hashed)
+        session.add(user)
+        session.flush()
+        return answer(user_json(user), 201)
+
+
+@router.get("/users/{user_id:int}", dependencies=[Depends(admin("only superadmin role can get user"))])
+async def user_details(core: CoreDep, user_id: int) -> Response:
+    with core.db.read() as session:
+        user = need(session, User, user_id, "user not found")
+        return answer({**user_json(user), **roles_json(user)})
+
+
+@router.put("/users/{user_id:int}/password")
+async def change_password(core: CoreDep, caller: SignedIn, user_id: int, passwords: Passwords) -> Response:
+    if caller.user_id != user_id and not caller.user.superadmin:
+        raise Problem(403, "only superadmin role can change users passwords")
+    if not passwords.get("password_new"):
+        raise Problem(400, "new password cannot be empty")
+    with core.db.read() as session:
+        old = session.get(User, user_id)
+    right = await asyncio.to_thread(check_password, passwords.get("password_old", ""), old.password if old else NOBODY)
+    if not right:
+        raise Problem(400, "user not found or old password is incorrect")
+    hashed = await asyncio.to_thread(hash_password, passwords["password_new"])
+    with core.db.write() as session:
+        need(session, User, user_id, "user not found").password = hashed
+    return Response(status_code=204, media_type="application/json")

@@ -1,0 +1,58 @@
+"""Settings: everything to administrators, which identity providers are enabled to anyone."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from kraken_fleet.server.access import CoreDep, admin, find_session, token_of
+from kraken_fleet.server.bodies import body, check
+from kraken_fleet.server.problems import Problem
+from kraken_fleet.server.render import settings_json
+from kraken_fleet.server.routes.common import answer
+from kraken_fleet.server.tables import Setting
+
+router = APIRouter()
+Wanted = Annotated[Any, Depends(body("object"))]
+
+
+@router.get("/settings")
+async def settings(request: Request, core: CoreDep) -> Response:
+    with core.db.read() as session:
+        return answer(settings_json(session, public=not _asks_admin(request, session)))
+
+
+def _asks_admin(request: Request, session: Session) -> bool:
+    try:
+        found = find_session(session, token_of(request))
+    except Problem:
+        return False
+    return found is not None and found.user.superadmin
+
+
+@router.put("/settings", dependencies=[Depends(admin("only superadmin can get modify settings"))])
+async def change_settings(core: CoreDep, wanted: Wanted) -> Response:
+    with core.db.write() as session:
+        for group, values in wanted.items():
+            check(values, "object", (group,))
+            for name, value in values.items():
+                row = session.get(Setting, (group, name))
+                if row is not None:
+                    _set(row, value)
+        session.flush()
+        data = settings_json(session, public=False)
+    core.refresh()
+    return answer(data)
+
+
+def _set(row: Setting, value: Any) -> None:
+    if row.kind == "password" and value == "":
+        return
+    try:
+        row.value = str(int(value)) if row.kind == "integer" else "" if value is None else str(value)
+    except (ValueError, TypeError) as error:
+        raise Problem(500) from error
+    row.automatic = False

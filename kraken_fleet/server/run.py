@@ -1,0 +1,91 @@
+"""Runs the embedded server until it is told to stop."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+
+from kraken_fleet.server.app import Mount, create_app
+from kraken_fleet.server.settings import ServerSettings
+from kraken_fleet.server.sockets import bind_tcp, bind_udp, host_port, outward_address
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A server about to answer: its addresses are bound, requests wait in the socket until it runs.
+
+    `url` and `log_addr` are as other programs can name them.
+    """
+
+    server: uvicorn.Server
+    sockets: list[socket.socket]
+    settings: ServerSettings
+    url: str
+    log_addr: str
+
+    def run(self) -> None:
+        """Serves until a signal, or until `server.should_exit` is set."""
+        self.server.run(self.sockets)
+
+
+def serve(
+    settings: ServerSettings,
+    *,
+    mounts: Sequence[Mount] = (),
+    on_first_password: Callable[[str], None] = lambda _password: None,
+    on_ready: Callable[[Ready], None] = lambda _ready: None,
+) -> None:
+    """Serves in this thread until SIGINT or SIGTERM.
+
+    Args:
+        settings: port 0 and log_port 0 take free ports.
+        mounts: see create_app.
+        on_first_password: gets admin's random password once in the life of a data directory. Show it; nobody can
+            find it out later.
+        on_ready: gets the addresses once they are bound; the first request may already be sent.
+
+    Raises:
+        PortInUseError: another program has one of the two ports.
+        DataDirectoryError, UsageError: see create_app.
+    """
+    with prepared(settings, mounts=mounts, on_first_password=on_first_password) as ready:
+        on_ready(ready)
+        ready.run()
+
+
+@contextmanager
+def prepared(
+    settings: ServerSettings,
+    *,
+    mounts: Sequence[Mount] = (),
+    on_first_password: Callable[[str], None] = lambda _password: None,
+) -> Iterator[Ready]:
+    """Binds the addresses and builds the server, without running it. Arguments and errors as serve."""
+    tcp = bind_tcp(settings.host, settings.port)
+    udp: socket.socket | None = None
+    try:
+        udp = bind_udp(settings.host, settings.log_port)
+        actual = dataclasses.replace(settings, port=tcp.getsockname()[1], log_port=udp.getsockname()[1])
+        app = create_app(actual, mounts=mounts, log_socket=udp, on_first_password=on_first_password)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+            log_level=logging.WARNING,
+            backlog=2048,
+        )
+        host = outward_address(settings.host)
+        url = f"http://{host_port(host, actual.port)}"
+        yield Ready(uvicorn.Server(config), [tcp], actual, url, host_port(host, actual.log_port))
+    finally:
+        tcp.close()
+        if udp is not None:
+            udp.close()

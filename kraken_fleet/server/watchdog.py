@@ -1,0 +1,97 @@
+"""What happens when nothing happens: time-outs, agents that went silent, and the batches that wait to be written."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from kraken_fleet.model import JobState, RunState
+from kraken_fleet.server import jobs, runs
+from kraken_fleet.server.clock import iso, now
+from kraken_fleet.server.core import Core
+from kraken_fleet.server.scheduler import assign
+from kraken_fleet.server.tables import Agent, Job, Run
+
+log = logging.getLogger(__name__)
+
+_LOG_INTERVAL = 0.2
+_DAY = 86400.0
+# kraken/server/consts.py, DEFAULT_RUN_TIMEOUT.
+_RUN_TIMEOUT = 3 * 3600
+
+
+async def write_logs(core: Core) -> None:
+    """Writes waiting log lines five times a second, for ever."""
+    while True:
+        await asyncio.sleep(_LOG_INTERVAL)
+        _guarded(core.logs.write)
+
+
+async def watch(core: Core) -> None:
+    """Looks after the server for ever: once each watchdog_interval."""
+    pruned = 0.0
+    while True:
+        await asyncio.sleep(core.settings.watchdog_interval)
+        _guarded(lambda: look(core))
+        if now() - pruned > 3600:
+            pruned = now()
+            _guarded(lambda: core.logs.drop_older(core.settings.log_retention_days * _DAY))
+
+
+def look(core: Core) -> None:
+    """One look: writes when agents were heard, ends what has timed out, frees what is stuck."""
+    with core.db.write() as session:
+        core.roster.write_seen(session)
+    with core.db.write() as session:
+        _expire_jobs(session)
+        _expire_runs(session)
+        _retire_agents(core, session)
+        assign(session, core)
+
+
+def _guarded(work: Callable[[], object]) -> None:
+    try:
+        work()
+    except Exception:  # the watchdog has to outlive any single failure
+        log.exception("the watchdog failed")
+
+
+def _expire_jobs(session: Session) -> None:
+    for job in session.scalars(select(Job).where(Job.state == JobState.ASSIGNED)):
+        if job.assigned is not None and now() - job.assigned > job.timeout:
+            runs.cancel_job(session, job, f"job expired after {job.timeout}s", jobs.SERVER_TIMEOUT)
+
+
+def _expire_runs(session: Session) -> None:
+    for run in session.scalars(select(Run).where(Run.state == RunState.IN_PROGRESS)):
+        deadline = (run.started or run.created) + run.stage.schema.get("timeout", _RUN_TIMEOUT)
+        if deadline > now():
+            continue
+        run.note = f"run {run.id} timed out, deadline was: {iso(deadline)}"
+        for job in run.jobs:
+            runs.cancel_job(session, job, run.note, jobs.SERVER_TIMEOUT)
+        runs.settle(session, run)
+
+
+def _retire_agents(core: Core, session: Session) -> None:
+    moment, patience = now(), core.settings.agent_timeout
+    silent = or_(Agent.job_id.is_not(None), Agent.last_seen < moment - patience)
+    for agent in session.scalars(select(Agent).where(Agent.state == 0, Agent.deleted.is_(None), silent)):
+        # While the server was down nobody could be heard: silence counts from its start.
+        silence = moment - max(core.roster.last_seen(agent.id, agent.last_seen) or 0.0, core.started)
+        if silence > patience:
+            agent.state = 1
+            agent.status_line = f"agent was not seen for {patience:.0f} seconds, inactivated"
+            jobs.queue_again(agent, f"agent {agent.name} is not alive, queued again")
+        elif _left_lying(core, agent.job, silence):
+            jobs.queue_again(agent, f"agent {agent.name} did not take the job, queued again")
+
+
+def _left_lying(core: Core, job: Job | None, silence: float) -> bool:
+    if job is None or job.state != JobState.QUEUED or job.assigned is None:
+        return False
+    return min(silence, now() - job.assigned) > core.settings.pickup_timeout
