@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from kraken_fleet.api import decode
 from kraken_fleet.api.agents import AgentsCalls
+from kraken_fleet.api.deleted_groups import DeletedGroups
 from kraken_fleet.api.paging import read_all
 from kraken_fleet.api.session import Session
-from kraken_fleet.errors import RequestRejectedError, UnsafeChangeError
+from kraken_fleet.errors import UnsafeChangeError
 from kraken_fleet.model import ALL_GROUP, AgentsGroup
 
 # How many deleted groups are looked at, newest first, when a name is taken into use. One costs about 7 ms.
@@ -19,13 +18,13 @@ class GroupsCalls(AgentsCalls):
     """The part of KrakenClient about agents groups.
 
     Runs look their group up by name among living and deleted groups alike, and fail with "Multiple rows were found"
-    when there are two (trigger_jobs in kraken/server/exec_utils.py, 1.7.36). The list shows only the living ones, so
-    deleted ones are found by asking for the ids that it lacks. Their names change no more, and are remembered.
+    when there are two (trigger_jobs in kraken/server/exec_utils.py, 1.7.36). So a
+    name that is taken into use is taken from the deleted groups that have it.
     """
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._deleted_names: dict[int, str | None] = {}  # None: no group has this id
+        self._deleted = DeletedGroups(session)
 
     def groups(self) -> tuple[AgentsGroup, ...]:
         """All living agents groups, by name.
@@ -92,7 +91,7 @@ class GroupsCalls(AgentsCalls):
             self._put_name(group_id, retired)
         if group.deleted is None:
             self._session.request("DELETE", f"/groups/{group_id}")
-        self._deleted_names[group_id] = retired
+        self._deleted.remember(group_id, retired)
 
     def heal_group_name(
         self, name: str, *, newest: int | None = None, max_calls: int = HEAL_LIMIT
@@ -100,7 +99,7 @@ class GroupsCalls(AgentsCalls):
         """Renames deleted groups called `name`, so that runs find the living one again.
 
         Args:
-            newest: the highest group id there may be; default: that of the newest living group.
+            newest: the highest id that any group has, when it is known; otherwise it is found out.
             max_calls: how many unknown ids are asked for at most, newest first.
 
         Returns:
@@ -108,28 +107,10 @@ class GroupsCalls(AgentsCalls):
         """
         alive = {group.id for group in self.groups()}
         healed = []
-        for group_id in self._deleted_called(name, alive, newest or max(alive, default=0), max_calls):
+        for group_id in self._deleted.called(name, alive, newest=newest, max_calls=max_calls):
             healed.append(self._put_name(group_id, f"{name}-deleted-{group_id}"))
-            self._deleted_names[group_id] = healed[-1].name
+            self._deleted.remember(group_id, healed[-1].name)
         return tuple(healed)
-
-    def _deleted_called(self, name: str, alive: set[int], newest: int, max_calls: int) -> Iterator[int]:
-        for group_id in range(newest, 0, -1):
-            if group_id in alive:
-                continue
-            if group_id not in self._deleted_names:
-                if max_calls <= 0:
-                    continue
-                max_calls -= 1
-                self._deleted_names[group_id] = self._name_of(group_id)
-            if self._deleted_names[group_id] == name:
-                yield group_id
-
-    def _name_of(self, group_id: int) -> str | None:
-        try:
-            return self.group(group_id).name
-        except RequestRejectedError:
-            return None  # an id that was never given out
 
     def _put_name(self, group_id: int, name: str) -> AgentsGroup:
         return self._session.request("PUT", f"/groups/{group_id}", body={"name": name}).decoded(decode.group)
@@ -137,7 +118,7 @@ class GroupsCalls(AgentsCalls):
     def _empty(self, group: AgentsGroup, *, force: bool) -> None:
         if group.agents_count and not force:
             raise UnsafeChangeError(
-                f"The agents group {group.name!r} has {group.agents_count} agents",
+                f"The agents group {group.name!r} has agents ({group.agents_count})",
                 hint="Take them out first, or force it: agents go on listing a group that is deleted under them",
             )
         if not group.agents_count:

@@ -37,7 +37,7 @@ class WorkflowsCalls:
 
     def branch(self, branch_id: int) -> Branch:
         """One branch with its living stages."""
-        return self._session.request("GET", f"/branches/{branch_id}").decoded(decode.branch)
+        return self._session.request("GET", f"/branches/{branch_id}/cfg").decoded(decode.branch)
 
     def create_stage(self, branch_id: int, name: str, schema_code: str) -> Stage:
         """Adds a stage to a branch.

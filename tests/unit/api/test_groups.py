@@ -6,7 +6,7 @@ import pytest
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import RequestRejectedError, UnsafeChangeError
-from tests.unit.api.fake_kraken import FakeKraken, agent_json, group_json
+from tests.unit.api.fake_kraken import FakeKraken, Reply, agent_json, group_json
 
 
 def _writes(fake: FakeKraken) -> list[tuple[str, str]]:
@@ -96,7 +96,7 @@ def test_a_delete_that_was_cut_off_after_the_rename_is_finished(fake: FakeKraken
 
 def test_a_group_with_agents_is_not_deleted(fake: FakeKraken, client: KrakenClient) -> None:
     fake.groups[2] = group_json(2, "gpu", agents_count=1)
-    with pytest.raises(UnsafeChangeError, match="'gpu' has 1 agent"):
+    with pytest.raises(UnsafeChangeError, match=r"'gpu' has agents \(1\)"):
         client.delete_group(2)
     assert _writes(fake) == []
 
@@ -140,7 +140,8 @@ def test_healing_asks_for_no_more_ids_than_allowed_and_begins_with_the_newest(
 ) -> None:
     fake.groups |= {n: group_json(n, "X", deleted="2026-11-23T16:29:57Z") for n in range(2, 50)}
     fake.groups[50] = group_json(50, "X")
-    assert [group.id for group in client.heal_group_name("X", max_calls=3)] == [49, 48, 47]
+    assert [group.id for group in client.heal_group_name("X", max_calls=8)] == [49, 48, 47]
+    assert len([one for one in fake.requests if one.method == "GET" and one.path != "/groups"]) == 8
 
 
 def test_deleted_groups_are_looked_at_once(fake: FakeKraken, client: KrakenClient) -> None:
@@ -148,3 +149,24 @@ def test_deleted_groups_are_looked_at_once(fake: FakeKraken, client: KrakenClien
     for name in ("a", "b", "c"):
         client.create_group(name)
     assert [fake.count("GET", f"/groups/{n}") for n in range(2, 20)] == [1] * 18
+
+
+def test_a_deleted_group_newer_than_every_living_one_is_found_across_a_gap(
+    fake: FakeKraken, client: KrakenClient
+) -> None:
+    fake.groups |= {2: group_json(2, "X"), 6: group_json(6, "X", deleted="2026-11-23T16:29:57Z")}
+    assert [group.id for group in client.heal_group_name("X")] == [6]
+
+
+def test_an_id_that_was_free_is_looked_at_again_when_it_is_taken(fake: FakeKraken, client: KrakenClient) -> None:
+    fake.groups[2] = group_json(2, "X")
+    assert client.heal_group_name("X") == ()
+    fake.groups[3] = group_json(3, "X", deleted="2026-11-23T16:29:57Z")
+    assert [group.id for group in client.heal_group_name("X")] == [3]
+
+
+def test_a_group_created_while_healing_is_left_alone(fake: FakeKraken, client: KrakenClient) -> None:
+    fake.groups |= {2: group_json(2, "X")}
+    fake.script("GET", "/groups", Reply(body={"items": [group_json(1, "all")], "total": 1}))
+    assert client.heal_group_name("X") == ()
+    assert fake.groups[2]["name"] == "X"

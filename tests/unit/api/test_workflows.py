@@ -49,7 +49,7 @@ def test_project_branch_and_stage_are_created(fake: FakeKraken, client: KrakenCl
 
 
 def test_a_branch_with_its_stages(fake: FakeKraken, client: KrakenClient) -> None:
-    fake.on("GET", "/branches/3", lambda request: Reply(body={"id": 3, "name": "b", "stages": [STAGE]}))
+    fake.on("GET", "/branches/3/cfg", lambda request: Reply(body={"id": 3, "name": "b", "stages": [STAGE]}))
     assert [stage.name for stage in client.branch(3).stages] == ["s"]
 
 

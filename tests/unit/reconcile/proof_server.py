@@ -63,7 +63,7 @@ class ProofServer(FakeKraken):
         self.projects[-1]["branches"] = [self.branches[1]]
         return Reply(201, self.branches[1])
 
-    def _get_branches(self, request: Request) -> Reply:
+    def _get_branches_cfg(self, request: Request) -> Reply:
         return Reply(body={**self.branches[1], "stages": [self.stage] if self.stage else []})
 
     def _post_branches_stages(self, request: Request) -> Reply:
