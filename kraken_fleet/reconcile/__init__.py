@@ -1,0 +1,51 @@
+"""Making a server as an inventory wants it, told as a stream of events."""
+
+from kraken_fleet.reconcile.apply import apply, apply_saved
+from kraken_fleet.reconcile.arrival import Arrival, wait_for_agents
+from kraken_fleet.reconcile.clock import Clock, SystemClock
+from kraken_fleet.reconcile.events import (
+    Changed,
+    Done,
+    Draining,
+    Event,
+    Failed,
+    Finished,
+    Missing,
+    Planned,
+    RoundFailed,
+    Sleeping,
+    TrialFailed,
+    TrialPassed,
+    Waiting,
+)
+from kraken_fleet.reconcile.lifecycle import drain, enable, remove
+from kraken_fleet.reconcile.observe import observe
+from kraken_fleet.reconcile.run import reconcile, watch
+
+__all__ = [
+    "Arrival",
+    "Changed",
+    "Clock",
+    "Done",
+    "Draining",
+    "Event",
+    "Failed",
+    "Finished",
+    "Missing",
+    "Planned",
+    "RoundFailed",
+    "Sleeping",
+    "SystemClock",
+    "TrialFailed",
+    "TrialPassed",
+    "Waiting",
+    "apply",
+    "apply_saved",
+    "drain",
+    "enable",
+    "observe",
+    "reconcile",
+    "remove",
+    "wait_for_agents",
+    "watch",
+]

@@ -1,0 +1,125 @@
+"""The whole of it: wait for the agents, compare, change; once, or again and again."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+
+from kraken_fleet.api import KrakenClient
+from kraken_fleet.errors import FleetError, PartialFailureError
+from kraken_fleet.model import DesiredFleet
+from kraken_fleet.plan import PlanPolicy, make_plan
+from kraken_fleet.reconcile.apply import apply
+from kraken_fleet.reconcile.arrival import arrivals
+from kraken_fleet.reconcile.clock import Clock, SystemClock
+from kraken_fleet.reconcile.events import Event, Planned, RoundFailed, Sleeping
+from kraken_fleet.reconcile.observe import DeletedGroups, observe
+from kraken_fleet.reconcile.trial import TRIAL_TIMEOUT
+
+
+def utc_now() -> datetime:
+    """The time of day; all of Kraken's times are UTC."""
+    return datetime.now(UTC)
+
+
+def reconcile(
+    client: KrakenClient,
+    desired: DesiredFleet,
+    policy: PlanPolicy | None = None,
+    *,
+    timeout: float = 0.0,
+    seen_after: Mapping[str, datetime] | None = None,
+    dry_run: bool = False,
+    concurrency: int = 8,
+    trial_timeout: float = TRIAL_TIMEOUT,
+    clock: Clock | None = None,
+    now: Callable[[], datetime] = utc_now,
+    known: DeletedGroups | None = None,
+) -> Iterator[Event]:
+    """Makes the server as the inventory wants it.
+
+    Args:
+        policy: what a plan may do; default lets in the inventory's own agents.
+        timeout: seconds to wait for agents that the server does not know yet.
+        seen_after: by host: an agent counts once it was seen after this moment, its deploy.
+        dry_run: plan only; nothing is waited for or changed.
+        concurrency: how many requests are on their way at the same time.
+        trial_timeout: seconds for an agent on trial to say what it is.
+        now: the time of day, in UTC.
+        known: what is remembered of deleted groups between two calls.
+
+    Raises:
+        PartialFailureError: at the end: some agents never appeared or could not be changed; the others are done.
+        FleetError: nothing could be done.
+    """
+    policy, clock = policy or PlanPolicy(), clock or SystemClock()
+    missing: dict[str, str] = {}
+    if timeout and not dry_run:
+        arrival = yield from arrivals(client, desired, timeout, clock=clock, seen_after=seen_after)
+        for absent in arrival.missing:
+            missing[absent.host] = f"{absent.reason}. {absent.hint}"
+            yield absent
+    observed = observe(client, known=known)
+    plan = make_plan(desired, observed, policy, now=now(), server=client.url)
+    yield Planned(plan=plan)
+    failures: dict[str, str] = {}
+    if not dry_run:
+        try:
+            yield from apply(
+                client,
+                plan,
+                observed=observed,
+                trust=policy.trust,
+                concurrency=concurrency,
+                clock=clock,
+                trial_timeout=trial_timeout,
+            )
+        except PartialFailureError as error:
+            failures = error.failures
+    _report({**missing, **failures})
+
+
+def watch(
+    client: KrakenClient,
+    load: Callable[[], DesiredFleet],
+    policy: PlanPolicy | None = None,
+    *,
+    interval: float = 300.0,
+    jitter: float = 0.1,
+    rounds: int | None = None,
+    clock: Clock | None = None,
+    chance: Callable[[], float] = random.random,
+    now: Callable[[], datetime] = utc_now,
+) -> Iterator[Event]:
+    """Does `reconcile` again and again; a round that fails is told and the next one comes.
+
+    Args:
+        load: reads the inventory, anew in each round.
+        interval: seconds from the end of a round to the next one.
+        jitter: up to this part of the interval is added or taken, so that many controllers do not come at once.
+        rounds: how many; None for ever.
+        chance: a number from 0 to 1.
+    """
+    clock = clock or SystemClock()
+    known: DeletedGroups = {}
+    done = 0
+    while rounds is None or done < rounds:
+        try:
+            yield from reconcile(client, load(), policy, clock=clock, now=now, known=known)
+        except FleetError as error:
+            yield RoundFailed(error=error.as_dict())
+        done += 1
+        if rounds is None or done < rounds:
+            pause = interval * (1 + jitter * (2 * chance() - 1))
+            yield Sleeping(seconds=pause)
+            clock.sleep(pause)
+
+
+def _report(failures: dict[str, str]) -> None:
+    if failures:
+        raise PartialFailureError(
+            f"{len(failures)} agents or groups are not as they should be",
+            failures=failures,
+            hint="The others are done; correct what is named and run it again",
+        )
