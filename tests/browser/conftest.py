@@ -1,0 +1,172 @@
+"""A Kraken server with the console on it, agents to look at, and Chromium to look with."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import requests
+import uvicorn
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+
+from kraken_fleet.api import KrakenClient, PasswordCredentials
+from kraken_fleet.model import Job
+from kraken_fleet.server.testing import running
+from kraken_fleet.web import ConsoleSettings, create_console
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_STAGE = """def stage(ctx):
+    return {
+        "parent": "root",
+        "triggers": {"parent": True},
+        "jobs": [{
+            "name": "browser",
+            "steps": [{"tool": "shell", "cmd": %r}],
+            "environments": [{"system": "any", "agents_group": %r, "config": "default"}],
+        }],
+    }
+"""
+
+
+@dataclass
+class Kraken:
+    """A server, its console, and a hand that starts and stops agents."""
+
+    url: str
+    log_addr: str
+    console: str
+    user: str
+    password: str = field(repr=False)
+    folder: Path
+    client: KrakenClient
+    agents: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _used: int = 20
+
+    def announce(self, address: str) -> str:
+        """Speaks once to the server as an agent of this address."""
+        requests.post(f"{self.url}/backend", json={"address": address, "msg": "get-job"}, timeout=5)
+        return address
+
+    def start_agent(self) -> str:
+        """Starts a real agent on a loopback address of its own; gives the address."""
+        self._used += 1
+        address = f"127.0.1.{self._used}"
+        data = self.folder / address
+        data.mkdir()
+        environment = os.environ | {
+            "KRAKEN_AGENT_ADDRESS": address,
+            "KRAKEN_CLICKHOUSE_ADDR": self.log_addr,
+            "PYTHONPATH": str(Path(__file__).parents[2] / "agent"),
+        }
+        command = [sys.executable, "-m", "kraken_agent", "run", "-s", self.url, "-d", str(data), "--no-update"]
+        with (data / "output").open("wb") as output:
+            self.agents[address] = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        return address
+
+    def stop_agent(self, address: str) -> None:
+        process = self.agents.pop(address)
+        process.terminate()
+        process.wait(20)
+
+    def start_job(self, group: str, command: str) -> Job:
+        """Runs one shell command on a group; gives the job as soon as it is there."""
+        name = f"browser-{time.monotonic_ns()}"
+        project = self.client.create_project(name)
+        branch = self.client.create_branch(project.id, "main")
+        self.client.create_stage(branch.id, "one", _STAGE % (command, group))
+        flow = self.client.start_flow(branch.id)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            for run in self.client.flow_runs(flow.id):
+                if jobs := self.client.run_jobs(run.id):
+                    return jobs[0]
+            time.sleep(0.1)
+        raise AssertionError("the job never came into being")
+
+
+@contextmanager
+def serving(settings: ConsoleSettings) -> Iterator[str]:
+    """The console by itself, in a thread; gives its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(create_console(settings), log_level="warning", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(5)
+    listener.close()
+
+
+@pytest.fixture(scope="module")
+def kraken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kraken]:
+    folder = tmp_path_factory.mktemp("browser")
+    with running(folder / "server") as server:
+        settings = ConsoleSettings(server_url=server.url, state_dir=folder / "console", poll_seconds=0.5)
+        with (
+            serving(settings) as console,
+            KrakenClient(server.url, PasswordCredentials("admin", server.password)) as client,
+        ):
+            made = Kraken(server.url, server.log_addr, console, "admin", server.password, folder, client)
+            yield made
+            for address in list(made.agents):
+                made.stop_agent(address)
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def second_page(browser: Browser) -> Iterator[Page]:
+    """Another person's browser: nothing is shared with the first."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def plain_page(browser: Browser) -> Iterator[Page]:
+    """A browser without JavaScript."""
+    context = browser.new_context(java_script_enabled=False)
+    yield context.new_page()
+    context.close()
+
+
+def sign_in(page: Page, kraken: Kraken, user: str = "", password: str = "") -> None:
+    page.goto(f"{kraken.console}/sign-in")
+    page.get_by_label("User").fill(user or kraken.user)
+    page.get_by_label("Password").fill(password or kraken.password)
+    page.get_by_role("button", name="Sign in").click()

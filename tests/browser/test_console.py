@@ -1,0 +1,142 @@
+"""The console as a person uses it: real Chromium, a real server, real agents."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Kraken, sign_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+PAGES = ("agents", "groups", "discovered", "fleet", "downloads")
+
+
+def test_two_discovered_agents_are_let_in_work_and_go(page: Page, kraken: Kraken) -> None:
+    """The whole story: authorise, see them active, follow a job live, drain one, delete one."""
+    kraken.client.create_group("tentacles")
+    first, second = kraken.start_agent(), kraken.start_agent()
+    sign_in(page, kraken)
+
+    page.goto(f"{kraken.console}/discovered")
+    for address in (first, second):
+        expect(page.get_by_role("link", name=address)).to_be_visible(timeout=20_000)
+        page.get_by_label(f"Select {address}").check()
+    expect(page.locator("#count")).to_have_text("2 selected")
+    page.get_by_label("tentacles").check()
+    page.get_by_role("button", name="Authorise").click()
+    expect(page.get_by_role("status").filter(has_text="authorise")).to_contain_text("done")
+
+    page.goto(f"{kraken.console}/agents?group=tentacles")
+    row = page.get_by_role("row").filter(has_text=first)
+    # No reload: the page itself learns that the agents have reported their system.
+    expect(row).to_contain_text("idle", timeout=20_000)
+    expect(row).not_to_contain_text("not reported", timeout=20_000)
+
+    job = kraken.start_job("tentacles", "for i in 1 2 3 4 5 6; do echo beat $i; sleep 1; done")
+    page.goto(f"{kraken.console}/jobs/{job.id}")
+    expect(page.locator(".log")).to_contain_text("beat 2", timeout=20_000)
+    expect(page.locator(".log")).to_contain_text("beat 6", timeout=20_000)
+    expect(page.locator("#live")).to_contain_text("succeeded", timeout=20_000)
+
+    page.goto(f"{kraken.console}/agents")
+    page.get_by_label(f"Select {first}").check()
+    page.get_by_role("button", name="Drain").click()
+    expect(page.get_by_role("row").filter(has_text=first)).to_contain_text("disabled", timeout=10_000)
+
+    kraken.stop_agent(second)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_label(f"Select {second}").check()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("row").filter(has_text=second)).to_have_count(0)
+    assert {agent.address for agent in kraken.client.agents()}.isdisjoint({second})
+
+
+def test_an_agent_that_claims_a_script_as_its_name_only_shows_text(page: Page, kraken: Kraken) -> None:
+    kraken.announce(EVIL)
+    sign_in(page, kraken)
+    for path in ("discovered", "discovered?ignored=1"):
+        page.goto(f"{kraken.console}/{path}")
+        expect(page.get_by_role("link", name=EVIL)).to_be_visible()
+    page.get_by_role("link", name=EVIL).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(EVIL)
+    assert page.title() != "owned"
+
+
+def test_a_second_browser_sees_the_change_without_a_reload(page: Page, second_page: Page, kraken: Kraken) -> None:
+    for browser in (page, second_page):
+        sign_in(browser, kraken)
+    second_page.goto(f"{kraken.console}/groups")
+    expect(second_page.locator("#link")).to_have_text("live")
+    page.goto(f"{kraken.console}/groups")
+    page.get_by_label("New group").fill("seen-by-both")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("row").filter(has_text="seen-by-both")).to_be_visible()
+    expect(second_page.get_by_role("row").filter(has_text="seen-by-both")).to_be_visible(timeout=10_000)
+
+
+def test_everything_works_without_javascript(plain_page: Page, kraken: Kraken) -> None:
+    address = kraken.announce("10.77.0.1")
+    sign_in(plain_page, kraken)
+    plain_page.goto(f"{kraken.console}/discovered")
+    plain_page.get_by_label(f"Select {address}").check()
+    plain_page.get_by_role("button", name="Authorise").click()
+    plain_page.goto(f"{kraken.console}/agents?q={address}")
+    expect(plain_page.get_by_role("row").filter(has_text=address)).to_be_visible()
+    plain_page.get_by_label(f"Select {address}").check()
+    plain_page.get_by_role("button", name="Disable").click()
+    assert [agent.disabled for agent in kraken.client.agents() if agent.address == address] == [True]
+
+
+def test_wrong_passwords_are_told_and_then_rationed(page: Page, kraken: Kraken) -> None:
+    for _ in range(5):
+        sign_in(page, kraken, user="mallory", password="guess")
+        expect(page.get_by_role("alert")).to_contain_text("does not know this user")
+    sign_in(page, kraken, user="mallory", password="guess")
+    expect(page.get_by_role("alert")).to_contain_text(re.compile(r"Try again in \d+ s"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_a_serious_accessibility_fault(page: Page, kraken: Kraken, scheme: str) -> None:
+    kraken.client.create_group(f"access-{scheme}")
+    page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
+    page.goto(f"{kraken.console}/sign-in")
+    faults = {"sign-in": _serious(page)}
+    sign_in(page, kraken)
+    for name in PAGES:
+        page.goto(f"{kraken.console}/{name}")
+        faults[name] = _serious(page)
+    assert {name: found for name, found in faults.items() if found} == {}
+
+
+def test_a_phone_shows_every_page_without_sideways_scrolling(page: Page, kraken: Kraken) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    sign_in(page, kraken)
+    for name in PAGES:
+        page.goto(f"{kraken.console}/{name}")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 390, f"{name} is {width} pixels wide"
+
+
+def test_no_request_leaves_the_consoles_own_origin(page: Page, kraken: Kraken) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    sign_in(page, kraken)
+    for name in PAGES:
+        page.goto(f"{kraken.console}/{name}")
+    assert asked
+    assert [url for url in asked if not url.startswith(kraken.console)] == []
+
+
+def _serious(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{fault['id']}: {node['html'][:120]}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"]
+    ]
