@@ -42,6 +42,7 @@ def console(*, stderr: bool = False) -> Console:
 def line(text: str) -> None:
     """One plain line for people."""
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()  # whoever waits at the other end of a pipe sees it now
 
 
 def answer(data: object) -> None:
@@ -119,4 +120,4 @@ def plain(value: object) -> object:
 
 
 def _document(content: object) -> None:
-    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    line(json.dumps(content, indent=2, ensure_ascii=False))

@@ -1,0 +1,77 @@
+"""`kraken-fleet serve`: the embedded Kraken-compatible server."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kraken_fleet.cli import output
+from kraken_fleet.cli.application import single_command
+from kraken_fleet.errors import FleetError
+from kraken_fleet.server import Ready, ServerSettings
+from kraken_fleet.server import serve as run_server
+
+app = single_command()
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="0 takes a free one.", min=0, max=65535)] = 6363,
+    log_port: Annotated[
+        int, typer.Option("--log-port", help="UDP port for the agents' logs; 0 takes a free one.", min=0, max=65535)
+    ] = 0,
+    data_dir: Annotated[Path, typer.Option("--data-dir", help="Where it keeps its database.", metavar="DIR")] = Path(
+        "kraken-server"
+    ),
+    admin_password_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--admin-password-file",
+            help="On the first start the administrator gets the password on the first line of this file.",
+            metavar="FILE",
+        ),
+    ] = None,
+    ready_file: Annotated[
+        Path | None,
+        typer.Option("--ready-file", help="Gets the addresses, as JSON, once it listens.", metavar="FILE"),
+    ] = None,
+    as_json: output.AsJson = False,
+) -> None:
+    """Run the embedded server until Ctrl-C. The first start makes up the administrator's password and shows it once."""
+    settings = ServerSettings(
+        data_dir=data_dir, host=host, port=port, log_port=log_port, admin_password_file=admin_password_file
+    )
+    passwords: list[str] = []
+
+    def announce(ready: Ready) -> None:
+        if ready_file:
+            _write_ready(ready_file, ready)
+        if as_json:
+            output.answer({"url": ready.url, "log_addr": ready.log_addr, "first_password": next(iter(passwords), None)})
+        else:
+            _tell(ready, passwords)
+
+    with suppress(KeyboardInterrupt):  # the way to end it, not a failure
+        run_server(settings, on_first_password=passwords.append, on_ready=announce)
+
+
+def _tell(ready: Ready, passwords: list[str]) -> None:
+    output.line(f"Kraken server at {ready.url}, logs of agents to udp {ready.log_addr}. Ctrl-C ends it.")
+    for password in passwords:
+        output.line(f"First start: the administrator is admin, the password {password}")
+        output.line("It is shown only this once; the server keeps no more than a hash of it.")
+
+
+def _write_ready(path: Path, ready: Ready) -> None:
+    """Whole or not at all: whoever waits for the file may read it at once."""
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        fresh.write_text(json.dumps({"url": ready.url, "log_addr": ready.log_addr}), encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        raise FleetError(f"the ready file cannot be written: {error.strerror}", where=str(path)) from error

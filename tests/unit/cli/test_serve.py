@@ -1,0 +1,88 @@
+"""`kraken-fleet serve` as a process: first password, addresses, a port in use, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kraken_fleet.api import KrakenClient, PasswordCredentials
+from kraken_fleet.cli.main import main
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a server on a free port; what it says can be read from its output."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "kraken_fleet.cli.main", "serve", "--port", "0"]
+        command += ["--data-dir", str(tmp_path / "server"), *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def _next_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline()
+
+
+def test_the_first_start_shows_a_password_that_works_and_the_second_shows_none(start: Start) -> None:
+    first = start()
+    url = _next_line(first).split()[3].rstrip(",")
+    password = _next_line(first).split()[-1]
+    with KrakenClient(url, PasswordCredentials("admin", password)) as client:
+        assert client.version()
+    first.send_signal(signal.SIGINT)
+    rest, errors = first.communicate(timeout=20)
+    assert (first.returncode, errors) == (0, "")
+    assert password not in rest
+    second = start()
+    url = _next_line(second).split()[3].rstrip(",")
+    with KrakenClient(url, PasswordCredentials("admin", password)) as client:
+        assert client.version()
+    second.send_signal(signal.SIGINT)
+    assert "password" not in second.communicate(timeout=20)[0]
+
+
+def test_a_password_from_a_file_is_used_and_not_shown(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("from-a-file-4711\n")
+    (tmp_path / "password").chmod(0o600)
+    ready = tmp_path / "ready.json"
+    process = start("--admin-password-file", str(tmp_path / "password"), "--ready-file", str(ready))
+    said = _next_line(process)
+    addresses = json.loads(ready.read_text())
+    assert addresses["url"] in said
+    with KrakenClient(addresses["url"], PasswordCredentials("admin", "from-a-file-4711")) as client:
+        assert client.version()
+    process.send_signal(signal.SIGINT)
+    assert "4711" not in "".join(process.communicate(timeout=20))
+
+
+@pytest.mark.parametrize(("option", "kind"), [("--port", socket.SOCK_STREAM), ("--log-port", socket.SOCK_DGRAM)])
+def test_a_port_in_use_is_one_clear_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, kind: socket.SocketKind
+) -> None:
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_STREAM:
+            taken.listen()
+        port = taken.getsockname()[1]
+        other = ["--port", "0"] if option == "--log-port" else []
+        assert main(["serve", *other, option, str(port), "--data-dir", str(tmp_path / "server")]) == 1
+    assert f"port {port} is in use" in capsys.readouterr().err
