@@ -1,0 +1,94 @@
+"""Agents let in on trial, on a real embedded server."""
+
+from __future__ import annotations
+
+import pytest
+
+from kraken_fleet.errors import PartialFailureError, PlanError
+from kraken_fleet.plan import AttestedTrust, PlanPolicy, Rule, RulesTrust, make_plan
+from kraken_fleet.reconcile import Done, Event, TrialFailed, apply, observe, reconcile
+from kraken_fleet.reconcile.run import utc_now
+from tests.unit.reconcile.lab import FakeClock, Lab, fleet
+
+A, B = "127.0.0.21", "127.0.0.22"
+ATTESTED = PlanPolicy(trust=(AttestedTrust({A: "nonce-a", B: "nonce-b"}),))
+
+
+def test_an_agent_that_repeats_its_nonce_is_grouped_and_enabled(lab: Lab) -> None:
+    lab.speak(A)
+    clock = FakeClock(steps=[lambda: lab.tell(A, attestation="nonce-a")])
+    events = list(reconcile(lab.client, fleet(("a", A, "gpu")), ATTESTED, clock=clock))
+    assert [event.action.kind for event in events if isinstance(event, Done)] == [
+        "create_group",
+        "disable",
+        "authorize",
+    ]
+    assert events[-2].kind == "trial_passed"
+    agent = lab.agent(A)
+    assert (agent.authorized, agent.enabled, agent.group_names) == (True, True, {"all", "gpu"})
+
+
+def test_an_agent_with_another_nonce_is_put_out_again_and_the_others_stay(lab: Lab) -> None:
+    for address in (A, B):
+        lab.speak(address)
+
+    def answers() -> None:
+        lab.tell(A, attestation="nonce-a")
+        lab.tell(B, attestation="nonce-a")
+
+    events: list[Event] = []
+    wanted = fleet(("a", A, "gpu"), ("b", B, "gpu"))
+    with pytest.raises(PartialFailureError) as caught:
+        events.extend(reconcile(lab.client, wanted, ATTESTED, clock=FakeClock(steps=[answers])))
+    (failed,) = [event for event in events if isinstance(event, TrialFailed)]
+    assert failed.reason == f"the agent that claims {B} is not the one on b"
+    assert list(caught.value.failures) == [f"b ({B})"]
+    assert lab.agent(A).enabled
+    put_out = lab.agent(B)
+    assert (put_out.authorized, put_out.disabled, put_out.group_names) == (False, True, {"all"})
+
+
+def test_an_agent_that_says_nothing_is_put_out_after_the_time(lab: Lab) -> None:
+    lab.speak(A)
+    clock = FakeClock()
+    with pytest.raises(PartialFailureError, match="1 agents or groups"):
+        list(reconcile(lab.client, fleet(("a", A, "gpu")), ATTESTED, clock=clock, trial_timeout=20))
+    assert clock.time == pytest.approx(20)
+    assert not lab.agent(A).authorized
+
+
+def test_a_record_of_an_earlier_life_is_not_held_against_an_agent(lab: Lab) -> None:
+    lab.speak(A)
+    first = FakeClock(steps=[lambda: lab.tell(A, attestation="nonce-a")])
+    list(reconcile(lab.client, fleet(("a", A, "")), ATTESTED, clock=first))
+    lab.client.delete_agent(lab.agent(A).id)
+    lab.speak(A)
+    again = PlanPolicy(trust=(AttestedTrust({A: "second"}),))
+    clock = FakeClock(steps=[lambda: None, lambda: lab.tell(A, attestation="second")])
+    list(reconcile(lab.client, fleet(("a", A, "")), again, clock=clock))
+    assert lab.agent(A).authorized
+
+
+def test_agents_come_into_groups_by_what_they_can_do(lab: Lab) -> None:
+    for address in (A, B):
+        lab.speak(address)
+    rule = Rule(frozenset({"docker"}), ("127.0.0.0/8",), executors=frozenset({"docker"}))
+
+    def answers() -> None:
+        lab.tell(A, docker="27.1")
+        lab.tell(B)
+
+    policy = PlanPolicy(trust=(RulesTrust((rule,)),))
+    with pytest.raises(PartialFailureError) as caught:
+        list(reconcile(lab.client, fleet(), policy, clock=FakeClock(steps=[answers])))
+    assert caught.value.failures == {B: "no rule holds: it lacks the executor docker"}
+    assert (lab.agent(A).enabled, lab.agent(A).group_names) == (True, {"all", "docker"})
+    assert not lab.agent(B).authorized
+
+
+def test_a_plan_with_trials_is_refused_without_their_policy(lab: Lab) -> None:
+    lab.speak(A)
+    plan = make_plan(fleet(("a", A, "")), observe(lab.client), ATTESTED, now=utc_now())
+    with pytest.raises(PlanError, match="its policy attested is not given"):
+        list(apply(lab.client, plan))
+    assert lab.writes == []
