@@ -90,11 +90,12 @@ class AgentsDoor:
         return reply
 
     def _slow(self, address: str, peer: str | None, message: Mapping[str, Any]) -> bytes:
-        with self._core.db.write() as session:
-            reply = json.dumps(answer(self._core, session, address, peer, message)).encode()
-        with self._core.db.read() as session:
-            self._core.roster.find(session, address)
-        return reply
+        try:
+            with self._core.db.write() as session:
+                return json.dumps(answer(self._core, session, address, peer, message)).encode()
+        except BaseException:
+            self._core.roster.forget(address)
+            raise
 
 
 def _address(message: Any, peer: str | None) -> str:

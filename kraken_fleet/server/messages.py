@@ -39,8 +39,15 @@ def answer(core: Core, session: Session, address: str, peer: str | None, message
     """
     agent = session.scalars(select(Agent).where(Agent.address == address)).one_or_none()
     if agent is None or agent.deleted is not None:
-        _announce(core, session, agent, address, peer)
+        core.roster.remember(_announce(core, session, agent, address, peer))
         return UNAUTHORIZED
+    reply = _reply(core, session, agent, message)
+    session.flush()
+    core.roster.remember(agent)
+    return reply
+
+
+def _reply(core: Core, session: Session, agent: Agent, message: Message) -> Answer:
     core.roster.heard(agent.id, now())
     if agent.state != 0:
         agent.state, agent.status_line = 0, None
@@ -51,7 +58,7 @@ def answer(core: Core, session: Session, address: str, peer: str | None, message
     return handler(core, session, agent, message) if handler else {}
 
 
-def _announce(core: Core, session: Session, agent: Agent | None, address: str, peer: str | None) -> None:
+def _announce(core: Core, session: Session, agent: Agent | None, address: str, peer: str | None) -> Agent:
     if agent is None:
         agent = Agent(name=address, address=address)
         session.add(agent)
@@ -62,6 +69,7 @@ def _announce(core: Core, session: Session, agent: Agent | None, address: str, p
     agent.ip_address, agent.last_seen = peer, now()
     session.flush()
     core.roster.heard(agent.id, agent.last_seen)
+    return agent
 
 
 def _get_job(core: Core, session: Session, agent: Agent, message: Message) -> Answer:

@@ -54,13 +54,23 @@ async def authorize(core: CoreDep, changes: Changes) -> Response:
     with core.db.write() as session:
         if not all("id" in change for change in changes):
             raise Problem(500)
-        found = [need(session, Agent, item["id"], f"Cannot find agent {item['id']}", 400) for item in changes]
+        found = _agents(session, [item["id"] for item in changes])
         everybody = _group_all(session)
         for agent, change in zip(found, changes, strict=True):
             if "authorized" in change:
                 _authorize(session, agent, everybody, authorized=change["authorized"])
         assign(session, core)
     return answer({})
+
+
+def _agents(session: Session, ids: list[int]) -> list[Agent]:
+    """The agents of these ids in this order, with their groups, all in two queries."""
+    query = select(Agent).where(Agent.id.in_(set(ids))).options(selectinload(Agent.assignments))
+    found = {agent.id: agent for agent in session.scalars(query)}
+    for agent_id in ids:
+        if agent_id not in found:
+            raise Problem(400, f"Cannot find agent {agent_id}")
+    return [found[agent_id] for agent_id in ids]
 
 
 def _authorize(session: Session, agent: Agent, everybody: AgentsGroup | None, *, authorized: bool) -> None:
