@@ -1,0 +1,168 @@
+"""plan, apply and reconcile against a real embedded server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from kraken_fleet.api import KrakenClient, PasswordCredentials
+from kraken_fleet.cli.main import main
+from kraken_fleet.server.testing import running
+
+INVENTORY = """
+kraken_agents:
+  hosts:
+    build-1: {kraken_agent_address: 127.0.0.21}
+    build-2: {kraken_agent_address: 127.0.0.22}
+    far: {kraken_agent_address: 127.0.0.99}
+kraken_group_linux:
+  hosts: {build-1: {}, build-2: {}}
+"""
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KrakenClient]:
+    """A server with three agents waiting, one of which nobody asked for."""
+    with running(tmp_path / "server") as server:
+        (tmp_path / "password").write_text(server.password)
+        monkeypatch.setenv("KRAKEN_FLEET_SERVER", server.url)
+        monkeypatch.setenv("KRAKEN_FLEET_USER", server.user)
+        monkeypatch.setenv("KRAKEN_FLEET_PASSWORD_FILE", str(tmp_path / "password"))
+        for address in ("127.0.0.21", "127.0.0.22", "127.0.0.66"):
+            requests.post(f"{server.url}/backend", json={"address": address, "msg": "get-job"}, timeout=5)
+        with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
+            yield client
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> str:
+    path = tmp_path / "hosts.yml"
+    path.write_text(INVENTORY)
+    return str(path)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def addresses(client: KrakenClient) -> set[str]:
+    return {agent.address for agent in client.agents() if agent.address.startswith("127.")}
+
+
+def test_plan_shows_what_would_change_changes_nothing_and_exits_2(
+    client: KrakenClient, inventory: str, run: Run
+) -> None:
+    code, out, _ = run("plan", "-i", inventory)
+    assert code == 2
+    assert "create agents group linux" in out
+    assert "authorise build-1 (127.0.0.21)" in out
+    assert "far" in out, "a host that the server never saw is told"
+    assert "127.0.0.66" in out, "an agent that the inventory has not is told"
+    assert addresses(client) == set()
+
+
+def test_apply_makes_it_so_and_then_there_is_nothing_to_do(client: KrakenClient, inventory: str, run: Run) -> None:
+    assert run("apply", "-i", inventory)[0] == 0
+    assert addresses(client) == {"127.0.0.21", "127.0.0.22"}
+    assert all("linux" in agent.group_names for agent in client.agents() if agent.address in addresses(client))
+    code, out, _ = run("plan", "-i", inventory)
+    assert code == 0
+    assert "No changes" in out
+
+
+def test_a_saved_plan_is_applied_exactly_and_once(
+    client: KrakenClient, inventory: str, run: Run, tmp_path: Path
+) -> None:
+    saved = str(tmp_path / "plan.json")
+    assert run("plan", "-i", inventory, "--limit", "build-1", "--out", saved)[0] == 2
+    assert run("apply", saved)[0] == 0
+    assert addresses(client) == {"127.0.0.21"}
+    code, _, err = run("apply", saved)
+    assert code == 1
+    assert "make a new plan" in err.lower()
+
+
+def test_a_plan_is_refused_when_the_server_has_changed_meanwhile(
+    client: KrakenClient, inventory: str, run: Run, tmp_path: Path
+) -> None:
+    saved = str(tmp_path / "plan.json")
+    run("plan", "-i", inventory, "--out", saved)
+    (waiting,) = [agent for agent in client.agents(unauthorized=True) if agent.address == "127.0.0.21"]
+    client.set_authorized([waiting.id])
+    code, _, _ = run("apply", saved)
+    assert code == 1
+    assert addresses(client) == {"127.0.0.21"}
+
+
+def test_json_is_one_document_with_the_schema(client: KrakenClient, inventory: str, run: Run) -> None:
+    code, out, _ = run("plan", "-i", inventory, "--json")
+    document = json.loads(out)
+    assert code == 2
+    assert document["ok"]
+    assert document["data"]["schema"] == "kraken-fleet/plan/1"
+    assert document["data"]["summary"]["authorize"] == 2
+
+
+def test_reconcile_tells_programs_one_event_a_line(client: KrakenClient, inventory: str, run: Run) -> None:
+    code, out, _ = run("reconcile", "-i", inventory, "--json")
+    events: list[Any] = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [events[0]["event"], events[-1]["event"]] == ["planned", "finished"]
+    assert sum(event["event"] == "done" for event in events) == events[-1]["done"]
+
+
+def test_a_trust_file_lets_in_by_network_and_nothing_else(
+    client: KrakenClient, inventory: str, run: Run, tmp_path: Path
+) -> None:
+    requests.post(f"{client.url}/backend", json={"address": "10.9.9.9", "msg": "get-job"}, timeout=5)
+    trust = tmp_path / "trust.yml"
+    trust.write_text("- cidr: {networks: [127.0.0.0/24], groups: [strangers]}\n")
+    assert run("apply", "-i", inventory, "--trust", str(trust))[0] == 0
+    let_in = {agent.address: agent.group_names for agent in client.agents()}
+    assert "10.9.9.9" not in let_in
+    assert "strangers" in let_in["127.0.0.66"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not valid YAML"),
+        ("inventory", "not a list"),
+        ("- strangers", "not understood"),
+        ("- cidr: {}", "networks"),
+        ("- rules: [{networks: 10.0.0.0/8, groups: [x]}]", "not a list"),
+    ],
+)
+def test_a_wrong_trust_file_is_named_with_the_reason(
+    client: KrakenClient, inventory: str, run: Run, tmp_path: Path, text: str, message: str
+) -> None:
+    trust = tmp_path / "trust.yml"
+    trust.write_text(text)
+    code, _, err = run("plan", "-i", inventory, "--trust", str(trust))
+    assert code == 64
+    assert str(trust) in err
+    assert message in err
+
+
+def test_too_much_pruning_is_refused_with_its_numbers(client: KrakenClient, inventory: str, run: Run) -> None:
+    run("authorize", "--all")
+    code, _, err = run("apply", "-i", inventory, "--prune", "delete", "--max-prune", "1")
+    assert code == 1
+    assert "%" in err
+    assert "127.0.0.66" in addresses(client)
+
+
+def test_apply_without_a_plan_or_an_inventory_is_a_wrong_command_line(client: KrakenClient, run: Run) -> None:
+    assert run("apply")[0] == 64

@@ -1,0 +1,56 @@
+"""What people see of a lab at work."""
+
+from __future__ import annotations
+
+import pytest
+
+from kraken_fleet.cli import output
+from kraken_fleet.cli.watching import Watcher
+from kraken_fleet.lab import AgentsReady, Deployed, JobVerified, LabEvents, OutputLine, StepDone, StepStarted
+from kraken_fleet.model import Agent, Deploy, GroupRef, HostResult, Job
+
+
+@pytest.fixture(autouse=True)
+def _fresh_console() -> None:
+    output.console.cache_clear()
+
+
+def _events(changed: int = 2) -> LabEvents:
+    yield StepStarted("Kraken server")
+    yield StepDone("Kraken server", "http://127.0.0.1:1", 1.25)
+    yield OutputLine("TASK [agent : Converge] ***", task="Converge")
+    yield OutputLine("changed: [build-1]")
+    yield Deployed(Deploy("deploy-agents.yml", "2026-01-01", 3.0, hosts={"build-1": HostResult(ok=5, changed=changed)}))
+    yield AgentsReady((Agent(1, "build-1", "127.0.0.11", authorized=True, groups=(GroupRef(2, "build"),)),))
+    yield JobVerified("build", Job(7, "proof", 5, agent_name="build-1", completion_status=0), "hello from build-1")
+
+
+def test_each_thing_that_is_done_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    Watcher(quiet=False, verbose=False).follow(_events())
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    lines = [" ".join(line.split()) for line in shown.err.splitlines() if line.strip()]
+    assert lines[0] == "✔ Kraken server http://127.0.0.1:1 1.2 s"
+    assert lines[1].startswith("✔ Converge")
+    assert lines[2] == "✔ build-1 ok=5 changed=2 failed=0"
+    assert lines[3] == "✔ agent build-1 authorised, in build"
+    assert lines[4] == "✔ job 7 on group build build-1: hello from build-1"
+
+
+def test_verbose_shows_what_ansible_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    Watcher(quiet=False, verbose=True).follow(_events())
+    assert "changed: [build-1]" in capsys.readouterr().err
+
+
+def test_quiet_shows_nothing_and_keeps_all(capsys: pytest.CaptureFixture[str]) -> None:
+    seen = Watcher(quiet=True, verbose=False).follow(_events())
+    assert capsys.readouterr() == ("", "")
+    assert [proof.group for proof in seen.verified] == ["build"]
+    assert seen.agents[0].name == "build-1"
+    assert seen.changes == "build-1: 2"
+
+
+def test_a_deploy_that_changed_nothing_or_left_no_record_is_told_apart() -> None:
+    watcher = Watcher(quiet=True, verbose=False)
+    assert watcher.follow(_events(changed=0)).changes == ""
+    assert watcher.follow(event for event in ()).changes == "the deploy left no record"
