@@ -40,12 +40,15 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "agents": Entry("agents", "Authorised agents: list them, look at one."),
+    "apply": Entry("apply", "Make the server as an inventory, or a saved plan, says."),
     "authorize": Entry("authorize", "Authorise agents that have announced themselves."),
     "bundle": Entry("bundle", "Build kkagent and kktool, the files that run on hosts."),
     "console": Entry("console", "The web console, for any Kraken server."),
     "discovered": Entry("discovered", "Agents that wait to be authorised."),
     "groups": Entry("groups", "Agents groups: list, create, delete."),
     "lab": Entry("lab", "A disposable fleet on this machine."),
+    "plan": Entry("plan", "What a deploy would change on the server."),
+    "reconcile": Entry("reconcile", "Apply an inventory, once or again and again."),
     "serve": Entry("serve", "Run the embedded Kraken-compatible server.", extra="server"),
 }
 

@@ -33,6 +33,10 @@ from kraken_fleet.plan import (
 Inventories = Annotated[
     list[Path], typer.Option("--inventory", "-i", help="An inventory, as ansible-playbook takes it.", metavar="PATH")
 ]
+OptionalInventories = Annotated[
+    list[Path] | None,
+    typer.Option("--inventory", "-i", help="An inventory, as ansible-playbook takes it.", metavar="PATH"),
+]
 Limit = Annotated[str | None, typer.Option("--limit", "-l", help="Only these hosts, as ansible-playbook's --limit.")]
 Groups = Annotated[GroupsMode, typer.Option("--groups", help="exact takes agents out of groups that are not named.")]
 PruneMode = Annotated[Prune, typer.Option("--prune", help="What becomes of agents that the inventory has not.")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,8 +47,10 @@ def serve(
         data_dir=data_dir, host=host, port=port, log_port=log_port, admin_password_file=admin_password_file
     )
     passwords: list[str] = []
+    console = _Console()
 
     def announce(ready: Ready) -> None:
+        console.show(ready.url, settings.data_dir)
         if ready_file:
             _write_ready(ready_file, ready)
         if as_json:
@@ -57,7 +59,22 @@ def serve(
             _tell(ready, passwords)
 
     with suppress(KeyboardInterrupt):  # the way to end it, not a failure
-        run_server(settings, on_first_password=passwords.append, on_ready=announce)
+        run_server(settings, mounts=[("/", console)], on_first_password=passwords.append, on_ready=announce)
+
+
+class _Console:
+    """The console, mounted before the server knows its own URL and made when it does."""
+
+    def __init__(self) -> None:
+        self._application: Any = None
+
+    def show(self, url: str, data_dir: Path) -> None:
+        from kraken_fleet.web import ConsoleSettings, create_console
+
+        self._application = create_console(ConsoleSettings(server_url=url, state_dir=data_dir / "console"))
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._application(scope, receive, send)
 
 
 def _tell(ready: Ready, passwords: list[str]) -> None:
@@ -65,6 +82,7 @@ def _tell(ready: Ready, passwords: list[str]) -> None:
     for password in passwords:
         output.line(f"First start: the administrator is admin, the password {password}")
         output.line("It is shown only this once; the server keeps no more than a hash of it.")
+    output.line(f"Its console: {ready.url}/")
 
 
 def _write_ready(path: Path, ready: Ready) -> None:

@@ -1,0 +1,58 @@
+"""`kraken-fleet apply`: make the server as the inventory wants it, or as a saved plan says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kraken_fleet.api import KrakenClient
+from kraken_fleet.cli import output, planning, progress
+from kraken_fleet.cli.application import single_command
+from kraken_fleet.cli.connection import connected
+from kraken_fleet.errors import PlanError, UsageError
+from kraken_fleet.inventory import load
+from kraken_fleet.plan import GroupsMode, Plan, Prune, plan_from_json
+from kraken_fleet.reconcile import apply_saved, reconcile
+
+app = single_command()
+
+
+@app.command()
+@connected
+def apply(
+    client: KrakenClient,
+    file: Annotated[
+        Path | None, typer.Argument(help="A plan saved by `kraken-fleet plan --out`.", show_default=False)
+    ] = None,
+    inventory: planning.OptionalInventories = None,
+    limit: planning.Limit = None,
+    groups: planning.Groups = GroupsMode.MERGE,
+    prune: planning.PruneMode = Prune.REPORT,
+    max_prune: planning.MaxPrune = 10.0,
+    stale_minutes: planning.Stale = 5.0,
+    trust: planning.TrustFile = None,
+    wait: Annotated[float, typer.Option("--wait", help="Seconds to wait for agents that are not there yet.")] = 0.0,
+    as_json: output.AsJson = False,
+) -> None:
+    """Apply a saved plan, exactly, when it still fits; or plan from an inventory and apply that at once.
+
+    With a saved plan `-i` is optional: it then also has to be the inventory that the plan was made from.
+    """
+    policy = planning.policy_of(groups, prune, max_prune, stale_minutes, trust)
+    desired = load(inventory, limit) if inventory else None
+    if file:
+        events = apply_saved(client, _read(file), desired=desired, trust=policy.trust)
+    elif desired:
+        events = reconcile(client, desired, policy, timeout=wait)
+    else:
+        raise UsageError("nothing to apply", hint="Give a saved plan, or an inventory with -i")
+    progress.follow(events, as_json=as_json)
+
+
+def _read(path: Path) -> Plan:
+    try:
+        return plan_from_json(path.read_text(encoding="utf-8"), where=str(path))
+    except OSError as error:
+        raise PlanError(f"the plan cannot be read: {error.strerror}", where=str(path)) from error

@@ -1,0 +1,81 @@
+"""Events of a reconciliation: a bar and lines for people, one JSON document a line for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from kraken_fleet.cli import output, planning
+from kraken_fleet.reconcile import (
+    Changed,
+    Done,
+    Draining,
+    Event,
+    Failed,
+    Finished,
+    Missing,
+    Planned,
+    RoundFailed,
+    Sleeping,
+    TrialFailed,
+    TrialPassed,
+    Waiting,
+)
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+def follow(events: Iterable[Event], *, as_json: bool) -> None:
+    """Shows events as they come. What ends them with an error is the caller's to tell."""
+    if as_json:
+        for event in events:
+            sys.stdout.write(json.dumps(event.to_dict(), ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+        return
+    with _bar() as bar:
+        task = bar.add_task("waiting", total=None, visible=False)
+        for event in events:
+            if isinstance(event, Done):
+                bar.update(task, description="changing", completed=event.number, total=event.total, visible=True)
+            elif isinstance(event, Waiting):
+                bar.update(task, description=f"waiting for {len(event.missing)} agents", visible=True)
+            elif isinstance(event, Planned):
+                planning.show(event.plan)
+            for text in _said(event):
+                output.line(text)
+
+
+def _said(event: Event) -> Iterator[str]:
+    """What people are told of an event; most changes only move the bar."""
+    match event:
+        case Missing(host=host, reason=reason, hint=hint):
+            yield f"{host}: did not appear: {reason}. {hint}."
+        case Failed(subject=subject, reason=reason):
+            yield f"{subject}: failed: {reason}"
+        case TrialPassed(subject=subject, policy=policy, reason=reason):
+            yield f"{subject}: stays ({policy}: {reason})"
+        case TrialFailed(subject=subject, policy=policy, reason=reason):
+            yield f"{subject}: put out again ({policy}: {reason})"
+        case Changed(subject=subject, state=state):
+            yield f"{subject}: {state}"
+        case Draining(busy=busy, seconds=seconds):
+            yield f"{len(busy)} still run a job after {seconds:.0f} s: {', '.join(sorted(busy))}"
+        case Finished(done=done, failed=failed, seconds=seconds):
+            yield f"{done} done, {failed} failed, {seconds:.1f} s"
+        case RoundFailed(error=error):
+            yield f"this round failed: {error['message']}"
+        case Sleeping(seconds=seconds):
+            yield f"next round in {seconds:.0f} s"
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=output.console(stderr=True), transient=True) as bar:
+        yield bar

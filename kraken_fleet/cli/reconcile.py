@@ -1,0 +1,46 @@
+"""`kraken-fleet reconcile`: apply the inventory, once or again and again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kraken_fleet.api import KrakenClient
+from kraken_fleet.cli import output, planning, progress
+from kraken_fleet.cli.application import single_command
+from kraken_fleet.cli.connection import connected
+from kraken_fleet.inventory import load
+from kraken_fleet.plan import GroupsMode, Prune
+from kraken_fleet.reconcile import reconcile as reconcile_once
+from kraken_fleet.reconcile import watch
+
+app = single_command()
+
+
+@app.command()
+@connected
+def reconcile(
+    client: KrakenClient,
+    inventory: planning.Inventories,
+    limit: planning.Limit = None,
+    groups: planning.Groups = GroupsMode.MERGE,
+    prune: planning.PruneMode = Prune.REPORT,
+    max_prune: planning.MaxPrune = 10.0,
+    stale_minutes: planning.Stale = 5.0,
+    trust: planning.TrustFile = None,
+    keep_watching: Annotated[bool, typer.Option("--watch", help="Go on until interrupted.")] = False,
+    interval: Annotated[float, typer.Option(help="Seconds between two rounds.", min=1)] = 300.0,
+    jitter: Annotated[float, typer.Option(help="Part of the interval that is left to chance.", min=0, max=1)] = 0.1,
+    as_json: output.AsJson = False,
+) -> None:
+    """Make the server as the inventory wants it. With --watch a round that fails is told and the next one comes.
+
+    The inventory is read anew in each round. Agents outside of it are never touched unless pruning is asked for.
+    """
+    policy = planning.policy_of(groups, prune, max_prune, stale_minutes, trust)
+    if keep_watching:
+        events = watch(client, lambda: load(inventory, limit), policy, interval=interval, jitter=jitter)
+    else:
+        events = reconcile_once(client, load(inventory, limit), policy)
+    progress.follow(events, as_json=as_json)
