@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -18,6 +18,8 @@ from kraken_fleet.errors import VerificationError
 from kraken_fleet.lab import DRIVERS, Lab, LabStatus, existing_labs
 
 app = command_group()
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Name = Annotated[str, typer.Option("--name", help="Several labs may stand side by side.", show_default=True)]
 Parent = Annotated[Path, typer.Option("--dir", help="The directory that gets .lab/NAME.", metavar="DIR")]
@@ -125,26 +127,29 @@ def _rows(found: LabStatus) -> Iterator[tuple[str, ...]]:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end this like Ctrl-C, so that what is to be removed is removed."""
+    """Let SIGTERM and a closed terminal end this like Ctrl-C, once: a second signal must not stop the clean-up."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
+    with _handled(interrupt):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Finish removing, also when Ctrl-C is pressed once more; it takes a few seconds."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    """Finish removing, also when Ctrl-C is pressed meanwhile; it takes a few seconds."""
+    with _handled(signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in _SIGNALS}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, previous in before.items():
+            signal.signal(number, previous)

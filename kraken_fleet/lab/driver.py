@@ -14,6 +14,7 @@ from kraken_fleet.errors import LabError
 # Imported when chosen: a driver may need a library that only its users have.
 _DRIVERS = {
     "local": "kraken_fleet.lab.local",
+    "docker": "kraken_fleet.lab.docker_hosts",
 }
 DRIVERS = tuple(_DRIVERS)
 
@@ -34,7 +35,7 @@ class LabHost:
 
 
 class Driver(Protocol):
-    """Makes and removes hosts. A driver's module has a function `driver()` which returns one of these.
+    """Makes and removes hosts. A driver's module has a function `driver(variant)` which returns one of these.
 
     Everything that it makes carries the lab's directory in its name or label, so that `destroy` finds it without being
     told what there was: it is also called for labs whose making was interrupted.
@@ -67,15 +68,16 @@ class Driver(Protocol):
 
 
 def load_driver(name: str) -> Driver:
-    """The driver of that name.
+    """The driver of that name, which may carry a variant: `docker:trixie`.
 
     Raises:
         LabError: there is none, or its library is not installed.
     """
+    name, _, variant = name.partition(":")
     if name not in _DRIVERS:
         raise LabError(f"there is no lab driver {name!r}", hint=f"Choose one of {', '.join(DRIVERS)}")
     try:
-        made: Driver = importlib.import_module(_DRIVERS[name]).driver()
+        made: Driver = importlib.import_module(_DRIVERS[name]).driver(variant)
     except ModuleNotFoundError as error:
         hint = f"Install it with `pip install 'kraken-fleet[{name}]'`"
         raise LabError(f"the driver {name!r} needs the Python package {error.name!r}", hint=hint) from error

@@ -39,6 +39,7 @@ def write_inventory(paths: LabPaths, hosts: Sequence[LabHost], server_url: str) 
         "kraken_agents": {
             "hosts": {host.name: dict(host.variables) for host in hosts},
             "vars": {
+                "kraken_agent_bundle": str(paths.bundles),
                 "kraken_server_url": server_url,
                 "kraken_server_user": ADMIN,
                 "kraken_server_password": f"{{{{ lookup('ansible.builtin.file', {str(paths.password)!r}) }}}}",

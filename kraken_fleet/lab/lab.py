@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kraken_fleet import bundle
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import FleetError, LabError
 from kraken_fleet.lab import files, processes
@@ -69,6 +70,7 @@ class Lab:
         with held(self.paths):
             state = LabState(self.name, driver)
             state.save(self.paths)
+            yield from self._make_bundles()
             yield from self._make_hosts(chosen, state, hosts)
             yield from self._make_server(chosen, port)
 
@@ -122,6 +124,13 @@ class Lab:
     def playbook_for_people(self) -> str:
         """How the deploy playbook is named on a command line in this lab's environment."""
         return str(files.collection_root() / "playbooks" / DEPLOY_PLAYBOOK)
+
+    def _make_bundles(self) -> LabEvents:
+        title, began = "Agent", time.monotonic()
+        yield StepStarted(title)
+        made = bundle.build(self.paths.bundles)
+        detail = ", ".join(f"{each.name} {each.release}" for each in made)
+        yield StepDone(title, detail, time.monotonic() - began)
 
     def _make_hosts(self, driver: Driver, state: LabState, count: int) -> LabEvents:
         title, began = f"{count} hosts", time.monotonic()

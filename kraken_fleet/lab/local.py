@@ -54,6 +54,12 @@ class LocalDriver:
         return LabHost(name, address, variables)
 
 
-def driver() -> LocalDriver:
-    """The driver, as `load_driver` wants it."""
+def driver(variant: str = "") -> LocalDriver:
+    """The driver, as `load_driver` wants it.
+
+    Raises:
+        LabError: a variant was asked for.
+    """
+    if variant:
+        raise LabError(f"the driver 'local' has no variant {variant!r}", hint="Leave out what follows the colon")
     return LocalDriver()

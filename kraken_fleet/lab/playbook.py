@@ -62,11 +62,12 @@ def run_playbook(paths: LabPaths, playbook: str, *extra: str) -> LabEvents:
 def _failure(paths: LabPaths, playbook: str, recorded: list[Deploy], tail: Iterable[str]) -> FleetError:
     """What went wrong on each host when Ansible came so far, else the last lines that it printed."""
     hint = f"Look at the lab in {paths.directory}, then `kraken-fleet lab down`"
-    failures = (
-        {host: recorded[0].hosts[host].message or "failed" for host in recorded[0].failed_hosts} if recorded else {}
-    )
+    failures = {host: deploy.hosts[host].message or "failed" for deploy in recorded for host in deploy.failed_hosts}
     if failures:
-        said = "; ".join(f"{host}: {message}" for host, message in failures.items())
+        alike: dict[str, list[str]] = {}
+        for host, message in failures.items():
+            alike.setdefault(message, []).append(host)
+        said = "; ".join(f"{', '.join(hosts)}: {message}" for message, hosts in alike.items())
         return PartialFailureError(f"the playbook failed: {said}", failures=failures, where=playbook, hint=hint)
     return LabError("ansible-playbook failed and said:\n" + "\n".join(tail), where=playbook, hint=hint)
 

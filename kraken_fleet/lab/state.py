@@ -47,6 +47,10 @@ class LabPaths:
         return self.directory / "env"
 
     @property
+    def bundles(self) -> Path:
+        return self.directory / "bundles"
+
+    @property
     def server(self) -> Path:
         return self.directory / "server"
 
