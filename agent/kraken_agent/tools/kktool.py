@@ -27,7 +27,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         sys.stderr.write("kktool: --module and --step-file are needed for this command\n")
         return 2
     try:
-        step = json.loads(Path(arguments.step_file).read_text(encoding="utf-8"))
+        step = json.loads(_read(arguments.step_file))
         channel = open_channel(arguments.return_address or "")
     except (OSError, ValueError) as error:
         sys.stderr.write(f"kktool: {error}\n")
@@ -37,6 +37,11 @@ def main(argv: Optional[List[str]] = None) -> int:
     finally:
         channel.close()
     return 0
+
+
+def _read(path: str) -> str:
+    """The text of a file or, for a step that must not be left on a disk, of standard input."""
+    return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
 
 
 def _check_integrity() -> int:
@@ -53,7 +58,7 @@ def _check_integrity() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kktool", description="Runs one command of a Kraken tool on a step.")
     parser.add_argument("-r", "--return-address", help="HOST:PORT or fd:NUMBER that gets progress and end status")
-    parser.add_argument("-s", "--step-file", help="path of the step, in JSON")
+    parser.add_argument("-s", "--step-file", help="path of the step, in JSON; - is standard input")
     parser.add_argument("-m", "--module", help="a built-in tool, a full module name, or ZIP_FILE:MODULE")
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("command", help=f"one of check-integrity, {', '.join(runner.COMMANDS)}")

@@ -1,0 +1,204 @@
+"""The few calls of the Docker Engine API that every step needs, over the engine's own socket.
+
+The `docker` SDK makes the container (see `docker_engine`), but importing it costs more than a whole step should: a
+third of a second of CPU. So running programs, copying files and removing containers is done here, on the standard
+library. Reading the answer of a started program here also means that no byte of its first output is lost.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import time
+import urllib.parse
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from kraken_agent.executors.frames import STDERR, FrameDecoder
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+# Containers of jobs carry it; the value is the address of the agent that they belong to: it sweeps only its own.
+LABEL = "org.kraken-ci.agent"
+JOB_LABEL = "org.kraken-ci.agent.job"
+
+_TIMEOUT_SECONDS = 60.0
+_READ_SIZE = 64 * 1024
+_SILENCE_SECONDS = 1.0
+_GONE = 404
+_CONFLICT = 409
+
+OnBytes = Callable[[bytes], None]
+
+
+class EngineError(Exception):
+    """The engine refused, or is not there; the message is what it said."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class EngineSocket:
+    """One engine.
+
+    Args:
+        host: as DOCKER_HOST has it: `unix://PATH` or `tcp://HOST:PORT`; default that variable, then the usual socket.
+        timeout: seconds that the engine may take for an answer.
+
+    Raises:
+        EngineError: the address is of another kind, such as ssh.
+    """
+
+    def __init__(self, host: Optional[str] = None, *, timeout: float = _TIMEOUT_SECONDS) -> None:
+        address = host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+        parts = urllib.parse.urlsplit(address)
+        if parts.scheme not in ("unix", "tcp") or os.environ.get("DOCKER_TLS_VERIFY"):
+            raise EngineError(f"the agent reaches Docker engines over unix:// and plain tcp://, not over {address}")
+        self.path = parts.path if parts.scheme == "unix" else ""
+        self._target = (parts.hostname or "", parts.port or 2375)
+        self._timeout = timeout
+
+    def version(self) -> str:
+        """The engine's version."""
+        return str(self._json("GET", "/version")["Version"])
+
+    def inspect(self, container: str) -> Dict[str, Any]:
+        """Everything that the engine knows about a container."""
+        found: Dict[str, Any] = self._json("GET", f"/containers/{container}/json")
+        return found
+
+    def containers(self, owner: str, job: Optional[int] = None) -> List[str]:
+        """The ids of the containers of an agent's jobs, or of one of them, running or not."""
+        labels = [f"{LABEL}={owner}"] + ([f"{JOB_LABEL}={job}"] if job is not None else [])
+        query = urllib.parse.urlencode({"all": "1", "filters": json.dumps({"label": labels})})
+        return [str(entry["Id"]) for entry in self._json("GET", f"/containers/json?{query}")]
+
+    def remove(self, container: str) -> None:
+        """End a container and remove it with everything in it; one that is gone, or just going, is fine."""
+        try:
+            self._ask("DELETE", f"/containers/{container}?force=1&v=1")
+        except EngineError as error:
+            if error.status not in (_GONE, _CONFLICT):
+                raise
+
+    def unpack(self, container: str, archive: bytes) -> None:
+        """Unpack a tar archive at the root of a container; missing directories are made."""
+        self._ask("PUT", f"/containers/{container}/archive?path=/", archive, "application/x-tar")
+
+    def run(
+        self,
+        container: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: str,
+        user: str,
+        stdin: bytes,
+        on_stdout: OnBytes,
+        on_stderr: OnBytes,
+    ) -> int:
+        """Run a program in a container to its end; returns its exit code.
+
+        It leads its own session and process group there. It has ended when its output has, or when it is gone and only
+        a daemon that it left keeps the output open.
+        """
+        wanted = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": True, "Cmd": list(argv), "User": user}
+        wanted.update(Env=[f"{name}={value}" for name, value in env.items()], WorkingDir=cwd)
+        execution = str(self._json("POST", f"/containers/{container}/exec", wanted)["Id"])
+        stream, first = self._hijack(f"/exec/{execution}/start", {"Detach": False, "Tty": False})
+        with stream:
+            if stdin:
+                stream.sendall(stdin)
+            stream.shutdown(socket.SHUT_WR)
+            self._pump(execution, stream, first, on_stdout, on_stderr)
+        return self._exit_code(execution)
+
+    def _pump(self, execution: str, stream: socket.socket, first: bytes, out: OnBytes, err: OnBytes) -> None:
+        decoder = FrameDecoder()
+        stream.settimeout(_SILENCE_SECONDS)
+        data = first
+        while True:
+            for kind, payload in decoder.feed(data):
+                (err if kind == STDERR else out)(payload)
+            try:
+                data = stream.recv(_READ_SIZE)
+            except socket.timeout:
+                if not self._json("GET", f"/exec/{execution}/json")["Running"]:
+                    return
+                data = b""
+                continue
+            if not data:
+                return
+
+    def _exit_code(self, execution: str) -> int:
+        """It may take the engine a moment to know it; a program that closed its output early is waited for."""
+        pause = 0.005
+        while True:
+            found = self._json("GET", f"/exec/{execution}/json")
+            if not found["Running"] and found["ExitCode"] is not None:
+                return int(found["ExitCode"])
+            time.sleep(pause)
+            pause = min(pause * 2, 0.2)
+
+    def _hijack(self, path: str, body: Mapping[str, Any]) -> Tuple[socket.socket, bytes]:
+        """Start a request whose connection then belongs to a program; also returns what it has already written."""
+        data = json.dumps(body).encode()
+        stream = self._connect()
+        try:
+            stream.sendall(
+                f"POST {path} HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(data)}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".encode()
+                + data
+            )
+            head = b""
+            while b"\r\n\r\n" not in head:
+                chunk = stream.recv(_READ_SIZE)
+                head += chunk or b" 0 the Docker engine closed the connection\r\n\r\n"
+        except OSError as error:
+            stream.close()
+            raise EngineError(f"the Docker engine does not answer: {error}") from error
+        head, _, rest = head.partition(b"\r\n\r\n")
+        status = int(head.split(b" ", 2)[1])
+        if status not in (http.client.OK, http.client.SWITCHING_PROTOCOLS):
+            stream.close()
+            raise EngineError(_message(rest or head), status)
+        return stream, rest
+
+    def _json(self, method: str, path: str, body: Optional[Mapping[str, Any]] = None) -> Any:
+        data = b"" if body is None else json.dumps(body).encode()
+        return json.loads(self._ask(method, path, data, "application/json"))
+
+    def _ask(self, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> bytes:
+        connection = http.client.HTTPConnection("docker", timeout=self._timeout)
+        try:
+            connection.sock = self._connect()
+            connection.request(method, path, body=body or None, headers={"Content-Type": kind})
+            answer = connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise EngineError(f"the Docker engine does not answer: {error}") from error
+        finally:
+            connection.close()
+        if answer.status >= http.client.BAD_REQUEST:
+            raise EngineError(_message(content), answer.status)
+        return content
+
+    def _connect(self) -> socket.socket:
+        try:
+            if not self.path:
+                return socket.create_connection(self._target, timeout=self._timeout)
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.settimeout(self._timeout)
+            connection.connect(self.path)
+        except OSError as error:
+            raise EngineError(f"the Docker engine cannot be reached: {error}") from error
+        return connection
+
+
+def _message(content: bytes) -> str:
+    """What the engine says in an answer that is an error."""
+    try:
+        return str(json.loads(content)["message"])
+    except (ValueError, KeyError, TypeError):
+        return content.decode("utf-8", "replace").strip() or "the Docker engine gave no reason"

@@ -1,0 +1,46 @@
+"""Images for the executors' tests, made on this machine from Debian's packages: no registry is asked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+MINIMAL = "kraken-lab/debian:bookworm-min"
+WITH_PYTHON = "kraken-lab/debian:bookworm-python"
+
+_MIRROR = os.environ.get("KRAKEN_DEBIAN_MIRROR", "http://deb.debian.org/debian")
+_INSTALL = "apt-get update -q && apt-get install -y -q --no-install-recommends python3 git ca-certificates"
+
+
+@pytest.fixture(scope="session")
+def docker_images(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Make what is missing: a minimal Debian without Python (half a minute, as root), and one with Python and git."""
+    if not _has(MINIMAL):
+        tree = tmp_path_factory.mktemp("debootstrap") / "tree"
+        _do("debootstrap", "--variant=minbase", "bookworm", str(tree), _MIRROR)
+        _import_tree(tree)
+    if not _has(WITH_PYTHON):
+        made = _do("docker", "create", MINIMAL, "/bin/sh", "-c", _INSTALL).strip()
+        try:
+            _do("docker", "start", "--attach", made)
+            _do("docker", "commit", made, WITH_PYTHON)
+        finally:
+            _do("docker", "rm", "--force", made)
+
+
+def _has(image: str) -> bool:
+    return subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False).returncode == 0
+
+
+def _import_tree(tree: Path) -> None:
+    with subprocess.Popen(["tar", "-C", str(tree), "-c", "."], stdout=subprocess.PIPE) as tar:
+        subprocess.run(["docker", "import", "-", MINIMAL], stdin=tar.stdout, check=True, capture_output=True)
+
+
+def _do(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return done.stdout
