@@ -47,8 +47,9 @@ class DockerDriver:
                 self._engine.import_image(self._recipe.image, archive)
         key = ssh.own_key(directory / "hosts" / "ssh")
         self._gateway = self._engine.create_network(_prefix(directory), str(directory))
+        addresses = [self._start(directory, name, key) for name in names]  # one by one, so that they come in order
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            addresses = list(pool.map(lambda name: self._start(directory, name, key), names))
+            list(pool.map(lambda address: ssh.wait_for_banner(address, seconds=_BOOT_SECONDS), addresses))
             keys = list(pool.map(lambda name: self._host_keys(directory, name), names))
         known_hosts = key.with_name("known_hosts")
         ssh.write_known_hosts(
@@ -71,7 +72,7 @@ class DockerDriver:
         self._engine.remove_all(str(directory))
 
     def _start(self, directory: Path, name: str, key: Path) -> str:
-        """Start one host and wait until it can be logged in to; its address."""
+        """Start one host; its address."""
         public = key.with_suffix(".pub").read_text(encoding="utf-8")
         container = self._engine.start_host(
             self._recipe.image,
@@ -81,9 +82,7 @@ class DockerDriver:
             str(directory),
             {"/root/.ssh/authorized_keys": public},
         )
-        address = self._engine.address(container)
-        ssh.wait_for_banner(address, seconds=_BOOT_SECONDS)
-        return address
+        return self._engine.address(container)
 
     def _host_keys(self, directory: Path, name: str) -> list[str]:
         """The host's public keys, read through the engine and not over the network."""

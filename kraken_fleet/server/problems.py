@@ -62,6 +62,8 @@ def install(app: FastAPI) -> None:
     async def validation(_request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 registered for RequestValidationError only
         first = error.errors()[0]
+        if first["type"] == "missing":
+            return problem(400, f"Missing query parameter '{first['loc'][-1]}'")
         kind = _TYPES.get(first["type"], "string")
         return problem(400, f"Wrong type, expected '{kind}' for query parameter '{first['loc'][-1]}'")
 

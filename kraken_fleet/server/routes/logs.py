@@ -20,6 +20,9 @@ router = APIRouter()
 # Under the server's root, not under /api: that is where kraken/server/server.py puts these two.
 text_router = APIRouter()
 _VIEW = "only superadmin, project admin, project power and project viewer user roles can get job logs"
+_SERVICES = "only superadmin can get services logs"
+# The real server knows these three levels; any other word means the last.
+_AT_LEAST = {"ERROR": ("ERROR",), "WARNING": ("WARNING", "ERROR"), "INFO": ("INFO", "WARNING", "ERROR")}
 _FETCH = "only superadmin, project admin, project power user and project viewer roles can fetch job logs"
 
 
@@ -27,8 +30,8 @@ _FETCH = "only superadmin, project admin, project power user and project viewer 
 async def job_logs(
     core: CoreDep,
     job_id: int,
-    start: int = 0,
-    limit: int = 200,
+    start: int,
+    limit: int,
     order: str | None = None,
     internals: bool = False,  # noqa: FBT001, FBT002 a query parameter
 ) -> Response:
@@ -40,9 +43,39 @@ async def job_logs(
 
 @router.get("/jobs/{job_id:int}/{step_idx:int}/logs", dependencies=[Depends(admin(_VIEW))])
 async def step_logs(
-    core: CoreDep, job_id: int, step_idx: int, start: int = 0, limit: int = 200, order: str | None = None
+    core: CoreDep, job_id: int, step_idx: int, start: int, limit: int, order: str | None = None
 ) -> Response:
     return _page(core, job_id, [LogLine.job == job_id, LogLine.step == step_idx], start, limit, order)
+
+
+@router.get("/logs", dependencies=[Depends(admin(_SERVICES))])
+async def all_logs(
+    core: CoreDep,
+    start: int,
+    limit: int,
+    branch_id: int | None = None,
+    flow_id: int | None = None,
+    run_id: int | None = None,
+    job_id: int | None = None,
+    agent_id: int | None = None,
+    level: str | None = None,
+    order: str | None = None,
+) -> Response:
+    """Lines of whatever was asked for, of every service; what is not given does not matter."""
+    _check_page(start, limit, order)
+    wanted = {
+        LogLine.branch: branch_id,
+        LogLine.flow: flow_id,
+        LogLine.run: run_id,
+        LogLine.job: job_id,
+        LogLine.agent: agent_id,
+    }
+    conditions = [column == value for column, value in wanted.items() if value is not None]
+    if level:
+        conditions.append(LogLine.level.in_(_AT_LEAST.get(level.upper(), _AT_LEAST["INFO"])))
+    total = core.logs.count(*conditions)
+    rows = core.logs.page(*conditions, order=order or "asc", start=start, limit=limit)
+    return answer({"items": [{**_line(row), **_origin(row)} for row in rows], "total": total})
 
 
 @text_router.get("/job_log/{job_id:int}", dependencies=[Depends(admin(_FETCH))])
@@ -59,16 +92,20 @@ async def step_text(core: CoreDep, job_id: int, step_idx: int) -> Response:
 def _page(
     core: Core, job_id: int, conditions: list[ColumnElement[bool]], start: int, limit: int, order: str | None
 ) -> Response:
-    if order not in (None, "asc", "desc"):
-        raise Problem(400, f"incorrect order value: {order}")
-    for name, value in (("start", start), ("limit", limit)):
-        if value < 0:
-            raise Problem(400, f"incorrect {name} value: {value}")
+    _check_page(start, limit, order)
     with core.db.read() as session:
         job = job_json(need(session, Job, job_id, "Job not found"))
     total = core.logs.count(*conditions)
     rows = core.logs.page(*conditions, order=order or "asc", start=start, limit=limit)
     return answer({"items": [_line(row) for row in rows], "total": total, "job": job})
+
+
+def _check_page(start: int, limit: int, order: str | None) -> None:
+    if order not in (None, "asc", "desc"):
+        raise Problem(400, f"incorrect order value: {order}")
+    for name, value in (("start", start), ("limit", limit)):
+        if value < 0:
+            raise Problem(400, f"incorrect {name} value: {value}")
 
 
 def _line(row: LogLine) -> dict[str, Any]:
@@ -82,6 +119,12 @@ def _line(row: LogLine) -> dict[str, Any]:
         "tool": row.tool,
         "step": row.step,
     }
+
+
+def _origin(row: LogLine) -> dict[str, Any]:
+    """What lines of several jobs and services carry beyond those of one job."""
+    names = ("path", "lineno", "branch", "flow_kind", "flow", "run", "agent")
+    return {name: getattr(row, name) for name in names}
 
 
 def _text(core: Core, job_id: int, conditions: list[ColumnElement[bool]], filename: str) -> Response:
