@@ -64,16 +64,20 @@ class ShellCommand:
         env: variables on top of the environment of the place, secrets among them: never put them into argv.
         cwd: directory, relative to the job's own, or absolute.
         user: whom to run as; empty for the executor's default.
+        ssh_key: a private key that programs of the step may use through an ssh-agent; empty for none.
     """
 
-    __slots__ = ("argv", "cwd", "env", "script", "user")
+    __slots__ = ("argv", "cwd", "env", "script", "ssh_key", "user")
 
-    def __init__(self, argv: List[str], script: Optional[str], env: Mapping[str, str], cwd: str, user: str) -> None:
+    def __init__(
+        self, argv: List[str], script: Optional[str], env: Mapping[str, str], cwd: str, user: str, ssh_key: str = ""
+    ) -> None:
         self.argv = argv
         self.script = script
         self.env = env
         self.cwd = cwd
         self.user = user
+        self.ssh_key = ssh_key
 
 
 class ToolCall:

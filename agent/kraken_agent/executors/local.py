@@ -33,6 +33,8 @@ class LocalExecutor(Executor):
             os.chdir(directory)
         except OSError as error:
             raise ExecutorError(f"cannot run in {directory}: {error.strerror}") from error
+        if command.ssh_key:
+            environment["SSH_AUTH_SOCK"] = _start_ssh_agent(command.ssh_key, self.place.directory, environment)
         argv = switch.apply(argv, environment, list(command.env))
         try:
             os.execvpe(argv[0], argv, environment)
@@ -69,9 +71,24 @@ def _environment(extra: Mapping[str, str]) -> Dict[str, str]:
     return environment
 
 
+def _start_ssh_agent(key: str, directory: str, environment: Dict[str, str]) -> str:
+    """Start an ssh-agent that knows a key; like everything that a job leaves behind, it is ended with the job."""
+    import subprocess
+
+    path = os.path.join(directory, f".ssh-agent-{os.getpid()}")
+    text = key.replace("\r\n", "\n").strip() + "\n"
+    try:
+        subprocess.run(["ssh-agent", "-a", path], check=True, stdout=subprocess.DEVNULL)
+        environment = {**environment, "SSH_AUTH_SOCK": path}
+        subprocess.run(["ssh-add", "-q", "-"], check=True, input=text.encode(), env=environment)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ExecutorError(f"the step's ssh-key cannot be given to an ssh-agent: {error}") from error
+    return path
+
+
 def _write_script(script: str, directory: str, switch: _Switch) -> str:
     """Put a script into a file that only the user who runs it can read; upstream begins each with `set -ex`."""
-    path = os.path.join(directory, f".step-{os.getpid()}.sh")
+    path = os.path.join(directory, f".step-{os.getpid()}-{os.urandom(8).hex()}.sh")
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write("set -ex\n" + script)
@@ -96,13 +113,14 @@ class _Switch:
             self._entry = entry
 
     def give(self, path: str) -> None:
-        """Make a file the user's own."""
+        """Let the user read a file in the job's directory, which is otherwise closed to everybody else."""
         if self._entry is None:
             return
+        os.chmod(os.path.dirname(path), 0o711)
         if os.geteuid() == 0:
             os.chown(path, self._entry.pw_uid, self._entry.pw_gid)
         else:
-            # Only sudo can hand files over; its user is to read this one, through a directory that only the agent opens.
+            # A file cannot be given away without root, and its name is not to be guessed.
             os.chmod(path, 0o644)
 
     def apply(self, argv: List[str], environment: Dict[str, str], names: List[str]) -> List[str]:

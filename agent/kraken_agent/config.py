@@ -1,0 +1,128 @@
+"""The agent's settings: command line first, then environment, which the service manager fills from kraken.env."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Mapping, Optional
+
+AGENT_DIR = "/opt/kraken"
+DEFAULT_DRAIN_SECONDS = 60.0
+
+# option of the command line -> variable; the names are upstream's
+VARIABLES = {
+    "server": "KRAKEN_SERVER_ADDR",
+    "data_dir": "KRAKEN_DATA_DIR",
+    "tools_dirs": "KRAKEN_TOOLS_DIRS",
+    "clickhouse_addr": "KRAKEN_CLICKHOUSE_ADDR",
+    "system_id": "KRAKEN_SYSTEM_ID",
+}
+
+
+class ConfigError(Exception):
+    """A setting is missing or makes no sense; the text says which."""
+
+
+class Config:
+    """All settings.
+
+    Args:
+        options: what the command line says, by the names of VARIABLES, `no_update` and `one_job` among them.
+        environment: variables; those of kraken.env have been put into it.
+
+    Raises:
+        ConfigError: see there.
+    """
+
+    def __init__(self, options: Mapping[str, str], environment: Mapping[str, str]) -> None:
+        values = {name: options.get(name) or environment.get(variable, "") for name, variable in VARIABLES.items()}
+        self.server = values["server"]
+        if not self.server:
+            raise ConfigError("no server is named: use --server or KRAKEN_SERVER_ADDR")
+        self.data_dir = os.path.abspath(values["data_dir"] or os.path.join(AGENT_DIR, "data"))
+        self.tools_dirs: List[str] = [path for path in values["tools_dirs"].replace(",", ":").split(":") if path]
+        self.log_address = values["clickhouse_addr"]
+        self.system_id = values["system_id"]
+        self.one_job = bool(options.get("one_job"))
+        mode = environment.get("KRAKEN_AGENT_UPDATE") or "managed"
+        if mode not in ("managed", "server"):
+            raise ConfigError(f"KRAKEN_AGENT_UPDATE is {mode!r}; it can be managed or server")
+        self.follows_server = mode == "server" and not options.get("no_update")
+        self.drain_seconds = _seconds(environment, "KRAKEN_AGENT_DRAIN_SECONDS", DEFAULT_DRAIN_SECONDS)
+        self.nonce_file = environment.get("KRAKEN_AGENT_NONCE_FILE", "")
+        self._address = environment.get("KRAKEN_AGENT_ADDRESS", "")
+        self._slot = environment.get("KRAKEN_AGENT_SLOT")
+        self._builtin = environment.get("KRAKEN_AGENT_BUILTIN")
+
+    def claimed_address(self) -> str:
+        """Who the agent says it is; empty when that is for its way to the server to decide.
+
+        A slot is what an agent in Docker Swarm has, and builtin is the one that comes with the server.
+        """
+        if self._slot is not None:
+            return f"agent.{self._slot}"
+        if self._builtin is not None:
+            return "agent"
+        return self._address
+
+    def source_address(self) -> str:
+        """The IP address that connections are to come from: the claimed one when it is this host's, else empty."""
+        if not self._address:
+            return ""
+        import socket
+
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind((self._address, 0))
+        except OSError:
+            return ""
+        return self._address
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name, "")
+    try:
+        seconds = float(text or default)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e6:
+        raise ConfigError(f"{name} is {text!r}, which is not a number of seconds")
+    return seconds
+
+
+def env_file(data_dir: str, program: str, environment: Mapping[str, str]) -> Optional[str]:
+    """The file that the agent's variables come from, or None when there is none.
+
+    It is the one that KRAKEN_AGENT_ENV_FILE names, or `kraken.env` beside the data directory or above the program.
+    """
+    places = [environment.get("KRAKEN_AGENT_ENV_FILE", ""), os.path.join(os.path.dirname(data_dir), "kraken.env")]
+    directory = os.path.dirname(os.path.realpath(program))
+    for _ in range(3):
+        places.append(os.path.join(directory, "kraken.env"))
+        directory = os.path.dirname(directory)
+    return next((place for place in places if place and os.path.isfile(place)), None)
+
+
+def read_env_file(path: str) -> Dict[str, str]:
+    """The variables of a file as systemd's EnvironmentFile has them: NAME=VALUE, comments, quotes around values.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    variables = {}
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            name, equals, value = line.strip().partition("=")
+            if equals and name and not name.startswith(("#", ";")):
+                variables[name.strip()] = _unquoted(value.strip())
+    return variables
+
+
+def _unquoted(value: str) -> str:
+    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+        quote, value = value[0], value[1:-1]
+        if quote == '"':
+            value = value.replace('\\"', '"').replace("\\$", "$").replace("\\`", "`").replace("\\\\", "\\")
+    return value

@@ -1,0 +1,232 @@
+"""Runs one job: its steps one after the other until the server has no more; and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from kraken_agent import child, family, outcome
+from kraken_agent.executors.base import ExecutorError, JobPlace
+from kraken_agent.executors.registry import executor_class
+from kraken_agent.masking import Masker, secret_values
+from kraken_agent.process import GRACE_SECONDS, Process
+from kraken_agent.steps import KEEP_ALIVE_SECONDS, JobOverError, StepRun, Surroundings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Mapping, Optional
+
+    from kraken_agent.config import Config
+    from kraken_agent.executors.base import Executor, Send
+    from kraken_agent.logs import Log
+    from kraken_agent.protocol import Answer
+    from kraken_agent.reactor import Reactor
+    from kraken_agent.session import Session
+
+    Message = Dict[str, Any]
+
+# A job for which the server names no time.
+_USUAL_SECONDS = 3600.0
+# Beyond its deadline a job gets so long to tell the server how its steps ended.
+_LAST_WORDS_SECONDS = 300.0
+_SETUP_SECONDS = 120.0
+
+
+class JobRun:
+    """One job.
+
+    Args:
+        job: what the server answered to get-job.
+        agent_id: the agent's number at the server, for the log; None when it is not known.
+        should_stop: true when the agent is to end the job now.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        session: Session,
+        log: Log,
+        config: Config,
+        job: Message,
+        agent_id: Optional[int],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._reactor = reactor
+        self._session = session
+        self._log = log
+        self._config = config
+        self._job = job
+        self._agent_id = agent_id
+        self._should_stop = should_stop
+        seconds = job.get("timeout")
+        self._seconds = float(seconds) if isinstance(seconds, (int, float)) else _USUAL_SECONDS
+        self._deadline = time.monotonic() + self._seconds
+        self._around: Optional[Surroundings] = None
+
+    def run(self) -> None:
+        """Run the job to its end. Whatever goes wrong is reported to the server, and not raised."""
+        job = self._job
+        self._log.set_context(
+            branch=job.get("branch_id"),
+            flow_kind=job.get("flow_kind"),
+            flow=job.get("flow_id"),
+            run=job.get("run_id"),
+            job=job.get("id"),
+            agent=self._agent_id,
+        )
+        self._log.info(f"job {job.get('id')} begins, {self._seconds:g} s are left for it")
+        try:
+            self._run_on(self._executor())
+        except JobOverError as error:
+            self._log.info(f"job {job.get('id')}: {error}")
+        except (ExecutorError, OSError) as error:
+            reason = error.reason if isinstance(error, ExecutorError) else "exception"
+            self._give_up(outcome.error(reason, str(error)))
+        self._log.info(f"job {job.get('id')} is over")
+        self._log.set_context(agent=self._agent_id)
+
+    def _executor(self) -> Executor:
+        directory = os.path.join(self._config.data_dir, "jobs", str(int(self._job["id"])))
+        os.makedirs(os.path.dirname(directory), mode=0o711, exist_ok=True)
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        os.chmod(directory, 0o700)
+        name = str(self._job.get("executor") or "local")
+        address = str(self._session.address or "")
+        return executor_class(name)(JobPlace(self._job, directory, self._config.data_dir, address, self._seconds))
+
+    def _run_on(self, executor: Executor) -> None:
+        self._around = around = Surroundings(
+            self._reactor,
+            self._session,
+            self._log,
+            executor,
+            self._masker,
+            self._should_stop,
+            self._deadline,
+            [os.getcwd(), *self._config.tools_dirs],
+        )
+        try:
+            if executor.has_setup:
+                self._prepare(executor)
+            while True:
+                step = self._next_step()
+                if not step:
+                    break
+                StepRun(around, step).run()
+        finally:
+            self._leave_nothing(executor)
+
+    def _masker(self, step: Mapping[str, Any]) -> Masker:
+        return Masker([*secret_values(self._job), *secret_values(step)])
+
+    def _next_step(self) -> Message:
+        """The step that the server wants next; nothing when there is none, and then the job is over for the server."""
+        self._drain_log()
+        limit = self._deadline + _LAST_WORDS_SECONDS
+        while True:
+            answer = self._session.get_step(limit)
+            if answer is None:
+                raise JobOverError("the server has gone and left the job's time run out")
+            if answer.unauthorized:
+                raise JobOverError("the server has withdrawn this agent's authorisation")
+            if answer.is_step_answer:
+                return answer.step
+            if time.monotonic() >= limit:
+                raise JobOverError("the server does not say which step is next")
+            self._session.sleep(1.0)
+
+    def _drain_log(self) -> None:
+        """Wait until the log has left: who sees the step done wants to see its output too."""
+        while not self._log.drain(KEEP_ALIVE_SECONDS):
+            if self._should_stop() or time.monotonic() >= self._deadline:
+                return
+            answer = self._session.keep_alive(int(self._job["id"]))
+            if answer is not None and answer.cancel:
+                raise JobOverError("the server has cancelled the job")
+
+    def _prepare(self, executor: Executor) -> None:
+        """Get the executor ready in a child.
+
+        Raises:
+            ExecutorError: it cannot be made ready.
+        """
+        failure: Message = {}
+
+        def on_message(message: Message) -> None:
+            executor.state.update(message.get(child.STATE) or {})
+            failure.update(message.get(child.FAILURE) or {})
+
+        process = self._start_setup(child.prepare(executor), executor.name)
+        process.on_message = on_message
+        reason = self._attend_setup(process)
+        if reason:
+            raise ExecutorError(str(outcome.stopped(reason)["msg"]), str(outcome.stopped(reason)["reason"]))
+        if failure or process.code:
+            text = f"executor {executor.name} could not be made ready: its process ended with code {process.code}"
+            raise ExecutorError(str(failure.get("msg") or text), str(failure.get("reason") or "exception"))
+
+    def _start_setup(self, main: Callable[[Send], int], name: str) -> Process:
+        assert self._around is not None  # noqa: S101 - set by the only caller's caller
+        return self._around.start(main, self._job, tool=name)
+
+    def _attend_setup(self, process: Process) -> str:
+        """Turn the loop until a child of the executor has ended; returns why it was stopped, if it was."""
+        reason = ""
+        keep_alive = time.monotonic() + KEEP_ALIVE_SECONDS
+        while not process.has_ended:
+            self._reactor.run_until(
+                lambda: process.has_ended or (not reason and self._should_stop()),  # noqa: B023 - called at once
+                keep_alive if reason else min(keep_alive, self._deadline),
+            )
+            if not reason and not process.has_ended:
+                late = time.monotonic() >= self._deadline
+                reason = outcome.STOPPING if self._should_stop() else outcome.JOB_TIMEOUT if late else ""
+                if reason:
+                    process.stop()
+            if not process.has_ended and time.monotonic() >= keep_alive:
+                keep_alive = time.monotonic() + KEEP_ALIVE_SECONDS
+                answer: Optional[Answer] = self._session.keep_alive(int(self._job["id"]))
+                if answer is not None and answer.cancel:
+                    process.stop()
+                    self._reactor.run_until(lambda: process.has_ended)
+                    raise JobOverError("the server has cancelled the job")
+        return reason
+
+    def _give_up(self, result: Message) -> None:
+        """The job cannot run at all: say so on its first step, as upstream does, and let the server finish it."""
+        self._log.error(f"job {self._job.get('id')} cannot run: {result['msg']}")
+        steps = self._job.get("steps")
+        if isinstance(steps, list) and steps:
+            masked = self._masker({}).mask_text(str(result["msg"]))
+            limit = self._deadline + _LAST_WORDS_SECONDS
+            index = next((int(step["index"]) for step in steps if step.get("status") not in (2, 3, 4)), 0)
+            self._session.report(int(self._job["id"]), index, {**result, "msg": masked, "duration": 1})
+            self._session.deliver(limit)
+
+    def _leave_nothing(self, executor: Executor) -> None:
+        """End what the job left running: background steps, daemons, the executor's own."""
+        assert self._around is not None  # noqa: S101 - set by the only caller
+        for process in self._around.processes:
+            process.stop()
+        if executor.has_setup:
+            process = self._start_setup(child.cleanup(executor), executor.name)
+            if not self._reactor.run_until(lambda: process.has_ended, time.monotonic() + _SETUP_SECONDS):
+                process.stop()
+        end_descendants(self._reactor)
+        for process in self._around.processes:
+            process.close()
+
+
+def end_descendants(reactor: Reactor) -> None:
+    """End every process below the agent: politely, and after the grace for good."""
+    own = os.getpid()
+    for number, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
+        left = family.descendants(own)
+        if not left:
+            return
+        for pid in left:
+            family.signal_one(pid, number)
+        limit = time.monotonic() + seconds
+        while family.descendants(own) and time.monotonic() < limit:
+            reactor.turn(time.monotonic() + 0.05)

@@ -1,0 +1,274 @@
+"""The agent's log: records over UDP to the server's log sink, in order and no faster than it can take them.
+
+The form of a record is that of upstream's agent: one JSON object a datagram, with `@timestamp`, `message`, `host`,
+`path`, `lineno`, `level`, `logger_name`, `service`, and the context that is known: `branch`, `flow_kind`, `flow`,
+`run`, `job`, `step`, `tool`, `agent`. The server shows as a job's log what has `service` agent and a `tool`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from collections import deque
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Deque, Dict, Mapping, Optional
+
+    from kraken_agent.reactor import Reactor, Timer
+
+# Pieces of a message: escaped in JSON, eight times that is still less than a datagram can hold (65,507 bytes).
+_PIECE_BYTES = 8000
+# 120,000 records a minute, a tick's worth at once: a receiver with the kernel's default buffer, good for some 150
+# records, may sleep for 75 ms and still loses none.
+_RECORDS_PER_SECOND = 2000
+_TICK_SECONDS = 0.01
+_BURST = 40
+# From here on lines are joined into records of a piece each, so that a step that prints a gigabyte comes to an end.
+_JOIN_FROM_BYTES = 16 * 1024 * 1024
+# From here on output stays in the pipe, and so makes the step wait.
+FULL_BYTES = 24 * 1024 * 1024
+# What an entry costs beyond its bytes, roughly: a program may write them one by one.
+_ENTRY_BYTES = 200
+
+
+class LogSink:
+    """Where records go: a datagram socket. Not being heard is no error: UDP does not tell, and the job matters more."""
+
+    def __init__(self, source: str = "") -> None:
+        self._source = source
+        self._socket: Optional[socket.socket] = None
+        self.address = ""
+
+    def open(self, address: str) -> None:
+        """Send to `HOST:PORT` from now on; empty sends nowhere.
+
+        Raises:
+            ValueError: not an address.
+        """
+        if address == self.address:
+            return
+        self.close()
+        if address:
+            host, colon, port = address.rpartition(":")
+            if not colon or not port.isdigit():
+                raise ValueError(f"the log's address {address!r} is not HOST:PORT")
+            self._connect(host.strip("[]"), int(port))
+        self.address = address
+
+    def _connect(self, host: str, port: int) -> None:
+        try:
+            family, kind, _, _, target = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+            self._socket = socket.socket(family, kind)
+            if self._source and family == socket.AF_INET:
+                self._socket.bind((self._source, 0))
+            self._socket.connect(target)
+        except OSError as error:
+            self.close()
+            sys.stderr.write(f"logs cannot be sent to {host}:{port}: {error}\n")
+
+    def send(self, datagram: bytes) -> None:
+        """Send one record, or lose it when nobody can take it."""
+        if self._socket is not None:
+            try:
+                self._socket.send(datagram)
+            except OSError:
+                # The port is closed at the moment (an ICMP answer to an earlier record); this one was not sent.
+                self._again(datagram)
+
+    def _again(self, datagram: bytes) -> None:
+        try:
+            if self._socket is not None:
+                self._socket.send(datagram)
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """Forget the socket and its address, so that a later `open` looks the name up again."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
+        self.address = ""
+
+
+class _Entry:
+    """Bytes of one context, waiting to be cut into records."""
+
+    __slots__ = ("context", "data", "position", "time")
+
+    def __init__(self, context: bytes, when: float, data: bytes) -> None:
+        self.context = context
+        self.time = when
+        self.data = data
+        self.position = 0
+
+    def take(self, *, join: bool) -> bytes:
+        """The next record's message: a line, a piece of a long one, or as many lines as fit into a piece."""
+        start = self.position
+        limit = start + _PIECE_BYTES
+        end = self.data.rfind(b"\n", start, limit) if join else -1
+        if end < 0:
+            end = self.data.find(b"\n", start, limit)
+        if end >= 0:
+            self.position = end + 1
+        elif len(self.data) <= limit:
+            end = self.position = len(self.data)
+        else:
+            end = self.position = _character_start(self.data, limit)
+        return self.data[start:end].rstrip(b"\r")
+
+
+def _character_start(data: bytes, position: int) -> int:
+    """The nearest start of a UTF-8 character at or before a position."""
+    for candidate in range(position, position - 4, -1):
+        if data[candidate] & 0xC0 != 0x80:
+            return candidate
+    return position
+
+
+class Log:
+    """Takes what the agent and the steps have to say, and sends it on while the loop turns."""
+
+    def __init__(self, reactor: Reactor, sink: LogSink) -> None:
+        self._reactor = reactor
+        self.sink = sink
+        self._host = os.uname().nodename
+        self._queue: Deque[_Entry] = deque()
+        self._bytes = 0
+        self._joins = False
+        self._timer: Optional[Timer] = None
+        self._allowance = float(_BURST)
+        self._allowed_at = time.monotonic()
+        self._clock = time.time() - time.monotonic()
+        self._context: Dict[str, Any] = {"service": "agent"}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether output should wait where it is."""
+        return self._bytes >= FULL_BYTES
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything was sent."""
+        return not self._queue
+
+    def set_context(self, **context: Any) -> None:
+        """What all records carry from now on, for example the job; also sets the records' clock right again.
+
+        Within a job the clock is monotonic: the sink orders a job's records by their time.
+        """
+        self._context = {"service": "agent", **{key: value for key, value in context.items() if value is not None}}
+        self._clock = time.time() - time.monotonic()
+
+    def say(self, level: str, text: str) -> None:
+        """A message of the agent's own: on the console and to the sink."""
+        sys.stderr.write(f"{level:7} {text}\n")
+        sys.stderr.flush()
+        for line in text.splitlines():
+            self._put(self._prefix(level, {}), line.encode("utf-8", "surrogateescape"))
+
+    def info(self, text: str) -> None:
+        """Something worth knowing."""
+        self.say("INFO", text)
+
+    def warning(self, text: str) -> None:
+        """Something is wrong, and the agent copes."""
+        self.say("WARNING", text)
+
+    def error(self, text: str) -> None:
+        """Something is wrong, and a job suffers."""
+        self.say("ERROR", text)
+
+    def stream(self, context: Mapping[str, Any]) -> LineStream:
+        """A place for the output of one step."""
+        return LineStream(self, self._prefix("INFO", context))
+
+    def put(self, context: bytes, data: bytes) -> None:
+        """Lines of output, in one context."""
+        self._put(context, data)
+
+    def _put(self, context: bytes, data: bytes) -> None:
+        if not self.sink.address:
+            return
+        self._queue.append(_Entry(context, self._clock + time.monotonic(), data))
+        self._bytes += len(data) + _ENTRY_BYTES
+        self._joins = self._joins or self._bytes > _JOIN_FROM_BYTES
+        self._send()
+
+    def _prefix(self, level: str, context: Mapping[str, Any]) -> bytes:
+        """The part of a record that its neighbours share."""
+        fields = {"host": self._host, "path": "kraken_agent", "lineno": 0, "level": level, "logger_name": "agent"}
+        return json.dumps({**fields, **self._context, **context})[1:].encode()
+
+    def drain(self, seconds: float) -> bool:
+        """Turn the loop until everything is sent, or for so long; returns whether it is."""
+        return self._reactor.run_until(lambda: self.is_empty, time.monotonic() + seconds)
+
+    def _send(self) -> None:
+        """Send what the allowance permits, and come back for the rest."""
+        now = time.monotonic()
+        self._allowance = min(_BURST, self._allowance + (now - self._allowed_at) * _RECORDS_PER_SECOND)
+        self._allowed_at = now
+        while self._queue and self._allowance >= 1:
+            self._allowance -= 1
+            self._send_one()
+        if self._queue and self._timer is None:
+            self._timer = self._reactor.call_at(now + _TICK_SECONDS, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._send()
+
+    def _send_one(self) -> None:
+        entry = self._queue[0]
+        before = entry.position
+        message = entry.take(join=self._joins)
+        self._bytes -= entry.position - before
+        if entry.position >= len(entry.data):
+            self._queue.popleft()
+            self._bytes -= _ENTRY_BYTES
+            self._joins = self._joins and bool(self._queue)
+        self.sink.send(_record(entry.context, entry.time, message))
+
+
+def _record(context: bytes, when: float, message: bytes) -> bytes:
+    seconds = int(when)
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int((when - seconds) * 1e6):06d}Z"
+    text = json.dumps(message.decode("utf-8", "replace"))
+    return f'{{"@timestamp": "{stamp}", "message": {text}, '.encode() + context
+
+
+class LineStream:
+    """Collects the output of one step until lines are whole, and gives them to the log."""
+
+    def __init__(self, log: Log, context: bytes) -> None:
+        self._log = log
+        self._context = context
+        self._rest = b""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether output should wait where it is."""
+        return self._log.is_full
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes."""
+        end = data.rfind(b"\n")
+        if end >= 0:
+            self._log.put(self._context, self._rest + data[: end + 1])
+            self._rest = data[end + 1 :]
+        else:
+            self._rest += data
+        if len(self._rest) > _PIECE_BYTES:
+            cut = _character_start(self._rest, _PIECE_BYTES * (len(self._rest) // _PIECE_BYTES) - 1)
+            self._log.put(self._context, self._rest[:cut])
+            self._rest = self._rest[cut:]
+
+    def close(self) -> None:
+        """The output has ended, perhaps without a line end."""
+        if self._rest:
+            self._log.put(self._context, self._rest)
+            self._rest = b""

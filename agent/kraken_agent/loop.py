@@ -1,0 +1,217 @@
+"""The agent's life: become known, wait for work, do it, and leave in good order."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+
+from kraken_agent import __version__, hostinfo
+from kraken_agent.config import Config, ConfigError, env_file, read_env_file
+from kraken_agent.logs import Log, LogSink
+from kraken_agent.notify import ServiceManager
+from kraken_agent.process import reap
+from kraken_agent.reactor import Reactor
+from kraken_agent.session import Session
+from kraken_agent.spool import Spool
+from kraken_agent.transport import InterruptedExchangeError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Mapping, Optional
+
+    from kraken_agent.protocol import Answer
+
+_POLL_SECONDS = 5.0
+_UNAUTHORIZED_SECONDS = 10.0
+# After the drain has ended the job, so long the server may take to hear about it.
+_LAST_WORDS_SECONDS = 10.0
+
+
+class Agent:
+    """One agent, from its start to its end.
+
+    Args:
+        options: what the command line says, see Config.
+
+    Raises:
+        ConfigError: the settings make no sense.
+    """
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        self._options = options
+        self._reactor = Reactor()
+        self._config = Config(options, os.environ)
+        self._from_file: Dict[str, str] = {}
+        self._log = Log(self._reactor, LogSink(self._config.source_address()))
+        self._service = ServiceManager(self._reactor, os.environ)
+        self._spool = Spool(os.path.join(self._config.data_dir, "spool"), self._log.warning)
+        self._session = self._connect()
+        self._agent_id: Optional[int] = None
+        self._stop_asked = False
+        self._stop_at = float("inf")
+        self._reload_asked = False
+        self._in_job = False
+
+    def run(self) -> int:
+        """Work until told to stop; returns the exit code."""
+        reactor = self._reactor
+        reactor.on_signal(signal.SIGCHLD, reap)
+        reactor.on_signal(signal.SIGTERM, self._on_stop)
+        reactor.on_signal(signal.SIGINT, self._on_stop)
+        reactor.on_signal(signal.SIGHUP, self._on_reload)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        self._log.info(f"agent {__version__} for {self._session.server}, data in {self._config.data_dir}")
+        self._service.ready()
+        try:
+            self._live()
+        except InterruptedExchangeError:
+            self._log.info("agent stops")
+        self._log.drain(1.0)
+        return 0
+
+    def _connect(self) -> Session:
+        try:
+            session = Session(self._reactor, self._config, self._log, self._spool, self._interrupted)
+            self._log.sink.open(self._config.log_address)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        return session
+
+    def _live(self) -> None:
+        """Until InterruptedExchangeError says that it is over."""
+        known = False
+        while True:
+            if self._reload_asked:
+                known = not self._reload() and known
+            if not known:
+                known = self._become_known()
+                continue
+            if self._session.has_reports:
+                self._session.deliver()
+            answer = self._session.get_job()
+            if answer.unauthorized:
+                known = False
+                continue
+            self._apply(answer)
+            if answer.job:
+                self._work(answer)
+            else:
+                self._service.status("idle")
+                self._between_jobs(answer)
+                self._wait(_POLL_SECONDS)
+
+    def _become_known(self) -> bool:
+        """Say who and what this is; false, after a while, when the server does not let the agent in."""
+        answer = self._session.host_info(hostinfo.collect(self._config, self._executors()))
+        if not answer.unauthorized:
+            self._agent_id = answer.agent_id
+            self._log.set_context(agent=self._agent_id)
+            self._apply(answer)
+            self._log.info(f"known to the server as {self._session.address}")
+            return True
+        self._service.status("waits to be authorised")
+        self._log.info(f"the server has not authorised {self._session.address} yet")
+        self._wait(_UNAUTHORIZED_SECONDS)
+        return False
+
+    def _executors(self) -> Dict[str, str]:
+        from kraken_agent.detect import detect_executors
+
+        return detect_executors(self._reactor)
+
+    def _apply(self, answer: Answer) -> None:
+        """Take over what the server configures: where logs go, unless that is set here."""
+        if not self._config.log_address and answer.log_address:
+            try:
+                self._log.sink.open(answer.log_address)
+            except ValueError as error:
+                self._log.warning(str(error))
+
+    def _work(self, answer: Answer) -> None:
+        from kraken_agent import family
+        from kraken_agent.job import JobRun
+
+        family.adopt_orphans()
+        self._service.status(f"job {answer.job.get('id')}")
+        self._in_job = True
+        try:
+            JobRun(
+                self._reactor, self._session, self._log, self._config, answer.job, self._agent_id, self._should_end_job
+            ).run()
+        finally:
+            self._in_job = False
+        if self._stop_asked or self._config.one_job:
+            self._stop_asked = True
+            raise InterruptedExchangeError
+
+    def _between_jobs(self, answer: Answer) -> None:
+        if self._config.follows_server and answer.version:
+            from kraken_agent.update import follow
+
+            follow(answer.version, self._session, self._log, self._config)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for about so long, so that a fleet that was started at once does not ask at once for ever."""
+        until = time.monotonic() + seconds * random.uniform(0.9, 1.1)  # noqa: S311 - it spreads load
+        self._reactor.run_until(lambda: self._reload_asked or self._interrupted(), until)
+        if self._interrupted():
+            raise InterruptedExchangeError
+
+    # -- signals
+
+    def _on_stop(self) -> None:
+        """The first time: finish the job in the drain time. The second time: end it now."""
+        now = time.monotonic()
+        self._stop_at = now if self._stop_asked else now + self._config.drain_seconds
+        self._stop_asked = True
+        if self._in_job:
+            self._service.stopping(self._stop_at - now)
+            self._log.info(f"told to stop; the job has {self._stop_at - now:g} s to end")
+
+    def _should_end_job(self) -> bool:
+        return time.monotonic() >= self._stop_at
+
+    def _interrupted(self) -> bool:
+        """Whether waiting for the server is pointless now."""
+        if not self._stop_asked:
+            return False
+        return not self._in_job or time.monotonic() >= self._stop_at + _LAST_WORDS_SECONDS
+
+    def _on_reload(self) -> None:
+        self._reload_asked = True
+
+    def _reload(self) -> bool:
+        """Read kraken.env again; returns whether the agent must introduce itself again."""
+        self._reload_asked = False
+        try:
+            config = Config(self._options, self._reread())
+        except (ConfigError, OSError) as error:
+            self._log.error(f"the settings stay as they are: {error}")
+            return False
+        if config.data_dir != self._config.data_dir:
+            self._log.warning("the data directory changes only with a restart")
+            config.data_dir = self._config.data_dir
+        self._config = config
+        self._log.sink.close()
+        self._log.sink = LogSink(config.source_address())
+        try:
+            self._session = self._connect()
+        except ConfigError as error:
+            self._log.error(str(error))
+        self._log.info("settings were read again")
+        return True
+
+    def _reread(self) -> Dict[str, str]:
+        path = env_file(self._config.data_dir, sys.argv[0], os.environ)
+        if path is None:
+            raise ConfigError("there is no kraken.env")
+        fresh = read_env_file(path)
+        for name in [name for name in os.environ if name.startswith("KRAKEN_") and name not in fresh]:
+            if name in self._from_file:
+                del os.environ[name]
+        os.environ.update(fresh)
+        self._from_file = fresh
+        return dict(os.environ)

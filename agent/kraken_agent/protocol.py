@@ -1,0 +1,174 @@
+"""What agents and servers say to each other: builds requests, reads answers. Pure: no clock, no network, no disk.
+
+The facts are those of krakenci-server 1.7.36: each message is a POST of JSON to `backend`, joined to the server's URL.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Mapping, Optional
+
+    Message = Dict[str, Any]
+
+DONE = "done"
+ERROR = "error"
+IN_PROGRESS = "in-progress"
+
+
+class ServerUrl:
+    """A server's URL in parts.
+
+    Attributes:
+        scheme: `http` or `https`.
+        host, port: whom to connect to.
+        base: the path up to and with its last slash; names are joined to it.
+    """
+
+    __slots__ = ("base", "host", "port", "scheme")
+
+    def __init__(self, scheme: str, host: str, port: int, base: str) -> None:
+        self.scheme = scheme
+        self.host = host
+        self.port = port
+        self.base = base
+
+    def path(self, name: str) -> str:
+        """The path of `backend` or `install/agent` at this server."""
+        return self.base + name
+
+    @property
+    def authority(self) -> str:
+        """Host and port as the header `Host` has them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.base}"
+
+
+def parse_server(text: str) -> ServerUrl:
+    """Read a server's address: `host`, `host:port`, or a URL with or without a path.
+
+    Names are joined as in RFC 3986, and so as upstream's agent does: with `http://h/bk` it is `/backend`, and with
+    `http://h/bk/` it is `/bk/backend`.
+
+    Raises:
+        ValueError: not an address of a server.
+    """
+    scheme, found, rest = text.strip().partition("://")
+    if not found:
+        scheme, rest = "http", text.strip()
+    scheme = scheme.lower()
+    if scheme not in ("http", "https"):
+        raise ValueError(f"server {text!r}: the URL begins with neither http:// nor https://")
+    rest = rest.split("#")[0].split("?")[0]
+    authority, slash, path = rest.partition("/")
+    if "@" in authority:
+        raise ValueError("server: a URL with a user or a password in it is not used, since it would be seen in logs")
+    host, port = _host_and_port(authority, 443 if scheme == "https" else 80, text)
+    return ServerUrl(scheme, host, port, (slash + path).rpartition("/")[0] + "/")
+
+
+def _host_and_port(authority: str, default: int, text: str) -> tuple[str, int]:
+    if authority.startswith("["):
+        host, _, port = authority[1:].partition("]")
+        port = port.lstrip(":")
+    else:
+        host, _, port = authority.partition(":")
+    if not host or not (port.isdigit() or not port) or int(port or default) > 65535:
+        raise ValueError(f"server {text!r} is not HOST:PORT or a URL")
+    return host, int(port or default)
+
+
+def host_info(address: Optional[str], info: Mapping[str, Any]) -> Message:
+    """Who and what the agent is."""
+    return {"address": address, "msg": "host-info", "info": info}
+
+
+def get_job(address: Optional[str]) -> Message:
+    """Is there work?"""
+    return {"address": address, "msg": "get-job"}
+
+
+def get_job_step(address: Optional[str]) -> Message:
+    """What is next in the job? When the answer is that nothing is, the server finishes the job."""
+    return {"address": address, "msg": "get-job-step"}
+
+
+def step_result(address: Optional[str], job: int, step: int, result: Mapping[str, Any]) -> Message:
+    """How a step goes, or went."""
+    return {"address": address, "msg": "step-result2", "job_id": job, "step_idx": step, "result": result}
+
+
+def dispatch_tests(address: Optional[str], job: int, step: int, tests: List[str]) -> Message:
+    """Which of these tests should run here?"""
+    return {"address": address, "msg": "dispatch-tests", "job_id": job, "step_idx": step, "tests": tests}
+
+
+def keep_alive(address: Optional[str], job: int) -> Message:
+    """The step still runs."""
+    return {"address": address, "msg": "keep-alive", "job_id": job}
+
+
+class Answer:
+    """What a server answered; whatever is missing or of the wrong type is simply not there."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.data = data
+
+    @property
+    def unauthorized(self) -> bool:
+        """The server knows the agent, or not, but gives it nothing."""
+        return bool(self.data.get("unauthorized"))
+
+    @property
+    def cancel(self) -> bool:
+        """The job is over for the server."""
+        return bool(self.data.get("cancel"))
+
+    @property
+    def job(self) -> Message:
+        """The job, or nothing."""
+        return self._dictionary("job")
+
+    @property
+    def step(self) -> Message:
+        """The step, or nothing when there is none left."""
+        step = self._dictionary("job_step")
+        return {} if step.get("finish") or "tool" not in step else step
+
+    @property
+    def is_step_answer(self) -> bool:
+        """Whether this is an answer to get-job-step at all."""
+        return bool(self._dictionary("job_step"))
+
+    @property
+    def tests(self) -> Optional[List[str]]:
+        """The tests to run here; None when the server refused the list."""
+        tests = self.data.get("tests")
+        return [str(test) for test in tests] if isinstance(tests, list) else None
+
+    @property
+    def version(self) -> str:
+        """The server's version, if it says."""
+        version = self.data.get("version")
+        return version if isinstance(version, str) else ""
+
+    @property
+    def agent_id(self) -> Optional[int]:
+        """The number by which the server's users know this agent."""
+        number = self.data.get("agent_id")
+        return number if isinstance(number, int) else None
+
+    @property
+    def log_address(self) -> str:
+        """Where logs go, as the server's settings say."""
+        address = self._dictionary("cfg").get("clickhouse_addr")
+        return address if isinstance(address, str) else ""
+
+    def _dictionary(self, key: str) -> Message:
+        value = self.data.get(key)
+        return value if isinstance(value, dict) else {}

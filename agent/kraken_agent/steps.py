@@ -1,0 +1,317 @@
+"""Runs one step: starts it on the job's executor, watches it, and reports how it ended."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections import deque
+
+from kraken_agent import child, outcome, protocol
+from kraken_agent.executors.base import ExecutorError, ToolCall
+from kraken_agent.process import Process
+from kraken_agent.shell_step import branch_environment, shell_command, time_limit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Deque, Dict, List, Mapping, Optional
+
+    from kraken_agent.executors.base import Executor, Send
+    from kraken_agent.logs import Log
+    from kraken_agent.masking import Masker
+    from kraken_agent.reactor import Reactor
+    from kraken_agent.session import Session
+
+    Message = Dict[str, Any]
+
+KEEP_ALIVE_SECONDS = 10.0
+
+# The commands of the built-in tools, so that no child is needed to ask; users' own tools are asked.
+BUILTIN_COMMANDS = {
+    "artifacts": ("run_artifacts",),
+    "cache": ("run",),
+    "cloc": ("run_data",),
+    "data": ("run_data",),
+    "git": ("run",),
+    "gotest": ("collect_tests", "run_tests"),
+    "junit_collect": ("run_tests",),
+    "nglint": ("run_analysis",),
+    "pylint": ("run_analysis",),
+    "pytest": ("collect_tests", "run_tests"),
+    "rndtest": ("collect_tests", "run_tests"),
+    "values_collect": ("run_tests",),
+}
+_RUN_COMMANDS = ("run_tests", "run_analysis", "run_artifacts", "run_data", "run")
+
+
+class JobOverError(Exception):
+    """The job ends here, and the server knows: it was cancelled, or is not this agent's any more."""
+
+
+class Surroundings:
+    """What all steps of a job share.
+
+    Attributes:
+        masker: makes what hides the secrets of the job and of a step in one stream.
+        should_stop: true when the agent is to end the job now.
+        deadline: when the job's time is over, on the monotonic clock.
+        processes: every child of the job; their daemons may write until the job is over.
+    """
+
+    __slots__ = (
+        "deadline",
+        "executor",
+        "job_id",
+        "log",
+        "masker",
+        "processes",
+        "reactor",
+        "session",
+        "should_stop",
+        "tools_dirs",
+    )
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        session: Session,
+        log: Log,
+        executor: Executor,
+        masker: Callable[[Mapping[str, Any]], Masker],
+        should_stop: Callable[[], bool],
+        deadline: float,
+        tools_dirs: List[str],
+    ) -> None:
+        self.reactor = reactor
+        self.session = session
+        self.log = log
+        self.executor = executor
+        self.masker = masker
+        self.should_stop = should_stop
+        self.deadline = deadline
+        self.tools_dirs = tools_dirs
+        self.job_id = executor.place.id
+        self.processes: List[Process] = []
+
+    def start(self, main: Callable[[Send], int], secrets: Mapping[str, Any], **context: Any) -> Process:
+        """Start a child whose output goes to the log, secrets hidden.
+
+        Args:
+            main: what it does.
+            secrets: the step, whose secrets are hidden besides the job's.
+            context: of its log lines: `step`, `tool`.
+        """
+        stream = self.log.stream(context)
+        masker = self.masker(secrets)
+
+        def on_end() -> None:
+            stream.write(masker.close())
+            stream.close()
+
+        process = Process(
+            self.reactor,
+            main,
+            on_output=lambda data: stream.write(masker.feed(data)),
+            on_end=on_end,
+            is_full=lambda: stream.is_full,
+        )
+        self.processes.append(process)
+        return process
+
+
+class StepRun:
+    """One step.
+
+    Args:
+        around: what it shares with the job's other steps.
+        step: as the server gave it.
+    """
+
+    def __init__(self, around: Surroundings, step: Mapping[str, Any]) -> None:
+        self._around = around
+        self._step = dict(step)
+        self._index = int(step["index"])
+        self._tool = str(step["tool"]).partition("@")[0]
+        self._partial: Deque[Message] = deque()
+        self._last: Optional[Message] = None
+        self._announced = False
+
+    def run(self) -> str:
+        """Run the step to its end and report it; returns its status, `done` or `error`.
+
+        Raises:
+            JobOverError: nothing more is to be done for this job.
+        """
+        try:
+            result = self._run_shell() if self._tool == "shell" else self._run_tool()
+        except (ExecutorError, ValueError, TypeError, OSError) as error:
+            result = outcome.error("exception", str(error))
+        self._report(result)
+        return str(result["status"])
+
+    def _run_shell(self) -> Message:
+        command = shell_command(self._step)
+        seconds = time_limit(self._step)
+        main = child.shell(self._around.executor, command)
+        if self._step.get("background"):
+            self._announce(self._start(main))
+            return outcome.done()
+
+        def once() -> Message:
+            process = self._start(main)
+            stopped = self._attend(process, time.monotonic() + seconds)
+            if stopped == outcome.STEP_TIMEOUT:
+                return outcome.stopped(stopped, f"the command ran longer than {seconds:g} seconds and was ended")
+            result = outcome.stopped(stopped) if stopped else self._last or outcome.of_exit_code(process.code or 0)
+            return {**result, "duration": outcome.whole_seconds(process.seconds)}
+
+        return self._attempts(once)
+
+    def _run_tool(self) -> Message:
+        builtin = BUILTIN_COMMANDS.get(self._tool) if not self._step.get("tool_location") else None
+        commands = builtin or self._ask_commands()
+        if "collect_tests" in commands and not self._step.get("tests"):
+            self._step["tests"] = self._choose_tests()
+        result: Message = {}
+        for command in [command for command in _RUN_COMMANDS if command in commands]:
+            once = functools.partial(self._tool_command, command)
+            result = self._attempts(once) if command == "run" else once()
+            if result["status"] != protocol.DONE:
+                break
+        return result
+
+    def _attempts(self, once: Callable[[], Message]) -> Message:
+        """Repeat what fails, as often as the step allows."""
+        around = self._around
+        attempts = max(1, int(self._step.get("attempts") or 1))
+        pause = float(self._step.get("sleep_time_after_attempt") or 0)
+        result = once()
+        for number in range(2, attempts + 1):
+            over = around.should_stop() or time.monotonic() + pause >= around.deadline
+            if result["status"] == protocol.DONE or over:
+                break
+            around.log.info(f"step {self._index} failed, attempt {number} of {attempts} begins in {pause:g} s")
+            around.reactor.run_until(around.should_stop, time.monotonic() + pause)
+            result = once()
+        return result
+
+    def _ask_commands(self) -> List[str]:
+        """Which functions a user's tool has.
+
+        Raises:
+            ExecutorError: the tool cannot be asked, or has nothing to run.
+        """
+        answer = self._tool_command("get_commands")
+        if answer["status"] != protocol.DONE:
+            raise ExecutorError(str(answer.get("msg")))
+        commands = [str(command) for command in answer.get("commands") or ()]
+        if not any(command in _RUN_COMMANDS for command in commands):
+            raise ExecutorError(f"tool {self._tool} has none of the functions {', '.join(_RUN_COMMANDS)}")
+        return commands
+
+    def _choose_tests(self) -> List[str]:
+        """Have the tool name its tests, and the server say which of them run here.
+
+        Raises:
+            ExecutorError: there are no tests, or the server does not say.
+            JobOverError: the job was cancelled.
+        """
+        around = self._around
+        answer = self._tool_command("collect_tests")
+        if answer["status"] != protocol.DONE:
+            raise ExecutorError(str(answer.get("msg")), str(answer.get("reason")))
+        if not answer.get("tests"):
+            raise ExecutorError("the tool found no tests", "no-tests")
+        reply = around.session.dispatch_tests(around.job_id, self._index, answer["tests"], around.deadline)
+        if reply is None:
+            raise ExecutorError("the server did not say in time which tests to run", outcome.JOB_TIMEOUT)
+        self._heed(reply)
+        if reply.tests is None:
+            raise ExecutorError("the server refused the list of tests; it does so when a name is in it twice")
+        return reply.tests
+
+    def _tool_command(self, command: str) -> Message:
+        around = self._around
+        call = ToolCall(command, self._step, around.tools_dirs, branch_environment(self._step))
+        process = self._start(child.tool(around.executor, call))
+        stopped = self._attend(process, around.deadline)
+        self._deliver_partial(process)
+        if stopped:
+            result = outcome.stopped(stopped)
+        else:
+            silence = f"tool {self._tool} ended with code {process.code} without saying how it went"
+            result = self._last or outcome.error("exception", silence)
+        return {**result, "duration": outcome.whole_seconds(process.seconds)}
+
+    def _start(self, main: Callable[[Send], int]) -> Process:
+        self._partial.clear()
+        self._last = None
+        process = self._around.start(main, self._step, step=self._index, tool=self._tool)
+        process.on_message = self._on_message
+        return process
+
+    def _on_message(self, message: Message) -> None:
+        if child.FAILURE in message:
+            self._last = message[child.FAILURE]
+        elif message.get("status") == protocol.IN_PROGRESS:
+            self._partial.append(message)
+        else:
+            self._last = message
+
+    def _attend(self, process: Process, deadline: float) -> str:
+        """Turn the loop until the child has ended, and do what is due; returns why it was stopped, if it was."""
+        around = self._around
+        self._announce(process)
+        reason = ""
+        keep_alive = time.monotonic() + KEEP_ALIVE_SECONDS
+        while not process.has_ended:
+            limits = [keep_alive] if reason else [keep_alive, deadline, around.deadline]
+            around.reactor.run_until(lambda: self._is_due(process, reason), min(limits))  # noqa: B023 - called at once
+            if not reason and not process.has_ended:
+                reason = self._reason_to_stop(deadline)
+                if reason:
+                    process.stop()
+            if not process.has_ended and time.monotonic() >= keep_alive:
+                keep_alive = time.monotonic() + KEEP_ALIVE_SECONDS
+                self._heed(around.session.keep_alive(around.job_id), process)
+            self._deliver_partial(process)
+        return reason
+
+    def _is_due(self, process: Process, reason: str) -> bool:
+        return process.has_ended or bool(self._partial) or (not reason and self._around.should_stop())
+
+    def _reason_to_stop(self, deadline: float) -> str:
+        if self._around.should_stop():
+            return outcome.STOPPING
+        if time.monotonic() >= self._around.deadline:
+            return outcome.JOB_TIMEOUT
+        return outcome.STEP_TIMEOUT if time.monotonic() >= deadline else ""
+
+    def _announce(self, process: Process) -> None:
+        """Tell the server that the step runs, while it runs: the answer may be that it should not."""
+        if not self._announced:
+            self._announced = True
+            self._heed(self._around.session.announce(self._around.job_id, self._index), process)
+
+    def _deliver_partial(self, process: Process) -> None:
+        """Report what the tool has found so far."""
+        around = self._around
+        while self._partial:
+            message = {**self._partial.popleft(), "duration": outcome.whole_seconds(process.seconds)}
+            around.session.report(around.job_id, self._index, message)
+            self._heed(around.session.deliver(around.deadline), process)
+
+    def _report(self, result: Message) -> None:
+        around = self._around
+        if "msg" in result:
+            result["msg"] = around.masker(self._step).mask_text(str(result["msg"]))
+        around.session.report(around.job_id, self._index, {"duration": 1, **result})
+        self._heed(around.session.deliver())
+
+    def _heed(self, answer: Optional[protocol.Answer], process: Optional[Process] = None) -> None:
+        """Stop when the server says that the job is over."""
+        if answer is None or not answer.cancel:
+            return
+        if process is not None:
+            process.stop()
+            self._around.reactor.run_until(lambda: process.has_ended)
+        raise JobOverError("the server has cancelled the job")
