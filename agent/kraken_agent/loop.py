@@ -41,6 +41,7 @@ class Agent:
     """
 
     def __init__(self, options: Mapping[str, str]) -> None:
+        self._started = time.monotonic()
         self._options = options
         self._reactor = Reactor()
         self._config = Config(options, os.environ)
@@ -101,7 +102,7 @@ class Agent:
             else:
                 self._service.status("idle")
                 self._between_jobs(answer)
-                self._wait(_POLL_SECONDS)
+                self._wait(self._patience(_POLL_SECONDS))
 
     def _become_known(self) -> bool:
         """Say who and what this is; false, after a while, when the server does not let the agent in."""
@@ -114,7 +115,7 @@ class Agent:
             return True
         self._service.status("waits to be authorised")
         self._log.info(f"the server has not authorised {self._session.address} yet")
-        self._wait(_UNAUTHORIZED_SECONDS)
+        self._wait(self._patience(_UNAUTHORIZED_SECONDS))
         return False
 
     def _executors(self) -> Dict[str, str]:
@@ -152,6 +153,10 @@ class Agent:
             from kraken_agent.update import follow
 
             follow(answer.version, self._session, self._log, self._config)
+
+    def _patience(self, most: float) -> float:
+        """Grows from a second to `most` with the agent's age: who has just started an agent is waiting for it."""
+        return min(most, max(1.0, (time.monotonic() - self._started) / 10))
 
     def _wait(self, seconds: float) -> None:
         """Wait for about so long, so that a fleet that was started at once does not ask at once for ever."""
