@@ -15,8 +15,8 @@ description:
     C(kraken.env), unit file or process, and the state of the service.
   - Binaries come from the controller with the task (see O(bundle)), or from a URL. They are checked by their sha256
     before C(current) is switched to them in one step; a damaged file leaves the version that runs as it is.
-  - The agent is started again only when its binaries, its settings, its unit or its groups have changed. It lets the job
-    that it runs come to its end for up to O(drain_seconds).
+  - The agent is started again only when its binaries, its settings, its unit or its groups have changed. It lets
+    the job that it runs come to its end for up to O(drain_seconds).
   - Runs on Python 3.8 and newer with the standard library only.
 options:
   state:
@@ -79,7 +79,7 @@ options:
     default: {}
   bundle_url:
     description:
-      - Where the host itself downloads the files from, C(kkagent) and C(kktool) below this URL. Used instead of O(bundle).
+      - Where the host itself downloads the files from, C(kkagent) and C(kktool) below this URL, instead of O(bundle).
       - A host that has the wanted release downloads nothing.
     type: str
     default: ""

@@ -129,10 +129,7 @@ def _install(target: str, release: Release, owner: Attributes) -> None:
     fresh = tempfile.mkdtemp(prefix=".new-", dir=parent)
     try:
         for binary in release.binaries:
-            path = os.path.join(fresh, binary.name)
-            write_file(path, _content(binary), owner._replace(mode=_MODE))
-            if not _same(path, binary.sha256):
-                raise HostError(f"{path} reads back differently from what was written: look after the disk")
+            _write(os.path.join(fresh, binary.name), binary, owner)
         set_attributes(fresh, owner._replace(mode=_MODE))
         if os.path.lexists(target):
             os.replace(target, tempfile.mkdtemp(prefix=".damaged-", dir=parent))
@@ -141,6 +138,12 @@ def _install(target: str, release: Release, owner: Attributes) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     _sweep(parent)
+
+
+def _write(path: str, binary: Binary, owner: Attributes) -> None:
+    write_file(path, _content(binary), owner._replace(mode=_MODE))
+    if not _same(path, binary.sha256):
+        raise HostError(f"{path} reads back differently from what was written: look after the disk")
 
 
 def _switch(directory: str, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
@@ -90,7 +91,8 @@ def absent(path: str, what: str = "") -> Iterator[Change]:
         if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path)
         else:
-            os.unlink(path)
+            with contextlib.suppress(FileNotFoundError):  # a change before this one took it along
+                os.unlink(path)
 
     yield Change(f"remove {what or path}", remove, before=f"{path}\n", before_header=path, after_header=ABSENT)
 
@@ -104,9 +106,7 @@ def read_text(path: str) -> Optional[str]:
         return None
 
 
-def write_file(
-    path: str, content: bytes, wanted: Attributes, validate: Optional[Callable[[str], None]] = None
-) -> None:
+def write_file(path: str, content: bytes, wanted: Attributes, validate: Optional[Callable[[str], None]] = None) -> None:
     """Writes a file so that a reader sees the old one or the new one, whole.
 
     The new file is made beside the old one: it is on the same file system, and SELinux labels it as its directory says.

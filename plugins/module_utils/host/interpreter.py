@@ -10,8 +10,14 @@ from typing import Optional
 from .changes import HostError
 from .users import current_user
 
-_OTHERS = ("/usr/bin/python3", "/usr/local/bin/python3", "/usr/bin/python3.12", "/usr/bin/python3.11",
-           "/usr/bin/python3.9", "/usr/libexec/platform-python")
+_OTHERS = (
+    "/usr/bin/python3",
+    "/usr/local/bin/python3",
+    "/usr/bin/python3.12",
+    "/usr/bin/python3.11",
+    "/usr/bin/python3.9",
+    "/usr/libexec/platform-python",
+)
 
 
 def choose(wanted: str, user: str) -> str:

@@ -15,8 +15,10 @@ from .changes import HostError
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9_.@+/-]+\Z")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 # A mistyped directory must not let a removal loose on these.
-_SHARED = frozenset("/bin /boot /dev /etc /home /lib /lib64 /media /mnt /opt /proc /root /run /sbin /srv /sys /tmp "
-                    "/usr /usr/bin /usr/lib /usr/local /usr/sbin /usr/share /var /var/lib /var/log /var/tmp".split())
+_SHARED = re.compile(
+    r"/(?:bin|boot|dev|etc|home|lib(?:32|64)?|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)?\Z"
+    r"|/usr/(?:bin|lib|local|sbin|share)\Z|/var/(?:lib|log|tmp|spool|cache)\Z|/home/[^/]+\Z"
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def directory_of(value: str) -> str:
         raise HostError(
             f"kraken_agent_dir is {value!r}; it must be an absolute path of letters, digits and the characters _.@+-"
         )
-    if path in _SHARED:
+    if _SHARED.match(path):
         raise HostError(f"kraken_agent_dir is {value!r}, which belongs to the system; give the agent its own directory")
     return path
 

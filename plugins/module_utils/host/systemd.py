@@ -125,12 +125,18 @@ def remove(unit: str, drain_seconds: int) -> Iterator[Change]:
     now = show(unit)
     if now["ActiveState"] not in ("inactive", "failed"):
         yield Change(
-            f"stop {unit}", lambda: _systemctl("stop", unit, timeout=drain_seconds + 60.0), before="started\n",
-            after="stopped\n", before_header=unit,
+            f"stop {unit}",
+            lambda: _systemctl("stop", unit, timeout=drain_seconds + 60.0),
+            before="started\n",
+            after="stopped\n",
+            before_header=unit,
         )
     if now["UnitFileState"] == "enabled":
         yield Change(
-            f"disable {unit}", lambda: _systemctl("disable", unit), before="enabled\n", after="disabled\n",
+            f"disable {unit}",
+            lambda: _systemctl("disable", unit),
+            before="enabled\n",
+            after="disabled\n",
             before_header=unit,
         )
     for change in absent(unit_path(unit)):

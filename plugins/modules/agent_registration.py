@@ -1,0 +1,106 @@
+# Apache-2.0 (see LICENSE)
+"""Documentation; the work is done by the action plugin of the same name."""
+
+from __future__ import absolute_import, annotations, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+module: agent_registration
+short_description: Register the agents of a play on the Kraken server
+version_added: 0.1.0
+description:
+  - Waits for the agents of all hosts of the play to appear on the server, then authorises them, creates missing agents
+    groups, puts the agents into theirs, and enables or disables them, for all hosts in one call.
+  - Which groups an agent is in is said by the inventory. Each inventory group C(kraken_group_NAME) puts its hosts into
+    the agents group NAME, and the variable C(kraken_agent_groups) names more; both add up over all levels of the
+    inventory. The server's own group C(all) is left alone.
+  - Does not fail for agents that did not appear or could not be changed; it returns their hosts, so that a task can
+    fail just those (see the examples).
+  - Agents that are not in the play are never touched.
+options:
+  state:
+    description:
+      - V(present) registers.
+      - V(drained) disables the agents and waits for the jobs that they run.
+      - V(absent) deletes their records. Stop the agents on their hosts first, else they come back.
+    type: str
+    choices: [present, drained, absent]
+    default: present
+  hosts:
+    description: The hosts whose agents are meant; those of the play that have not failed when empty.
+    type: list
+    elements: str
+  groups_mode:
+    description:
+      - V(merge) leaves an agent in groups that the inventory does not name; V(exact) takes it out of them.
+      - The variable C(kraken_agent_groups_mode) of a host goes before.
+    type: str
+    choices: [merge, exact]
+    default: merge
+  timeout:
+    description: Seconds to wait for agents to appear.
+    type: int
+    default: 60
+  drain_timeout:
+    description: Seconds to wait for the jobs of agents that are drained.
+    type: int
+    default: 300
+  concurrency:
+    description: How many requests are on their way to the server at the same time.
+    type: int
+    default: 8
+extends_documentation_fragment:
+  - kraken_ci.fleet.server
+  - kraken_ci.fleet.attributes
+  - kraken_ci.fleet.attributes.controller
+author:
+  - kraken-fleet contributors (@kraken-ci)
+"""
+
+EXAMPLES = r"""
+- name: Register all agents of the play
+  kraken_ci.fleet.agent_registration:
+    server_url: "{{ kraken_server_url }}"
+    server_user: "{{ kraken_server_user }}"
+    server_password: "{{ kraken_server_password }}"
+  run_once: true
+  register: registration
+
+- name: Fail the hosts whose agents could not be registered
+  ansible.builtin.fail:
+    msg: "{{ registration.failed_hosts[inventory_hostname] }}"
+  when: inventory_hostname in registration.failed_hosts
+"""
+
+RETURN = r"""
+changes:
+  description: What was changed on the server, or would be in check mode.
+  returned: always
+  type: list
+  elements: str
+failed_hosts:
+  description: Why it did not work, by host.
+  returned: always
+  type: dict
+findings:
+  description: What a person should know besides, such as a host that reports another system than the inventory says.
+  returned: always
+  type: list
+  elements: str
+groups:
+  description: The agents groups that the hosts are in by the inventory.
+  returned: always
+  type: list
+  elements: str
+agents:
+  description: The agents that the inventory asks for.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    host: {description: The host., type: str, returned: always}
+    name: {description: The name of the instance., type: str, returned: always}
+    address: {description: The address it introduces itself by., type: str, returned: always}
+    groups: {description: Its agents groups by the inventory., type: list, elements: str, returned: always}
+"""

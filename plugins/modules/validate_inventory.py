@@ -1,0 +1,44 @@
+# Apache-2.0 (see LICENSE)
+"""Documentation; the work is done by the action plugin of the same name."""
+
+from __future__ import absolute_import, annotations, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+module: validate_inventory
+short_description: Check the kraken_* variables of all hosts of a play
+version_added: 0.1.0
+description:
+  - Finds C(kraken_*) variables that no role reads, values of a wrong type, templates that cannot be filled in, and
+    agents that share an address, for all hosts of the play in one call, before anything is done to any of them.
+  - The roles' argument specifications say what is right.
+options:
+  hosts:
+    description: The hosts to look at; all of the play when empty.
+    type: list
+    elements: str
+extends_documentation_fragment:
+  - kraken_ci.fleet.attributes.info
+  - kraken_ci.fleet.attributes.controller
+author:
+  - kraken-fleet contributors (@kraken-ci)
+"""
+
+EXAMPLES = r"""
+- name: Check the inventory
+  kraken_ci.fleet.validate_inventory:
+  run_once: true
+"""
+
+RETURN = r"""
+hosts:
+  description: How many hosts were looked at.
+  returned: success
+  type: int
+problems:
+  description: What is wrong, each with its host.
+  returned: failure
+  type: list
+  elements: str
+"""

@@ -1,0 +1,79 @@
+"""What all actions share that run on the controller and talk to a Kraken server."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+from ansible.plugins.action import ActionBase
+
+from kraken_fleet.api import KrakenClient, PasswordCredentials, TokenCredentials, credentials_from
+from kraken_fleet.api.credentials import Credentials
+from kraken_fleet.errors import FleetError, UsageError
+
+SERVER_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "server_url": {"type": "str", "default": ""},
+    "server_user": {"type": "str", "default": ""},
+    "server_password": {"type": "str", "default": "", "no_log": True},
+    "server_token": {"type": "str", "default": "", "no_log": True},
+    "server_ca_bundle": {"type": "path", "default": ""},
+    "server_timeout": {"type": "float", "default": 10.0},
+}
+
+
+class ControllerAction(ActionBase):
+    """An action without a half on the host. A FleetError becomes the task's failure, its text the message."""
+
+    TRANSFERS_FILES = False
+    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
+        try:
+            return self.act(arguments, task_vars or {})
+        except FleetError as error:
+            return {"failed": True, "msg": str(error), "error": error.as_dict()}
+
+    @abstractmethod
+    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Does the work.
+
+        Args:
+            arguments: the task's, checked, with defaults.
+            task_vars: the variables of the host that the task runs for.
+
+        Raises:
+            FleetError: it cannot be done.
+        """
+
+
+def client_of(arguments: dict[str, Any]) -> KrakenClient:
+    """A client for the server that the arguments name, else the environment.
+
+    Raises:
+        UsageError: there is no server or no account.
+    """
+    url = arguments["server_url"] or os.environ.get("KRAKEN_FLEET_SERVER", "")
+    if not url:
+        raise UsageError("There is no Kraken server to talk to", hint="Set kraken_server_url or KRAKEN_FLEET_SERVER")
+    return KrakenClient(
+        url,
+        _credentials(arguments),
+        ca_bundle=arguments["server_ca_bundle"] or None,
+        timeout=arguments["server_timeout"],
+    )
+
+
+def _credentials(arguments: dict[str, Any]) -> Credentials:
+    user, password, token = (arguments[f"server_{name}"] for name in ("user", "password", "token"))
+    if token and password:
+        raise UsageError("Both a token and a password are given", hint="Set one of them")
+    if token:
+        return TokenCredentials(token)
+    if password and not user:
+        raise UsageError("There is a password but no user", hint="Set kraken_server_user")
+    if password:
+        return PasswordCredentials(user, password)
+    return credentials_from(user or None)

@@ -1,0 +1,131 @@
+"""Shell text that finds, and installs, what an agent needs on a host which may have no Python yet."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+# Tried in order; a distribution's own default comes first.
+PYTHONS = (
+    "python3", "/usr/bin/python3", "python3.13", "python3.12", "python3.11", "python3.10", "python3.9", "python3.8",
+    "/usr/local/bin/python3", "/usr/libexec/platform-python",
+)  # fmt: skip
+LEAST = (3, 8)
+_LINE = re.compile(r"^kraken-fleet: (\w+)=(.*)$", re.MULTILINE)
+
+# Says one thing a line. The prefix tells them from what a login shell prints of itself.
+_LOOK = """\
+say() {{ printf 'kraken-fleet: %s=%s\\n' "$1" "$2"; }}
+for candidate in {candidates}; do
+  path=$(command -v "$candidate" 2>/dev/null) || continue
+  version=$("$path" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null) || continue
+  say python "$version $path"
+done
+git=$(command -v git 2>/dev/null) && say git "$git"
+for manager in apt-get dnf yum zypper; do
+  command -v $manager >/dev/null 2>&1 && say manager $manager && break
+done
+say system "$(. /etc/os-release 2>/dev/null; printf %s "${{PRETTY_NAME:-$(uname -s)}}")"
+say done yes
+"""
+
+# Another installation may hold the lock of Debian's package database for a while.
+_APT = "apt-get -q -o DPkg::Lock::Timeout={timeout}"
+_INSTALL: Mapping[str, str] = {
+    "apt-get": "export DEBIAN_FRONTEND=noninteractive; "
+    "{apt} update && {apt} install -y --no-install-recommends {packages}",
+    "dnf": "dnf -q -y install {packages}",
+    "yum": "yum -q -y install {packages}",
+    "zypper": "zypper -n -q install --no-recommends {packages}",
+}
+# The first that the distribution has: a plain python3 is 3.6 on RHEL 8 and on SLES 15.
+_PYTHON_PACKAGES: Mapping[str, Sequence[str]] = {
+    "apt-get": ("python3",),
+    "dnf": ("python3.12", "python3.11", "python39", "python3"),
+    "yum": ("python3.11", "python39", "python3"),
+    "zypper": ("python312", "python311", "python3"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a host has.
+
+    Args:
+        python: the path of a Python that is new enough; empty when there is none.
+        version: its version, or of the newest that is too old.
+        complete: whether the whole answer arrived.
+    """
+
+    python: str = ""
+    version: str = ""
+    git: str = ""
+    manager: str = ""
+    system: str = ""
+    complete: bool = False
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return tuple(name for name, there in (("python", self.python), ("git", self.git)) if not there)
+
+
+def look(interpreter: str = "") -> str:
+    """The shell text that looks.
+
+    Args:
+        interpreter: the Python that the inventory names; then no other will do.
+    """
+    candidates = (interpreter,) if interpreter else PYTHONS
+    return _LOOK.format(candidates=" ".join(map(shlex.quote, candidates)))
+
+
+def read(output: str) -> Found:
+    """What the answer to `look` says."""
+    values: dict[str, str] = {}
+    pythons: list[tuple[tuple[int, ...], str, str]] = []
+    for name, value in _LINE.findall(output.replace("\r", "")):
+        if name == "python":
+            version, _, path = value.partition(" ")
+            pythons.append((tuple(int(part) for part in version.split(".")), version, path))
+        else:
+            values[name] = value
+    good = next((one for one in pythons if one[0] >= LEAST), None)
+    newest = good or max(pythons, default=((), "", ""))
+    return Found(
+        python=good[2] if good else "",
+        version=newest[1],
+        git=values.get("git", ""),
+        manager=values.get("manager", ""),
+        system=values.get("system", ""),
+        complete="done" in values,
+    )
+
+
+def install(found: Found, timeout: int) -> str:
+    """The shell text that installs what is missing; empty when the host has no package manager that is known.
+
+    Args:
+        timeout: seconds to wait for another installation that is going on.
+    """
+    if found.manager not in _INSTALL:
+        return ""
+    command = _INSTALL[found.manager]
+    apt = _APT.format(timeout=timeout)
+    if "python" not in found.missing:
+        return command.format(apt=apt, packages="git")
+    git = " git" if "git" in found.missing else ""
+    tries = [command.format(apt=apt, packages=name + git) for name in _PYTHON_PACKAGES[found.manager]]
+    return " || ".join(f"( {one} )" for one in tries)
+
+
+def complaint(found: Found) -> str:
+    """What is missing, for people."""
+    parts = []
+    if "python" in found.missing:
+        old = f"only Python {found.version}" if found.version else "no Python"
+        parts.append(f"the host has {old}; the agent and Ansible need Python 3.8 or newer")
+    if "git" in found.missing:
+        parts.append("the host has no Git; jobs need it to check out sources")
+    return " and ".join(parts)

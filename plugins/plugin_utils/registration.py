@@ -1,0 +1,142 @@
+"""Registering the agents of a play: the fleet that it asks for, and what became of each host."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play_inventory import HOST_RESULT, PlayInventory
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.role_specs import options, secrets
+
+from kraken_fleet.inventory import fleet_from_hostvars
+from kraken_fleet.model import Agent, DesiredFleet, ObservedFleet
+from kraken_fleet.plan import Action, Plan
+from kraken_fleet.plan.actions import ACTION_TYPES
+
+# The clocks of server and controller may differ by this much.
+_TOLERANCE = timedelta(seconds=60)
+
+
+@dataclass
+class Outcome:
+    """What was done, or would be, and which hosts it did not work for.
+
+    Args:
+        changes: in words, in their order.
+        failures: why, by host.
+        general: failures that belong to no host.
+        findings: what a person should know besides, in words.
+    """
+
+    changes: list[str] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    general: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+
+    def blame(self, fleet: DesiredFleet, failures: Mapping[str, str]) -> None:
+        """Takes failures by agent, address or agents group apart to the hosts that they hit."""
+        for subject, reason in failures.items():
+            hosts = [agent.host for agent in fleet.agents if subject in (agent.label, agent.host, agent.address)]
+            hosts = hosts or [agent.host for agent in fleet.agents if subject in agent.groups]
+            if not hosts:
+                self.general.append(f"{subject}: {reason}")
+            for host in hosts:
+                self.failures.setdefault(host, reason)
+
+    def result(self, fleet: DesiredFleet) -> dict[str, Any]:
+        """The same as a task's result. Failures of hosts are left to a task that fails just them."""
+        text = "".join(f"{change}\n" for change in self.changes)
+        result: dict[str, Any] = {
+            "changed": bool(self.changes),
+            "changes": self.changes,
+            "failed_hosts": self.failures,
+            "findings": self.findings,
+            "agents": [_shown(agent) for agent in fleet.agents],
+            "groups": sorted(fleet.groups),
+        }
+        if self.changes:
+            result["diff"] = {"before": "", "after": text, "before_header": "server", "after_header": "server, changed"}
+        if self.general:
+            result.update(failed=True, msg="\n".join(self.general))
+        return result
+
+
+def desired_fleet(inventory: PlayInventory, hosts: Iterable[str], groups_mode: str) -> DesiredFleet:
+    """The agents of these hosts. A play never is the whole fleet: what it lacks means nothing.
+
+    Raises:
+        InventoryError: a variable is wrong.
+    """
+    wanted, hidden = list(hosts), secrets()
+    fleet = fleet_from_hostvars(
+        {host: inventory.variables(host, skip=hidden) for host in wanted},
+        {host: inventory.groups(host) for host in wanted},
+        levels={host: inventory.levels(host) for host in wanted},
+        complete=False,
+        known=options(),
+    )
+    agents = (
+        agent if agent.groups_mode else dataclasses.replace(agent, groups_mode=groups_mode) for agent in fleet.agents
+    )
+    return dataclasses.replace(fleet, agents=tuple(agents))
+
+
+def deployed_after(hostvars: Any, hosts: Iterable[str]) -> dict[str, datetime]:
+    """For hosts whose agent was started in this play, since when the server must have heard of it.
+
+    A record that an earlier agent of that address has left on the server is then not taken for this one.
+    """
+    found = {}
+    for host in hosts:
+        result = hostvars.raw_get(host).get(HOST_RESULT)
+        started = result.get("started_at") if isinstance(result, Mapping) else None
+        if started:
+            found[host] = datetime.fromisoformat(str(started)).astimezone(UTC) - _TOLERANCE
+    return found
+
+
+def with_expected(fleet: DesiredFleet, observed: ObservedFleet) -> ObservedFleet:
+    """The server as it will be when every agent of the fleet has appeared: what a prediction starts from."""
+    known = observed.by_address()
+    coming = [
+        Agent(id=-number, name=agent.address, address=agent.address)
+        for number, agent in enumerate(fleet.agents, 1)
+        if agent.address not in known
+    ]
+    return observed.with_agents([*observed.agents, *coming])
+
+
+def described(actions: Iterable[Action]) -> list[str]:
+    """Changes in words, each once; sorted, since nobody knows which number a new agent will get."""
+    ordered = sorted(actions, key=lambda action: (ACTION_TYPES.index(type(action)), action.describe()))
+    return list(dict.fromkeys(action.describe() for action in ordered))
+
+
+def notes(plan: Plan) -> Iterator[str]:
+    """What the plan found besides changes, of which a person should hear."""
+    for finding in plan.findings:
+        if finding.severity != "info" and finding.kind != "never_seen":
+            yield f"{finding.subject}: {finding.message}. {finding.hint}".strip()
+
+
+def agents_of(fleet: DesiredFleet, agents: Iterable[Agent]) -> list[Agent]:
+    """The server's records of the fleet's agents."""
+    known = {agent.address: agent for agent in agents}
+    return [known[agent.address] for agent in fleet.agents if agent.address in known]
+
+
+def hosts_by_group(fleet: DesiredFleet) -> dict[str, list[str]]:
+    """Which hosts an agents group has in this play."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for agent in fleet.agents:
+        for name in agent.groups:
+            found[name].append(agent.host)
+    return dict(found)
+
+
+def _shown(agent: Any) -> dict[str, Any]:
+    return {"host": agent.host, "name": agent.instance, "address": agent.address, "groups": sorted(agent.groups)}
