@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError, ServerUnreachableError
 from kraken_fleet.web import live
+from kraken_fleet.web.applying import Applying, Run
 from kraken_fleet.web.cache import FleetCache
 from kraken_fleet.web.context import COOKIE, Console, SignInNeededError, console_of
 from kraken_fleet.web.history import History
@@ -33,15 +34,23 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
         settings: what the person who starts it decides.
     """
     history = History(settings.state_dir / "history.jsonl")
+    cache = FleetCache(settings.poll_seconds, on_snapshot=history.record)
+    log = AccessLog(settings.state_dir / "access.log")
+
+    def applied(run: Run) -> None:
+        cache.forget()
+        log.write(run.user, "console", "apply plan", f"{run.done} of {run.total} changes", run.outcome)
+
     app = FastAPI(title="kraken-fleet console", openapi_url=None, docs_url=None, redoc_url=None)
     app.state.console = Console(
         settings=settings,
         sessions=SessionStore(settings.session_hours * 3600),
         attempts=AttemptLimit(),
-        cache=FleetCache(settings.poll_seconds, on_snapshot=history.record),
+        cache=cache,
         history=history,
         ignored=Ignored(settings.state_dir / "ignored.json"),
-        log=AccessLog(settings.state_dir / "access.log"),
+        log=log,
+        applying=Applying(applied),
         renderer=Renderer(),
     )
     app.add_middleware(BaseHTTPMiddleware, dispatch=refuse_other_origins)

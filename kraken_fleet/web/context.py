@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import FleetError
+from kraken_fleet.web.applying import Applying
 from kraken_fleet.web.cache import FleetCache, Snapshot
 from kraken_fleet.web.history import History
 from kraken_fleet.web.ignored import Ignored
@@ -34,6 +35,7 @@ class Console:
     history: History
     ignored: Ignored
     log: AccessLog
+    applying: Applying
     renderer: Renderer
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,8 +42,10 @@ async def refuse_other_origins(request: Request, call_next: Callable[[Request], 
 
 
 async def add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Middleware: the headers above on everything; pages are never kept by a cache."""
+    """Middleware: the headers above on everything, with the time it took; pages are never kept by a cache."""
+    started = time.perf_counter()
     response = await call_next(request)
+    response.headers["Server-Timing"] = f"page;dur={1000 * (time.perf_counter() - started):.1f}"
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if not request.url.path.startswith(f"{request.scope.get('root_path', '')}/static/"):

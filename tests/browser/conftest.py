@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import requests
-import uvicorn
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.model import Job
 from kraken_fleet.server.testing import running
-from kraken_fleet.web import ConsoleSettings, create_console
+from kraken_fleet.web import ConsoleSettings
+from tests.console_server import serving
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 _FLAGS = [
@@ -98,20 +95,6 @@ class Kraken:
                     return jobs[0]
             time.sleep(0.1)
         raise AssertionError("the job never came into being")
-
-
-@contextmanager
-def serving(settings: ConsoleSettings) -> Iterator[str]:
-    """The console by itself, in a thread; gives its URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_console(settings), log_level="warning", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(5)
-    listener.close()
 
 
 @pytest.fixture(scope="module")

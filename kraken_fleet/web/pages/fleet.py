@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated
 
-from fastapi import APIRouter
-from starlette.responses import HTMLResponse
+from fastapi import APIRouter, Form
+from starlette.responses import HTMLResponse, Response
 
-from kraken_fleet.model import Activity
+from kraken_fleet.errors import FleetError
+from kraken_fleet.model import Activity, ObservedFleet
+from kraken_fleet.plan import Action, Plan, make_plan
+from kraken_fleet.reconcile import apply, observe
 from kraken_fleet.reconcile.deploys import recent, state_dir
 from kraken_fleet.web.charts import Chart, stack
-from kraken_fleet.web.context import SignedIn
+from kraken_fleet.web.context import Changing, SignedIn, Visit
+from kraken_fleet.web.desired import desired_fleet
 from kraken_fleet.web.history import Sample
 
 router = APIRouter()
@@ -20,14 +27,69 @@ router = APIRouter()
 def show_fleet(visit: SignedIn) -> HTMLResponse:
     snapshot = visit.snapshot()
     samples = visit.console.history.samples()
+    plan, problem = _plan(visit)
     return visit.page(
         "fleet.html",
         states=_states(samples),
         jobs=_jobs(samples),
         deploys=recent(state_dir()),
         has_inventory=bool(visit.console.settings.inventory),
+        plan=plan,
+        plan_problem=problem,
+        by_host=_by_host(plan.actions) if plan else {},
+        by_group=_by_group(plan.actions) if plan else {},
+        run=visit.console.applying.run,
         snapshot=snapshot,
     )
+
+
+@router.post("/fleet/apply")
+def apply_plan(change: Changing, server_fingerprint: Annotated[str, Form()] = "") -> Response:
+    """Applies the plan that the person saw; when the server has changed since then, shows the new one instead."""
+    observed = observe(change.client)
+    plan = _make(change, observed)
+    if plan.server_fingerprint != server_fingerprint:
+        change.session.notice = "The fleet has changed since the plan was shown: look at the new one"
+    elif not plan.changes:
+        change.session.notice = "There is nothing to apply"
+    elif change.console.applying.start(change.session.user, len(plan.actions), apply(change.client, plan)):
+        change.session.notice = f"Applying {len(plan.actions)} changes"
+    else:
+        change.session.notice = "Another application of the plan goes on"
+    return change.back_to("/fleet")
+
+
+def _plan(visit: Visit) -> tuple[Plan | None, str]:
+    if not visit.console.settings.inventory:
+        return None, ""
+    try:
+        return _make(visit, observe(visit.client)), ""
+    except FleetError as error:
+        return None, str(error)
+
+
+def _make(visit: Visit, observed: ObservedFleet) -> Plan:
+    desired = desired_fleet(visit.console.settings.inventory)
+    return make_plan(desired, observed, now=datetime.now(UTC), server=visit.client.url)
+
+
+def _by_host(actions: Iterable[Action]) -> Mapping[str, Sequence[Action]]:
+    """Changes to agents, by the agent's name in the inventory."""
+    found: dict[str, list[Action]] = defaultdict(list)
+    for action in actions:
+        if label := getattr(action, "label", ""):
+            found[label].append(action)
+    return dict(sorted(found.items()))
+
+
+def _by_group(actions: Iterable[Action]) -> Mapping[str, Mapping[str, Sequence[str]]]:
+    """Who comes into each group and who leaves it."""
+    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"added": [], "removed": []})
+    for action in actions:
+        for way in ("added", "removed"):
+            for group in getattr(action, way, ()):
+                found[group][way].append(getattr(action, "label", ""))
+    return dict(sorted(found.items()))
 
 
 def _states(samples: Iterable[Sample]) -> Chart | None:

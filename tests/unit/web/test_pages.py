@@ -1,0 +1,213 @@
+"""Pages of the console over a real embedded server, without a browser."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from kraken_fleet.api import KrakenClient, PasswordCredentials
+from kraken_fleet.server.testing import RunningServer, running
+from kraken_fleet.web import ConsoleSettings
+from tests.console_server import serving
+
+INVENTORY = """
+kraken_agents:
+  hosts:
+    build-1: {kraken_agent_address: 10.0.0.21}
+    build-2: {kraken_agent_address: 10.0.0.22}
+kraken_group_linux:
+  hosts: {build-1: {}, build-2: {}}
+"""
+
+
+@dataclass
+class Person:
+    """Somebody with a browser that shows no pictures."""
+
+    console: str
+    http: requests.Session
+    csrf: str = ""
+
+    def get(self, path: str) -> str:
+        answer = self.http.get(self.console + path, timeout=20)
+        assert answer.status_code == 200, answer.text
+        if found := re.search(r'name="csrf" value="([^"]+)"', answer.text):
+            self.csrf = found[1]
+        return answer.text
+
+    def post(self, path: str, **fields: object) -> requests.Response:
+        return self.http.post(self.console + path, data={"csrf": self.csrf, **fields}, timeout=20)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running(tmp_path_factory.mktemp("pages")) as server:
+        for address in ("10.0.0.21", "10.0.0.22", "10.0.0.23"):
+            requests.post(f"{server.url}/backend", json={"address": address, "msg": "get-job"}, timeout=5)
+        yield server
+
+
+def settings_for(
+    server: RunningServer, folder: Path, *, read_only: bool = False, poll_seconds: float = 0
+) -> ConsoleSettings:
+    inventory = folder / "hosts.yml"
+    inventory.write_text(INVENTORY)
+    return ConsoleSettings(
+        server.url, folder / "state", inventory=(inventory,), read_only=read_only, poll_seconds=poll_seconds
+    )
+
+
+def signed_in(console: str, server: RunningServer) -> Person:
+    person = Person(console, requests.Session())
+    credentials = {"user": server.user, "password": server.password}
+    answer = person.http.post(f"{console}/sign-in", data=credentials, timeout=20)
+    assert answer.url.endswith("/agents")
+    person.get("/agents")
+    return person
+
+
+@pytest.fixture
+def person(server: RunningServer, tmp_path: Path) -> Iterator[Person]:
+    with serving(settings_for(server, tmp_path)) as console:
+        yield signed_in(console, server)
+
+
+def test_nothing_is_shown_before_signing_in(server: RunningServer, tmp_path: Path) -> None:
+    with serving(settings_for(server, tmp_path)) as console:
+        for path in ("/agents", "/groups", "/discovered", "/fleet", "/downloads", "/agents/1", "/jobs/1"):
+            answer = requests.get(console + path, timeout=5, allow_redirects=False)
+            assert (answer.status_code, answer.headers["location"]) == (303, f"/sign-in?next={path}")
+        assert requests.get(f"{console}/live", headers={"Accept": "text/event-stream"}, timeout=5).status_code == 401
+
+
+def test_the_cookie_cannot_be_read_by_scripts_or_sent_by_other_sites(person: Person) -> None:
+    answer = requests.get(f"{person.console}/sign-in", timeout=5)
+    (cookie,) = person.http.cookies
+    assert cookie.has_nonstandard_attr("HttpOnly")
+    assert cookie.get_nonstandard_attr("SameSite") == "strict"
+    policy = answer.headers["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["X-Frame-Options"] == "DENY"
+
+
+@pytest.mark.parametrize(
+    "path", ["/agents/change", "/groups/create", "/discovered/change", "/fleet/apply", "/sign-out"]
+)
+def test_a_change_without_the_csrf_word_is_refused(person: Person, path: str) -> None:
+    data = {"action": "enable", "name": "x"}
+    assert person.http.post(person.console + path, data=data, timeout=5).status_code == 403
+
+
+def test_a_change_from_another_site_is_refused_even_with_the_word(person: Person) -> None:
+    answer = person.http.post(
+        f"{person.console}/groups/create",
+        data={"csrf": person.csrf, "name": "x"},
+        headers={"Origin": "http://evil.example"},
+        timeout=5,
+    )
+    assert answer.status_code == 403
+
+
+def test_after_signing_in_one_only_gets_to_pages_of_the_console(server: RunningServer, tmp_path: Path) -> None:
+    with serving(settings_for(server, tmp_path)) as console:
+        for wanted in ("//evil.example", "https://evil.example", "/\\evil.example"):
+            answer = requests.post(
+                f"{console}/sign-in",
+                data={"user": server.user, "password": server.password, "next": wanted},
+                timeout=10,
+                allow_redirects=False,
+            )
+            assert answer.headers["location"] == "/"
+
+
+def test_a_read_only_console_shows_everything_and_changes_nothing(server: RunningServer, tmp_path: Path) -> None:
+    with serving(settings_for(server, tmp_path, read_only=True)) as console:
+        person = signed_in(console, server)
+        assert "read-only" in person.get("/agents")
+        answer = person.post("/groups/create", name="never")
+        assert answer.status_code == 403
+        assert "never" not in person.get("/groups")
+
+
+def test_somebody_who_is_no_administrator_stays_out(server: RunningServer, tmp_path: Path) -> None:
+    with serving(settings_for(server, tmp_path)) as console:
+        answer = requests.post(f"{console}/sign-in", data={"user": "demo", "password": "demo"}, timeout=10)
+        assert answer.status_code in (401, 403)
+        assert "Sign out" not in answer.text
+
+
+def test_the_discovered_page_says_what_speaks_for_each(person: Person) -> None:
+    page = person.get("/discovered")
+    assert "10.0.0.21 is build-1 of the inventory" in page
+    assert "no host of the inventory has the address 10.0.0.23" in page
+    assert "but claims" in page, "it speaks from 127.0.0.1, which is worth a second look"
+
+
+def test_ignoring_hides_an_agent_and_changes_nothing_on_the_server(person: Person, server: RunningServer) -> None:
+    with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
+        (stranger,) = [one for one in client.agents(unauthorized=True) if one.address == "10.0.0.23"]
+        person.post("/discovered/change", action="ignore", agent=stranger.id)
+        assert ">10.0.0.23<" not in person.get("/discovered")
+        assert ">10.0.0.23<" in person.get("/discovered?ignored=1")
+        assert client.agent(stranger.id) == stranger
+
+
+def test_the_plan_is_shown_applied_with_progress_and_then_empty(person: Person, server: RunningServer) -> None:
+    page = person.get("/fleet")
+    assert "authorise build-1 (10.0.0.21)" in page
+    fingerprint = re.search(r'name="server_fingerprint" value="([^"]+)"', page)
+    assert fingerprint
+    assert "has changed since" in person.post("/fleet/apply", server_fingerprint="another").text
+    person.post("/fleet/apply", server_fingerprint=fingerprint[1])
+    deadline = time.monotonic() + 15
+    while "No changes" not in (page := person.get("/fleet")):
+        assert time.monotonic() < deadline, page
+        time.sleep(0.1)
+    assert "Last application" in page
+    with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
+        groups = {agent.address: agent.group_names for agent in client.agents()}
+        assert groups["10.0.0.21"] == groups["10.0.0.22"] == {"all", "linux"}
+    assert "inventory group kraken_group_linux" in person.get("/groups")
+
+
+def test_sign_ins_and_changes_are_written_down_and_passwords_are_not(
+    person: Person, server: RunningServer, tmp_path: Path
+) -> None:
+    person.post("/groups/create", name="written-down")
+    log = tmp_path / "state" / "access.log"
+    text = log.read_text()
+    assert '"action": "sign in"' in text
+    assert '"target": "written-down"' in text
+    assert server.password not in text
+    assert log.stat().st_mode & 0o077 == 0
+
+
+def test_downloads_are_filled_in_and_missing_addresses_can_be_set(person: Person, server: RunningServer) -> None:
+    assert f"KRAKEN_CLICKHOUSE_ADDR={server.log_addr}" in person.get("/downloads")
+    script = person.http.get(f"{person.console}/downloads/kraken-agent-install.sh", timeout=10)
+    assert script.text.startswith("#!")
+    person.post("/downloads/settings", server_url=server.url, clickhouse_addr="")
+    assert "has no clickhouse_addr set" in person.get("/downloads")
+    person.post("/downloads/settings", server_url=server.url, clickhouse_addr=server.log_addr)
+    assert "has no" not in person.get("/downloads")
+
+
+def test_a_hundred_agents_render_in_under_fifty_milliseconds(server: RunningServer, tmp_path: Path) -> None:
+    for number in range(100):
+        message = {"address": f"10.50.0.{number}", "msg": "get-job"}
+        requests.post(f"{server.url}/backend", json=message, timeout=5)
+    with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
+        client.set_authorized([one.id for one in client.agents(unauthorized=True) if one.address.startswith("10.50")])
+    with serving(settings_for(server, tmp_path, poll_seconds=600)) as console:
+        person = signed_in(console, server)
+        answers = [person.http.get(f"{console}/agents?size=100", timeout=20) for _ in range(10)]
+    assert answers[0].text.count('name="agent"') == 100
+    timings = [float(answer.headers["Server-Timing"].partition("dur=")[2]) for answer in answers]
+    assert min(timings) < 50, timings
