@@ -22,11 +22,12 @@ def assign(session: Session, core: Core) -> int:
     been without work for longest gets it.
     """
     session.flush()
-    idle = list(session.scalars(select(Agent).where(*_IDLE)))
-    if not idle:
-        return 0
+    # Jobs first: mostly none waits, and a fleet has thousands of idle agents.
     waiting = list(session.scalars(_WAITING))
     if not waiting:
+        return 0
+    idle = list(session.scalars(select(Agent).where(*_IDLE)))
+    if not idle:
         return 0
     moment = now()
     idle.sort(key=lambda agent: (_stale(core, agent, moment), agent.last_assigned, agent.id))
