@@ -1,0 +1,39 @@
+"""Tells of agents what the server knows of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import find, shown
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
+    SERVER_ARGUMENTS,
+    ControllerAction,
+    client_of,
+)
+
+from kraken_fleet.reconcile.observe import observe_agents
+
+
+class ActionModule(ControllerAction):
+    """Reads both lists of agents, whole, and narrows them down."""
+
+    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {
+        **SERVER_ARGUMENTS,
+        "agents": {"type": "list", "elements": "str"},
+        "groups": {"type": "list", "elements": "str"},
+        "authorized": {"type": "bool"},
+        "silent_seconds": {"type": "float", "default": 60.0},
+    }
+
+    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        with client_of(arguments) as client:
+            known = observe_agents(client)
+        names, groups = arguments["agents"], frozenset(arguments["groups"] or ())
+        chosen, missing = (list(known), []) if names is None else find(names, known)
+        if groups:
+            chosen = [agent for agent in chosen if agent.group_names & groups]
+        if arguments["authorized"] is not None:
+            chosen = [agent for agent in chosen if agent.authorized == arguments["authorized"]]
+        silent_after = timedelta(seconds=arguments["silent_seconds"])
+        return {"changed": False, "agents": [shown(agent, silent_after) for agent in chosen], "missing": missing}

@@ -1,0 +1,79 @@
+"""Finds out where ClickHouse and MinIO are for agents outside the server's own network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
+    SERVER_ARGUMENTS,
+    ControllerAction,
+    client_of,
+)
+
+from kraken_fleet.errors import UsageError
+from kraken_fleet.network import (
+    ServiceAddresses,
+    Source,
+    choose,
+    from_containers,
+    from_published_ports,
+    from_settings,
+    read_compose_file,
+)
+from kraken_fleet.network.containers import engine, published_ports
+
+_LOCAL = "local"
+
+
+class ActionModule(ControllerAction):
+    """Hears every witness that the task names, and lets the most trusted one decide."""
+
+    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {
+        **SERVER_ARGUMENTS,
+        "docker_url": {"type": "str", "default": ""},
+        "compose_file": {"type": "path", "default": ""},
+        "env_file": {"type": "path", "default": ""},
+        "project": {"type": "str", "default": ""},
+        "docker_host": {"type": "str", "default": ""},
+    }
+
+    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        witnesses = list(_witnesses(arguments))
+        if not witnesses:
+            hint = "Set at least one of docker_url, compose_file and server_url"
+            raise UsageError("There is nobody to ask for the addresses", hint=hint)
+        return {"changed": False, **choose(witnesses).as_dict()}
+
+
+def _witnesses(arguments: dict[str, Any]) -> Iterator[tuple[Source, ServiceAddresses]]:
+    if arguments["docker_url"]:
+        url = None if arguments["docker_url"] == _LOCAL else arguments["docker_url"]
+        with engine(url) as client:
+            ports = published_ports(client, arguments["project"] or None)
+        yield Source.CONTAINERS, from_containers(ports, _docker_host(arguments))
+    if arguments["compose_file"]:
+        env_file = Path(arguments["env_file"]) if arguments["env_file"] else None
+        compose = read_compose_file(Path(arguments["compose_file"]), env_file)
+        ports = compose.published_ports()
+        yield Source.COMPOSE_FILE, from_published_ports(ports, _docker_host(arguments), Source.COMPOSE_FILE)
+    if _server(arguments):
+        with client_of(arguments) as kraken:
+            yield Source.SETTINGS, from_settings(kraken.settings())
+
+
+def _server(arguments: dict[str, Any]) -> str:
+    return arguments["server_url"] or os.environ.get("KRAKEN_FLEET_SERVER", "")
+
+
+def _docker_host(arguments: dict[str, Any]) -> str:
+    """How agents reach the host of the containers: as told, else as the controller reaches it."""
+    server = _server(arguments)
+    urls = (arguments["docker_url"], server if "//" in server else f"//{server}")
+    found = arguments["docker_host"] or next(filter(None, (urlsplit(url).hostname for url in urls)), "")
+    if not found:
+        raise UsageError("It is not known how agents reach the host of the containers", hint="Set docker_host")
+    return found

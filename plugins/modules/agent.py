@@ -1,0 +1,126 @@
+# Apache-2.0 (see LICENSE)
+"""Documentation; the work is done by the action plugin of the same name."""
+
+from __future__ import absolute_import, annotations, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+module: agent
+short_description: Authorise, group, enable or delete agents of a Kraken server
+version_added: 0.1.0
+description:
+  - Manages agents that the server has heard of, one or many in one task.
+  - What a task does not mention stays as it is.
+  - There is no way to make an agent on the server; it is there once it has spoken. To register all agents of a play by
+    their inventory, use M(kraken_ci.fleet.agent_registration).
+options:
+  agents:
+    description: The agents, each by its address or its name.
+    type: list
+    elements: str
+    required: true
+  state:
+    description:
+      - V(present) fails for agents that the server does not know.
+      - V(absent) deletes their records, slowly, since each costs the server a second of the work that also ends jobs.
+        Stop the agents on their hosts first, else they come back.
+    type: str
+    choices: [present, absent]
+    default: present
+  authorized:
+    description: Whether they are let in. Whoever reaches the server can announce an agent, so name only those you know.
+    type: bool
+  enabled:
+    description: Whether they may be given jobs. A job that one of them runs goes on.
+    type: bool
+  groups:
+    description: The agents groups they are in. The server's own group C(all) is left alone.
+    type: list
+    elements: str
+  groups_mode:
+    description: V(merge) leaves an agent in groups that O(groups) does not name; V(exact) takes it out of them.
+    type: str
+    choices: [merge, exact]
+    default: merge
+  create_groups:
+    description: Make groups that the server does not have, instead of failing.
+    type: bool
+    default: false
+  concurrency:
+    description: How many requests are on their way to the server at the same time.
+    type: int
+    default: 8
+extends_documentation_fragment:
+  - kraken_ci.fleet.server
+  - kraken_ci.fleet.attributes
+  - kraken_ci.fleet.attributes.controller
+author:
+  - kraken-fleet contributors (@kraken-ci)
+"""
+
+EXAMPLES = r"""
+- name: Let two agents in and put them into a group
+  kraken_ci.fleet.agent:
+    agents: [192.0.2.10, 192.0.2.11]
+    authorized: true
+    enabled: true
+    groups: [gpu]
+    server_url: http://kraken.example:6363
+    server_user: admin
+    server_password: "{{ kraken_server_password }}"
+  run_once: true
+
+- name: Give an agent no more jobs
+  kraken_ci.fleet.agent:
+    agents: [192.0.2.10]
+    enabled: false
+    server_url: http://kraken.example:6363
+    server_user: admin
+    server_password: "{{ kraken_server_password }}"
+  run_once: true
+
+- name: Delete the record of an agent that is gone
+  kraken_ci.fleet.agent:
+    agents: [old-builder]
+    state: absent
+    server_url: http://kraken.example:6363
+    server_user: admin
+    server_password: "{{ kraken_server_password }}"
+  run_once: true
+"""
+
+RETURN = r"""
+changes:
+  description: What was changed on the server, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+agents:
+  description: The agents as they are now, or would be in check mode; without those that are deleted.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id: {description: Its number., type: int, returned: always}
+    name: {description: Its name., type: str, returned: always}
+    address: {description: The address it introduces itself by., type: str, returned: always}
+    ip_address: {description: Where its last message came from., type: str, returned: always}
+    authorized: {description: Whether it is let in., type: bool, returned: always}
+    enabled: {description: Whether it may be given jobs., type: bool, returned: always}
+    activity:
+      description: What it is doing. One of C(idle), C(busy), C(draining), C(disabled), C(silent) and C(discovered).
+      type: str
+      returned: always
+    groups: {description: The agents groups it is in., type: list, elements: str, returned: always}
+    system: {description: The system it reports; null before its first report., type: str, returned: always}
+    isolation: {description: What kind of host it reports; null before its first report., type: str, returned: always}
+    executors: {description: The executors it reports and their versions., type: dict, returned: always}
+    job_id: {description: The job it runs; null when it runs none., type: int, returned: always}
+    last_seen: {description: When it last spoke to the server., type: str, returned: always}
+    comment: {description: What somebody wrote about it., type: str, returned: always}
+failures:
+  description: Why something could not be done, by agent.
+  returned: when something could not be done
+  type: dict
+"""

@@ -1,0 +1,89 @@
+# Apache-2.0 (see LICENSE)
+"""Documentation; the work is done by the action plugin of the same name."""
+
+from __future__ import absolute_import, annotations, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+module: agent_group_info
+short_description: Agents groups of a Kraken server, their agents and the jobs that wait for them
+version_added: 0.1.0
+description:
+  - Returns the agents groups of the server, who is in them, and which jobs wait for an agent of theirs.
+  - A job waits for ever when its group has no agent that can run it.
+options:
+  groups:
+    description: Only these; all when left out.
+    type: list
+    elements: str
+  waiting_jobs:
+    description:
+      - Look for jobs that wait.
+      - The server has no list of them, so this costs a request for each branch and each run that has some.
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - kraken_ci.fleet.server
+  - kraken_ci.fleet.attributes.info
+  - kraken_ci.fleet.attributes.controller
+author:
+  - kraken-fleet contributors (@kraken-ci)
+"""
+
+EXAMPLES = r"""
+- name: Look at all agents groups
+  kraken_ci.fleet.agent_group_info:
+    server_url: http://kraken.example:6363
+    server_user: admin
+    server_password: "{{ kraken_server_password }}"
+  run_once: true
+  register: found
+
+- name: Name the groups that jobs wait for in vain
+  ansible.builtin.debug:
+    msg: "{{ found.groups | selectattr('waiting_jobs') | selectattr('agents_count', 'eq', 0) | map(attribute='name') }}"
+  run_once: true
+"""
+
+RETURN = r"""
+groups:
+  description: The groups, by name.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id: {description: Its number., type: int, returned: always}
+    name: {description: Its name., type: str, returned: always}
+    project: {description: The project it belongs to; null when it is for all., type: str, returned: always}
+    agents_count: {description: How many authorised agents it has., type: int, returned: always}
+    agents:
+      description: Who is in it.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        id: {description: The agent's number., type: int, returned: always}
+        name: {description: Its name., type: str, returned: always}
+        address: {description: The address it introduces itself by., type: str, returned: always}
+        authorized: {description: Whether it is let in., type: bool, returned: always}
+        enabled: {description: Whether it may be given jobs., type: bool, returned: always}
+    waiting_jobs:
+      description: The jobs that wait for one of its agents; empty when they were not looked for.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        id: {description: The job's number., type: int, returned: always}
+        name: {description: Its name., type: str, returned: always}
+        run_id: {description: The run it belongs to., type: int, returned: always}
+        system: {description: The system it asks for., type: str, returned: always}
+        executor: {description: The executor it asks for., type: str, returned: always}
+        notes: {description: Why the server could not place it., type: str, returned: always}
+        created: {description: Since when it waits., type: str, returned: always}
+missing:
+  description: What O(groups) names and the server does not have.
+  returned: success
+  type: list
+  elements: str
+"""

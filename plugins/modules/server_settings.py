@@ -1,0 +1,80 @@
+# Apache-2.0 (see LICENSE)
+"""Documentation; the work is done by the action plugin of the same name."""
+
+from __future__ import absolute_import, annotations, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+module: server_settings
+short_description: Settings of a Kraken server
+version_added: 0.1.0
+description:
+  - Makes settings of the server what the task says, and leaves the others alone.
+  - Refuses a setting that the server does not have; the server itself would ignore it without a word.
+options:
+  settings:
+    description:
+      - The settings that are not secret, by section, such as C(general.clickhouse_addr).
+      - When empty, nothing is changed and the settings are returned.
+    type: dict
+    default: {}
+  secrets:
+    description:
+      - Passwords, tokens and the like, by section, such as C(notification.smtp_password). Keep them in Ansible Vault.
+      - The server never shows them, so they cannot be compared; see O(update_secrets).
+    type: dict
+    default: {}
+  update_secrets:
+    description:
+      - V(true) writes O(secrets) each time, and reports a change each time.
+      - V(false) leaves them as they are.
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - kraken_ci.fleet.server
+  - kraken_ci.fleet.attributes
+  - kraken_ci.fleet.attributes.controller
+author:
+  - kraken-fleet contributors (@kraken-ci)
+"""
+
+EXAMPLES = r"""
+- name: Tell agents where the log goes
+  kraken_ci.fleet.server_settings:
+    settings:
+      general:
+        clickhouse_addr: kraken.example:9001
+        minio_addr: kraken.example:9999
+    server_url: http://kraken.example:6363
+    server_user: admin
+    server_password: "{{ kraken_server_password }}"
+  run_once: true
+
+- name: Let the server send mail
+  kraken_ci.fleet.server_settings:
+    settings:
+      notification:
+        smtp_server: mail.example:587
+        smtp_tls: true
+    secrets:
+      notification:
+        smtp_password: "{{ smtp_password }}"
+    update_secrets: "{{ smtp_password_is_new | default(false) }}"
+    server_url: http://kraken.example:6363
+    server_user: admin
+    server_password: "{{ kraken_server_password }}"
+  run_once: true
+"""
+
+RETURN = r"""
+changes:
+  description: The settings that were changed, or would be in check mode, each as C(section.name).
+  returned: success
+  type: list
+  elements: str
+settings:
+  description: All settings by section, as they are now or would be in check mode; secrets among them are empty.
+  returned: success
+  type: dict
+"""

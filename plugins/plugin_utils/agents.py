@@ -1,0 +1,73 @@
+"""Agents of a Kraken server for modules: how they are named in a task, and what a task returns of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from kraken_fleet.errors import UsageError
+from kraken_fleet.model import Agent, Job, activity_of
+from kraken_fleet.model.activity import SILENT_AFTER
+
+
+def find(names: Sequence[str], agents: Iterable[Agent]) -> tuple[list[Agent], list[str]]:
+    """Looks agents up by address, else by name.
+
+    Returns:
+        the agents, each once and in the order of the names, and the names that no agent has.
+
+    Raises:
+        UsageError: several agents have the name.
+    """
+    known = list(agents)
+    found: dict[int, Agent] = {}
+    missing = []
+    for name in names:
+        matching = [one for one in known if one.address == name] or [one for one in known if one.name == name]
+        if len(matching) > 1:
+            addresses = ", ".join(sorted(one.address for one in matching))
+            raise UsageError(f"Several agents are called {name}: {addresses}", hint="Name one by its address")
+        if matching:
+            found.setdefault(matching[0].id, matching[0])
+        else:
+            missing.append(name)
+    return list(found.values()), missing
+
+
+def shown(agent: Agent, silent_after: timedelta = SILENT_AFTER) -> dict[str, Any]:
+    """An agent as modules return it.
+
+    Args:
+        silent_after: after how long without a word its activity is `silent`.
+    """
+    info = agent.host_info
+    return {
+        "id": agent.id,
+        "name": agent.name,
+        "address": agent.address,
+        "ip_address": agent.ip_address,
+        "authorized": agent.authorized,
+        "enabled": agent.enabled,
+        "activity": str(activity_of(agent, datetime.now(UTC), silent_after)),
+        "groups": sorted(agent.group_names),
+        "system": info.system if info else None,
+        "isolation": info.isolation_type if info else None,
+        "executors": info.executors if info else {},
+        "job_id": agent.job.id if agent.job else None,
+        "last_seen": agent.last_seen.isoformat() if agent.last_seen else None,
+        "comment": agent.comment,
+    }
+
+
+def shown_job(job: Job) -> dict[str, Any]:
+    """A job that waits for an agent, as modules return it."""
+    return {
+        "id": job.id,
+        "name": job.name,
+        "run_id": job.run_id,
+        "system": job.system,
+        "executor": job.executor,
+        "notes": job.notes,
+        "created": job.created.isoformat() if job.created else None,
+    }
