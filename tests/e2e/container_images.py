@@ -44,3 +44,30 @@ def _do(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
     return done.stdout
+
+
+LXD_ALIAS = "kraken-lab/bookworm-python"
+# The smallest thing that can be process 1 of a container: it waits, collects orphans, and ends when it is told to.
+_INIT = '#!/bin/sh\ntrap "exit 0" PWR TERM INT\nwhile :; do sleep 1000 & wait; done\n'
+_METADATA = "architecture: {machine}\ncreation_date: 1700000000\nproperties: {{description: Debian for tests}}\n"
+
+
+@pytest.fixture(scope="session")
+def lxd_image(docker_images: None, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The same Debian for LXD, made of the Docker image; the daemon must have a storage pool."""
+    if _do("lxc", "image", "list", LXD_ALIAS, "--format=csv").strip():
+        return
+    home = tmp_path_factory.mktemp("lxd-image")
+    root = home / "rootfs"
+    root.mkdir()
+    made = _do("docker", "create", WITH_PYTHON, "true").strip()
+    try:
+        with subprocess.Popen(["docker", "export", made], stdout=subprocess.PIPE) as export:
+            subprocess.run(["tar", "-C", str(root), "-x"], stdin=export.stdout, check=True)
+    finally:
+        _do("docker", "rm", "--force", made)
+    (root / "sbin/init").write_text(_INIT)
+    (root / "sbin/init").chmod(0o755)
+    (home / "metadata.yaml").write_text(_METADATA.format(machine=os.uname().machine))
+    _do("tar", "-C", str(home), "-cf", str(home / "image.tar"), "metadata.yaml", "rootfs")
+    _do("lxc", "image", "import", str(home / "image.tar"), "--alias", LXD_ALIAS)
