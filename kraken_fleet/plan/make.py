@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
@@ -84,6 +85,9 @@ def _agent_actions(
     letting_in = Authorize(
         agent_id=agent.id, address=agent.address, host=wanted.label, reason=decision.reason, policy=decision.policy
     )
+    if agent.disabled and wanted.enabled is None:
+        # A record that was deleted comes back as it was, and a removal disables first: a new agent is there to work.
+        wanted = dataclasses.replace(wanted, enabled=True)
     return (letting_in, *_settled(agent, wanted, living, policy, decision.groups))
 
 
@@ -99,7 +103,7 @@ def _settled(
     if desired.enabled is None or desired.enabled == agent.enabled:
         return
     kind = Enable if desired.enabled else Disable
-    reason = "kraken_agent_enabled says so"
+    reason = "the inventory wants it so"
     yield kind(agent_id=agent.id, address=agent.address, host=desired.label, reason=reason)
 
 
@@ -114,7 +118,7 @@ def _on_trial(agent: Agent, wanted: DesiredAgent, decision: Decision, policy: Pl
         reason=decision.reason,
         policy=decision.policy,
         on_trial=True,
-        enable=agent.enabled if wanted.enabled is None else wanted.enabled,
+        enable=wanted.enabled is not False,
         groups=tuple(sorted(wanted.groups)),
         exact=(wanted.groups_mode or policy.groups_mode) == GroupsMode.EXACT,
     )

@@ -15,7 +15,7 @@ from kraken_fleet.errors import PlanError
 from kraken_fleet.model import Agent, DesiredAgent
 
 # Under this key of its host info an agent reports the nonce that Ansible wrote on its host.
-NONCE_KEY = "attestation"
+NONCE_KEY = "kraken_fleet_nonce"
 
 
 @dataclass(frozen=True, slots=True)
