@@ -195,3 +195,7 @@ def test_variables_that_the_caller_knows_are_let_through() -> None:
 def test_a_document_of_another_kind_is_refused(listing: dict[str, object]) -> None:
     with pytest.raises(InventoryError):
         _fleet(listing)
+
+
+def test_variables_that_a_role_declares_are_known() -> None:
+    assert _one({"kraken_agent_dir": "/opt/kraken"}).host == "web1"

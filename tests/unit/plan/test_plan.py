@@ -141,7 +141,7 @@ def test_a_plan_holds_no_nonce() -> None:
 @pytest.mark.parametrize(("told", "stays"), [("s3cret", True), ("guess", False), (None, False)])
 def test_an_attested_agent_stays_when_it_repeats_its_nonce(told: str | None, stays: bool) -> None:
     trust = AttestedTrust({"10.0.0.1": "s3cret"})
-    agent = replace(AGENT, host_info=HostInfo.from_json({"system": "x", "attestation": told}))
+    agent = replace(AGENT, host_info=HostInfo.from_json({"system": "x", "kraken_fleet_nonce": told}))
     assert trust.judge(agent, WANTED.agents[0]).admitted is stays
 
 

@@ -16,7 +16,7 @@ ATTESTED = PlanPolicy(trust=(AttestedTrust({A: "nonce-a", B: "nonce-b"}),))
 
 def test_an_agent_that_repeats_its_nonce_is_grouped_and_enabled(lab: Lab) -> None:
     lab.speak(A)
-    clock = FakeClock(steps=[lambda: lab.tell(A, attestation="nonce-a")])
+    clock = FakeClock(steps=[lambda: lab.tell(A, kraken_fleet_nonce="nonce-a")])
     events = list(reconcile(lab.client, fleet(("a", A, "gpu")), ATTESTED, clock=clock))
     assert [event.action.kind for event in events if isinstance(event, Done)] == [
         "create_group",
@@ -33,8 +33,8 @@ def test_an_agent_with_another_nonce_is_put_out_again_and_the_others_stay(lab: L
         lab.speak(address)
 
     def answers() -> None:
-        lab.tell(A, attestation="nonce-a")
-        lab.tell(B, attestation="nonce-a")
+        lab.tell(A, kraken_fleet_nonce="nonce-a")
+        lab.tell(B, kraken_fleet_nonce="nonce-a")
 
     events: list[Event] = []
     wanted = fleet(("a", A, "gpu"), ("b", B, "gpu"))
@@ -59,12 +59,12 @@ def test_an_agent_that_says_nothing_is_put_out_after_the_time(lab: Lab) -> None:
 
 def test_a_record_of_an_earlier_life_is_not_held_against_an_agent(lab: Lab) -> None:
     lab.speak(A)
-    first = FakeClock(steps=[lambda: lab.tell(A, attestation="nonce-a")])
+    first = FakeClock(steps=[lambda: lab.tell(A, kraken_fleet_nonce="nonce-a")])
     list(reconcile(lab.client, fleet(("a", A, "")), ATTESTED, clock=first))
     lab.client.delete_agent(lab.agent(A).id)
     lab.speak(A)
     again = PlanPolicy(trust=(AttestedTrust({A: "second"}),))
-    clock = FakeClock(steps=[lambda: None, lambda: lab.tell(A, attestation="second")])
+    clock = FakeClock(steps=[lambda: None, lambda: lab.tell(A, kraken_fleet_nonce="second")])
     list(reconcile(lab.client, fleet(("a", A, "")), again, clock=clock))
     assert lab.agent(A).authorized
 
