@@ -15,7 +15,7 @@ from kraken_fleet.cli import output
 from kraken_fleet.cli.application import command_group
 from kraken_fleet.cli.watching import Watcher
 from kraken_fleet.errors import VerificationError
-from kraken_fleet.lab import DRIVERS, Lab, LabStatus, existing_labs
+from kraken_fleet.lab import DRIVERS, SERVERS, Lab, LabStatus, existing_labs
 
 app = command_group()
 
@@ -24,7 +24,17 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Name = Annotated[str, typer.Option("--name", help="Several labs may stand side by side.", show_default=True)]
 Parent = Annotated[Path, typer.Option("--dir", help="The directory that gets .lab/NAME.", metavar="DIR")]
 Hosts = Annotated[int, typer.Option("--hosts", help="How many hosts.", min=1)]
-DriverName = Annotated[str, typer.Option("--driver", help=f"What the hosts are made of: {', '.join(DRIVERS)}.")]
+DriverName = Annotated[
+    str,
+    typer.Option(
+        "--driver",
+        help=f"What the hosts are made of: {', '.join(DRIVERS)}. Which Debian may follow: docker:trixie, "
+        "docker:bullseye, docker:bookworm-bare (a host without Python).",
+    ),
+]
+ServerName = Annotated[
+    str, typer.Option("--server", help=f"{SERVERS[0]}, or {SERVERS[1]}: the unmodified server from PyPI, for root.")
+]
 Port = Annotated[int, typer.Option("--port", help="The server's port; 0 takes a free one.", min=0, max=65535)]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show all that ansible-playbook prints.")]
 
@@ -36,6 +46,7 @@ def up(
     name: Name = "lab",
     parent: Parent = Path(),
     driver: DriverName = "local",
+    server: ServerName = SERVERS[0],
     port: Port = 0,
     verbose: Verbose = False,
     as_json: output.AsJson = False,
@@ -43,7 +54,7 @@ def up(
     """Make hosts and a Kraken server, and put agents on the hosts with the real playbook."""
     lab, watcher = Lab(parent, name), Watcher(quiet=as_json, verbose=verbose)
     with _ended_by_signals():
-        watcher.follow(lab.up(hosts=hosts, driver=driver, port=port))
+        watcher.follow(lab.up(hosts=hosts, driver=driver, server=server, port=port))
         if deploy:
             watcher.follow(lab.deploy())
     if as_json:
@@ -63,6 +74,7 @@ def demo(
     name: Name = "demo",
     parent: Parent = Path(),
     driver: DriverName = "local",
+    server: ServerName = SERVERS[0],
     verbose: Verbose = False,
     as_json: output.AsJson = False,
 ) -> None:
@@ -71,7 +83,7 @@ def demo(
     with _ended_by_signals():
         lab.down()
         try:
-            watcher.follow(lab.up(hosts=hosts, driver=driver))
+            watcher.follow(lab.up(hosts=hosts, driver=driver, server=server))
             watcher.title("First deploy: from bare hosts to agents that have run a job")
             first = watcher.follow(lab.deploy())
             watcher.title("Second deploy: nothing is left to do")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ class Seen:
     """What came by: the deploy, the agents after it, and the jobs that proved each group."""
 
     deploy: Deploy | None = None
-    agents: tuple[Agent, ...] = ()
+    agents: Mapping[str, Agent] = field(default_factory=dict)
     verified: list[JobVerified] = field(default_factory=list)
 
     @property
@@ -87,8 +88,8 @@ class Watcher:
                 self._show_deploy(deploy)
             case AgentsReady(agents):
                 self._show_agents(agents)
-            case JobVerified(group, job, log_line):
-                self._done(f"job {job.id} on group {group}", f"{job.agent_name}: {log_line}")
+            case JobVerified(group, host, job, log_line):
+                self._done(f"job {job.id} for group {group} on {host}", log_line)
 
     def _show_output(self, text: str, task: str | None) -> None:
         if self._verbose:
@@ -108,10 +109,11 @@ class Watcher:
         for name, result in deploy.hosts.items():
             self._done(name, f"ok={result.ok} changed={result.changed} failed={result.failed}")
 
-    def _show_agents(self, agents: tuple[Agent, ...]) -> None:
-        for agent in agents:
+    def _show_agents(self, agents: Mapping[str, Agent]) -> None:
+        for host, agent in agents.items():
             groups = ", ".join(sorted(agent.group_names))
-            self._done(f"agent {agent.name}", f"{'authorised' if agent.authorized else 'not authorised'}, in {groups}")
+            state = "authorised" if agent.authorized else "not authorised"
+            self._done(f"agent {agent.address} on {host}", f"{state}, in {groups}")
 
     def _now(self, text: str) -> None:
         if self._status:

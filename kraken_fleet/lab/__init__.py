@@ -11,11 +11,12 @@ from kraken_fleet.lab.events import (
     StepDone,
     StepStarted,
 )
-from kraken_fleet.lab.lab import HostStatus, Lab, LabStatus
+from kraken_fleet.lab.lab import SERVERS, HostStatus, Lab, LabStatus
 from kraken_fleet.lab.state import existing_labs
 
 __all__ = [
     "DRIVERS",
+    "SERVERS",
     "AgentsReady",
     "Deployed",
     "Driver",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
 from kraken_fleet.model import Agent, Deploy, Job
@@ -41,16 +41,17 @@ class Deployed:
 
 @dataclass(frozen=True, slots=True)
 class AgentsReady:
-    """The agents of the lab, as the server knows them now."""
+    """The agents of the lab by their host's name, as the server knows them now."""
 
-    agents: tuple[Agent, ...]
+    agents: Mapping[str, Agent]
 
 
 @dataclass(frozen=True, slots=True)
 class JobVerified:
-    """A real job that ran on an agents group, and what it wrote to its log."""
+    """A real job that ran on a host of an agents group, and what it wrote to its log."""
 
     group: str
+    host: str
     job: Job
     log_line: str
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +14,15 @@ from kraken_fleet.errors import FleetError, LabError
 from kraken_fleet.lab import files, processes
 from kraken_fleet.lab.driver import DRIVERS, Driver, LabHost, load_driver
 from kraken_fleet.lab.events import AgentsReady, JobVerified, LabEvents, StepDone, StepStarted
+from kraken_fleet.lab.krakenci import krakenci_runs, start_krakenci, stop_krakenci
 from kraken_fleet.lab.playbook import run_playbook
+from kraken_fleet.lab.processes import ProcessRef
 from kraken_fleet.lab.server import client_for, start_server
 from kraken_fleet.lab.state import LabPaths, LabState, forget, held, lab_paths
 from kraken_fleet.model import ALL_GROUP, Agent, Job
 
+# The embedded server, or the unmodified krakenci-server from PyPI.
+SERVERS = ("embedded", "krakenci")
 DEPLOY_PLAYBOOK = "deploy-agents.yml"
 
 
@@ -55,14 +59,22 @@ class Lab:
         self.name = name
         self.paths: LabPaths = lab_paths(parent, name)
 
-    def up(self, *, hosts: int = 3, driver: str = "local", port: int = 0) -> LabEvents:
+    def up(self, *, hosts: int = 3, driver: str = "local", server: str = SERVERS[0], port: int = 0) -> LabEvents:
         """Make the hosts, start the server, write the inventory. An interrupted lab is left for `down`.
+
+        Args:
+            hosts: how many.
+            driver: one of DRIVERS, with a variant after a colon.
+            server: one of SERVERS.
+            port: of the embedded server; 0 takes a free one.
 
         Raises:
             LabError: the lab is there already, or something could not be made.
         """
         if hosts < 1:
             raise LabError(f"a lab of {hosts} hosts is none", hint="Give --hosts a number from 1 on")
+        if server not in SERVERS:
+            raise LabError(f"there is no lab server {server!r}", hint=f"Choose one of {', '.join(SERVERS)}")
         if self.paths.memory.exists():
             hint = f"Use it, or remove it with `kraken-fleet lab down --name {self.name}`"
             raise LabError(f"the lab {self.name!r} is there already", where=str(self.paths.directory), hint=hint)
@@ -72,7 +84,7 @@ class Lab:
             state.save(self.paths)
             yield from self._make_bundles()
             yield from self._make_hosts(chosen, state, hosts)
-            yield from self._make_server(chosen, port)
+            yield from self._make_server(chosen, server, port)
 
     def deploy(self, *extra: str) -> LabEvents:
         """Put agents on the hosts with the playbook; then tell which agents the server has and what jobs ran.
@@ -87,8 +99,8 @@ class Lab:
         with closing(run_playbook(self.paths, DEPLOY_PLAYBOOK, *extra)) as events:
             yield from events
         with client_for(self.paths, state.server_url) as client:
-            addresses = {host.address for host in state.hosts}
-            agents = tuple(agent for agent in client.agents() if agent.address in addresses)
+            known = {agent.address: agent for agent in client.agents()}
+            agents = {host.name: known[host.address] for host in state.hosts if host.address in known}
             yield AgentsReady(agents)
             yield from _verified(client, agents)
 
@@ -100,7 +112,7 @@ class Lab:
         """
         state = self._state()
         running = load_driver(state.driver).alive(self.paths.directory, state.hosts)
-        up = state.server is not None and state.server.alive
+        up = state.server.alive if state.server else krakenci_runs(self.paths)
         agents = self._agents(state) if up else {}
         hosts = tuple(HostStatus(host, running.get(host.name, False), agents.get(host.address)) for host in state.hosts)
         return LabStatus(self.name, state.driver, self.paths.directory, state.server_url, up, hosts)
@@ -116,6 +128,7 @@ class Lab:
         with held(self.paths):
             state = self._state_if_readable()
             processes.stop(processes.running_in(self.paths.directory))
+            stop_krakenci(self.paths)
             for driver in _drivers_of(state):
                 driver.destroy(self.paths.directory)
             forget(self.paths)
@@ -139,11 +152,15 @@ class Lab:
         replace(state, hosts=made).save(self.paths)
         yield StepDone(title, ", ".join(host.address for host in made), time.monotonic() - began)
 
-    def _make_server(self, driver: Driver, port: int) -> LabEvents:
+    def _make_server(self, driver: Driver, kind: str, port: int) -> LabEvents:
         title, began = "Kraken server", time.monotonic()
         yield StepStarted(title)
         files.write_password(self.paths)
-        process, url = start_server(self.paths, driver.server_address, port)
+        process: ProcessRef | None = None
+        if kind == "krakenci":
+            url = start_krakenci(self.paths, driver.server_address)
+        else:
+            process, url = start_server(self.paths, driver.server_address, port)
         state = replace(self._state(), server=process, server_url=url)
         state.save(self.paths)
         files.write_inventory(self.paths, state.hosts, url)
@@ -182,14 +199,14 @@ def _drivers_of(state: LabState | None) -> Iterator[Driver]:
             yield load_driver(name)
 
 
-def _verified(client: KrakenClient, agents: tuple[Agent, ...]) -> Iterator[JobVerified]:
+def _verified(client: KrakenClient, agents: Mapping[str, Agent]) -> Iterator[JobVerified]:
     """The newest finished job of each agents group, with the last line that it wrote."""
-    newest: dict[str, Job] = {}
-    for agent in agents:
+    newest: dict[str, tuple[str, Job]] = {}
+    for host, agent in agents.items():
         for job in client.agent_jobs(agent.id):
             group = job.agents_group_name
-            if group and group != ALL_GROUP and job.over and (group not in newest or newest[group].id < job.id):
-                newest[group] = job
-    for group, job in sorted(newest.items()):
+            if group and group != ALL_GROUP and job.over and (group not in newest or newest[group][1].id < job.id):
+                newest[group] = (host, job)
+    for group, (host, job) in sorted(newest.items()):
         lines = [line.message for line in client.job_log(job.id) if line.message.strip()]
-        yield JobVerified(group, job, lines[-1] if lines else "")
+        yield JobVerified(group, host, job, lines[-1] if lines else "")

@@ -21,8 +21,8 @@ def _events(changed: int = 2) -> LabEvents:
     yield OutputLine("TASK [agent : Converge] ***", task="Converge")
     yield OutputLine("changed: [build-1]")
     yield Deployed(Deploy("deploy-agents.yml", "2026-01-01", 3.0, hosts={"build-1": HostResult(ok=5, changed=changed)}))
-    yield AgentsReady((Agent(1, "build-1", "127.0.0.11", authorized=True, groups=(GroupRef(2, "build"),)),))
-    yield JobVerified("build", Job(7, "proof", 5, agent_name="build-1", completion_status=0), "hello from build-1")
+    yield AgentsReady({"build-1": Agent(1, "a", "127.0.0.11", authorized=True, groups=(GroupRef(2, "build"),))})
+    yield JobVerified("build", "build-1", Job(7, "proof", 5, completion_status=0), "hello")
 
 
 def test_each_thing_that_is_done_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,8 +33,8 @@ def test_each_thing_that_is_done_is_one_line(capsys: pytest.CaptureFixture[str])
     assert lines[0] == "✔ Kraken server http://127.0.0.1:1 1.2 s"
     assert lines[1].startswith("✔ Converge")
     assert lines[2] == "✔ build-1 ok=5 changed=2 failed=0"
-    assert lines[3] == "✔ agent build-1 authorised, in build"
-    assert lines[4] == "✔ job 7 on group build build-1: hello from build-1"
+    assert lines[3] == "✔ agent 127.0.0.11 on build-1 authorised, in build"
+    assert lines[4] == "✔ job 7 for group build on build-1 hello"
 
 
 def test_verbose_shows_what_ansible_prints(capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,7 +46,7 @@ def test_quiet_shows_nothing_and_keeps_all(capsys: pytest.CaptureFixture[str]) -
     seen = Watcher(quiet=True, verbose=False).follow(_events())
     assert capsys.readouterr() == ("", "")
     assert [proof.group for proof in seen.verified] == ["build"]
-    assert seen.agents[0].name == "build-1"
+    assert set(seen.agents) == {"build-1"}
     assert seen.changes == "build-1: 2"
 
 
