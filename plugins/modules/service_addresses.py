@@ -79,7 +79,7 @@ clickhouse:
       description: Who was believed. C(containers), C(compose file) or C(server settings).
       type: str
       returned: always
-    reason: {description: Why, and who was overruled., type: str, returned: always}
+    reason: {description: "Why, and who was overruled.", type: str, returned: always}
 minio:
   description: Where artifacts and caches go; null when nobody could say.
   returned: success
@@ -90,5 +90,5 @@ minio:
       description: Who was believed. C(containers), C(compose file) or C(server settings).
       type: str
       returned: always
-    reason: {description: Why, and who was overruled., type: str, returned: always}
+    reason: {description: "Why, and who was overruled.", type: str, returned: always}
 """
