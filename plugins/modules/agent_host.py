@@ -35,7 +35,7 @@ options:
     default: kraken-agent
   address:
     description:
-      - The IP address that the agent sends from and introduces itself by. It has to be one of the host's own.
+      - The IP address that the agent introduces itself by, and sends from when it is one of the host's own.
       - When empty, the agent uses the one that the host's routes choose.
     type: str
     default: ""
@@ -102,13 +102,17 @@ options:
         type: str
         required: true
       content:
-        description: The content in base64.
+        description: The content, compressed by zlib, in base64.
         type: str
         default: ""
       url:
         description: Where the content is.
         type: str
         default: ""
+  self_checking:
+    description: Whether the agent is kraken-fleet's own. Filled in by the controller; leave it alone.
+    type: bool
+    default: false
   keep_versions:
     description: How many releases stay on the host, the current one among them.
     type: int
@@ -253,6 +257,7 @@ agents:
 import base64
 import binascii
 import os
+import zlib
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import converge
@@ -292,6 +297,7 @@ ARGUMENTS = {
             "url": {"type": "str", "default": ""},
         },
     },
+    "self_checking": {"type": "bool", "default": False},
     "keep_versions": {"type": "int", "default": 3},
     "update": {"type": "str", "choices": ["managed", "server"], "default": "managed"},
     "server_url": {"type": "str", "default": ""},
@@ -347,13 +353,13 @@ def release_of(params):
         Binary(one["name"], one["sha256"], _decoded(one) if one["content"] else None, one["url"])
         for one in params["binaries"]
     ]
-    return Release(params["bundle_version"], binaries) if binaries else None
+    return Release(params["bundle_version"], binaries, params["self_checking"]) if binaries else None
 
 
 def _decoded(binary):
     try:
-        return base64.b64decode(binary["content"], validate=True)
-    except binascii.Error as error:
+        return zlib.decompress(base64.b64decode(binary["content"], validate=True))
+    except (binascii.Error, zlib.error) as error:
         raise HostError(f"{binary['name']} arrived damaged: {error}") from error
 
 

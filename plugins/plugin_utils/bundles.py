@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,8 @@ def sent_along(arguments: Mapping[str, Any]) -> dict[str, Any]:
     directory = Path(given).expanduser() if given else built()
     found = [_file(directory / name, wanted.get(name)) for name in NAMES]
     return {
-        "bundle_version": version or found[0]["version"],
+        "bundle_version": version or found[0]["version"] or "custom",
+        "self_checking": bool(_own_version(directory / NAMES[0])),
         "binaries": [{key: one[key] for key in ("name", "sha256", "content")} for one in found],
     }
 
@@ -85,18 +87,24 @@ def _file(path: Path, wanted: str | None) -> dict[str, str]:
         raise BundleError(f"the bundle cannot be read: {error.strerror}", where=str(path), hint=hint) from error
     sha256 = hashlib.sha256(content).hexdigest()
     if wanted is None:
-        version = bundle.inspect(path).version
+        bundle.inspect(path)  # says what is wrong with a file that is not ours, or damaged
     elif wanted.lower() != sha256:
         hint = "Nothing was changed on the host. Get the file again, or correct kraken_agent_bundle_sha256"
         raise BundleError(f"the file is damaged: its sha256 is {sha256}, expected {wanted}", where=str(path), hint=hint)
-    else:
-        version = "custom"
     return {
         "name": path.name,
-        "version": version,
+        "version": _own_version(path),
         "sha256": sha256,
-        "content": base64.b64encode(content).decode("ascii"),
+        "content": base64.b64encode(zlib.compress(content)).decode("ascii"),
     }
+
+
+def _own_version(path: Path) -> str:
+    """The version of a bundle that kraken-fleet has built; empty for another agent's file."""
+    try:
+        return bundle.inspect(path).version
+    except BundleError:
+        return ""
 
 
 def _downloaded_by_host(url: str, wanted: Mapping[str, str], version: str) -> dict[str, Any]:

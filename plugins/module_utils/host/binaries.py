@@ -10,6 +10,7 @@ import urllib.request
 from typing import Iterator, List, NamedTuple, Optional, Sequence
 
 from .changes import ABSENT, Change, HostError
+from .commands import run
 from .files import Attributes, set_attributes, write_file
 
 _MODE = 0o755
@@ -26,10 +27,15 @@ class Binary(NamedTuple):
 
 
 class Release(NamedTuple):
-    """What belongs together under one version."""
+    """What belongs together under one version.
+
+    Args:
+        self_checking: whether kkagent has the command `check-integrity`.
+    """
 
     version: str
     binaries: Sequence[Binary]
+    self_checking: bool = False
 
     @property
     def name(self) -> str:
@@ -57,19 +63,20 @@ def check(release: Release) -> None:
             _check(binary, binary.content)
 
 
-def converge(directory: str, release: Release, keep: int, owner: Attributes) -> Iterator[Change]:
+def converge(directory: str, release: Release, keep: int, owner: Attributes, python: str) -> Iterator[Change]:
     """The release in place, `current` on it, and at most `keep` releases kept, this one among them.
 
     Args:
         directory: the agent's directory.
         owner: owner and group of what is made; its mode is not used.
+        python: what is going to run it.
     """
     target = os.path.join(directory, "versions", release.name)
     before = installed(directory)
     if not _intact(target, release):
         yield Change(
             f"install version {release.name}",
-            lambda: _install(target, release, owner),
+            lambda: _install(target, release, owner, python),
             after="".join(f"{binary.name} sha256 {binary.sha256}\n" for binary in release.binaries),
             before_header=ABSENT,
             after_header=target,
@@ -124,12 +131,15 @@ def _download(url: str) -> bytes:
         raise HostError(f"{url} cannot be downloaded: {getattr(error, 'reason', error)}") from error
 
 
-def _install(target: str, release: Release, owner: Attributes) -> None:
+def _install(target: str, release: Release, owner: Attributes, python: str) -> None:
     parent = os.path.dirname(target)
     fresh = tempfile.mkdtemp(prefix=".new-", dir=parent)
     try:
         for binary in release.binaries:
             _write(os.path.join(fresh, binary.name), binary, owner)
+        if release.self_checking:
+            # Before anything is switched to it: it is whole, and this host's Python can run it.
+            run([python, os.path.join(fresh, "kkagent"), "check-integrity"])
         set_attributes(fresh, owner._replace(mode=_MODE))
         if os.path.lexists(target):
             os.replace(target, tempfile.mkdtemp(prefix=".damaged-", dir=parent))

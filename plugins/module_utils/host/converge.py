@@ -89,7 +89,7 @@ def _files(spec: AgentSpec, release: Optional[binaries.Release], *, root: bool) 
     yield from directory(os.path.join(spec.directory, "versions"), above)
     yield from directory(spec.data, agents_own)
     if release and not (spec.update == "server" and binaries.installed(spec.directory)):
-        yield from binaries.converge(spec.directory, release, spec.keep_versions, above)
+        yield from binaries.converge(spec.directory, release, spec.keep_versions, above, spec.python)
     secret = Attributes(0o640, "root", spec.group) if root else Attributes(0o640)
     text = env_file.render(spec.environment)
     yield from text_file(spec.env_file, text, secret, mask=env_file.mask, restarts=True)

@@ -30,6 +30,7 @@ class AgentSpec:
         environment: what kraken.env says.
         drain_seconds: how long a job may go on after the agent was told to stop.
         update: `managed`, or `server` when the agent itself replaces its binaries.
+        notifies: whether the agent tells systemd how it is, as ours does and others do not.
     """
 
     name: str
@@ -50,6 +51,7 @@ class AgentSpec:
     drain_seconds: int = 300
     keep_versions: int = 3
     update: str = "managed"
+    notifies: bool = False
 
     @property
     def data(self) -> str:
@@ -107,6 +109,7 @@ def environment_of(params: Mapping[str, Any], directory: str, address: str, extr
         "KRAKEN_SYSTEM_ID": params["system_id"],
         "KRAKEN_AGENT_ADDRESS": address,
         "KRAKEN_AGENT_DRAIN_SECONDS": params["drain_seconds"],
+        "KRAKEN_AGENT_UPDATE": "server" if params["update"] == "server" else "",
     }
     values = {**made, **extra}
     return {name: str(value) for name, value in values.items() if value not in (None, "")}
@@ -126,20 +129,3 @@ def source_address(server: str) -> str:
             return str(probe.getsockname()[0])
     except (OSError, ValueError):
         return ""
-
-
-def check_address(address: str) -> None:
-    """Refuses a kraken_agent_address that the agent could not send from.
-
-    Raises:
-        HostError: it is none of this host's.
-    """
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((address, 0))
-    except OSError as error:
-        raise HostError(
-            f"kraken_agent_address {address} is no address of this host ({error.strerror or error}); the agent sends "
-            "from it and introduces itself by it"
-        ) from error

@@ -8,7 +8,7 @@ from typing import Any, List, Mapping
 from . import systemd
 from .changes import HostError
 from .interpreter import choose
-from .spec import AgentSpec, check_address, directory_of, environment_of, name_of, source_address
+from .spec import AgentSpec, directory_of, environment_of, name_of, source_address
 from .users import current_user, primary_group
 
 
@@ -36,8 +36,6 @@ def _spec(
     directory = directory_of(instance.get("dir") or (f"{base}-{name}" if name else base))
     unit = instance.get("unit") or (f"{params['unit']}-{name}" if name else params["unit"])
     address = instance["address"]
-    if params["state"] == "present" and address:
-        check_address(address)
     own = {**params["environment"], **(instance.get("environment") or {})}
     return AgentSpec(
         name=name,
@@ -58,6 +56,7 @@ def _spec(
         drain_seconds=params["drain_seconds"],
         keep_versions=params["keep_versions"],
         update=params["update"],
+        notifies=params["self_checking"],
     )
 
 

@@ -15,6 +15,8 @@ UNIT_DIRECTORY = "/etc/systemd/system"
 _RUNNING = ("active", "reloading", "refreshing")
 # How long a service that is up has to stay up to be believed.
 _SETTLE_SECONDS = 0.5
+# An agent whose loop does not turn for this long is started again.
+_WATCHDOG_SECONDS = 180
 
 # Jobs are other people's builds: what would break compilers, test suites, containers or browsers in them is not here
 # (RestrictNamespaces, MemoryDenyWriteExecute, PrivateDevices, PrivateNetwork, SystemCallFilter, UMask=0077).
@@ -74,16 +76,12 @@ def unit_path(unit: str) -> str:
     return os.path.join(UNIT_DIRECTORY, f"{unit}.service")
 
 
-def unit_text(spec: AgentSpec, kind: str = "simple") -> str:
-    """The unit file of an agent.
-
-    Args:
-        kind: the unit's Type=.
-    """
+def unit_text(spec: AgentSpec) -> str:
+    """The unit file of an agent."""
     settings = "".join(f"{name}={value}\n" for name, value in sorted(spec.unit_settings.items()))
     return _UNIT.format(
         title=f" {spec.name}" if spec.name else "",
-        kind=kind,
+        kind=f"notify\nWatchdogSec={_WATCHDOG_SECONDS}" if spec.notifies else "simple",
         user=spec.user,
         group=spec.group,
         data=spec.data,
