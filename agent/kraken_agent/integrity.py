@@ -1,4 +1,4 @@
-"""Checks that this file of the agent is complete: every module of it can be read and imported with this Python."""
+"""Checks that this file of the agent is whole, and that every module of it can be imported with this Python."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ import sys
 
 import kraken_agent
 from kraken_agent import __version__
+from kraken_agent.tools.manifest import damaged_files
 
 
 def check() -> int:
-    """Import everything; returns the exit code: 0 when all is well, 1 when something is damaged."""
+    """Check the content, import everything; returns the exit code: 0 when all is well, 1 when something is damaged."""
     try:
+        damaged = damaged_files()
+        if damaged:
+            sys.stderr.write(f"kkagent: this file is damaged: {', '.join(damaged)}\n")
+            return 1
         for module in pkgutil.walk_packages(kraken_agent.__path__, "kraken_agent."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)

@@ -59,5 +59,5 @@ def test_ansible_finds_modules_and_playbooks_in_site_packages(installed: Path, t
 def test_the_demo_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
     shown = _run([str(installed / "kraken-fleet"), "lab", "demo", "--hosts", "1", "--json"], tmp_path)
     answer = json.loads(shown)["data"]
-    assert [agent["address"] for agent in answer["first"]["agents"]] == ["127.0.0.11"]
+    assert [agent["address"] for agent in answer["first"]["agents"].values()] == ["127.0.0.11"]
     assert list(tmp_path.iterdir()) == []

@@ -11,8 +11,9 @@ from typing import List, Optional
 
 from kraken_agent import __version__
 from kraken_agent.tools import runner
-from kraken_agent.tools.catalog import BUILTIN_TOOLS, builtin_module
+from kraken_agent.tools.catalog import BUILTIN_COMMANDS, builtin_module
 from kraken_agent.tools.channel import open_channel
+from kraken_agent.tools.manifest import damaged_files
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -45,9 +46,13 @@ def _read(path: str) -> str:
 
 
 def _check_integrity() -> int:
-    """0 when every built-in tool of this file can be imported; a damaged file fails in one of them."""
+    """0 when this file is what it was built as, and every built-in tool of it can be imported."""
     try:
-        for name in BUILTIN_TOOLS:
+        damaged = damaged_files()
+        if damaged:
+            sys.stderr.write(f"kktool: this file is damaged: {', '.join(damaged)}\n")
+            return 1
+        for name in BUILTIN_COMMANDS:
             importlib.import_module(str(builtin_module(name)))
     except Exception as error:  # noqa: BLE001 - damage shows as any error: zlib's, a syntax error, a missing module
         sys.stderr.write(f"kktool: this file is damaged: {error!r}\n")
