@@ -33,6 +33,12 @@ HOME = "/opt/kraken-job"
 _SAY_PID = 'echo $$; exec "$@"'
 # Of two streams nobody can tell afterwards which line came first, so a shell step has only one.
 _ONE_STREAM = 'echo $$; exec "$@" 2>&1'
+# The key comes through the input, and is only in the memory of an agent that ends with the step.
+_WITH_KEY = (
+    "command -v ssh-agent >/dev/null || { echo 'the step has an ssh-key, and the image has no ssh-agent'; exit 127; }; "
+    'eval "$(ssh-agent -s)" >/dev/null; ssh-add -q - || exit; '
+    '"$@"; code=$?; kill "$SSH_AGENT_PID"; exit "$code"'
+)
 _NO_PYTHON = 96
 _NO_FILES = 97
 # Any Python from 3.8 on with its standard library, of which distributions have cut-down packages; the names beside
@@ -100,9 +106,12 @@ class ContainerExecutor(Executor):
         argv = list(command.argv)
         if command.script is not None:
             argv.append(_bring_script(box, command.script, user))
+        key = command.ssh_key.replace("\r\n", "\n").strip()
+        if key:
+            argv = ["/bin/sh", "-c", _WITH_KEY, "sh", *argv]
         with Stopping() as stopping:
             process = _Process(box, _ONE_STREAM, argv, _environment(command.env), self._path(command.cwd), user)
-            process.start(b"", _write_log, _write_log)
+            process.start(f"{key}\n".encode() if key else b"", _write_log, _write_log)
             return process.finish(stopping)
 
     def tool(self, call: ToolCall, send: Send) -> None:

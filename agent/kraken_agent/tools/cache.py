@@ -48,7 +48,7 @@ def run(step: Mapping[str, Any]) -> Outcome:
 
 def expanded(path: str) -> str:
     """A path with `$VARIABLES` and `~` filled in."""
-    return os.path.expandvars(os.path.expanduser(path))  # noqa: PTH111 - pathlib does not expand variables
+    return os.path.expandvars(os.path.expanduser(path))
 
 
 def _save(store: ObjectStore, step: Mapping[str, Any], workshop: Path) -> Outcome:

@@ -1,27 +1,30 @@
-"""The names of the built-in tools, and the module that each is.
+"""The names of the built-in tools, the module that each is, and the commands that each has.
 
 The names are upstream's: a step says `tool: git`, and upstream's kktool is called with `-m kraken.agent.kraken_git`.
 """
 
 from __future__ import annotations
 
-from typing import Optional
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
 
-BUILTIN_TOOLS = (
-    "artifacts",
-    "cache",
-    "cloc",
-    "data",
-    "git",
-    "gotest",
-    "junit_collect",
-    "nglint",
-    "pylint",
-    "pytest",
-    "rndtest",
-    "shell",
-    "values_collect",
-)
+# name -> the commands that the module has, so that nobody needs to import it to know.
+BUILTIN_COMMANDS = {
+    "artifacts": ("run_artifacts",),
+    "cache": ("run",),
+    "cloc": ("run_tests",),
+    "data": ("run_data",),
+    "git": ("run",),
+    "gotest": ("run_tests",),
+    "junit_collect": ("run_tests",),
+    "nglint": ("run_analysis",),
+    "pylint": ("run_analysis",),
+    "pytest": ("collect_tests", "run_tests"),
+    "rndtest": ("collect_tests", "run_tests"),
+    "shell": ("run",),
+    "values_collect": ("run_tests",),
+}
 
 _PACKAGE = "kraken_agent.tools"
 _UPSTREAM_PREFIX = "kraken.agent.kraken_"
@@ -36,4 +39,4 @@ def builtin_module(name: str) -> Optional[str]:
     for prefix in (_PACKAGE + ".", _UPSTREAM_PREFIX):
         if name.startswith(prefix):
             name = name[len(prefix) :]
-    return f"{_PACKAGE}.{name}" if name in BUILTIN_TOOLS else None
+    return f"{_PACKAGE}.{name}" if name in BUILTIN_COMMANDS else None

@@ -175,7 +175,5 @@ def descendants(pid: int) -> Set[int]:
 
 def _signal_all(pids: Set[int], number: int) -> None:
     for pid in pids:
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
-        except (ProcessLookupError, PermissionError):
-            continue

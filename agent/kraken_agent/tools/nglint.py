@@ -5,6 +5,7 @@ Step fields: `cwd`, `timeout`. An issue carries the address of its line on the w
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -62,10 +63,8 @@ def _issue(path: str, message: Mapping[str, Any], web: Optional[str]) -> Dict[st
 def _json_part(output: str) -> Any:
     """The list in the output: ng may write its own remarks around it."""
     for match in re.finditer(r"^\[", output, re.MULTILINE):
-        try:
+        with contextlib.suppress(ValueError):
             return json.JSONDecoder().raw_decode(output, match.start())[0]
-        except ValueError:
-            continue
     return None
 
 

@@ -35,7 +35,7 @@ def matching_files(base: Path, pattern: str) -> Iterator[Path]:
     if not has_glob(whole) and Path(whole).is_dir():
         whole = str(Path(whole) / "**")
     # pathlib's own glob finds hidden files too, and would publish a .git directory along with the sources.
-    found = glob.iglob(whole, recursive=True)  # noqa: PTH207
+    found = glob.iglob(whole, recursive=True)
     return (path for path in map(Path, sorted(found)) if path.is_file())
 
 

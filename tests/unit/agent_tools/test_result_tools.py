@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from kraken_agent.tools import cloc, data, gotest, junit_collect, nglint, pylint, rndtest, values_collect
+from kraken_agent.tools import cloc, data, gotest, junit_collect, nglint, pylint, rndtest, shell, values_collect
 
 GO_EVENTS = [
     {"Action": "run", "Package": "ex/p", "Test": "TestA"},
@@ -214,3 +214,25 @@ def _set_remote(repository: Path, url: str) -> None:
     ref = repository / ".git/refs/remotes/origin/master"
     ref.parent.mkdir(parents=True, exist_ok=True)
     ref.write_text((repository / ".git/refs/heads/master").read_text())
+
+
+def test_a_shell_step_run_by_kktool_has_environment_directory_and_exit_code(job_dir, capsys):
+    (job_dir / "sub").mkdir()
+    step = {
+        "cmd": 'echo "$A hidden-secret"; pwd; exit 3',
+        "env": {"A": "1"},
+        "cwd": "sub",
+        "secrets": ["hidden-secret"],
+    }
+    assert shell.run(step) == (3, "cmd exited with non-zero retcode: 3")
+    assert capsys.readouterr().out.splitlines() == ["1 ******", str(job_dir / "sub")]
+
+
+def test_a_shell_script_run_by_kktool_stops_at_its_first_error(job_dir, capsys):
+    assert shell.run({"script": "echo one\nfalse\necho two"})[0] == 1
+    assert capsys.readouterr().out.splitlines() == ["+ echo one", "one", "+ false"]
+
+
+def test_a_shell_step_run_by_kktool_ends_when_its_time_is_over(job_dir):
+    assert shell.run({"cmd": "sleep 60", "timeout": 1})[0] == 10000
+    assert shell.run({})[0] == 1

@@ -16,7 +16,7 @@ from pathlib import Path
 import kraken_agent
 import pytest
 from kraken_agent.tools import command, runner
-from kraken_agent.tools.catalog import BUILTIN_TOOLS, builtin_module
+from kraken_agent.tools.catalog import BUILTIN_COMMANDS, builtin_module
 from kraken_agent.tools.channel import open_channel
 from kraken_agent.tools.collect import Batches
 from kraken_agent.tools.masking import masked, secrets_of
@@ -133,24 +133,17 @@ def test_secrets_are_the_servers_list_the_token_the_key_and_the_stores(user_tool
 
 
 def test_every_built_in_tool_has_a_module_and_upstreams_names_work():
-    assert {builtin_module(name) for name in BUILTIN_TOOLS} == {f"kraken_agent.tools.{name}" for name in BUILTIN_TOOLS}
+    assert {builtin_module(name) for name in BUILTIN_COMMANDS} == {
+        f"kraken_agent.tools.{name}" for name in BUILTIN_COMMANDS
+    }
     assert builtin_module("kraken.agent.kraken_git") == "kraken_agent.tools.git"
     assert builtin_module("kraken_agent.tools.git") == "kraken_agent.tools.git"
     assert builtin_module("json") is None
 
 
-def test_every_built_in_tool_has_exactly_its_commands():
-    found = {name: runner.commands_of(importlib.import_module(str(builtin_module(name)))) for name in BUILTIN_TOOLS}
-    tests = {name for name, commands in found.items() if commands == ["run_tests"]}
-    assert tests == {"cloc", "gotest", "junit_collect", "values_collect"}
-    assert {name for name, commands in found.items() if commands == ["collect_tests", "run_tests"]} == {
-        "pytest",
-        "rndtest",
-    }
-    assert {name for name, commands in found.items() if commands == ["run_analysis"]} == {"pylint", "nglint"}
-    assert {name for name, commands in found.items() if commands == ["run"]} == {"cache", "git", "shell"}
-    assert found["artifacts"] == ["run_artifacts"]
-    assert found["data"] == ["run_data"]
+def test_every_built_in_tool_has_exactly_the_commands_that_the_catalog_says():
+    found = {name: runner.commands_of(importlib.import_module(str(builtin_module(name)))) for name in BUILTIN_COMMANDS}
+    assert found == {name: list(commands) for name, commands in BUILTIN_COMMANDS.items()}
 
 
 # kktool
@@ -251,7 +244,10 @@ def test_a_program_over_its_time_is_ended_with_everything_it_started(tmp_path):
     started = time.monotonic()
     assert command.run_program(["sh", "-c", script], timeout=0.5).code == command.STEP_TIMEOUT
     assert time.monotonic() - started < 5
-    assert not Path(f"/proc/{marker.read_text().strip()}/cmdline").exists() or _is_dead(marker)
+    deadline = time.monotonic() + 5
+    while not _is_dead(marker):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_daemon_that_keeps_the_output_open_is_not_waited_for():
@@ -272,8 +268,11 @@ def test_a_line_without_end_does_not_fill_the_memory():
 
 
 def _is_dead(marker: Path) -> bool:
-    stat = Path(f"/proc/{marker.read_text().strip()}/stat").read_text()
-    return stat.rsplit(")", 1)[1].split()[0] == "Z"
+    try:
+        stat = Path(f"/proc/{marker.read_text().strip()}/stat").read_text()
+    except OSError:
+        return True
+    return stat.rsplit(")", 1)[1].split()[0] in "ZX"
 
 
 def _kill_sleepers(command_line: str) -> None:
