@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kraken_fleet.model import ALL_GROUP, Agent, DesiredAgent, DesiredFleet, ObservedFleet
 from kraken_fleet.plan.membership import names_used_twice
+
+_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +54,36 @@ def findings(
 
 def _never_seen(desired: DesiredFleet, observed: ObservedFleet) -> Iterator[Finding]:
     by_address = observed.by_address()
-    for wanted in desired.agents:
-        if wanted.address not in by_address:
-            message, hint = why_missing(wanted, desired, observed)
-            yield Finding("never_seen", wanted.label, message, hint)
+    missing = [wanted for wanted in desired.agents if wanted.address not in by_address]
+    for wanted, message, hint in why_missing(missing, desired, observed):
+        yield Finding("never_seen", wanted.label, message, hint)
 
 
-def why_missing(wanted: DesiredAgent, desired: DesiredFleet, observed: ObservedFleet) -> tuple[str, str]:
-    """Why the server may not know an agent, from what it does know: a message and a hint."""
+def why_missing(
+    missing: Iterable[DesiredAgent], desired: DesiredFleet, observed: ObservedFleet
+) -> Iterator[tuple[DesiredAgent, str, str]]:
+    """Why the server may not know these agents, from what it does know: each with a message and a hint."""
     asked = {agent.address for agent in desired.agents}
-    from_there = [agent for agent in observed.agents if agent.ip_address == wanted.address]
-    strangers = [agent for agent in from_there if agent.address not in asked]
+    by_source: dict[str, list[str]] = defaultdict(list)
+    for agent in observed.agents:
+        by_source[agent.ip_address or ""].append(agent.address)
+    for wanted in missing:
+        yield wanted, *_why(wanted, sorted(by_source.get(wanted.address, ())), asked)
+
+
+def _why(wanted: DesiredAgent, from_there: list[str], asked: Collection[str]) -> tuple[str, str]:
+    strangers = _listed([address for address in from_there if address not in asked])
     if strangers:
-        claims = ", ".join(sorted(agent.address for agent in strangers))
         return (
-            f"an agent speaks from {wanted.address} but introduces itself as {claims}",
-            f"Set kraken_agent_address of {wanted.host} to {claims}, or KRAKEN_AGENT_ADDRESS in its kraken.env",
+            f"an agent speaks from {wanted.address} but introduces itself as {strangers}",
+            f"Set kraken_agent_address of {wanted.host} to {strangers}, or KRAKEN_AGENT_ADDRESS in its kraken.env",
         )
     if from_there:
-        claims = ", ".join(sorted(agent.address for agent in from_there))
-        return (
-            f"from {wanted.address} speaks an agent that introduces itself as {claims}, another host of the inventory",
-            "Give each agent its own address",
+        claims = _listed(from_there)
+        message = (
+            f"from {wanted.address} speaks an agent that introduces itself as {claims}, another host of the inventory"
         )
+        return message, "Give each agent its own address"
     return (
         f"no agent has ever introduced itself as {wanted.address}",
         f"Look on {wanted.host}: does the service run, and does it reach the server from that address?",
@@ -127,11 +136,11 @@ def _one_source(source_ip: str, agents: Iterable[Agent], hosts: Mapping[str, Des
             yield Finding("address_mismatch", known.pop(), message, "Behind NAT this is normal", "info")
         return  # none of ours, or several agents of one host, as the inventory wants
     if source_ip in claims and len(known) == 1:
-        others = ", ".join(address for address in claims if address not in hosts)
+        others = _listed([address for address in claims if address not in hosts])
         message = f"also speaks as {others}: one host with two addresses, or an agent behind it"
         yield Finding("one_host_two_addresses", known.pop(), message, "Delete the record that is not used any more")
         return
-    message = f"the agents {', '.join(claims)} all speak from {source_ip}"
+    message = f"the agents {_listed(claims)} all speak from {source_ip}"
     hint = "They are behind one NAT: each needs an address of its own in kraken_agent_address"
     yield Finding("nat", source_ip, message, hint, "info")
 
@@ -154,3 +163,9 @@ def _group_findings(observed: ObservedFleet) -> Iterator[Finding]:
         message = f"the server's own group {ALL_GROUP} is deleted"
         hint = f"Never create another {ALL_GROUP}; take `deleted` off the old one in the server's database"
         yield Finding("all_group_missing", ALL_GROUP, message, hint, "error")
+
+
+def _listed(addresses: Sequence[str]) -> str:
+    """The first few of them; a thousand agents may share a NAT."""
+    more = f" and {len(addresses) - _LISTED} more" if len(addresses) > _LISTED else ""
+    return ", ".join(addresses[:_LISTED]) + more

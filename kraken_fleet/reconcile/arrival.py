@@ -95,14 +95,12 @@ def _arrival(
 ) -> Arrival:
     absent = {wanted.address for wanted in missing}
     seen = {wanted.address: by_address[wanted.address] for wanted in desired.agents if wanted.address not in absent}
-    reasons = tuple(_reason(wanted, desired, agents, by_address) for wanted in missing)
+    told = why_missing(missing, desired, ObservedFleet(agents))
+    reasons = tuple(_reason(wanted, message, hint, by_address) for wanted, message, hint in told)
     return Arrival(seen, reasons, agents)
 
 
-def _reason(
-    wanted: DesiredAgent, desired: DesiredFleet, agents: tuple[Agent, ...], by_address: Mapping[str, Agent]
-) -> Missing:
-    message, hint = why_missing(wanted, desired, ObservedFleet(agents))
+def _reason(wanted: DesiredAgent, message: str, hint: str, by_address: Mapping[str, Agent]) -> Missing:
     if agent := by_address.get(wanted.address):
         seen = f"{agent.last_seen:%Y-%m-%d %H:%M:%S} UTC" if agent.last_seen else "never"
         message = f"the agent that introduces itself as {wanted.address} was not seen since the deploy (last: {seen})"

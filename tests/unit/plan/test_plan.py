@@ -168,3 +168,11 @@ def test_the_schema_document_tells_every_action_finding_and_field() -> None:
     words |= {field.name for kind in (*ACTION_TYPES, Finding) for field in fields(kind)} | {SCHEMA}
     words |= set(re.findall(r'Finding\(\s*"(\w+)"', source)) | {"not_trusted", "discovered"}
     assert sorted(word for word in words if f"`{word}`" not in text) == []
+
+
+def test_a_thousand_agents_behind_one_nat_are_one_short_finding() -> None:
+    agents = tuple(Agent(n, f"a{n}", f"10.0.{n // 250}.{n % 250}", "192.0.2.1", True) for n in range(1, 1001))
+    hosts = DesiredFleet(tuple(DesiredAgent(agent.name, agent.address) for agent in agents))
+    found = make_plan(hosts, SERVER.with_agents(agents), now=NOW).findings
+    (nat,) = [finding for finding in found if finding.kind == "nat"]
+    assert nat.message.endswith(" and 995 more all speak from 192.0.2.1")
