@@ -10,6 +10,7 @@ from kraken_agent import child, outcome, protocol
 from kraken_agent.executors.base import ExecutorError, ToolCall
 from kraken_agent.process import Process
 from kraken_agent.shell_step import branch_environment, shell_command, time_limit
+from kraken_agent.tools.catalog import BUILTIN_COMMANDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,21 +26,6 @@ if TYPE_CHECKING:
 
 KEEP_ALIVE_SECONDS = 10.0
 
-# The commands of the built-in tools, so that no child is needed to ask; users' own tools are asked.
-BUILTIN_COMMANDS = {
-    "artifacts": ("run_artifacts",),
-    "cache": ("run",),
-    "cloc": ("run_data",),
-    "data": ("run_data",),
-    "git": ("run",),
-    "gotest": ("collect_tests", "run_tests"),
-    "junit_collect": ("run_tests",),
-    "nglint": ("run_analysis",),
-    "pylint": ("run_analysis",),
-    "pytest": ("collect_tests", "run_tests"),
-    "rndtest": ("collect_tests", "run_tests"),
-    "values_collect": ("run_tests",),
-}
 _RUN_COMMANDS = ("run_tests", "run_analysis", "run_artifacts", "run_data", "run")
 
 
