@@ -6,6 +6,7 @@ The driver's name may say which Debian: `docker:trixie`, or `docker:bookworm-bar
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,7 @@ from kraken_fleet.lab.driver import LabHost
 
 _BOOT_SECONDS = 60.0
 _AT_ONCE = 8
+_POLL = 0.2
 _SERVICE = "kraken-agent.service"
 
 
@@ -87,9 +89,12 @@ class DockerDriver:
     def _host_keys(self, directory: Path, name: str) -> list[str]:
         """The host's public keys, read through the engine and not over the network."""
         container = self._engine.hosts(str(directory))[name]
-        text = self._engine.output(container, "sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub")
-        if not text:
-            raise LabError("the host has no SSH keys", where=name)
+        deadline = time.monotonic() + _BOOT_SECONDS
+        while not (text := self._engine.output(container, "sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub")):
+            # The engine cannot enter a container while systemd, booting, moves its processes to other control groups.
+            if time.monotonic() > deadline:
+                raise LabError("the host's SSH keys cannot be read", where=name)
+            time.sleep(_POLL)
         return text.splitlines()
 
     def _variables(self, address: str, key: Path, known_hosts: Path) -> dict[str, object]:
