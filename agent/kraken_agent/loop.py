@@ -66,6 +66,10 @@ class Agent:
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         self._log.info(f"agent {__version__} for {self._session.server}, data in {self._config.data_dir}")
         self._service.ready()
+        if os.path.exists(os.path.join(self._config.data_dir, "update.json")):
+            from kraken_agent.update import came_up
+
+            came_up(self._config.data_dir)
         try:
             self._live()
         except InterruptedExchangeError:
@@ -152,7 +156,7 @@ class Agent:
         if self._config.follows_server and answer.version:
             from kraken_agent.update import follow
 
-            follow(answer.version, self._session, self._log, self._config)
+            follow(answer.version, self._reactor, self._session, self._log, self._config.data_dir)
 
     def _patience(self, most: float) -> float:
         """Grows from a second to `most` with the agent's age: who has just started an agent is waiting for it."""

@@ -1,0 +1,249 @@
+"""`kkagent install`: makes this file a systemd service of this host. Repeating it changes nothing that is right.
+
+Unlike upstream's it gives the user no sudo rights unless asked, and keeps what somebody added to kraken.env.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+
+from kraken_agent import __version__
+from kraken_agent.config import AGENT_DIR, VARIABLES, Config, ConfigError, read_env_file
+from kraken_agent.update import switch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Mapping
+
+_USER = "kraken"
+_UNIT = "kraken-agent.service"
+_UNIT_PATH = f"/etc/systemd/system/{_UNIT}"
+_SUDOERS_PATH = "/etc/sudoers.d/kraken"
+_SUDOERS = f"{_USER} ALL=(ALL) NOPASSWD: ALL\n"
+# Groups whose members may use an engine; the agent's executors need them.
+_ENGINE_GROUPS = ("docker", "lxd")
+
+_UNIT_TEXT = """\
+# Written by kkagent install.
+[Unit]
+Description=Kraken CI agent
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+User={user}
+WorkingDirectory={data_dir}
+EnvironmentFile={env_file}
+ExecStart={python} {root}/current/kkagent run
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=always
+RestartSec=5
+WatchdogSec=120
+KillMode=mixed
+TimeoutStopSec={stop_seconds}
+# A step that runs out of memory fails; the agent and the service live on.
+OOMPolicy=continue
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+class InstallError(Exception):
+    """This host cannot be made an agent; the text says why."""
+
+
+def install(options: Mapping[str, str]) -> int:
+    """Install this file; returns the exit code."""
+    if os.geteuid() != 0:
+        os.execvp("sudo", ["sudo", "-n", sys.executable, os.path.abspath(sys.argv[0]), *_arguments(options)])
+    try:
+        config = Config(options, os.environ)
+        changes = Installer(config, sudo=bool(options.get("sudo"))).run()
+    except (ConfigError, InstallError, OSError, subprocess.SubprocessError) as error:
+        sys.stderr.write(f"kkagent: {error}\n")
+        return 1
+    for change in changes:
+        sys.stdout.write(f"{change}\n")
+    sys.stdout.write("the agent is installed\n" if changes else "the agent was installed already; nothing changed\n")
+    return 0
+
+
+def _arguments(options: Mapping[str, str]) -> List[str]:
+    """The options again, with what the variables say: sudo takes no environment along."""
+    words = ["install"]
+    for name, variable in VARIABLES.items():
+        value = options.get(name) or os.environ.get(variable)
+        if value:
+            words += [f"--{name.replace('_', '-')}", value]
+    return [*words, "--sudo"] if options.get("sudo") else words
+
+
+class Installer:
+    """One installation.
+
+    Args:
+        config: the settings that go into kraken.env.
+        sudo: whether jobs may become root.
+        root: the agent's directory.
+    """
+
+    def __init__(self, config: Config, *, sudo: bool = False, root: str = AGENT_DIR) -> None:
+        self._config = config
+        self._sudo = sudo
+        self._root = root
+        self._changes: List[str] = []
+
+    def run(self) -> List[str]:
+        """Do what is missing; returns what was done."""
+        self._user()
+        entry = pwd.getpwnam(_USER)
+        self._directory(self._root, 0o755, 0, 0)
+        self._directory(os.path.join(self._root, "versions"), 0o755, 0, 0)
+        self._directory(self._config.data_dir, 0o750, entry.pw_uid, entry.pw_gid)
+        self._binaries()
+        self._file(os.path.join(self._root, "kraken.env"), self._env_text(), 0o640, entry.pw_gid)
+        if self._sudo:
+            self._sudoers()
+        self._service()
+        return self._changes
+
+    def _user(self) -> None:
+        try:
+            pwd.getpwnam(_USER)
+        except KeyError:
+            self._command(
+                "useradd", "--system", "--user-group", "--home-dir", self._root, "--shell", "/bin/bash", _USER
+            )
+            self._changes.append(f"added user {_USER}")
+        import grp
+
+        for name in _ENGINE_GROUPS:
+            try:
+                is_member = _USER in grp.getgrnam(name).gr_mem
+            except KeyError:
+                continue
+            if not is_member:
+                self._command("usermod", "--append", "--groups", name, _USER)
+                self._changes.append(f"added {_USER} to group {name}, so that jobs can run in containers")
+
+    def _directory(self, path: str, mode: int, uid: int, gid: int) -> None:
+        if not os.path.isdir(path):
+            os.makedirs(path)
+            self._changes.append(f"made {path}")
+        state = os.stat(path)
+        if (state.st_uid, state.st_gid, state.st_mode & 0o7777) != (uid, gid, mode):
+            os.chown(path, uid, gid)
+            os.chmod(path, mode)
+
+    def _binaries(self) -> None:
+        """This very file, under both names: called kktool it is that."""
+        with open(os.path.abspath(sys.argv[0]), "rb") as file:
+            content = file.read()
+        if not content.startswith(b"#!") or b"PK\x03\x04" not in content:
+            raise InstallError(f"{sys.argv[0]} is not the single file kkagent; build or download that first")
+        release = f"{__version__}-{hashlib.sha256(content).hexdigest()[:8]}"
+        directory = os.path.join(self._root, "versions", release)
+        for name in ("kkagent", "kktool"):
+            self._binary(os.path.join(directory, name), content)
+        target = os.path.join("versions", release)
+        link = os.path.join(self._root, "current")
+        if not os.path.islink(link) or os.readlink(link) != target:
+            switch(self._root, target)
+            self._changes.append(f"made {release} current")
+
+    def _binary(self, path: str, content: bytes) -> None:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                if file.read() == content:
+                    return
+        with open(path + ".new", "wb") as file:
+            file.write(content)
+        os.chmod(path + ".new", 0o755)  # noqa: S103 - a program for everybody to run
+        os.replace(path + ".new", path)
+        self._changes.append(f"wrote {path}")
+
+    def _env_text(self) -> str:
+        path = os.path.join(self._root, "kraken.env")
+        variables: Dict[str, str] = read_env_file(path) if os.path.isfile(path) else {}
+        config = self._config
+        wanted = {
+            "KRAKEN_SERVER_ADDR": config.server,
+            "KRAKEN_DATA_DIR": config.data_dir,
+            "KRAKEN_CLICKHOUSE_ADDR": config.log_address,
+            "KRAKEN_TOOLS_DIRS": ",".join(config.tools_dirs),
+            "KRAKEN_SYSTEM_ID": config.system_id,
+        }
+        variables.update({name: value for name, value in wanted.items() if value})
+        return "".join(f"{name}={_quoted(value)}\n" for name, value in variables.items())
+
+    def _sudoers(self) -> None:
+        if not shutil.which("visudo"):
+            raise InstallError("--sudo needs sudo and its visudo on this host")
+        fresh = _SUDOERS_PATH + ".new"
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o440)
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(_SUDOERS)
+        try:
+            self._command("visudo", "-c", "-f", fresh)
+        finally:
+            os.unlink(fresh)
+        self._file(_SUDOERS_PATH, _SUDOERS, 0o440, 0)
+
+    def _file(self, path: str, text: str, mode: int, gid: int) -> bool:
+        """A file of root's; returns whether it was written."""
+        if os.path.isfile(path):
+            with open(path, encoding="utf-8") as file:
+                is_right = file.read() == text
+            state = os.stat(path)
+            if is_right and (state.st_uid, state.st_gid, state.st_mode & 0o7777) == (0, gid, mode):
+                return False
+        descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chown(path + ".new", 0, gid)
+        os.chmod(path + ".new", mode)
+        os.replace(path + ".new", path)
+        self._changes.append(f"wrote {path}")
+        return True
+
+    def _service(self) -> None:
+        text = _UNIT_TEXT.format(
+            user=_USER,
+            data_dir=self._config.data_dir,
+            env_file=os.path.join(self._root, "kraken.env"),
+            python=sys.executable,
+            root=self._root,
+            stop_seconds=int(self._config.drain_seconds) + 30,
+        )
+        has_changed = bool(self._changes)
+        unit_changed = self._file(_UNIT_PATH, text, 0o644, 0)
+        if not os.path.isdir("/run/systemd/system"):
+            sys.stdout.write(f"systemd does not run here: start {self._root}/current/kkagent yourself\n")
+            return
+        if unit_changed:
+            self._command("systemctl", "daemon-reload")
+        self._command("systemctl", "enable", "--quiet", _UNIT)
+        self._command("systemctl", "restart" if has_changed or unit_changed else "start", _UNIT)
+
+    def _command(self, *words: str) -> None:
+        done = subprocess.run(words, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode:
+            said = done.stdout.decode("utf-8", "replace").strip()
+            raise InstallError(f"{' '.join(words)} ended with {done.returncode}: {said}")
+
+
+def _quoted(value: str) -> str:
+    """A value as both systemd and a shell read it."""
+    if value and all(character.isalnum() or character in "_-./:,@%+" for character in value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$").replace("`", "\\`")
+    return f'"{escaped}"'
