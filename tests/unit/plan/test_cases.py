@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kraken_fleet.plan import make_plan, plan_from_json, plan_to_json
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import cases
+from tests.unit.plan import cases
 
 CASES = cases.read_cases()
 
