@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import requests
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from real_server.fixtures import RealServer
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
+from kraken_fleet.bundle import build
 from kraken_fleet.model import Job
 from kraken_fleet.server.testing import running
 from kraken_fleet.web import ConsoleSettings
@@ -51,9 +55,11 @@ class Kraken:
     user: str
     password: str = field(repr=False)
     folder: Path
+    kkagent: Path
     client: KrakenClient
     agents: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    _used: int = 20
+    # A loopback network of its own: on a server that is shared, an address that others use would be their agent.
+    network: str = field(default_factory=lambda: f"127.{random.randint(2, 250)}.{random.randint(1, 250)}")  # noqa: S311
 
     def announce(self, address: str) -> str:
         """Speaks once to the server as an agent of this address."""
@@ -62,16 +68,15 @@ class Kraken:
 
     def start_agent(self) -> str:
         """Starts a real agent on a loopback address of its own; gives the address."""
-        self._used += 1
-        address = f"127.0.1.{self._used}"
+        address = f"{self.network}.{len(list(self.folder.glob('127.*'))) + 1}"
         data = self.folder / address
         data.mkdir()
         environment = os.environ | {
             "KRAKEN_AGENT_ADDRESS": address,
-            "KRAKEN_CLICKHOUSE_ADDR": self.log_addr,
-            "PYTHONPATH": str(Path(__file__).parents[2] / "agent"),
         }
-        command = [sys.executable, "-m", "kraken_agent", "run", "-s", self.url, "-d", str(data), "--no-update"]
+        if self.log_addr:
+            environment["KRAKEN_CLICKHOUSE_ADDR"] = self.log_addr
+        command = [sys.executable, str(self.kkagent), "run", "-s", self.url, "-d", str(data), "--no-update"]
         with (data / "output").open("wb") as output:
             self.agents[address] = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
         return address
@@ -97,19 +102,33 @@ class Kraken:
         raise AssertionError("the job never came into being")
 
 
+@contextmanager
+def looked_at(url: str, user: str, password: str, log_addr: str, folder: Path) -> Iterator[Kraken]:
+    """A server with a console over it; ends the agents that were started."""
+    kkagent = next(bundle.path for bundle in build(folder / "bundle") if bundle.name == "kkagent")
+    settings = ConsoleSettings(server_url=url, state_dir=folder / "console", poll_seconds=0.5)
+    with serving(settings) as console, KrakenClient(url, PasswordCredentials(user, password)) as client:
+        made = Kraken(url, log_addr, console, user, password, folder, kkagent, client)
+        yield made
+        for address in list(made.agents):
+            made.stop_agent(address)
+
+
 @pytest.fixture(scope="module")
 def kraken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kraken]:
     folder = tmp_path_factory.mktemp("browser")
-    with running(folder / "server") as server:
-        settings = ConsoleSettings(server_url=server.url, state_dir=folder / "console", poll_seconds=0.5)
-        with (
-            serving(settings) as console,
-            KrakenClient(server.url, PasswordCredentials("admin", server.password)) as client,
-        ):
-            made = Kraken(server.url, server.log_addr, console, "admin", server.password, folder, client)
-            yield made
-            for address in list(made.agents):
-                made.stop_agent(address)
+    with (
+        running(folder / "server") as server,
+        looked_at(server.url, server.user, server.password, server.log_addr, folder) as made,
+    ):
+        yield made
+
+
+@pytest.fixture
+def real_kraken(real_server: RealServer, tmp_path: Path) -> Iterator[Kraken]:
+    """The unmodified Kraken server, with the log address that it hands out itself."""
+    with looked_at(real_server.url, real_server.user, real_server.password, "", tmp_path) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -17,8 +18,18 @@ PAGES = ("agents", "groups", "discovered", "fleet", "downloads")
 
 
 def test_two_discovered_agents_are_let_in_work_and_go(page: Page, kraken: Kraken) -> None:
-    """The whole story: authorise, see them active, follow a job live, drain one, delete one."""
-    kraken.client.create_group("tentacles")
+    _tell_the_whole_story(page, kraken)
+
+
+@pytest.mark.real_server
+def test_the_same_story_on_the_real_server(page: Page, real_kraken: Kraken) -> None:
+    _tell_the_whole_story(page, real_kraken)
+
+
+def _tell_the_whole_story(page: Page, kraken: Kraken) -> None:
+    """Authorise two agents, see them active, run a job and follow it live, drain one, delete one."""
+    group = f"tentacles-{secrets.token_hex(4)}"
+    kraken.client.create_group(group)
     first, second = kraken.start_agent(), kraken.start_agent()
     sign_in(page, kraken)
 
@@ -27,23 +38,23 @@ def test_two_discovered_agents_are_let_in_work_and_go(page: Page, kraken: Kraken
         expect(page.get_by_role("link", name=address)).to_be_visible(timeout=20_000)
         page.get_by_label(f"Select {address}").check()
     expect(page.locator("#count")).to_have_text("2 selected")
-    page.get_by_label("tentacles").check()
+    page.get_by_label(group).check()
     page.get_by_role("button", name="Authorise").click()
     expect(page.get_by_role("status").filter(has_text="authorise")).to_contain_text("done")
 
-    page.goto(f"{kraken.console}/agents?group=tentacles")
+    page.goto(f"{kraken.console}/agents?group={group}")
     row = page.get_by_role("row").filter(has_text=first)
     # No reload: the page itself learns that the agents have reported their system.
     expect(row).to_contain_text("idle", timeout=20_000)
     expect(row).not_to_contain_text("not reported", timeout=20_000)
 
-    job = kraken.start_job("tentacles", "for i in 1 2 3 4 5 6; do echo beat $i; sleep 1; done")
+    job = kraken.start_job(group, "for i in 1 2 3 4 5 6; do echo beat $i; sleep 1; done")
     page.goto(f"{kraken.console}/jobs/{job.id}")
     expect(page.locator(".log")).to_contain_text("beat 2", timeout=20_000)
     expect(page.locator(".log")).to_contain_text("beat 6", timeout=20_000)
     expect(page.locator("#live")).to_contain_text("succeeded", timeout=20_000)
 
-    page.goto(f"{kraken.console}/agents")
+    page.goto(f"{kraken.console}/agents?group={group}")
     page.get_by_label(f"Select {first}").check()
     page.get_by_role("button", name="Drain").click()
     expect(page.get_by_role("row").filter(has_text=first)).to_contain_text("disabled", timeout=10_000)
