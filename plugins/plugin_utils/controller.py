@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from abc import abstractmethod
 from typing import Any, ClassVar
@@ -31,6 +32,8 @@ class ControllerAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
+        # Plain values: Ansible's own know where they come from, which no dataclass or YAML writer wants.
+        arguments = json.loads(json.dumps(arguments))
         try:
             return self.act(arguments, task_vars or {})
         except FleetError as error:
