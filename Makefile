@@ -13,7 +13,7 @@ WORKERS ?= auto
 TESTS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check format wheel clean
+.PHONY: help setup demo test check format wheel screenshots clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -41,18 +41,21 @@ test: $(STAMP) ## All tests that this machine can run without root and without D
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) \
 	  -m 'not docker and not lxd and not real_server and not browser' $(TESTS)
 
+# All of them are run, so that one visit shows all there is to mend.
 check: $(STAMP) ## Style, types, import rules, Ansible and YAML
-	@export PATH="$(CURDIR)/$(BIN):$$PATH"; \
-	  ruff check .; \
-	  ruff format --check .; \
-	  mypy; \
-	  lint-imports --no-cache; \
-	  ansible-lint --offline --profile production; \
-	  yamllint --strict .
+	@export PATH="$(CURDIR)/$(BIN):$$PATH"; failed=(); \
+	  for each in 'ruff check .' 'ruff format --check .' mypy 'lint-imports --no-cache' \
+	    'ansible-lint --offline --profile production' 'yamllint --strict .'; do \
+	    echo "== $$each"; $$each || failed+=("$${each%% *}"); \
+	  done; \
+	  (( $${#failed[@]} == 0 )) || { echo "Failed: $${failed[*]}" >&2; exit 1; }
 
 format: $(STAMP) ## Let ruff put the source into shape
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+screenshots: $(STAMP) ## Pictures of every page of the console, into docs/screenshots; needs Chromium
+	@PYTHONPATH="$(CURDIR):$(CURDIR)/tests" $(BIN)/python -m tests.browser.screenshots docs/screenshots
 
 wheel: $(STAMP) ## Build dist/*.whl, which carries the library, the agent and the Ansible collection
 	@rm -rf dist

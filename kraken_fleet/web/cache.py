@@ -30,11 +30,15 @@ class Snapshot:
         return next((agent for agent in (*self.agents, *self.discovered) if agent.id == agent_id), None)
 
 
+# A server with ten thousand agents needs seconds to list them: never ask it for more than this part of its time.
+_SHARE = 4
+
+
 class FleetCache:
     """Keeps the last snapshot.
 
     Args:
-        max_age: seconds after which the server is asked again.
+        max_age: seconds after which the server is asked again; longer when its answer takes long.
         on_snapshot: told of every fresh snapshot, for the history.
         clock: monotonic seconds, for tests.
     """
@@ -50,13 +54,14 @@ class FleetCache:
         self._clock = clock
         self._lock = threading.Lock()
         self._taken_at = float("-inf")
+        self._took = 0.0
         self._digest: int | None = None
         self._snapshot = Snapshot(0, datetime.fromtimestamp(0, UTC))
 
     def get(self, client: KrakenClient) -> Snapshot:
         """The newest view; asks the server with this client when the last one is too old."""
         with self._lock:
-            if self._clock() - self._taken_at > self._max_age:
+            if self._clock() - self._taken_at > max(self._max_age, _SHARE * self._took):
                 self._refresh(client)
             return self._snapshot
 
@@ -66,11 +71,13 @@ class FleetCache:
             self._taken_at = float("-inf")
 
     def _refresh(self, client: KrakenClient) -> None:
+        started = self._clock()
         agents, discovered, groups = client.agents(), client.agents(unauthorized=True), client.groups()
         digest = hash((tuple(map(_visible, (*agents, *discovered))), groups))
         version = self._snapshot.version + (digest != self._digest)
         self._snapshot = Snapshot(version, datetime.now(UTC), agents, discovered, groups)
         self._digest, self._taken_at = digest, self._clock()
+        self._took = self._taken_at - started
         self._on_snapshot(self._snapshot)
 
 
