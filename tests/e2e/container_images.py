@@ -12,7 +12,9 @@ MINIMAL = "kraken-lab/debian:bookworm-min"
 WITH_PYTHON = "kraken-lab/debian:bookworm-python"
 
 _MIRROR = os.environ.get("KRAKEN_DEBIAN_MIRROR", "http://deb.debian.org/debian")
-_INSTALL = "apt-get update -q && apt-get install -y -q --no-install-recommends python3 git ca-certificates"
+_INSTALL = (
+    "apt-get update -q && apt-get install -y -q --no-install-recommends python3 git openssh-client ca-certificates"
+)
 
 
 @pytest.fixture(scope="session")

@@ -42,6 +42,8 @@ class Job:
         data_dir = str(directory.parent.parent)
         place = JobPlace({"id": number, "system": system}, str(directory), data_dir, address, 60.0)
         self.executor = kind(place)
+        # Who the agent is, when not who runs the tests: a user id, and a group.
+        self.user: tuple[int, int] | None = None
         self.log: list[Line] = []
         self.messages: list[dict[str, Any]] = []
 
@@ -56,9 +58,16 @@ class Job:
         self._in_child(lambda send: self.executor.cleanup())
 
     def shell(
-        self, script: str, *, env: dict[str, str] | None = None, cwd: str = ".", user: str = "", stop_after: float = 0
+        self,
+        script: str,
+        *,
+        env: dict[str, str] | None = None,
+        cwd: str = ".",
+        user: str = "",
+        ssh_key: str = "",
+        stop_after: float = 0,
     ) -> int:
-        command = ShellCommand(["/bin/sh", "-c", script], None, env or {}, cwd, user)
+        command = ShellCommand(["/bin/sh", "-c", script], None, env or {}, cwd, user, ssh_key)
         return int(self._in_child(lambda send: self.executor.shell(command), stop_after))
 
     def script(self, text: str, user: str = "") -> int:
@@ -76,6 +85,10 @@ class Job:
         news_in, news_out = os.pipe()
         pid = os.fork()
         if pid == 0:
+            if self.user:
+                uid, group = self.user
+                os.setgroups([group])
+                os.setuid(uid)
             _be_the_child(action, log_out, news_out)
         os.close(log_out)
         os.close(news_out)

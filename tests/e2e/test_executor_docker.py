@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -222,6 +224,138 @@ def test_one_echo_takes_less_than_two_seconds(tmp_path):
     job.cleanup()
     assert job.lines() == ["hello"]
     assert time.monotonic() - started < 2
+
+
+def test_a_step_has_its_ssh_key_in_an_agent_and_nowhere_else(python_job, tmp_path):
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "the key", "-f", tmp_path / "key"], check=True)
+    key = (tmp_path / "key").read_text()
+    assert python_job.shell("ssh-add -l; exit 5", ssh_key=key) == 5
+    assert "the key (ED25519)" in python_job.lines()[-1]
+    line = key.splitlines()[1]
+    assert python_job.shell(f"grep -r -l -s -e '{line[:20]}''{line[20:40]}' /tmp /root /opt /home .") == 1
+    assert python_job.shell("pgrep ssh-agent || cat /proc/[0-9]*/comm | grep ssh-agent") == 1
+
+
+def test_an_ssh_key_in_an_image_without_ssh_is_a_clear_error(job):
+    assert job.shell("true", ssh_key="key") == 127
+    assert job.lines() == ["the step has an ssh-key, and the image has no ssh-agent"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_an_agent_without_root_gets_the_files_of_its_jobs_back(tmp_path):
+    make(tmp_path).executor.detect()
+    __import__("docker")
+    for directory in (tmp_path, *tmp_path.parents[:2]):
+        directory.chmod(0o755)
+    job = make(tmp_path)
+    job.user = (65534, Path("/var/run/docker.sock").stat().st_gid)
+    os.chown(job.directory, 65534, 65534)
+    job.prepare()
+    try:
+        assert job.shell("id -u; mkdir -p deep; touch deep/root; chmod 700 deep") == 0
+        assert job.shell("id -un; touch deep-enough", user="games") == 0
+    finally:
+        job.cleanup()
+    assert {path.stat().st_uid for path in (job.directory, *job.directory.rglob("*"))} == {65534}
+    assert job.lines() == ["0", "games"]
+
+
+@pytest.fixture
+def registry(tmp_path) -> Iterator[str]:
+    """A registry on loopback."""
+    program = shutil.which("docker-registry")
+    if program is None:
+        pytest.skip("docker-registry is not installed")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    config = tmp_path / "registry.yml"
+    config.write_text(
+        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/registry}}}}\nhttp: {{addr: '{address}'}}\n"
+    )
+    with (tmp_path / "registry.log").open("wb") as log:
+        process = subprocess.Popen([program, "serve", str(config)], stdout=log, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + 10
+        while subprocess.run(["curl", "-sf", f"http://{address}/v2/"], capture_output=True, check=False).returncode:
+            assert time.monotonic() < deadline, (tmp_path / "registry.log").read_text()
+            time.sleep(0.1)
+        yield address
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_an_image_that_is_missing_is_pulled(tmp_path, registry):
+    name = f"{registry}/some/image"
+    for command in (["tag", MINIMAL, name], ["push", name], ["rmi", name]):
+        subprocess.run(["docker", *command], check=True, capture_output=True)
+    job = make(tmp_path, name)
+    try:
+        job.prepare()
+        assert job.shell("echo pulled") == 0
+    finally:
+        job.cleanup()
+        subprocess.run(["docker", "rmi", name], check=False, capture_output=True)
+    assert "pulled" in job.lines()
+
+
+AGENT_IN_A_CONTAINER = """
+import json, sys
+from kraken_agent.executors.base import JobPlace, ShellCommand
+from kraken_agent.executors.docker import DockerExecutor
+from kraken_agent.executors.docker_engine import own_container_id
+from kraken_agent.executors.docker_socket import EngineSocket
+
+place = JobPlace({"id": 7, "system": IMAGE}, "/data/jobs/7", "/data", ADDRESS, 60)
+executor = DockerExecutor(place)
+executor.state = executor.prepare()
+try:
+    engine = EngineSocket()
+    networks = [set(engine.inspect(each)["NetworkSettings"]["Networks"])
+                for each in (own_container_id(), executor.state["container"])]
+    print("together in", [name for name in networks[0] & networks[1] if name.endswith("lab_net")])
+    sys.stdout.flush()
+    executor.shell(ShellCommand(["/bin/sh", "-c", "echo from the step > here; cat /data/shared"], None, {}, ".", ""))
+    print(open("/data/jobs/7/here").read())
+finally:
+    executor.cleanup()
+"""
+
+
+def test_an_agent_in_a_container_shares_its_mounts_and_a_network_with_its_jobs(tmp_path):
+    import docker
+    import kraken_agent
+
+    (tmp_path / "jobs/7").mkdir(parents=True)
+    (tmp_path / "shared").write_text("seen through the agent's mount\n")
+    mounts = {
+        "/var/run/docker.sock": "/var/run/docker.sock",
+        str(tmp_path): "/data",
+        str(Path(kraken_agent.__file__).parents[1]): "/src/agent:ro",
+        str(Path(docker.__file__).parents[1]): "/src/packages:ro",
+    }
+    words = [word for source, target in mounts.items() for word in ("-v", f"{source}:{target}")]
+    script = AGENT_IN_A_CONTAINER.replace("IMAGE", repr(MINIMAL)).replace("ADDRESS", repr(ADDRESS))
+    before = networks()
+    try:
+        environment = ["-e", "PYTHONPATH=/src/agent:/src/packages", "-e", "PYTHONDONTWRITEBYTECODE=1"]
+        command = ["docker", "run", "--rm", *words, *environment, WITH_PYTHON, "python3", "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "together in ['lab_net']" in done.stdout
+        assert "seen through the agent's mount" in done.stdout
+        assert "from the step" in done.stdout
+        assert left() == []
+    finally:
+        for name in networks() - before:
+            subprocess.run(["docker", "network", "rm", name], check=False, capture_output=True)
+
+
+def networks() -> set[str]:
+    """The names of the engine's networks."""
+    command = ["docker", "network", "ls", "--format", "{{.Name}}"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
 def test_the_engine_is_detected_without_the_sdk_being_imported(monkeypatch, capsys):
