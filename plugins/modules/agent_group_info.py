@@ -11,7 +11,8 @@ short_description: Agents groups of a Kraken server, their agents and the jobs t
 version_added: 0.1.0
 description:
   - Returns the agents groups of the server, who is in them, and which jobs wait for an agent of theirs.
-  - A job waits for ever when its group has no agent that can run it.
+  - A server fails a job at once when its group has no agent. When the group has some, but all are disabled, gone, or
+    without the system or executor that the job asks for, the job waits for ever.
 options:
   groups:
     description: Only these; all when left out.
@@ -40,9 +41,9 @@ EXAMPLES = r"""
   run_once: true
   register: found
 
-- name: Name the groups that jobs wait for in vain
+- name: Name the groups that jobs wait for
   ansible.builtin.debug:
-    msg: "{{ found.groups | selectattr('waiting_jobs') | selectattr('agents_count', 'eq', 0) | map(attribute='name') }}"
+    msg: "{{ found.groups | selectattr('waiting_jobs') | map(attribute='name') }}"
   run_once: true
 """
 

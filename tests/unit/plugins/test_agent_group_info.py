@@ -1,0 +1,52 @@
+"""The module agent_group_info: members, and jobs that nobody can take."""
+
+from __future__ import annotations
+
+from kraken_fleet.api import KrakenClient
+from tests.unit.plugins.playing import Stage
+
+ONE, TWO, THREE = "127.0.7.1", "127.0.7.2", "127.0.7.3"
+STAGE_CODE = """
+def stage(ctx):
+    return {"parent": "root", "triggers": {"parent": True}, "parameters": [], "configs": [], "jobs": [
+        {"name": "train", "steps": [{"tool": "shell", "cmd": "true"}],
+         "environments": [{"system": "any", "agents_group": "idle", "config": "default"}]}]}
+"""
+
+
+def let_a_job_wait(client: KrakenClient) -> None:
+    """A job for the group `idle`, whose only agent is disabled."""
+    (agent,) = (agent for agent in client.agents() if "idle" in agent.group_names)
+    client.set_agent_disabled(agent.id, True)
+    branch = client.create_branch(client.create_project("p").id, "main")
+    client.create_stage(branch.id, "s", STAGE_CODE)
+    client.start_flow(branch.id)
+
+
+def test_members_and_waiting_jobs_are_told(stage: Stage) -> None:
+    stage.join(ONE, "gpu")
+    stage.join(TWO, "gpu")
+    stage.join(THREE, "idle")
+    with stage.client as client:
+        let_a_job_wait(client)
+    everything, again, chosen = stage.play(
+        {"kraken_ci.fleet.agent_group_info": {}},
+        {"kraken_ci.fleet.agent_group_info": {}},
+        {"kraken_ci.fleet.agent_group_info": {"groups": ["gpu", "nosuch"], "waiting_jobs": False}},
+    )
+    assert not any(result["changed"] for result in (everything, again, chosen))
+    assert everything["groups"] == again["groups"]
+    groups = {group["name"]: group for group in everything["groups"]}
+    assert [one["address"] for one in groups["gpu"]["agents"]] == [ONE, TWO]
+    assert groups["gpu"]["agents_count"] == 2
+    assert groups["gpu"]["waiting_jobs"] == []
+    (job,) = groups["idle"]["waiting_jobs"]
+    assert (job["name"], job["system"], job["executor"]) == ("train", "any", "local")
+    assert job["created"]
+    assert [group["name"] for group in chosen["groups"]] == ["gpu"]
+    assert chosen["missing"] == ["nosuch"]
+
+
+def test_check_mode_looks_as_well(stage: Stage) -> None:
+    (found,) = stage.play({"kraken_ci.fleet.agent_group_info": {}}, check=True)
+    assert "all" in {group["name"] for group in found["groups"]}
