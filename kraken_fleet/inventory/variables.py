@@ -17,7 +17,9 @@ GROUPS_VARIABLE = "kraken_agent_groups"
 DETECTED_VARIABLE = "kraken_agent_detected_address"
 GROUPS_MODES = ("merge", "exact")
 _EXECUTORS = ("local", "docker", "lxd")
-_INSTANCE_KEYS = ("name", "address", "groups", "enabled", "system", "executors", "groups_mode")
+# What only the host is told of an instance: roles/kraken_agent.
+_ON_HOST_KEYS = ("dir", "unit", "environment")
+_INSTANCE_KEYS = ("name", "address", "groups", "enabled", "system", "executors", "groups_mode", *_ON_HOST_KEYS)
 # Ansible's own words for yes and no; an INI inventory gives them as text.
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
