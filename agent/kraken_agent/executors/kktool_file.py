@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import io
+import json
 import pkgutil
 import zipfile
-from types import ModuleType
+from typing import Dict
+
+from kraken_agent import __version__
 
 _SHEBANG = b"#!/usr/bin/env python3\n"
 _MAIN = "import sys\nfrom kraken_agent.tools.kktool import main\nsys.exit(main())\n"
+_TOOLS = "kraken_agent.tools"
 
 
 def build_kktool() -> bytes:
-    """A zip application with the agent's tools, which any Python >= 3.8 runs."""
+    """A zip application with the agent's tools, which any Python >= 3.8 runs, and the manifest that it checks."""
+    files = {"__main__.py": _MAIN, **_sources()}
+    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    manifest = json.dumps({"name": "kktool", "version": __version__, "files": digests}, sort_keys=True)
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("__main__.py", _MAIN)
-        for package in ("kraken_agent", "kraken_agent.tools"):
-            _add_package(archive, importlib.import_module(package), whole=package.endswith(".tools"))
+        for name, text in {**files, "MANIFEST.json": manifest}.items():
+            archive.writestr(name, text.encode())
     return _SHEBANG + data.getvalue()
 
 
-def _add_package(archive: zipfile.ZipFile, package: ModuleType, *, whole: bool) -> None:
-    folder = package.__name__.replace(".", "/")
-    archive.writestr(f"{folder}/__init__.py", _source(package.__name__))
-    if whole:
-        for module in pkgutil.iter_modules(package.__path__):
-            archive.writestr(f"{folder}/{module.name}.py", _source(f"{package.__name__}.{module.name}"))
+def _sources() -> Dict[str, str]:
+    """The modules of kktool by their names in the archive."""
+    names = {"kraken_agent/__init__.py": "kraken_agent", "kraken_agent/tools/__init__.py": _TOOLS}
+    for module in pkgutil.iter_modules(importlib.import_module(_TOOLS).__path__):
+        names[f"kraken_agent/tools/{module.name}.py"] = f"{_TOOLS}.{module.name}"
+    return {path: _source(name) for path, name in names.items()}
 
 
 def _source(name: str) -> str:
