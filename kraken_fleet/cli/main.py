@@ -45,6 +45,7 @@ COMMANDS = {
     "bundle": Entry("bundle", "Build kkagent and kktool, the files that run on hosts."),
     "console": Entry("console", "The web console, for any Kraken server."),
     "discovered": Entry("discovered", "Agents that wait to be authorised."),
+    "doctor": Entry("doctor", "Can the hosts of an inventory be agents?"),
     "groups": Entry("groups", "Agents groups: list, create, delete."),
     "lab": Entry("lab", "A disposable fleet on this machine."),
     "plan": Entry("plan", "What a deploy would change on the server."),

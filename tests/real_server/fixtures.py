@@ -30,6 +30,7 @@ class RealServer:
     url: str
     user: str = "admin"
     password: str = field(default="admin", repr=False)
+    clickhouse: str = ""  # native protocol, as this machine reaches it
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +43,8 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer
     directory = Path("/var/tmp") / tmp_path_factory.mktemp("real-server").name if os.geteuid() == 0 else None
     chosen = ["--dir", str(directory)] if directory else []
     try:
-        yield RealServer(_run(*chosen, "up", "--offset", "auto")["url"])
+        up = _run(*chosen, "up", "--offset", "auto")
+        yield RealServer(up["url"], clickhouse=up["clickhouse_native"])
     finally:
         subprocess.run([sys.executable, str(PROGRAM), *chosen, "down", "--purge"], check=True)
 
@@ -52,14 +54,19 @@ def _given() -> RealServer | None:
     if not url:
         return None
     user = os.environ.get("KRAKEN_REAL_SERVER_USER", "admin")
-    return RealServer(url, user, os.environ.get("KRAKEN_REAL_SERVER_PASSWORD", "admin"))
+    return RealServer(
+        url,
+        user,
+        os.environ.get("KRAKEN_REAL_SERVER_PASSWORD", "admin"),
+        os.environ.get("KRAKEN_REAL_SERVER_CLICKHOUSE", ""),
+    )
 
 
 def _running() -> RealServer | None:
     instance = load(default_directory())
     if instance is None or not all(status(instance).values()):
         return None
-    return RealServer(instance.url)
+    return RealServer(instance.url, clickhouse=f"{instance.private}:9000")
 
 
 def _run(*arguments: str) -> dict[str, str]:

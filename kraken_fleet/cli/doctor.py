@@ -1,0 +1,100 @@
+"""`kraken-fleet doctor`: can the hosts of an inventory be agents, and do they reach what agents need?"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kraken_fleet.cli import output, planning
+from kraken_fleet.cli.application import single_command
+from kraken_fleet.errors import InventoryError, PartialFailureError
+
+app = single_command()
+
+Finding = Mapping[str, Any]
+_SIGNS = {True: ("✔", "green"), False: ("✘", "bold red"), None: ("?", "yellow")}
+
+
+@app.command()
+def doctor(
+    inventory: planning.Inventories,
+    limit: planning.Limit = None,
+    clickhouse: Annotated[
+        str | None,
+        typer.Option(
+            "--clickhouse",
+            help="ClickHouse itself as this machine reaches it (native protocol), to look for the hosts' log records.",
+            metavar="HOST:PORT",
+        ),
+    ] = None,
+    as_json: output.AsJson = False,
+) -> None:
+    """Look at every host and change nothing. Exit code 0: all is well, 3: some hosts have a finding."""
+    for source in inventory:
+        if not source.exists():
+            raise InventoryError("there is no such file or directory", where=str(source))
+    hosts = _examine(inventory, limit, clickhouse)
+    if as_json:
+        output.answer(hosts)
+    else:
+        _show(hosts)
+    bad = {host: _reason(findings) for host, findings in hosts.items() if _reason(findings)}
+    if bad and as_json:
+        raise typer.Exit(PartialFailureError.exit_code)
+    if bad:
+        raise PartialFailureError(f"{len(bad)} of {len(hosts)} hosts have findings", failures=bad)
+
+
+def _examine(inventory: Sequence[Path], limit: str | None, clickhouse: str | None) -> dict[str, list[Finding]]:
+    from kraken_fleet.lab.files import collection_root
+
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        given = {"kraken_doctor_report": str(report), "kraken_doctor_clickhouse_native_addr": clickhouse or ""}
+        command = [sys.executable, "-m", "ansible", "playbook", "-e", json.dumps(given)]
+        command += [argument for source in inventory for argument in ("-i", str(source))]
+        command += ["--limit", limit] if limit else []
+        command.append(str(collection_root() / "playbooks" / "doctor.yml"))
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if not report.is_file():
+            said = (done.stderr or done.stdout).strip().splitlines()
+            hint = "Run ansible-playbook playbooks/doctor.yml with the same inventory to see all of it"
+            raise InventoryError(said[0] if said else "Ansible looked at no host", where=str(inventory[0]), hint=hint)
+        return {host: _findings(result) for host, result in json.loads(report.read_text(encoding="utf-8")).items()}
+
+
+def _findings(result: Mapping[str, Any]) -> list[Finding]:
+    if "findings" in result:
+        return list(result["findings"])
+    check = "reach" if result.get("unreachable") else "python"
+    remedy = "Check address, SSH key and host key" if check == "reach" else "Run the role kraken_prereqs"
+    detail = str(result.get("msg", "nothing is known")).strip().splitlines()[0]
+    return [{"check": check, "ok": False, "detail": detail, "remedy": remedy}]
+
+
+def _show(hosts: Mapping[str, Sequence[Finding]]) -> None:
+    from rich.text import Text
+
+    checks = list(dict.fromkeys(str(finding["check"]) for findings in hosts.values() for finding in findings))
+    rows = []
+    for host, findings in hosts.items():
+        verdicts = {str(finding["check"]): finding["ok"] for finding in findings}
+        signs = [Text(*_SIGNS[verdicts[check]]) if check in verdicts else Text("") for check in checks]
+        rows.append((host, *signs))
+    output.table(("HOST", *(check.upper() for check in checks)), rows, empty="No host matched.")
+    for host, findings in hosts.items():
+        for finding in findings:
+            if not finding["ok"]:
+                remedy = f". {finding['remedy']}" if finding["remedy"] else ""
+                output.line(f"{host}: {finding['check']}: {finding['detail']}{remedy}")
+
+
+def _reason(findings: Sequence[Finding]) -> str:
+    return "; ".join(f"{finding['check']}: {finding['detail']}" for finding in findings if finding["ok"] is False)

@@ -1,0 +1,93 @@
+"""`kraken-fleet doctor` on real hosts of several kinds of health."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from real_server.fixtures import RealServer
+
+from kraken_fleet.api import KrakenClient, PasswordCredentials
+from kraken_fleet.cli.main import main
+from kraken_fleet.server.testing import RunningServer, running
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running(tmp_path_factory.mktemp("doctor")) as server:
+        yield server
+
+
+def inventory(folder: Path, **variables: object) -> str:
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    hosts = {
+        "good": local,
+        "elsewhere": local | {"kraken_server_url": "http://127.0.0.1:1"},
+        "lost": {"ansible_host": "127.0.0.200", "ansible_port": 1, "ansible_ssh_common_args": "-o ConnectTimeout=2"},
+    }
+    path = folder / "hosts.yml"
+    path.write_text(yaml.safe_dump({"kraken_agents": {"hosts": hosts, "vars": variables}}))
+    return str(path)
+
+
+def by_check(findings: list[dict[str, Any]]) -> dict[str, Any]:
+    return {finding["check"]: finding["ok"] for finding in findings}
+
+
+def test_each_host_has_its_findings_and_the_others_are_looked_at_all_the_same(
+    server: RunningServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hosts = inventory(tmp_path, kraken_server_url=server.url, kraken_clickhouse_addr=server.log_addr)
+    assert main(["doctor", "-i", hosts, "--json"]) == 3
+    report = json.loads(capsys.readouterr().out)["data"]
+    good = by_check(report["good"])
+    assert good.pop("logs") is None, "nobody looked for the record, so nobody knows"
+    assert set(good) == {"python", "git", "disk", "dns", "tcp", "http", "clock"}
+    assert all(good.values())
+    assert by_check(report["elsewhere"])["tcp"] is False
+    assert by_check(report["lost"]) == {"reach": False}
+
+
+def test_people_get_a_table_and_a_remedy_for_each_finding(
+    server: RunningServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hosts = inventory(tmp_path, kraken_server_url=server.url)
+    assert main(["doctor", "-i", hosts, "--limit", "good,elsewhere"]) == 3
+    said = capsys.readouterr()
+    assert "elsewhere: tcp: 127.0.0.1:1: Connection refused. Check that the server runs" in said.out
+    assert "1 of 2 hosts have findings" in said.err
+
+
+def test_all_well_is_exit_code_0(server: RunningServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "-i", inventory(tmp_path, kraken_server_url=server.url), "--limit", "good"]) == 0
+    assert "✔" in capsys.readouterr().out
+
+
+def test_an_inventory_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "-i", "no-such-hosts.yml"]) == 1
+    assert "no-such-hosts.yml: there is no such file" in capsys.readouterr().err
+
+
+@pytest.mark.real_server
+def test_the_log_counts_as_reached_when_its_record_is_in_clickhouse(
+    real_server: RealServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with KrakenClient(real_server.url, PasswordCredentials(real_server.user, real_server.password)) as client:
+        general = client.settings()["general"]
+    given = {name: general[name] for name in ("clickhouse_addr", "minio_addr")}
+    hosts = inventory(
+        tmp_path,
+        kraken_server_url=real_server.url,
+        kraken_clickhouse_addr=given["clickhouse_addr"],
+        kraken_minio_addr=given["minio_addr"],
+    )
+    arguments = ["doctor", "-i", hosts, "--limit", "good", "--json"]
+    assert main([*arguments, "--clickhouse", real_server.clickhouse]) == 0
+    report = json.loads(capsys.readouterr().out)["data"]["good"]
+    assert by_check(report)["logs"] is True
+    assert by_check(report)["minio"] is True
