@@ -53,13 +53,8 @@ def _given() -> RealServer | None:
     url = os.environ.get("KRAKEN_REAL_SERVER_URL")
     if not url:
         return None
-    user = os.environ.get("KRAKEN_REAL_SERVER_USER", "admin")
-    return RealServer(
-        url,
-        user,
-        os.environ.get("KRAKEN_REAL_SERVER_PASSWORD", "admin"),
-        os.environ.get("KRAKEN_REAL_SERVER_CLICKHOUSE", ""),
-    )
+    given = {name: os.environ.get(f"KRAKEN_REAL_SERVER_{name.upper()}") for name in ("user", "password", "clickhouse")}
+    return RealServer(url, **{name: value for name, value in given.items() if value is not None})
 
 
 def _running() -> RealServer | None:
