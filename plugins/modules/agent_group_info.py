@@ -11,8 +11,8 @@ short_description: Agents groups of a Kraken server, their agents and the jobs t
 version_added: 0.1.0
 description:
   - Returns the agents groups of the server, who is in them, and which jobs wait for an agent of theirs.
-  - A server fails a job at once when its group has no agent. When the group has some, but all are disabled, gone, or
-    without the system or executor that the job asks for, the job waits for ever.
+  - A server fails a job at once when its group has no enabled agent. When the group has some, but none with the system
+    or executor that the job asks for, or when they are disabled later, the job waits.
 options:
   groups:
     description: Only these; all when left out.

@@ -10,14 +10,12 @@ STAGE_CODE = """
 def stage(ctx):
     return {"parent": "root", "triggers": {"parent": True}, "parameters": [], "configs": [], "jobs": [
         {"name": "train", "steps": [{"tool": "shell", "cmd": "true"}],
-         "environments": [{"system": "any", "agents_group": "idle", "config": "default"}]}]}
+         "environments": [{"system": "fedora-40", "agents_group": "gpu", "config": "default"}]}]}
 """
 
 
 def let_a_job_wait(client: KrakenClient) -> None:
-    """A job for the group `idle`, whose only agent is disabled."""
-    (agent,) = (agent for agent in client.agents() if "idle" in agent.group_names)
-    client.set_agent_disabled(agent.id, True)
+    """A job for a system that no agent of the group has."""
     branch = client.create_branch(client.create_project("p").id, "main")
     client.create_stage(branch.id, "s", STAGE_CODE)
     client.start_flow(branch.id)
@@ -26,7 +24,7 @@ def let_a_job_wait(client: KrakenClient) -> None:
 def test_members_and_waiting_jobs_are_told(stage: Stage) -> None:
     stage.join(ONE, "gpu")
     stage.join(TWO, "gpu")
-    stage.join(THREE, "idle")
+    stage.join(THREE, "other")
     with stage.client as client:
         let_a_job_wait(client)
     everything, again, chosen = stage.play(
@@ -39,9 +37,9 @@ def test_members_and_waiting_jobs_are_told(stage: Stage) -> None:
     groups = {group["name"]: group for group in everything["groups"]}
     assert [one["address"] for one in groups["gpu"]["agents"]] == [ONE, TWO]
     assert groups["gpu"]["agents_count"] == 2
-    assert groups["gpu"]["waiting_jobs"] == []
-    (job,) = groups["idle"]["waiting_jobs"]
-    assert (job["name"], job["system"], job["executor"]) == ("train", "any", "local")
+    assert groups["other"]["waiting_jobs"] == []
+    (job,) = groups["gpu"]["waiting_jobs"]
+    assert (job["name"], job["system"], job["executor"]) == ("train", "fedora-40", "local")
     assert job["created"]
     assert [group["name"] for group in chosen["groups"]] == ["gpu"]
     assert chosen["missing"] == ["nosuch"]
