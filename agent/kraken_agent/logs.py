@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 # Pieces of a message: escaped in JSON, eight times that is still less than a datagram can hold (65,507 bytes).
 _PIECE_BYTES = 8000
-# 120,000 records a minute, a tick's worth at once: a receiver with the kernel's default buffer, good for some 150
-# records, may sleep for 75 ms and still loses none.
+# 120,000 records a minute, and no more than 6 MB a second. The kernel's default buffer of 208 KiB holds some 150 short
+# records: a receiver may sleep for 75 ms and still loses none.
 _RECORDS_PER_SECOND = 2000
+_RECORDS_AT_ONCE = 40
+_BYTES_PER_SECOND = 6_000_000
+_BYTES_AT_ONCE = 64 * 1024
 _TICK_SECONDS = 0.01
-_BURST = 40
 # From here on lines are joined into records of a piece each, so that a step that prints a gigabyte comes to an end.
 _JOIN_FROM_BYTES = 16 * 1024 * 1024
 # From here on output stays in the pipe, and so makes the step wait.
@@ -129,6 +131,22 @@ def _character_start(data: bytes, position: int) -> int:
     return position
 
 
+class _Allowance:
+    """So much may be sent now; it grows with time, up to what may be sent at once."""
+
+    __slots__ = ("_at", "_most", "_rate", "left")
+
+    def __init__(self, rate: float, most: float) -> None:
+        self._rate = rate
+        self._most = most
+        self._at = time.monotonic()
+        self.left = most
+
+    def grow(self, now: float) -> None:
+        self.left = min(self._most, self.left + (now - self._at) * self._rate)
+        self._at = now
+
+
 class Log:
     """Takes what the agent and the steps have to say, and sends it on while the loop turns."""
 
@@ -140,8 +158,8 @@ class Log:
         self._bytes = 0
         self._joins = False
         self._timer: Optional[Timer] = None
-        self._allowance = float(_BURST)
-        self._allowed_at = time.monotonic()
+        self._records = _Allowance(_RECORDS_PER_SECOND, _RECORDS_AT_ONCE)
+        self._traffic = _Allowance(_BYTES_PER_SECOND, _BYTES_AT_ONCE)
         self._clock = time.time() - time.monotonic()
         self._context: Dict[str, Any] = {"service": "agent"}
 
@@ -210,11 +228,11 @@ class Log:
     def _send(self) -> None:
         """Send what the allowance permits, and come back for the rest."""
         now = time.monotonic()
-        self._allowance = min(_BURST, self._allowance + (now - self._allowed_at) * _RECORDS_PER_SECOND)
-        self._allowed_at = now
-        while self._queue and self._allowance >= 1:
-            self._allowance -= 1
-            self._send_one()
+        self._records.grow(now)
+        self._traffic.grow(now)
+        while self._queue and self._records.left > 0 and self._traffic.left > 0:
+            self._records.left -= 1
+            self._traffic.left -= self._send_one()
         if self._queue and self._timer is None:
             self._timer = self._reactor.call_at(now + _TICK_SECONDS, self._on_timer)
 
@@ -222,7 +240,8 @@ class Log:
         self._timer = None
         self._send()
 
-    def _send_one(self) -> None:
+    def _send_one(self) -> int:
+        """Send the next record; returns its size."""
         entry = self._queue[0]
         before = entry.position
         message = entry.take(join=self._joins)
@@ -231,7 +250,9 @@ class Log:
             self._queue.popleft()
             self._bytes -= _ENTRY_BYTES
             self._joins = self._joins and bool(self._queue)
-        self.sink.send(_record(entry.context, entry.time, message))
+        datagram = _record(entry.context, entry.time, message)
+        self.sink.send(datagram)
+        return len(datagram)
 
 
 def _record(context: bytes, when: float, message: bytes) -> bytes:

@@ -176,6 +176,9 @@ class Agent:
         now = time.monotonic()
         self._stop_at = now if self._stop_asked else now + self._config.drain_seconds
         self._stop_asked = True
+        for when in (self._stop_at, self._stop_at + _LAST_WORDS_SECONDS):
+            # The loop looks again at what has become true by then.
+            self._reactor.call_at(when, lambda: None)
         if self._in_job:
             self._service.stopping(self._stop_at - now)
             self._log.info(f"told to stop; the job has {self._stop_at - now:g} s to end")

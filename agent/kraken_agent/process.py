@@ -46,6 +46,7 @@ class Process:
         on_message: takes what the child gave to the function that `main` is called with.
         code: exit code, -N when signal N ended it, None while it runs.
         seconds: how long it has run.
+        held_seconds: how long it may have waited because its output was not read.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Process:
         self.was_stopped = False
         self._started = time.monotonic()
         self._ended: Optional[float] = None
+        self.held_seconds = 0.0
         output, messages = os.pipe(), os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
@@ -155,6 +157,7 @@ class Process:
             # Not watched for a moment: a pipe that nobody reads would keep the loop turning.
             self._reactor.unwatch(self._output)
             self._reactor.call_in(_FULL_PAUSE_SECONDS, self._watch_output_again)
+            self.held_seconds += _FULL_PAUSE_SECONDS
             return
         data = _read(self._output)
         if data is None:

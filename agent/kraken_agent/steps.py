@@ -250,10 +250,12 @@ class StepRun:
         reason = ""
         keep_alive = time.monotonic() + KEEP_ALIVE_SECONDS
         while not process.has_ended:
-            limits = [keep_alive] if reason else [keep_alive, deadline, around.deadline]
+            # A step does not pay for the time that it waits for the log.
+            own = deadline + process.held_seconds
+            limits = [keep_alive] if reason else [keep_alive, own, around.deadline]
             around.reactor.run_until(lambda: self._is_due(process, reason), min(limits))  # noqa: B023 - called at once
             if not reason and not process.has_ended:
-                reason = self._reason_to_stop(deadline)
+                reason = self._reason_to_stop(deadline + process.held_seconds)
                 if reason:
                     process.stop()
             if not process.has_ended and time.monotonic() >= keep_alive:

@@ -13,11 +13,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, List
 
+    Check = Callable[[], bool]
+    Action = Callable[[], None]
+
 _WATCH_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 
 
-def fork_guard(is_up: Callable[[], bool], go_back: Callable[[], None], argv: List[str], pid_file: str) -> None:
+def fork_guard(is_up: Check, go_back: Action, argv: List[str], pid_file: str) -> None:
     """Fork the guard of this process, which is about to become the new agent.
 
     The new agent has come up when it says so, or, since upstream's would not say, when it is still there after a minute.
@@ -41,7 +44,7 @@ def fork_guard(is_up: Callable[[], bool], go_back: Callable[[], None], argv: Lis
         os._exit(0)
 
 
-def _watch(agent: int, is_up: Callable[[], bool], go_back: Callable[[], None], argv: List[str], pid_file: str) -> None:
+def _watch(agent: int, is_up: Check, go_back: Action, argv: List[str], pid_file: str) -> None:
     asked: List[int] = []
     # A service manager ends the whole group when the new agent dies; a second is enough to go back before that.
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))

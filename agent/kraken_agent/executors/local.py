@@ -92,8 +92,7 @@ def _write_script(script: str, directory: str, switch: _Switch) -> str:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write("set -ex\n" + script)
-    switch.give(path)
-    return path
+    return switch.give(path)
 
 
 class _Switch:
@@ -112,16 +111,19 @@ class _Switch:
         if entry.pw_uid != os.geteuid():
             self._entry = entry
 
-    def give(self, path: str) -> None:
-        """Let the user read a file in the job's directory, which is otherwise closed to everybody else."""
+    def give(self, path: str) -> str:
+        """Let the user read a file in the job's directory, which is closed to everybody else; returns its path then."""
         if self._entry is None:
-            return
-        os.chmod(os.path.dirname(path), 0o711)
-        if os.geteuid() == 0:
-            os.chown(path, self._entry.pw_uid, self._entry.pw_gid)
-        else:
-            # A file cannot be given away without root, and its name is not to be guessed.
+            return path
+        if os.geteuid() != 0:
+            # Only root can give a file away, and sudo passes no open file on; the name is not to be guessed.
+            os.chmod(os.path.dirname(path), 0o711)  # noqa: S103 - to pass through, not to look
             os.chmod(path, 0o644)
+            return path
+        os.chown(path, self._entry.pw_uid, self._entry.pw_gid)
+        descriptor = os.open(path, os.O_RDONLY)
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 - the function takes no name
+        return f"/dev/fd/{descriptor}"
 
     def apply(self, argv: List[str], environment: Dict[str, str], names: List[str]) -> List[str]:
         """Become the user now, or return the command line that does."""

@@ -1,0 +1,125 @@
+"""A server and real agent processes for the tests of the agent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fake_server import FakeJob, FakeServer, fake_server
+
+AGENT_SOURCE = Path(__file__).resolve().parents[3] / "agent"
+
+
+class RunningAgent:
+    """A real agent process."""
+
+    def __init__(self, server: str, data_dir: Path, *options: str, argv: list[str] | None = None, **env: str) -> None:
+        self.data_dir = data_dir
+        data_dir.mkdir(parents=True, exist_ok=True)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("KRAKEN_")}
+        environment.update(PYTHONPATH=str(AGENT_SOURCE), KRAKEN_SERVER_ADDR=server, KRAKEN_DATA_DIR=str(data_dir))
+        environment.update(env)
+        self.console = data_dir.parent / f"{data_dir.name}.console"
+        with self.console.open("ab") as console:
+            self.process = subprocess.Popen(
+                [*(argv or [sys.executable, "-m", "kraken_agent"]), "run", *options],
+                env=environment,
+                cwd=data_dir,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+            )
+        self.pid = self.process.pid
+
+    def said(self) -> str:
+        """What the agent wrote to its console."""
+        return self.console.read_text()
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, seconds: float = 15.0) -> int:
+        """The exit code."""
+        return self.process.wait(seconds)
+
+    def stop(self) -> None:
+        """End it, and what it left, by whatever it takes."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+            self.signal(signal.SIGTERM)
+            try:
+                self.process.wait(8)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with fake_server() as running:
+        yield running
+
+
+@pytest.fixture
+def start_agent(server: FakeServer, tmp_path: Path) -> Iterator[Callable[..., RunningAgent]]:
+    """Starts agents of the server; ends them after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*options: str, url: str = "", data: str = "data", **kwargs: object) -> RunningAgent:
+            agent = RunningAgent(url or server.url, tmp_path / data, *options, **kwargs)
+            stack.callback(agent.stop)
+            return agent
+
+        yield start
+
+
+@pytest.fixture
+def run_job(server: FakeServer, start_agent: Callable[..., RunningAgent]) -> Callable[..., FakeJob]:
+    """Runs one job to its end with a fresh agent; `agent` keywords go to the agent, others into the job."""
+
+    def run(*steps: dict[str, object], seconds: float = 30.0, agent: dict[str, object] | None = None, **fields: object):
+        job = server.add_job(*steps, **fields)
+        start_agent("--one-job", **(agent or {}))
+        until(lambda: job.finished, seconds)
+        return job
+
+    return run
+
+
+def until(condition: Callable[[], object], seconds: float = 15.0, what: str = "") -> None:
+    """Wait for something to become so.
+
+    Raises:
+        AssertionError: it did not.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what or "it did not happen in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture(name="until")
+def until_fixture() -> Callable[..., None]:
+    return until
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture(name="is_alive")
+def is_alive_fixture() -> Callable[[int], bool]:
+    return is_alive

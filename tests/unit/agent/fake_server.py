@@ -1,0 +1,228 @@
+"""A Kraken server as far as one agent can tell: the door for agents, their files, and the log sink.
+
+It answers as krakenci-server 1.7.36 does, and can be told to be slow, broken or gone.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Message = dict[str, Any]
+FINAL = ("done", "error")
+
+
+@dataclass
+class FakeJob:
+    """A job, and what became of its steps."""
+
+    id: int
+    steps: list[Message]
+    fields: Message = field(default_factory=dict)
+    statuses: dict[int, str] = field(default_factory=dict)
+    finished: bool = False
+    cancelled: bool = False
+
+    def next_step(self) -> Message | None:
+        """As the server does: after an error only steps with `when: always` are left."""
+        failed = "error" in self.statuses.values()
+        for index, step in enumerate(self.steps):
+            if self.statuses.get(index) not in FINAL and not (failed and step.get("when") != "always"):
+                extra = {"index": index, "finish": False, "job_id": self.id, "secrets": self.fields.get("secrets", [])}
+                return {"id": 100 + index, "tool": "shell", "tool_location": "", "branch_env": {}, **step, **extra}
+        return None
+
+
+class LogSink:
+    """Takes log records over UDP."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self.records: list[Message] = []
+        self.raw: list[bytes] = []
+        self.sources: set[str] = set()
+        threading.Thread(target=self._receive, daemon=True).start()
+
+    def _receive(self) -> None:
+        while True:
+            try:
+                data, source = self._socket.recvfrom(70000)
+            except OSError:
+                return
+            self.raw.append(data)
+            self.sources.add(source[0])
+
+    def all(self) -> list[Message]:
+        """Every record so far."""
+        return [json.loads(data) for data in list(self.raw)]
+
+    def output(self, job: int | None = None) -> list[str]:
+        """The lines of a job's log as a user would see them."""
+        return [
+            record["message"] for record in self.all() if record.get("tool") and (job is None or record["job"] == job)
+        ]
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class FakeServer:
+    """The server.
+
+    Attributes:
+        messages: what agents said, oldest first; `at` is when.
+        authorized: whether agents are let in.
+        trouble: called with each message; may return (status, body, seconds of delay) instead of an answer.
+        files: what `/install/NAME` serves.
+    """
+
+    def __init__(self) -> None:
+        self.sink = LogSink()
+        self.messages: list[Message] = []
+        self.jobs: list[FakeJob] = []
+        self.authorized = True
+        self.version = "1.7.36"
+        self.files: dict[str, bytes] = {}
+        self.paths: list[str] = []
+        self.clients: set[str] = set()
+        self.trouble: Callable[[Message], tuple[int, bytes, float] | None] = lambda message: None
+        self._lock = threading.Lock()
+        self._port = 0
+        self._http: ThreadingHTTPServer | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Be there, on the same port as before."""
+        self._http = ThreadingHTTPServer(("0.0.0.0", self._port), _handler(self))
+        self._http.daemon_threads = True
+        self._port = self._http.server_address[1]
+        threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Be gone: connections are refused."""
+        if self._http is not None:
+            self._http.shutdown()
+            self._http.server_close()
+            self._http = None
+
+    def add_job(self, *steps: Message, **fields: Any) -> FakeJob:
+        """A job for the next agent that asks."""
+        job = FakeJob(len(self.jobs) + 1, list(steps), fields)
+        self.jobs.append(job)
+        return job
+
+    def said(self, msg: str) -> list[Message]:
+        """All messages of a kind."""
+        return [message for message in list(self.messages) if message.get("msg") == msg]
+
+    def results(self, job: FakeJob, *, final: bool = True) -> list[Message]:
+        """Step results that arrived for a job, in order."""
+        found = [message for message in self.said("step-result2") if message["job_id"] == job.id]
+        return [
+            {"step": message["step_idx"], **message["result"]}
+            for message in found
+            if not final or message["result"]["status"] in FINAL
+        ]
+
+    def answer(self, message: Message) -> Message:
+        """What the real server would say."""
+        with self._lock:
+            self.messages.append({**message, "at": time.monotonic()})
+            if not self.authorized:
+                return {"unauthorized": True}
+            common = {"cfg": {"clickhouse_addr": self.sink.address}, "version": self.version}
+            job = next((job for job in self.jobs if not job.finished), None)
+            handler = getattr(self, "_on_" + message["msg"].replace("-", "_"), None)
+            return {} if handler is None else handler(message, job, common)
+
+    def _on_host_info(self, message: Message, job: FakeJob | None, common: Message) -> Message:
+        return {"agent_id": 7, **common}
+
+    def _on_get_job(self, message: Message, job: FakeJob | None, common: Message) -> Message:
+        if job is None:
+            return {"job": {}, **common}
+        fields = {"timeout": 539, "executor": "local", "system": "any", "run_id": 2, "flow_id": 3, "branch_id": 4}
+        steps = [{"index": index, **step} for index, step in enumerate(job.steps)]
+        return {"job": {"id": job.id, "flow_kind": 0, "secrets": [], "steps": steps, **fields, **job.fields}, **common}
+
+    def _on_get_job_step(self, message: Message, job: FakeJob | None, common: Message) -> Message:
+        step = job.next_step() if job is not None and not job.cancelled else None
+        if step is None:
+            if job is not None:
+                job.finished = True
+            return {"job_step": {"finish": True}, "msg": "no steps to execute", **common}
+        return {"job_step": step, **common}
+
+    def _on_step_result2(self, message: Message, job: FakeJob | None, common: Message) -> Message:
+        if job is None or job.id != message["job_id"]:
+            return {}
+        if job.cancelled:
+            job.finished = True
+            return {"cancel": True}
+        job.statuses[message["step_idx"]] = message["result"]["status"]
+        return {"timeout": 500}
+
+    def _on_keep_alive(self, message: Message, job: FakeJob | None, common: Message) -> Message:
+        if job is not None and job.cancelled:
+            job.finished = True
+            return {"cancel": True}
+        return {}
+
+    def _on_dispatch_tests(self, message: Message, job: FakeJob | None, common: Message) -> Message:
+        tests = message["tests"]
+        return {"tests": tests} if job is not None and len(set(tests)) == len(tests) else {}
+
+
+def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            server.paths.append(self.path)
+            server.clients.add(self.client_address[0])
+            message = json.loads(body)
+            trouble = server.trouble(message)
+            if trouble is None:
+                self._reply(200, json.dumps(server.answer(message)).encode())
+                return
+            status, content, delay = trouble
+            time.sleep(delay)
+            self._reply(status, content)
+
+        def do_GET(self) -> None:
+            content = server.files.get(self.path)
+            self._reply(200 if content is not None else 404, content or b"")
+
+        def _reply(self, status: int, content: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *args: object) -> None:
+            """Quiet."""
+
+    return Handler
+
+
+@contextmanager
+def fake_server() -> Iterator[FakeServer]:
+    """A server for one test."""
+    server = FakeServer()
+    try:
+        yield server
+    finally:
+        server.stop()
+        server.sink.close()

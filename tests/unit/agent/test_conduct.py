@@ -1,0 +1,186 @@
+"""What the agent does when steps, hosts and people behave badly."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fake_server import FakeJob, FakeServer
+
+RunJob = Callable[..., FakeJob]
+Until = Callable[..., None]
+IsAlive = Callable[[int], bool]
+StartAgent = Callable[..., object]
+
+
+def shell(cmd: str, **fields: object) -> dict[str, object]:
+    return {"cmd": cmd, **fields}
+
+
+def pids(server: FakeServer) -> list[int]:
+    return [int(line.split()[1]) for line in server.sink.output() if line.startswith("pid ")]
+
+
+def test_cancel_ends_the_whole_group(
+    server: FakeServer, start_agent: StartAgent, until: Until, is_alive: IsAlive
+) -> None:
+    job = server.add_job(shell("sh -c 'echo pid $$; sleep 300' & echo pid $$; wait", timeout=200), shell("echo no"))
+    start_agent()
+    until(lambda: len(pids(server)) == 2)
+    job.cancelled = True
+    until(lambda: job.finished, 20)
+    until(lambda: not any(is_alive(pid) for pid in pids(server)), 10)
+    assert server.results(job) == []
+    until(lambda: server.messages[-1]["msg"] == "get-job")
+
+
+def test_a_daemon_that_a_step_leaves_is_ended_with_the_job(
+    run_job: RunJob, server: FakeServer, until: Until, is_alive: IsAlive
+) -> None:
+    daemon = "(setsid sh -c 'echo pid $$; trap \"\" TERM HUP; sleep 300' &) ; sleep 0.2"
+    job = run_job(shell(daemon), shell("echo next"))
+    assert "next" in server.sink.output(job.id)
+    until(lambda: pids(server) and not is_alive(pids(server)[0]), 12)
+
+
+def test_a_daemon_that_holds_the_output_does_not_hold_the_step(run_job: RunJob, server: FakeServer) -> None:
+    began = time.monotonic()
+    job = run_job(shell("sleep 30 & echo started"), shell("echo next"))
+    assert time.monotonic() - began < 12
+    assert server.sink.output(job.id) == ["started", "next"]
+
+
+def test_a_step_that_ignores_sigterm_is_killed(
+    run_job: RunJob, server: FakeServer, until: Until, is_alive: IsAlive
+) -> None:
+    job = run_job(shell("trap '' TERM; echo pid $$; while :; do sleep 1; done", timeout=1))
+    assert server.results(job)[0]["reason"] == "step-timeout"
+    until(lambda: not is_alive(pids(server)[0]))
+
+
+def test_a_step_that_closes_its_output_runs_on(run_job: RunJob, server: FakeServer) -> None:
+    job = run_job(shell("exec >&- 2>&-; sleep 1; touch it-ran; exit 4"), shell("ls", when="always"))
+    assert server.results(job)[0]["retcode"] == 4
+    assert "it-ran" in server.sink.output(job.id)
+
+
+def test_a_step_that_prints_nothing_is_kept_alive(server: FakeServer, start_agent: StartAgent, until: Until) -> None:
+    job = server.add_job(shell("sleep 11", timeout=100))
+    start_agent()
+    until(lambda: server.results(job), 20)
+    assert server.results(job)[0]["status"] == "done"
+    assert len(server.said("keep-alive")) == 1
+
+
+@pytest.mark.slow
+def test_a_gigabyte_of_output_neither_fills_the_memory_nor_is_lost(
+    server: FakeServer, start_agent: StartAgent, until: Until
+) -> None:
+    job = server.add_job(shell("yes 0123456789012345678901234567890123456789 | head -c 1000000000", timeout=300))
+    agent = start_agent()
+    peak = 0
+
+    def done() -> bool:
+        nonlocal peak
+        status = Path(f"/proc/{agent.pid}/status").read_text()
+        peak = max(peak, *(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")))
+        return job.finished
+
+    until(done, 110)
+    assert server.results(job)[0]["status"] == "done"
+    assert peak < 100_000, f"{peak} KiB"
+
+
+def test_a_step_without_line_ends_does_not_fill_the_memory(run_job: RunJob, server: FakeServer) -> None:
+    job = run_job(shell("head -c 3000000 /dev/zero | tr '\\0' x"))
+    lines = server.sink.output(job.id)
+    assert sum(map(len, lines)) == 3_000_000
+    assert max(map(len, server.sink.raw)) < 65507
+
+
+def test_a_step_that_runs_out_of_memory_fails_and_the_agent_lives(run_job: RunJob, server: FakeServer) -> None:
+    """The kernel's killer takes the step before the agent, and it looks like this."""
+    job = run_job(shell("cat /proc/self/oom_score_adj; kill -KILL $$"), shell("echo lives", when="always"))
+    assert server.sink.output(job.id) == ["500", "lives"]
+    assert server.results(job)[0]["retcode"] == -9
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="mounts a small file system")
+def test_a_full_disk_costs_no_result(server: FakeServer, start_agent: StartAgent, until: Until, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "none", str(small)], check=False).returncode:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        job = server.add_job(shell("dd if=/dev/zero of=fill bs=1k; exit 5"))
+        agent = start_agent(data="small")
+        until(lambda: job.finished)
+        assert server.results(job)[0]["retcode"] == 5
+        assert "only in memory" in agent.said()
+        agent.stop()
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+def test_sigterm_lets_the_job_end(server: FakeServer, start_agent: StartAgent, until: Until) -> None:
+    job = server.add_job(shell("echo begun; sleep 2; echo ended"), shell("echo and the next"))
+    agent = start_agent(KRAKEN_AGENT_DRAIN_SECONDS="30")
+    until(lambda: server.sink.output())
+    agent.signal(signal.SIGTERM)
+    assert agent.wait() == 0
+    assert server.sink.output(job.id) == ["begun", "ended", "and the next"]
+    assert job.finished
+
+
+def test_a_drain_that_takes_too_long_ends_the_step_and_reports_it(
+    server: FakeServer, start_agent: StartAgent, until: Until, is_alive: IsAlive
+) -> None:
+    job = server.add_job(shell("echo pid $$; sleep 100", timeout=200), shell("echo no"))
+    agent = start_agent(KRAKEN_AGENT_DRAIN_SECONDS="1")
+    until(lambda: pids(server))
+    agent.signal(signal.SIGTERM)
+    assert agent.wait() == 0
+    assert "agent was stopped" in server.results(job)[0]["msg"]
+    assert job.finished
+    assert not is_alive(pids(server)[0])
+
+
+def test_a_second_sigterm_ends_the_job_now(server: FakeServer, start_agent: StartAgent, until: Until) -> None:
+    job = server.add_job(shell("echo pid $$; sleep 100", timeout=200))
+    agent = start_agent(KRAKEN_AGENT_DRAIN_SECONDS="500")
+    until(lambda: pids(server))
+    agent.signal(signal.SIGTERM)
+    time.sleep(0.2)
+    agent.signal(signal.SIGTERM)
+    assert agent.wait() == 0
+    assert server.results(job)[0]["status"] == "error"
+
+
+def test_an_idle_agent_stops_at_once(server: FakeServer, start_agent: StartAgent, until: Until) -> None:
+    agent = start_agent()
+    until(lambda: server.said("get-job"))
+    began = time.monotonic()
+    agent.signal(signal.SIGTERM)
+    assert agent.wait() == 0
+    assert time.monotonic() - began < 2
+
+
+def test_an_agent_without_a_server_stops_at_once(start_agent: StartAgent, until: Until, server: FakeServer) -> None:
+    server.stop()
+    agent = start_agent()
+    until(lambda: "trying again" in agent.said())
+    agent.signal(signal.SIGTERM)
+    assert agent.wait(3) == 0
+
+
+def test_one_job_is_one_job(server: FakeServer, start_agent: StartAgent) -> None:
+    first, second = server.add_job(shell("echo first")), server.add_job(shell("echo second"))
+    assert start_agent("--one-job").wait() == 0
+    assert first.finished
+    assert not second.finished
