@@ -43,7 +43,7 @@ COMMANDS = {
     "apply": Entry("apply", "Make the server as an inventory, or a saved plan, says."),
     "authorize": Entry("authorize", "Authorise agents that have announced themselves."),
     "bundle": Entry("bundle", "Build kkagent and kktool, the files that run on hosts."),
-    "console": Entry("console", "The web console, for any Kraken server."),
+    "console": Entry("console", "The web console, for any Kraken server.", extra="console"),
     "discovered": Entry("discovered", "Agents that wait to be authorised."),
     "doctor": Entry("doctor", "Can the hosts of an inventory be agents?"),
     "groups": Entry("groups", "Agents groups: list, create, delete."),
