@@ -13,11 +13,11 @@ WORKERS ?= auto
 TESTS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check format wheel screenshots clean
+.PHONY: help setup demo test test-real check format wheel screenshots clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
-	  printf '  make %-8s %s\n' "$$name" "$$text"; done
+	  printf '  make %-10s %s\n' "$$name" "$$text"; done
 
 setup: $(STAMP) ## A virtual environment in .venv with everything in it
 
@@ -42,6 +42,11 @@ test: $(STAMP) ## All tests that this machine can run without root and without D
 	  -m 'not docker and not lxd and not real_server and not browser' $(TESTS)
 
 # All of them are run, so that one visit shows all there is to mend.
+test-real: $(STAMP) ## As root: all tests with Docker, LXD and the real Kraken server; installs what they need
+	@$(BIN)/python tests/prepare_real.py
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --real-server \
+	  -m 'docker or lxd or real_server' $(TESTS)
+
 check: $(STAMP) ## Style, types, import rules, Ansible and YAML
 	@export PATH="$(CURDIR)/$(BIN):$$PATH"; failed=(); \
 	  for each in 'ruff check .' 'ruff format --check .' mypy 'lint-imports --no-cache' \

@@ -1,0 +1,97 @@
+"""A lab of Docker hosts with the unmodified Kraken server, driven from outside as a user does: by its commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(sys.executable).parent
+RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+COMMAND_SECONDS = 900  # the first time an image is made
+
+
+@dataclass(frozen=True)
+class Recap:
+    """What ansible-playbook said at its end, by host."""
+
+    code: int
+    changed: dict[str, int]
+    unreachable: dict[str, int]
+    failed: dict[str, int]
+    output: str
+
+
+class RealLab:
+    """One lab in a directory.
+
+    Args:
+        parent: the directory that gets `.lab/NAME`.
+    """
+
+    def __init__(self, parent: Path, name: str) -> None:
+        self.parent = parent
+        self.name = name
+        self.directory = parent / ".lab" / name
+
+    def up(self, hosts: int, driver: str = "docker", server: str = "krakenci") -> None:
+        """Make hosts and server, without agents."""
+        chosen = ["--hosts", str(hosts), "--driver", driver, "--server", server, "--no-deploy"]
+        self.fleet("lab", "up", *chosen, *self._lab())
+
+    def down(self) -> None:
+        """Remove everything."""
+        self.fleet("lab", "down", *self._lab())
+
+    def fleet(self, *arguments: str) -> str:
+        """A kraken-fleet command that must succeed; what it printed."""
+        done = self._run([str(PROGRAMS / "kraken-fleet"), *arguments])
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def asked(self, *arguments: str) -> Any:
+        """The answer of a kraken-fleet command with --json."""
+        return json.loads(self.fleet(*arguments, "--json"))["data"]
+
+    def play(self, playbook: str, *arguments: str) -> Recap:
+        """Run a playbook of the collection."""
+        command = [str(PROGRAMS / "ansible-playbook"), str(ROOT / "playbooks" / playbook), *arguments]
+        done = self._run(command)
+        found = RECAP.findall(done.stdout)
+        columns = [{row[0]: int(row[number]) for row in found} for number in (2, 3, 4)]
+        return Recap(done.returncode, *columns, output=done.stdout + done.stderr)
+
+    def on_hosts(self, command: str, limit: str = "all") -> dict[str, str]:
+        """What a shell command prints on each host."""
+        program = str(PROGRAMS / "ansible")
+        done = self._run([program, limit, "-m", "ansible.builtin.shell", "-a", command, "-o"])
+        lines = [line.split(" | ", 1) for line in done.stdout.splitlines() if " | " in line]
+        return {host: rest.partition("(stdout) ")[2].partition(" (stderr)")[0] for host, rest in lines}
+
+    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_SECONDS,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("KRAKEN_", "ANSIBLE_"))}
+        file = self.directory / "env"
+        lines = file.read_text().splitlines() if file.exists() else []
+        exported = dict(shlex.split(line)[1].split("=", 1) for line in lines)
+        return {**kept, **exported, "ANSIBLE_NOCOLOR": "1"}
+
+    def _lab(self) -> list[str]:
+        return ["--name", self.name, "--dir", str(self.parent)]
