@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from kraken_fleet.model import StepStatus
@@ -21,17 +22,28 @@ _MASK = "******"
 _ENDED_WELL = (StepStatus.DONE, StepStatus.SKIPPED)
 
 
-def fill_step(step: Step) -> None:
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What all steps of a run share: the context of the run, and its arguments with the project's secrets."""
+
+    context: Mapping[str, Any]
+    args: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, run: Run) -> Base:
+        return cls(run_context(run), {**_secret_args(run.stage.branch), **run.args})
+
+
+def fill_step(step: Step, base: Base) -> None:
     """Fills in a step's fields anew, with and without secrets. `when` becomes the text True, False or <ERROR>."""
     raw = dict(step.raw)
     when = str(raw.get("when") or "was_no_error")
     raw["when"] = when if when.startswith("#{") else f"#{{{when}}}"
-    context = _step_context(step)
-    args = {**_secret_args(step.job.run.stage.branch), **step.job.run.args}
+    context = {**base.context, **_of_step(step)}
     step.raw = raw
     plain = {name: value for name, value in raw.items() if name != "tool"}
-    step.fields = {name: fill(value, args, context, mask=False) for name, value in plain.items()}
-    step.masked = {name: fill(value, args, context, mask=True) for name, value in plain.items()}
+    step.fields = fill(plain, base.args, context, mask=False)
+    step.masked = fill(plain, base.args, context, mask=True)
 
 
 def fill(value: Any, args: Mapping[str, Any], context: Mapping[str, Any], *, mask: bool) -> Any:
@@ -111,11 +123,11 @@ def run_context(run: Run) -> dict[str, Any]:
     }
 
 
-def _step_context(step: Step) -> dict[str, Any]:
+def _of_step(step: Step) -> dict[str, Any]:
     job = step.job
     before = [other.status for other in job.steps if other.index < step.index]
     failed = StepStatus.ERROR in before
-    return run_context(job.run) | {
+    return {
         "job": {"id": job.id, "name": job.name, "agent_id": job.agent_id or 0, "system": job.system.name},
         "step": {"id": step.id, "index": step.index, "tool": step.tool.name},
         "prev_ok": not before or before[-1] in _ENDED_WELL,

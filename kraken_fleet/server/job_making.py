@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from kraken_fleet.model import ALL_GROUP, JobState
 from kraken_fleet.server import jobs
-from kraken_fleet.server.fields import branch_context, fill, fill_step, run_context
+from kraken_fleet.server.fields import Base, branch_context, fill, fill_step
 from kraken_fleet.server.stage_code import DEFAULT_CODE, StageError, read_stage
 from kraken_fleet.server.tables import Agent, AgentsGroup, Assignment, Branch, Job, Run, Step, System, Tool
 
@@ -49,13 +49,21 @@ def make_jobs(session: Session, run: Run) -> list[Job]:
         StageError: the schema cannot be read any more, or a group's name is there more than once or not at all.
     """
     stage = run.stage
-    stage.schema_code, schema = check_stage(session, stage.branch, stage.name, stage.schema_code, run_context(run))
+    base = Base.of(run)
+    stage.schema_code, schema = check_stage(session, stage.branch, stage.name, stage.schema_code, base.context)
     stage.schema = schema
-    made = []
-    for spec in schema["jobs"]:
-        tools = [_tool(session, step["tool"]) for step in spec["steps"]]
-        for environment in spec["environments"]:
-            made += [_make_job(session, run, spec, tools, environment, system) for system in _systems(environment)]
+    # Everything is put together in memory and written in a few statements: a run may have thousands of jobs.
+    with session.no_autoflush:
+        made = [
+            job
+            for spec in schema["jobs"]
+            for environment in spec["environments"]
+            for job in _make_jobs(session, run, base, spec, environment)
+        ]
+        session.flush()
+        for job in made:
+            for step in job.steps:
+                fill_step(step, base)
     return made
 
 
@@ -65,11 +73,15 @@ def copy_job(session: Session, job: Job, timeout: int) -> Job:
     Args:
         timeout: its seconds.
     """
-    copy = Job(run=job.run, name=job.name, state=JobState.QUEUED, group=job.group, system=job.system, timeout=timeout)
-    session.add(copy)
-    session.flush()
-    for step in job.steps:
-        _add_step(session, copy, step.tool, dict(step.raw), step.index)
+    with session.no_autoflush:
+        copy = Job(run=job.run, name=job.name, state=JobState.QUEUED, timeout=timeout)
+        copy.group, copy.system = job.group, job.system
+        copy.steps = [Step(index=step.index, tool=step.tool, raw=dict(step.raw)) for step in job.steps]
+        session.add(copy)
+        session.flush()
+        base = Base.of(job.run)
+        for step in copy.steps:
+            fill_step(step, base)
     return copy
 
 
@@ -78,46 +90,30 @@ def _systems(environment: Mapping[str, Any]) -> list[str]:
     return [str(name) for name in systems] if isinstance(systems, list) else [systems]
 
 
-def _make_job(
-    session: Session,
-    run: Run,
-    spec: Mapping[str, Any],
-    tools: list[Tool | None],
-    environment: Mapping[str, Any],
-    system: str,
-) -> Job:
-    context = run_context(run)
-    group_name = fill(environment["agents_group"], run.args, context, mask=False)
+def _make_jobs(
+    session: Session, run: Run, base: Base, spec: Mapping[str, Any], environment: Mapping[str, Any]
+) -> list[Job]:
+    tools = [_tool(session, step["tool"]) for step in spec["steps"]]
+    group_name = fill(environment["agents_group"], run.args, base.context, mask=False)
     group = _group(session, run, group_name)
-    system_name = fill(system, run.args, context, mask=False)
-    executor = str(environment.get("executor", "local")).lower()
-    timeout = max(int(spec.get("timeout", _DEFAULT_JOB_TIMEOUT)), _SHORTEST_JOB_TIMEOUT)
-    job = Job(
-        run=run,
-        name=spec["name"],
-        state=JobState.QUEUED,
-        group=group or _missing_group(session),
-        system=system_of(session, system_name, executor),
-        timeout=timeout,
-    )
-    session.add(job)
-    session.flush()
     failure = _why_not(session, spec, tools, group, group_name)
-    if failure:
-        job.state = JobState.COMPLETED
-        job.completion_status, job.notes = failure
-        return job
-    for index, (tool, step) in enumerate(zip(tools, spec["steps"], strict=True)):
-        if tool is not None:
-            _add_step(session, job, tool, step, index)
-    return job
-
-
-def _add_step(session: Session, job: Job, tool: Tool, raw: dict[str, Any], index: int) -> None:
-    with session.no_autoflush:
-        step = Step(job=job, index=index, tool=tool, raw=raw)
-        session.add(step)
-        fill_step(step)
+    executor = str(environment.get("executor", "local")).lower()
+    names = [fill(name, run.args, base.context, mask=False) for name in _systems(environment)]
+    systems = {name: system_of(session, name, executor) for name in set(names)}
+    timeout = max(int(spec.get("timeout", _DEFAULT_JOB_TIMEOUT)), _SHORTEST_JOB_TIMEOUT)
+    made = []
+    for name in names:
+        job = Job(run=run, name=spec["name"], state=JobState.QUEUED, system=systems[name], timeout=timeout)
+        job.group = group or _missing_group(session)
+        session.add(job)
+        if failure:
+            job.state = JobState.COMPLETED
+            job.completion_status, job.notes = failure
+        else:
+            steps = enumerate(zip(tools, spec["steps"], strict=True))
+            job.steps = [Step(index=index, tool=tool, raw=raw) for index, (tool, raw) in steps]
+        made.append(job)
+    return made
 
 
 def _why_not(

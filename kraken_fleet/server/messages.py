@@ -13,7 +13,7 @@ from kraken_fleet.model import JobState, StepStatus
 from kraken_fleet.server import runs, test_results
 from kraken_fleet.server.clock import now
 from kraken_fleet.server.core import Core
-from kraken_fleet.server.fields import fill_step, secret_values
+from kraken_fleet.server.fields import Base, fill_step, secret_values
 from kraken_fleet.server.job_making import system_of
 from kraken_fleet.server.jobs import left_time
 from kraken_fleet.server.render_jobs import job_json, step_json
@@ -114,10 +114,11 @@ def _get_job_step(core: Core, session: Session, agent: Agent, _message: Message)
 
 
 def _next_step(job: Job) -> Step | None:
+    base = Base.of(job.run)
     for step in job.steps:
         if step.status in _OVER:
             continue
-        fill_step(step)
+        fill_step(step, base)
         match step.fields["when"]:
             case "True":
                 return step

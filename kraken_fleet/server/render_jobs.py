@@ -155,14 +155,16 @@ def run_json(run: Run) -> dict[str, Any]:
 
 
 def _job_counts(run: Run) -> dict[str, int]:
-    jobs = [job for job in run.jobs if not job.covered]
-    states = [job.state for job in jobs]
+    session = object_session(run)
+    query = select(Job.state, Job.completion_status).where(Job.run_id == run.id, Job.covered.is_(False))
+    rows = session.execute(query).all() if session else []
+    states = [row.state for row in rows]
     return {
-        "jobs_total": len(jobs),
+        "jobs_total": len(rows),
         "jobs_waiting": sum(state in (JobState.PREQUEUED, JobState.QUEUED) for state in states),
         "jobs_executing": states.count(JobState.ASSIGNED),
         "jobs_processing": states.count(JobState.EXECUTING_FINISHED),
-        "jobs_error": sum(bool(job.completion_status) for job in jobs),
+        "jobs_error": sum(bool(row.completion_status) for row in rows),
     }
 
 

@@ -121,7 +121,9 @@ def cancel_job(session: Session, job: Job, note: str, status: int) -> None:
 
 def settle(session: Session, run: Run) -> None:
     """Completes a run whose jobs are all over."""
-    if run.state not in _OVER and all(job.state == JobState.COMPLETED for job in run.jobs):
+    session.flush()
+    open_jobs = select(Job.id).where(Job.run_id == run.id, Job.state != JobState.COMPLETED).limit(1)
+    if run.state not in _OVER and session.execute(open_jobs).first() is None:
         complete(session, run)
 
 
@@ -131,8 +133,9 @@ def complete(session: Session, run: Run, note: str | None = None) -> None:
     run.finished = run.processed_at = now()
     run.started = run.started or run.finished
     run.note = "\n".join(filter(None, (run.note, note))) or None
-    made = [job for job in run.jobs if not job.covered]
-    if made and not any(job.completion_status for job in made):
+    session.flush()
+    outcomes = select(Job.completion_status).where(Job.run_id == run.id, Job.covered.is_(False)).distinct()
+    if set(session.scalars(outcomes)) == {jobs.ALL_OK}:
         _start_followers(session, run)
     flow = run.flow
     if all(other.state in (*_OVER, RunState.MANUAL) for other in flow.runs):

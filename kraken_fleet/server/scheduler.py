@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from kraken_fleet.model import JobState
 from kraken_fleet.server.clock import now
 from kraken_fleet.server.core import Core
-from kraken_fleet.server.tables import Agent, Assignment, Job, Run
+from kraken_fleet.server.tables import Agent, Assignment, Job, Run, System
 
 # An agent polls every 5 s: one that was silent for longer is taken only when there is no other.
 _FRESH_SECONDS = 15.0
@@ -23,61 +27,77 @@ def assign(session: Session, core: Core) -> int:
     """
     session.flush()
     # Jobs first: mostly none waits, and a fleet has thousands of idle agents.
-    waiting = list(session.scalars(_WAITING))
-    if not waiting:
+    if session.execute(_ANY_WAITING).first() is None:
         return 0
-    idle = list(session.scalars(select(Agent).where(*_IDLE)))
-    if not idle:
-        return 0
-    moment = now()
-    idle.sort(key=lambda agent: (_stale(core, agent, moment), agent.last_assigned, agent.id))
-    groups = _members(session, {job.group_id for job in waiting})
-    given = 0
-    for job in waiting:
-        members = groups.get(job.group_id, set())
-        agent = next((agent for agent in idle if agent.id in members and _fits(agent, job)), None)
+    idle = _idle(session, core)
+    # Columns only: a queue of thousands is looked through each time that an agent becomes free.
+    groups = {group_id for agent in idle for group_id in agent.groups}
+    pairs: dict[int, int] = {}
+    for row in session.execute(_WAITING.where(Job.group_id.in_(groups))).all():
+        agent = next((agent for agent in idle if _fits(agent, row.group_id, row.name, row.executor)), None)
         if agent is not None:
             idle.remove(agent)
-            agent.job, job.agent = job, agent
-            job.assigned = agent.last_assigned = moment
-            given += 1
-    session.flush()
-    return given
+            pairs[agent.id] = row.id
+        if not idle:
+            break
+    _give(session, pairs)
+    return len(pairs)
 
 
-_IDLE = (
+@dataclass(frozen=True, slots=True)
+class _Idle:
+    id: int
+    info: Mapping[str, Any]
+    groups: frozenset[int]
+
+
+_ANY_WAITING = select(Job.id).where(Job.state == JobState.QUEUED, Job.agent_id.is_(None)).limit(1)
+_WAITING = (
+    select(Job.id, Job.group_id, System.name, System.executor)
+    .join(Run, Run.id == Job.run_id)
+    .join(System, System.id == Job.system_id)
+    .where(Job.state == JobState.QUEUED, Job.agent_id.is_(None))
+    .order_by(Run.created, Job.created, Job.id)
+)
+_IDLE = select(Agent.id, Agent.host_info, Agent.last_assigned, Agent.last_seen).where(
     Agent.job_id.is_(None),
     Agent.authorized.is_(True),
     Agent.disabled.is_(False),
     Agent.state == 0,
     Agent.deleted.is_(None),
 )
-_WAITING = (
-    select(Job)
-    .join(Run, Run.id == Job.run_id)
-    .where(Job.state == JobState.QUEUED, Job.agent_id.is_(None))
-    .order_by(Run.created, Job.created, Job.id)
-    .limit(1000)
-)
 
 
-def _stale(core: Core, agent: Agent, moment: float) -> bool:
-    seen = core.roster.last_seen(agent.id, agent.last_seen) or 0.0
-    return moment - seen > _FRESH_SECONDS
+def _idle(session: Session, core: Core) -> list[_Idle]:
+    """Idle agents, the best choice first: heard lately, and longest without work."""
+    fresh_since = now() - _FRESH_SECONDS
+
+    def choice(row: Row[Any]) -> tuple[bool, float, int]:
+        heard = core.roster.last_seen(row.id, row.last_seen) or 0.0
+        return heard < fresh_since, row.last_assigned, row.id
+
+    rows = sorted(session.execute(_IDLE), key=choice)
+    groups: dict[int, set[int]] = {}
+    for agent_id, group_id in session.execute(select(Assignment.agent_id, Assignment.group_id)):
+        groups.setdefault(agent_id, set()).add(group_id)
+    return [_Idle(row.id, row.host_info or {}, frozenset(groups.get(row.id, ()))) for row in rows]
 
 
-def _members(session: Session, group_ids: set[int]) -> dict[int, set[int]]:
-    rows = session.execute(
-        select(Assignment.group_id, Assignment.agent_id).where(Assignment.group_id.in_(group_ids))
-    ).all()
-    members: dict[int, set[int]] = {}
-    for group_id, agent_id in rows:
-        members.setdefault(group_id, set()).add(agent_id)
-    return members
+def _fits(agent: _Idle, group_id: int, system: str, executor: str) -> bool:
+    if group_id not in agent.groups:
+        return False
+    if executor != "local":
+        return bool(agent.info.get(executor))
+    return system in ("any", agent.info.get("system"))
 
 
-def _fits(agent: Agent, job: Job) -> bool:
-    info = agent.host_info or {}
-    if job.system.executor != "local":
-        return bool(info.get(job.system.executor))
-    return job.system.name == "any" or job.system.name == info.get("system")
+def _give(session: Session, pairs: Mapping[int, int]) -> None:
+    """Joins agents and jobs, by their ids."""
+    moment = now()
+    agents = {agent.id: agent for agent in session.scalars(select(Agent).where(Agent.id.in_(pairs)))}
+    found = {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(pairs.values())))}
+    for agent_id, job_id in pairs.items():
+        agent, job = agents[agent_id], found[job_id]
+        agent.job, job.agent = job, agent
+        job.assigned = agent.last_assigned = moment
+    session.flush()

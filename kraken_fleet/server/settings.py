@@ -23,6 +23,7 @@ class ServerSettings:
         pickup_timeout: seconds that a silent agent may leave an assigned job untouched before another gets it.
         watchdog_interval: seconds between two looks at time-outs.
         log_retention_days: age at which log lines are dropped.
+        session_days: age at which a log-in ends.
         minio_access_key, minio_secret_key: what agents are given for the object store of `general.minio_addr`.
     """
 
@@ -37,5 +38,6 @@ class ServerSettings:
     pickup_timeout: float = 30.0
     watchdog_interval: float = 1.0
     log_retention_days: int = 180
+    session_days: int = 30
     minio_access_key: str = ""
     minio_secret_key: str = field(default="", repr=False)

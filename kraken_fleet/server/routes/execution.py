@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from sqlalchemy import desc, select
+from sqlalchemy.orm import selectinload
 from starlette.responses import Response
 
 from kraken_fleet.model import JobState, RunState
@@ -108,7 +109,7 @@ async def run_jobs(
 ) -> Response:
     with core.db.read() as session:
         need(session, Run, run_id, "Run not found")
-        query = select(Job).where(Job.run_id == run_id).order_by(Job.id)
+        query = select(Job).where(Job.run_id == run_id).order_by(Job.id).options(selectinload(Job.steps))
         if not include_covered:
             query = query.where(Job.covered.is_(False))
         return page(session, query, start, limit, job_json)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy import select
+
+from kraken_fleet.server import ServerSettings
+from kraken_fleet.server.clock import iso, now
+from kraken_fleet.server.core import Core
+from kraken_fleet.server.tables import LoginSession
 from kraken_fleet.server.testing import running
+from kraken_fleet.server.watchdog import prune
 
 from .conftest import Api, HandAgent, eventually, job_spec
 
@@ -95,6 +104,35 @@ def test_a_run_beyond_its_time_cancels_what_waits(tmp_path: Path) -> None:
         eventually(lambda: api.get(f"/runs/{waiting['run_id']}")["state"] == "processed")
         assert "timed out, deadline was" in api.get(f"/runs/{waiting['run_id']}")["note"]
         assert api.get(f"/jobs/{waiting['id']}")["completion_status"] == 7
+
+
+def test_old_log_lines_and_log_ins_are_dropped(tmp_path: Path) -> None:
+    core = Core.open(ServerSettings(tmp_path), lambda _password: None)
+    try:
+        line = {"message": "m", "@timestamp": "2001-01-01T00:00:00Z"}
+        core.logs.take(json.dumps(line).encode())
+        core.logs.take(json.dumps(line | {"@timestamp": iso(now())}).encode())
+        with core.db.write() as session:
+            session.add_all(LoginSession(token_hash=str(age), user_id=1, created=now() - age) for age in (1, 10**7))
+        assert core.logs.count() == 2
+        prune(core)
+        assert core.logs.count() == 1
+        with core.db.read() as session:
+            assert session.scalars(select(LoginSession.token_hash)).all() == ["1"]
+    finally:
+        core.close()
+
+
+def test_a_queue_of_a_thousand_jobs_is_made_and_spread_quickly(tmp_path: Path) -> None:
+    with impatient(tmp_path) as api:
+        agents = [HandAgent(api).enrol() for _ in range(3)]
+        begin = time.monotonic()
+        api.run(api.stage([job_spec(system=["any"] * 1000)]))
+        assert time.monotonic() - begin < 15
+        for agent in agents:
+            first = agent.job()["id"]
+            agent.work()
+            assert agent.job()["id"] != first
 
 
 def shorten(tmp_path: Path, statement: str) -> None:
