@@ -1,0 +1,157 @@
+"""What a deploy says when something is wrong: one clear message, a non-zero exit, and the other hosts are done."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import pytest
+from e2e.fleet import Fleet, alive
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+NewFleet = Callable[..., Fleet]
+DEPLOY = "deploy-agents.yml"
+
+
+def closed_port() -> int:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return int(unused.getsockname()[1])
+
+
+def test_all_wrong_variables_are_named_with_their_hosts_before_anything_is_done(new_fleet: NewFleet) -> None:
+    fleet = new_fleet("good", "typo", "type", "choice", "nested", "template")
+    fleet.host("typo")["kraken_agent_keep_version"] = 3
+    fleet.host("type")["kraken_agent_keep_versions"] = "many"
+    fleet.host("choice")["kraken_agent_service_manager"] = "upstart"
+    fleet.host("nested")["kraken_agent_instances"] = [{"name": "a"}]
+    fleet.host("template")["kraken_minio_addr"] = "{{ nobody_set_this }}"
+    done = fleet.play(DEPLOY)
+    assert done.code != 0
+    assert "The inventory is wrong; nothing was done." in done.message
+    for message in (
+        "host typo: there is no variable kraken_agent_keep_version; did you mean kraken_agent_keep_versions?",
+        "host type: argument 'kraken_agent_keep_versions'",
+        "must be one of: auto, systemd, process, got: upstart",
+        "host nested: missing required arguments: address found in kraken_agent_instances",
+        "host template, variable kraken_minio_addr: it cannot be filled in",
+    ):
+        assert message in done.message
+    assert "host good" not in done.message
+    assert not (fleet.directory / "hosts").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("kraken_agent_groups", "gpu", "'gpu' is not a list of groups"),
+        ("kraken_agent_address", "build-1.example", "'build-1.example' is not an IP address"),
+    ],
+)
+def test_an_impossible_value_is_named_with_its_host(
+    new_fleet: NewFleet, name: str, value: object, message: str
+) -> None:
+    fleet = new_fleet("wrong")
+    fleet.host("wrong")[name] = value
+    done = fleet.play(DEPLOY)
+    assert done.code != 0
+    assert message in done.message
+    assert "host wrong" in done.message
+
+
+def test_two_hosts_with_one_address_are_refused(new_fleet: NewFleet) -> None:
+    fleet = new_fleet("one", "two")
+    fleet.host("two")["kraken_agent_address"] = fleet.host("one")["kraken_agent_address"]
+    done = fleet.play(DEPLOY)
+    assert done.code != 0
+    assert "one and two have the same address" in done.message
+
+
+def test_hosts_of_two_servers_are_no_one_play(new_fleet: NewFleet) -> None:
+    fleet = new_fleet("one", "two")
+    fleet.host("two")["kraken_server_url"] = "http://another.example:6363"
+    assert "belong to several servers" in fleet.play(DEPLOY).message
+
+
+def test_a_server_that_is_not_there_is_named(new_fleet: NewFleet) -> None:
+    fleet = new_fleet("build-1")
+    url = f"http://127.0.0.1:{closed_port()}"
+    done = fleet.play(DEPLOY, "-e", f"kraken_server_url={url}")
+    assert done.code != 0
+    assert url in done.message
+    assert "Traceback" not in done.text
+
+
+def test_a_wrong_password_is_told_without_the_password(new_fleet: NewFleet) -> None:
+    fleet = new_fleet("build-1")
+    fleet.variables["kraken_server_password"] = "no-such-password"
+    done = fleet.play(DEPLOY, "-vvv")
+    assert done.code != 0
+    assert fleet.server.url in done.message
+    assert "password" in done.message
+    assert "no-such-password" not in done.text
+
+
+def test_an_account_that_is_no_administrator_is_told(new_fleet: NewFleet) -> None:
+    fleet = new_fleet("build-1")
+    fleet.variables["kraken_server_user"] = fleet.server.plain_user
+    fleet.variables["kraken_server_password"] = fleet.server.plain_password
+    done = fleet.play(DEPLOY)
+    assert done.code != 0
+    assert "The account may not do this" in done.message
+    assert "Use an account with the superadmin role" in done.message
+
+
+def test_an_agent_that_never_appears_fails_alone_and_the_reason_is_told(new_fleet: NewFleet) -> None:
+    fleet = new_fleet("here", "lost")
+    fleet.inventory["kraken_group_never_here"] = {"hosts": {"here": {}}}
+    fleet.host("lost")["kraken_agent_server_url"] = f"http://127.0.0.1:{closed_port()}"
+    done = fleet.play(DEPLOY, "-e", "kraken_registration_timeout=3")
+    assert done.code != 0
+    assert done.failed == {"here": False, "lost": True}
+    address = fleet.host("lost")["kraken_agent_address"]
+    assert f"the agent {address} did not appear within 3 s: no agent has ever introduced itself" in done.message
+    assert [agent.group_names for agent in fleet.agents().values()] == [{"all", "never_here"}]
+
+
+def test_a_corrupt_bundle_leaves_the_version_that_runs(new_fleet: NewFleet) -> None:
+    fleet = new_fleet("build-1")
+    quick = ["-e", "kraken_verify_enabled=false"]
+    assert fleet.play(DEPLOY, *quick).code == 0
+    pid, kkagent = fleet.pid("build-1"), fleet.directory / "bundle" / "kkagent"
+    current = (fleet.home("build-1") / "current").readlink()
+
+    kkagent.write_bytes(kkagent.read_bytes()[:-500])
+    done = fleet.play(DEPLOY, *quick)
+    assert done.code != 0
+    assert str(kkagent) in done.message
+    wanted = fleet.play(DEPLOY, *quick, "-e", '{"kraken_agent_bundle_sha256": {"kkagent": "' + "0" * 64 + '"}}')
+    assert "the file is damaged: its sha256 is" in wanted.message
+    assert alive(pid)
+    assert (fleet.home("build-1") / "current").readlink() == current
+
+
+def test_a_missing_bundle_is_named(new_fleet: NewFleet) -> None:
+    fleet = new_fleet("build-1")
+    fleet.variables["kraken_agent_bundle"] = "/nonexistent/bundle"
+    done = fleet.play(DEPLOY)
+    assert done.code != 0
+    assert "/nonexistent/bundle/kkagent: the bundle cannot be read" in done.message
+
+
+def test_a_host_without_python_is_told_what_to_do_and_the_others_are_done(new_fleet: NewFleet) -> None:
+    fleet = new_fleet("good", "bare")
+    fleet.host("bare")["ansible_python_interpreter"] = "/nonexistent/python3"
+    done = fleet.play(DEPLOY, "-e", "kraken_prereqs_install=false", "-e", "kraken_verify_enabled=false")
+    assert done.code != 0
+    assert done.failed == {"good": False, "bare": True}
+    assert "the host has no Python; the agent and Ansible need Python 3.8 or newer" in done.message
+    assert "set kraken_prereqs_install to true" in done.message
+    assert len(fleet.agents()) == 1
+
+
+def test_a_directory_of_the_system_is_refused(new_fleet: NewFleet) -> None:
+    fleet = new_fleet("build-1")
+    fleet.host("build-1")["kraken_agent_dir"] = "/usr/lib"
+    assert "belongs to the system" in fleet.play("remove-agents.yml", "--skip-tags", "server").message
