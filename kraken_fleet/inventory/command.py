@@ -107,10 +107,19 @@ def _listing(command: Sequence[str], sources: Sequence[Path | str]) -> dict[str,
     # A file that cannot be parsed is only a warning to Ansible; the fleet would silently be empty.
     if done.returncode or "Unable to parse" in complaint or "Failed to parse" in complaint:
         raise InventoryError(complaint or "ansible-inventory failed", where=where)
-    found = json.loads(done.stdout)
+    found = json.loads(done.stdout, object_hook=_unmarked)
     if not isinstance(found, dict):
         raise InventoryError("ansible-inventory did not write an object", where=where)
     return found
+
+
+def _unmarked(read: dict[str, object]) -> object:
+    """Plain text for what Ansible marks as coming from elsewhere, as dynamic inventories' values do.
+
+    Text that looks like a template stays marked: Ansible then gets it back as it is and does not run it.
+    """
+    text = read.get("__ansible_unsafe")
+    return text if isinstance(text, str) and not re.search(r"\{[{%#]", text) else read
 
 
 def _complaint(stderr: str) -> str:

@@ -9,6 +9,9 @@ short_description: Hosts from the agents of a Kraken server
 version_added: 0.1.0
 description:
   - Every agent of the server becomes a host, in groups by agents group, system, executor, isolation and state.
+  - The agents group NAME becomes the group C(kraken_group_NAME), which the deploy playbook understands. A name that
+    Ansible does not allow, like C(big-disk), becomes C(kraken_agents_group_big_disk), and the variable
+    C(kraken_agent_groups) of its hosts holds it as it is, so this inventory can be deployed again.
   - Use a file whose name ends in C(kraken.yml) or C(kraken.yaml).
 extends_documentation_fragment:
   - constructed
@@ -77,6 +80,7 @@ compose:
   ansible_user: "'debian'"
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -137,13 +141,19 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         host = self.inventory.add_host(facts["kraken_address"])
         for name, value in {"ansible_host": facts["kraken_ip_address"], **facts}.items():
             self.inventory.set_variable(host, name, value)
-        for group in groups_of(facts):
+        if others := [name for name in _own_groups(facts) if self._altered(name)]:
+            self.inventory.set_variable(host, "kraken_agent_groups", others)
+        for group in groups_of(facts, self._altered):
             self.inventory.add_child(self.inventory.add_group(self._sanitize_group_name(group)), host)
         strict = self.get_option("strict")
         variables = self.inventory.get_host(host).get_vars()
         self._set_composite_vars(self.get_option("compose"), variables, host, strict)
         self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict)
+
+    def _altered(self, name: str) -> bool:
+        """Whether Ansible cannot call a group so; what it calls it instead is another agents group."""
+        return bool(self._sanitize_group_name(f"x_{name}") != f"x_{name}")
 
 
 def facts_of(agent: Agent, now: datetime, silent_seconds: float) -> dict[str, Any]:
@@ -166,9 +176,13 @@ def facts_of(agent: Agent, now: datetime, silent_seconds: float) -> dict[str, An
     }
 
 
-def groups_of(facts: dict[str, Any]) -> list[str]:
+def groups_of(facts: dict[str, Any], altered: Callable[[str], bool]) -> list[str]:
     """`kraken_group_NAME` is also what the deploy playbook understands, so this inventory can be deployed again."""
-    groups = [f"kraken_group_{name}" for name in facts["kraken_agents_groups"] if name != "all"]
+    groups = [f"kraken_{'agents_' if altered(name) else ''}group_{name}" for name in _own_groups(facts)]
     groups += [f"kraken_executor_{name}" for name in facts["kraken_executors"]]
     groups += [f"kraken_{key}_{facts[f'kraken_{key}']}" for key in ("system", "isolation") if facts[f"kraken_{key}"]]
     return [*groups, f"kraken_state_{facts['kraken_state']}"]
+
+
+def _own_groups(facts: dict[str, Any]) -> list[str]:
+    return [name for name in facts["kraken_agents_groups"] if name != "all"]
