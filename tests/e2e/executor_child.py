@@ -129,6 +129,8 @@ class Job:
 def _be_the_child(action: Callable[[Callable[[Any], None]], Any], log: int, news: int) -> None:
     """Never returns."""
     os.setsid()
+    # As the agent's own children begin.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.dup2(log, 1)
     os.dup2(log, 2)
 

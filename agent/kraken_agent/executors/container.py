@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Protoc
 from kraken_agent.executors.archive import pack_files, pack_tree
 from kraken_agent.executors.base import Executor, ExecutorError, ShellCommand, ToolCall
 from kraken_agent.executors.kktool_file import build_kktool
-from kraken_agent.executors.stopping import Stopping
+from kraken_agent.executors.stopping import Stopping, survive_broken_pipes
 from kraken_agent.tools.locate import ToolCode, ToolNotFoundError, locate
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class ContainerExecutor(Executor):
 
     def shell(self, command: ShellCommand) -> int:
         """Run a shell step."""
+        survive_broken_pipes()
         box = self.box()
         user = self._user(box, command.user)
         argv = list(command.argv)
@@ -116,6 +117,7 @@ class ContainerExecutor(Executor):
 
     def tool(self, call: ToolCall, send: Send) -> None:
         """Run a tool's command; a tool that ends without a last word of its own gets one."""
+        survive_broken_pipes()
         box = self.box()
         try:
             code = self._locate(call)

@@ -10,6 +10,7 @@ from kraken_agent.executors.base import ExecutorError
 from kraken_agent.executors.container import ContainerExecutor, OnBytes
 from kraken_agent.executors.docker_engine import Wanted, make_container, own_container_id
 from kraken_agent.executors.docker_socket import EngineError, EngineSocket
+from kraken_agent.executors.stopping import survive_broken_pipes
 from kraken_agent.tools.output import say
 
 _DETECT_SECONDS = 2.0
@@ -81,6 +82,7 @@ class DockerExecutor(ContainerExecutor):
     @classmethod
     def sweep(cls, address: str) -> None:
         """Remove the containers that a killed agent left."""
+        survive_broken_pipes()
         try:
             engine = EngineSocket()
             for container in engine.containers(address):
@@ -92,6 +94,7 @@ class DockerExecutor(ContainerExecutor):
 
     def prepare(self) -> Optional[Dict[str, Any]]:
         """Get the image, start the container."""
+        survive_broken_pipes()
         try:
             wanted = Wanted(
                 image=str(self.place.job["system"]),
@@ -123,6 +126,7 @@ class DockerExecutor(ContainerExecutor):
 
     def cleanup(self) -> None:
         """Remove the job's container, by its label: `prepare` may have ended before it could say the id."""
+        survive_broken_pipes()
         try:
             engine = EngineSocket()
             for container in engine.containers(self.place.address, self.place.id):

@@ -13,6 +13,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence
 from kraken_agent.executors.base import ExecutorError
 from kraken_agent.executors.container import ContainerExecutor, OnBytes, run_as_root
 from kraken_agent.executors.lxd_client import LxdClient
+from kraken_agent.executors.stopping import survive_broken_pipes
 from kraken_agent.tools.output import say
 
 _SOCKETS = ("/var/snap/lxd/common/lxd/unix.socket", "/var/lib/lxd/unix.socket")
@@ -91,6 +92,7 @@ class LxdExecutor(ContainerExecutor):
     @classmethod
     def sweep(cls, address: str) -> None:
         """Remove the containers that a killed agent left."""
+        survive_broken_pipes()
         client = LxdClient()
         for name in client.names_of(address):
             client.remove(name)
@@ -98,6 +100,7 @@ class LxdExecutor(ContainerExecutor):
 
     def prepare(self) -> Optional[Dict[str, Any]]:
         """Get the image, start the container."""
+        survive_broken_pipes()
         client, name = LxdClient(), self._container_name()
         client.make(name, str(self.place.job["system"]), self.place.address, say)
         run_as_root(LxdBox(client, name), ["mkdir", "-p", self.place.directory])
@@ -109,6 +112,7 @@ class LxdExecutor(ContainerExecutor):
 
     def cleanup(self) -> None:
         """Remove the job's container."""
+        survive_broken_pipes()
         LxdClient().remove(self._container_name())
 
     def _container_name(self) -> str:

@@ -1,10 +1,18 @@
-"""Lets the child that runs a step hear SIGTERM between two looks at its work, instead of dying of it."""
+"""Signals in the child that runs a step: SIGTERM is heard between two looks at the work, SIGPIPE is only an error."""
 
 from __future__ import annotations
 
 import signal
 from types import FrameType, TracebackType
 from typing import Optional, Type
+
+
+def survive_broken_pipes() -> None:
+    """Make writing to a connection that the other side has closed an error, as Python code expects it.
+
+    The agent's children begin with the signal's default, which ends them, since that is what programs expect.
+    """
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
 
 class Stopping:

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import signal
+import threading
 import traceback
 from types import ModuleType
 from typing import Any, Callable, Dict, List, Mapping, Tuple
@@ -51,6 +53,7 @@ def execute(module: str, command: str, step: Step, send: Send) -> None:
         step: the step as the server gave it.
         send: takes each message.
     """
+    _survive_broken_pipes()
     try:
         tool = importlib.import_module(module)
         final = _perform(tool, command, step, send)
@@ -60,6 +63,15 @@ def execute(module: str, command: str, step: Step, send: Send) -> None:
     if "msg" in final:
         final["msg"] = masked(str(final["msg"]), secrets_of(step))
     send(final)
+
+
+def _survive_broken_pipes() -> None:
+    """Make writing to a connection that the other side has closed an error that the tool can handle.
+
+    A child of the agent begins with the signal's default, which would end the tool without a word.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
 
 def commands_of(tool: ModuleType) -> List[str]:
