@@ -15,6 +15,7 @@ from pathlib import Path
 
 from kraken_fleet.errors import LabError
 
+PORT = 22
 _POLL = 0.1
 _BANNER = b"SSH-2.0-"
 
@@ -47,16 +48,13 @@ def write_known_hosts(file: Path, keys: Iterable[tuple[str, str]]) -> None:
 
 def variables(address: str, key: Path, known_hosts: Path) -> dict[str, object]:
     """What Ansible must know to log in as root with the lab's key and to check the host's."""
-    options = {
-        "UserKnownHostsFile": shlex.quote(str(known_hosts)),
-        "StrictHostKeyChecking": "yes",
-        "IdentitiesOnly": "yes",
-    }
+    # Quoted twice: Ansible splits the arguments as a shell does, then ssh splits the value at blanks.
+    options = [f'UserKnownHostsFile="{known_hosts}"', "StrictHostKeyChecking=yes", "IdentitiesOnly=yes"]
     return {
         "ansible_host": address,
         "ansible_user": "root",
         "ansible_ssh_private_key_file": str(key),
-        "ansible_ssh_common_args": " ".join(f"-o {name}={value}" for name, value in options.items()),
+        "ansible_ssh_common_args": " ".join(f"-o {shlex.quote(option)}" for option in options),
     }
 
 
@@ -75,7 +73,7 @@ def wait_for_banner(address: str, *, seconds: float) -> None:
 
 def _greets(address: str) -> bool:
     try:
-        with socket.create_connection((address, 22), timeout=2) as connection:
+        with socket.create_connection((address, PORT), timeout=2) as connection:
             return connection.recv(len(_BANNER)) == _BANNER
     except OSError:
         return False

@@ -44,11 +44,11 @@ class RealLab:
     def up(self, hosts: int, driver: str = "docker", server: str = "krakenci") -> None:
         """Make hosts and server, without agents."""
         chosen = ["--hosts", str(hosts), "--driver", driver, "--server", server, "--no-deploy"]
-        self.fleet("lab", "up", *chosen, *self._lab())
+        self.fleet("lab", "up", *chosen, *self.named())
 
     def down(self) -> None:
         """Remove everything."""
-        self.fleet("lab", "down", *self._lab())
+        self.fleet("lab", "down", *self.named())
 
     def fleet(self, *arguments: str) -> str:
         """A kraken-fleet command that must succeed; what it printed."""
@@ -93,5 +93,6 @@ class RealLab:
         exported = dict(shlex.split(line)[1].split("=", 1) for line in lines)
         return {**kept, **exported, "ANSIBLE_NOCOLOR": "1"}
 
-    def _lab(self) -> list[str]:
+    def named(self) -> list[str]:
+        """The options that name this lab."""
         return ["--name", self.name, "--dir", str(self.parent)]

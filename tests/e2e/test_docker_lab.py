@@ -1,0 +1,142 @@
+"""Lab hosts in Docker: real systemd and sshd, addresses of their own, checked host keys, and nothing left."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kraken_fleet.lab.docker_engine import LABEL
+
+# pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
+sys.path.insert(0, str(Path(__file__).parent))
+from real_lab import PROGRAMS, RealLab
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1200)]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
+    """Two hosts and the embedded server, in a directory whose name is not simple."""
+    made = RealLab(tmp_path_factory.mktemp("it's a lab"), "hosts")
+    try:
+        made.up(2, server="embedded")
+        yield made
+    finally:
+        made.down()
+
+
+def _docker(*arguments: str) -> list[str]:
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.split()
+
+
+def _left(lab: RealLab) -> list[str]:
+    label = f"label={LABEL}={lab.directory.resolve()}"
+    return _docker("ps", "-aq", "--filter", label) + _docker("network", "ls", "-q", "--filter", label)
+
+
+def _addresses(lab: RealLab) -> list[str]:
+    return [each["host"]["address"] for each in lab.asked("lab", "status", *lab.named())["hosts"]]
+
+
+def test_each_host_is_a_booted_debian_with_an_address_of_its_own_on_the_labs_network(lab: RealLab) -> None:
+    addresses = _addresses(lab)
+    assert len(set(addresses)) == 2
+    (network,) = _docker("network", "ls", "-q", "--filter", f"label={LABEL}={lab.directory.resolve()}")
+    (subnet,) = _docker("network", "inspect", "-f", "{{range .IPAM.Config}}{{.Subnet}}{{end}}", network)
+    assert all(ipaddress.ip_address(each) in ipaddress.ip_network(subnet) for each in addresses)
+    assert set(lab.on_hosts("systemctl is-system-running --wait").values()) == {"running"}
+    assert lab.on_hosts("hostname") == {"build-1": "build-1", "build-2": "build-2"}
+
+
+def test_the_hosts_reach_the_labs_server(lab: RealLab) -> None:
+    url = lab.asked("lab", "status", *lab.named())["server_url"]
+    fetch = f"python3 -c \"import urllib.request as u; print(u.urlopen('{url}/install/agent').status)\""
+    assert set(lab.on_hosts(fetch).values()) == {"200"}
+
+
+def test_a_host_whose_key_is_not_the_known_one_is_refused(lab: RealLab) -> None:
+    known = lab.directory / "hosts" / "ssh" / "known_hosts"
+    before = known.read_text()
+    first, second = _addresses(lab)
+    assert _log_in(lab, "build-2").returncode == 0
+    foreign = [line.replace(first, second) for line in before.splitlines(keepends=True) if line.startswith(first)]
+    known.write_text("".join(foreign))
+    try:
+        refused = _log_in(lab, "build-2")
+    finally:
+        known.write_text(before)
+    assert refused.returncode == 255
+    assert "Host key verification failed" in refused.stderr
+
+
+def _log_in(lab: RealLab, host: str) -> subprocess.CompletedProcess[str]:
+    """A new connection with what the inventory says, without the one that Ansible may still hold."""
+    inventory = yaml.safe_load((lab.directory / "hosts.yml").read_text())
+    variables = inventory["kraken_agents"]["hosts"][host]
+    command = ["ssh", "-o", "ControlPath=none", "-i", variables["ansible_ssh_private_key_file"]]
+    command += [*shlex.split(variables["ansible_ssh_common_args"]), f"root@{variables['ansible_host']}", "true"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_host_answers_only_to_the_labs_key(lab: RealLab) -> None:
+    options = [
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        "StrictHostKeyChecking=no",
+        "-o",
+        "UserKnownHostsFile=/dev/null",
+        "-F",
+        "none",
+    ]
+    command = ["ssh", *options, "-o", "IdentityFile=none", f"root@{_addresses(lab)[0]}", "true"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 255
+    assert "Permission denied (publickey" in done.stderr
+
+
+def test_another_lab_uses_the_same_image_and_its_end_leaves_this_one_alone(lab: RealLab, tmp_path: Path) -> None:
+    images = _docker("images", "-q", "kraken-fleet/lab-host")
+    other = RealLab(tmp_path, "hosts")
+    try:
+        other.up(1, server="embedded")
+        assert _docker("images", "-q", "kraken-fleet/lab-host") == images
+    finally:
+        other.down()
+    assert _left(other) == []
+    assert set(lab.on_hosts("echo here")) == {"build-1", "build-2"}
+
+
+def test_what_an_interrupted_lab_has_made_is_removed(tmp_path: Path) -> None:
+    lab = RealLab(tmp_path, "cut")
+    command = [str(PROGRAMS / "kraken-fleet"), "lab", "up", "--driver", "docker", "--hosts", "4", *lab.named()]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while len(_left(lab)) < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGKILL)
+    assert _left(lab)
+    lab.down()
+    assert _left(lab) == []
+    assert not lab.directory.exists()
+
+
+def test_a_bare_host_has_no_python(tmp_path: Path) -> None:
+    lab = RealLab(tmp_path, "bare")
+    try:
+        lab.up(1, driver="docker:bookworm-bare", server="embedded")
+        (container,) = _docker("ps", "-q", "--filter", f"label={LABEL}={lab.directory.resolve()}")
+        done = subprocess.run(["docker", "exec", container, "python3", "-V"], capture_output=True, check=False)
+        assert done.returncode in (126, 127)
+    finally:
+        lab.down()
