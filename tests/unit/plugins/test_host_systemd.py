@@ -1,0 +1,60 @@
+"""Unit files: what they say, and that systemd itself has nothing against them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import systemd
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import AgentSpec
+
+SPEC = AgentSpec(
+    "", "/opt/kraken", "kraken-agent", "kraken", "kraken", "/usr/bin/python3", {}, drain_seconds=300, notifies=True
+)
+
+
+def lines(spec: AgentSpec) -> list[str]:
+    return systemd.unit_text(spec).splitlines()
+
+
+def test_the_agent_runs_as_its_user_and_has_time_for_its_job() -> None:
+    text = lines(SPEC)
+    assert "ExecStart=/usr/bin/python3 /opt/kraken/current/kkagent run" in text
+    assert "User=kraken" in text
+    assert "KillMode=mixed" in text
+    assert "TimeoutStopSec=330" in text
+    assert "Type=notify" in text
+    assert "Type=simple" in lines(replace(SPEC, notifies=False))
+
+
+def test_hardening_gives_way_to_what_was_asked_for() -> None:
+    assert "NoNewPrivileges=yes" in lines(SPEC)
+    assert "ReadWritePaths=/opt/kraken/data" in lines(SPEC)
+    assert "ReadWritePaths=/opt/kraken" in lines(replace(SPEC, update="server"))
+    with_sudo = lines(replace(SPEC, sudo=True))
+    assert "NoNewPrivileges=yes" not in with_sudo
+    assert "ProtectKernelModules=yes" in with_sudo
+    assert not [line for line in lines(replace(SPEC, hardening=False)) if line.startswith("Protect")]
+    assert "ProtectHome=yes" not in lines(replace(SPEC, directory="/home/ci/kraken"))
+
+
+def test_further_settings_come_last_and_so_win() -> None:
+    text = systemd.unit_text(replace(SPEC, unit_settings={"MemoryMax": "4G", "PrivateTmp": "no"}))
+    assert text.index("PrivateTmp=yes") < text.index("PrivateTmp=no") < text.index("[Install]")
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="this machine has no systemd")
+@pytest.mark.parametrize("spec", [SPEC, replace(SPEC, sudo=True), replace(SPEC, name="big", hardening=False)])
+def test_systemd_accepts_it(spec: AgentSpec, tmp_path: Path) -> None:
+    here = replace(spec, user="root", group="root", directory=str(tmp_path), python="/bin/true")
+    (tmp_path / "kraken.env").write_text("")
+    unit = tmp_path / "kraken-agent.service"
+    unit.write_text(systemd.unit_text(here))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, check=False
+    )
+    complaints = [line for line in done.stderr.splitlines() if str(unit) in line or "kraken-agent.service" in line]
+    assert complaints == []
