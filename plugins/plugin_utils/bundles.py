@@ -113,7 +113,8 @@ def _downloaded_by_host(url: str, wanted: Mapping[str, str], version: str) -> di
         raise BundleError(
             "what is downloaded has to be known before",
             where="kraken_agent_bundle_url",
-            hint=f"Set kraken_agent_bundle_version, and kraken_agent_bundle_sha256 for {' and '.join(missing or NAMES)}",
+            hint="Set kraken_agent_bundle_version, and kraken_agent_bundle_sha256 for "
+            + " and ".join(missing or NAMES),
         )
     base = url.rstrip("/")
     binaries = [{"name": name, "sha256": wanted[name], "url": f"{base}/{name}"} for name in NAMES]
