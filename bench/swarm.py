@@ -164,12 +164,15 @@ async def measure(arguments: argparse.Namespace) -> dict[str, object]:
         cpu = process_cost(pid)[0]
         calm, calm_wall = await steady(port, addresses, arguments.seconds, arguments.interval)
         cpu = process_cost(pid)[0] - cpu
+        before = process_cost(pid)[0]
         storm, storm_wall = await flat_out(port, addresses, arguments.burst)
+        # What this machine could bear if the bench itself, and everything else on it, cost nothing.
+        capacity = len(storm.seconds) / max(process_cost(pid)[0] - before, 0.01)
         return {
             "agents": arguments.agents,
             "announce_and_authorise_seconds": round(enrolled, 2),
             "steady": calm.figures(calm_wall) | {"server_cpu_percent": round(100 * cpu / calm_wall, 1)},
-            "flat_out": storm.figures(storm_wall),
+            "flat_out": storm.figures(storm_wall) | {"polls_per_server_cpu_second": round(capacity)},
             "server_resident_mb": round(process_cost(pid)[1], 1),
             "first_errors": (calm.errors + storm.errors)[:5],
         }

@@ -84,6 +84,6 @@ async def _start(core: Core, log_socket: socket.socket | None, stack: AsyncExitS
     sock = log_socket or bind_udp(core.settings.host, core.settings.log_port)
     transport, _ = await loop.create_datagram_endpoint(lambda: LogSink(core.logs), sock=sock)
     stack.callback(transport.close)
-    for endless in (watchdog.watch(core), watchdog.write_logs(core)):
+    for endless in (watchdog.watch(core), watchdog.write_logs(core), watchdog.fold_database(core)):
         task = loop.create_task(endless)
         stack.callback(task.cancel)

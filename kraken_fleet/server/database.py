@@ -11,7 +11,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from kraken_fleet.server.tables import SCHEMA_VERSION, Base
 _FILE = "server.sqlite"
 # "KrFl": tells our file from any other SQLite file.
 _APPLICATION_ID = 0x4B72466C
+_COMFORT = ("foreign_keys = ON", "cache_size = -16000")
+_WORTH_FOLDING = 4 * 1024 * 1024
 
 
 class Database:
@@ -63,6 +65,17 @@ class Database:
     def on_flush(self, listener: Any) -> None:
         """Calls `listener(session, context)` after each flush."""
         event.listen(self._sessions, "after_flush", listener)
+
+    def fold(self) -> None:
+        """Moves what has gathered in the write-ahead log into the file, when that is worth it.
+
+        On a connection of its own, so that it can run in another thread: a busy disk may take seconds over it, and no
+        agent should wait for that.
+        """
+        log = self.path.with_name(f"{self.path.name}-wal")
+        if log.exists() and log.stat().st_size > _WORTH_FOLDING:
+            with closing(sqlite3.connect(self.path)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
         """Folds the write-ahead log into the file and lets go of the directory."""
@@ -113,7 +126,7 @@ def _open(path: Path) -> Engine:
 
 
 def _configure(connection: sqlite3.Connection, _record: object) -> None:
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "cache_size = -16000"):
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "wal_autocheckpoint = 0", *_COMFORT):
         connection.execute(f"PRAGMA {pragma}")
 
 

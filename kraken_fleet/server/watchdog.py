@@ -19,6 +19,7 @@ from kraken_fleet.server.tables import Agent, Job, LoginSession, Run, Stage
 log = logging.getLogger(__name__)
 
 _LOG_INTERVAL = 0.2
+_FOLD_INTERVAL = 10.0
 _DAY = 86400.0
 # kraken/server/consts.py, DEFAULT_RUN_TIMEOUT.
 _RUN_TIMEOUT = 3 * 3600
@@ -29,6 +30,13 @@ async def write_logs(core: Core) -> None:
     while True:
         await asyncio.sleep(_LOG_INTERVAL)
         _guarded(core.logs.write)
+
+
+async def fold_database(core: Core) -> None:
+    """Keeps the write-ahead log short, in a thread, for ever."""
+    while True:
+        await asyncio.sleep(_FOLD_INTERVAL)
+        await asyncio.to_thread(_guarded, core.db.fold)
 
 
 async def watch(core: Core) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sqlite3
 import stat
@@ -15,6 +16,7 @@ from starlette.routing import Route
 
 from kraken_fleet.errors import DataDirectoryError, PortInUseError, UsageError
 from kraken_fleet.server import ServerSettings, create_app, serve
+from kraken_fleet.server.core import Core
 from kraken_fleet.server.testing import running
 
 from .conftest import Api
@@ -153,6 +155,21 @@ def test_a_mounted_application_comes_after_the_servers_own_paths(tmp_path: Path)
         assert requests.get(f"{server.url}/api/nope", timeout=10).status_code == 404
         assert requests.get(f"{server.url}/bk/install/nope", timeout=10).status_code == 404
         assert requests.get(f"{server.url}/api/agents", timeout=10).status_code == 401
+
+
+def test_the_write_ahead_log_is_folded_while_the_server_runs(tmp_path: Path) -> None:
+    core = Core.open(ServerSettings(tmp_path), lambda _password: None)
+    try:
+        line = json.dumps({"message": "x" * 6000, "@timestamp": "2026-11-23T00:00:00Z"}).encode()
+        for _ in range(2000):
+            core.logs.take(line)
+        core.logs.write()
+        before = (tmp_path / "server.sqlite").stat().st_size
+        core.db.fold()
+        assert (tmp_path / "server.sqlite").stat().st_size > before + 8_000_000
+        assert core.logs.count() == 2000
+    finally:
+        core.close()
 
 
 def change(directory: Path, statement: str) -> None:
