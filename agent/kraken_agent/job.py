@@ -12,10 +12,11 @@ from kraken_agent.executors.registry import executor_class
 from kraken_agent.masking import Masker, secret_values
 from kraken_agent.process import GRACE_SECONDS, Process
 from kraken_agent.steps import KEEP_ALIVE_SECONDS, JobOverError, StepRun, Surroundings
+from kraken_agent.transport import InterruptedExchangeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Mapping, Optional
+    from typing import Any, Callable, Dict, Mapping, Optional, Set
 
     from kraken_agent.config import Config
     from kraken_agent.executors.base import Executor, Send
@@ -77,14 +78,24 @@ class JobRun:
         )
         self._log.info(f"job {job.get('id')} begins, {self._seconds:g} s are left for it")
         try:
-            self._run_on(self._executor())
+            self._run_or_give_up()
         except JobOverError as error:
             self._log.info(f"job {job.get('id')}: {error}")
+        self._log.info(f"job {job.get('id')} is over")
+        self._log.set_context(agent=self._agent_id)
+
+    def _run_or_give_up(self) -> None:
+        try:
+            self._run_on(self._executor())
+        except (JobOverError, InterruptedExchangeError):
+            raise
         except (ExecutorError, OSError) as error:
             reason = error.reason if isinstance(error, ExecutorError) else "exception"
             self._give_up(outcome.error(reason, str(error)))
-        self._log.info(f"job {job.get('id')} is over")
-        self._log.set_context(agent=self._agent_id)
+        except Exception:  # noqa: BLE001 - a job that the agent cannot cope with must not keep it from the next one
+            import traceback
+
+            self._give_up(outcome.error("exception", traceback.format_exc()))
 
     def _executor(self) -> Executor:
         directory = os.path.join(self._config.data_dir, "jobs", str(int(self._job["id"])))
@@ -194,15 +205,17 @@ class JobRun:
         return reason
 
     def _give_up(self, result: Message) -> None:
-        """The job cannot run at all: say so on its first step, as upstream does, and let the server finish it."""
-        self._log.error(f"job {self._job.get('id')} cannot run: {result['msg']}")
-        steps = self._job.get("steps")
-        if isinstance(steps, list) and steps:
-            masked = self._masker({}).mask_text(str(result["msg"]))
-            limit = self._deadline + _LAST_WORDS_SECONDS
-            index = next((int(step["index"]) for step in steps if step.get("status") not in (2, 3, 4)), 0)
-            self._session.report(int(self._job["id"]), index, {**result, "msg": masked, "duration": 1})
-            self._session.deliver(limit)
+        """The job cannot go on: say so on each step that the server wants, until it wants none and finishes the job."""
+        masked = {**result, "msg": self._masker({}).mask_text(str(result["msg"])), "duration": 1}
+        self._log.error(f"job {self._job.get('id')} cannot run: {masked['msg']}")
+        told: Set[int] = set()
+        while True:
+            index = int(self._next_step().get("index", -1))
+            if index < 0 or index in told:
+                return
+            told.add(index)
+            self._session.report(int(self._job["id"]), index, masked)
+            self._session.deliver(self._deadline + _LAST_WORDS_SECONDS)
 
     def _leave_nothing(self, executor: Executor) -> None:
         """End what the job left running: background steps, daemons, the executor's own."""

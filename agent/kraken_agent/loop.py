@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 5.0
 _UNAUTHORIZED_SECONDS = 10.0
+_DETECTION_SECONDS = 300.0
 # After the drain has ended the job, so long the server may take to hear about it.
 _LAST_WORDS_SECONDS = 10.0
 
@@ -42,6 +43,8 @@ class Agent:
 
     def __init__(self, options: Mapping[str, str]) -> None:
         self._started = time.monotonic()
+        self._detected: Dict[str, str] = {}
+        self._detected_until = 0.0
         self._options = options
         self._reactor = Reactor()
         self._config = Config(options, os.environ)
@@ -123,9 +126,13 @@ class Agent:
         return False
 
     def _executors(self) -> Dict[str, str]:
+        """What other executors there are; asked anew when the last answer is old, since asking takes a process."""
         from kraken_agent.detect import detect_executors
 
-        return detect_executors(self._reactor)
+        if time.monotonic() >= self._detected_until:
+            self._detected = detect_executors(self._reactor)
+            self._detected_until = time.monotonic() + _DETECTION_SECONDS
+        return self._detected
 
     def _apply(self, answer: Answer) -> None:
         """Take over what the server configures: where logs go, unless that is set here."""

@@ -23,7 +23,7 @@ _LOOK_SECONDS = 0.1
 def fork_guard(is_up: Check, go_back: Action, argv: List[str], pid_file: str) -> None:
     """Fork the guard of this process, which is about to become the new agent.
 
-    The new agent has come up when it says so, or, since upstream's would not say, when it is still there after a minute.
+    The new agent has come up when it says so, or, since upstream's would not, when it is still there after a minute.
 
     Args:
         is_up: whether the new agent has said so.

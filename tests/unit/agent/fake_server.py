@@ -130,7 +130,8 @@ class FakeServer:
 
     def results(self, job: FakeJob, *, final: bool = True) -> list[Message]:
         """Step results that arrived for a job, in order."""
-        found = [message for message in self.said("step-result2") if message["job_id"] == job.id]
+        arrived = (message for message in self.said("step-result2") if "refused" not in message)
+        found = [message for message in arrived if message["job_id"] == job.id]
         return [
             {"step": message["step_idx"], **message["result"]}
             for message in found
@@ -142,6 +143,7 @@ class FakeServer:
         with self._lock:
             self.messages.append({**message, "at": time.monotonic()})
             if not self.authorized:
+                self.messages[-1]["refused"] = True
                 return {"unauthorized": True}
             common = {"cfg": {"clickhouse_addr": self.sink.address}, "version": self.version}
             job = next((job for job in self.jobs if not job.finished), None)

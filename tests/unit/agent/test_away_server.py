@@ -1,0 +1,166 @@
+"""A server that is gone, slow or broken: the agent waits, and what it has to report arrives, once and in order."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from fake_server import FakeServer
+
+Until = Callable[..., None]
+StartAgent = Callable[..., object]
+
+
+def shell(cmd: str, **fields: object) -> dict[str, object]:
+    return {"cmd": cmd, **fields}
+
+
+def test_a_result_arrives_once_when_the_server_is_back(
+    server: FakeServer, start_agent: StartAgent, until: Until
+) -> None:
+    job = server.add_job(shell("echo begun; sleep 1; exit 6"), shell("echo after", when="always"))
+    agent = start_agent()
+    until(lambda: server.sink.output())
+    server.stop()
+    until(lambda: "trying again" in agent.said())
+    kept = list((agent.data_dir / "spool").glob("*.json"))
+    assert [json.loads(path.read_text())["result"]["retcode"] for path in kept] == [6]
+    server.start()
+    until(lambda: job.finished, 30)
+    assert [(result["step"], result["status"]) for result in server.results(job)] == [(0, "error"), (1, "done")]
+    assert not list((agent.data_dir / "spool").iterdir())
+    assert "answers again" in agent.said()
+
+
+def test_a_result_survives_the_agents_death(server: FakeServer, start_agent: StartAgent, until: Until) -> None:
+    job = server.add_job(shell("echo begun; sleep 0.5; exit 6"))
+    agent = start_agent()
+    until(lambda: server.sink.output())
+    server.stop()
+    until(lambda: list((agent.data_dir / "spool").glob("*.json")))
+    agent.signal(signal.SIGKILL)
+    agent.wait()
+    server.start()
+    start_agent()
+    until(lambda: job.finished, 20)
+    assert [result["retcode"] for result in server.results(job)] == [6]
+    assert server.sink.output().count("begun") == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(500, b"{}"), (502, b"<html>"), (200, b"garbage"), (200, b"[]"), (200, b"")]
+)
+def test_trouble_with_answers_is_waited_out(
+    server: FakeServer, start_agent: StartAgent, until: Until, status: int, body: bytes
+) -> None:
+    job = server.add_job(shell("echo it ran"))
+    left = {"host-info": 1, "get-job": 1, "get-job-step": 1, "step-result2": 1}
+
+    def trouble(message: dict[str, object]) -> tuple[int, bytes, float] | None:
+        left[str(message["msg"])] = left.get(str(message["msg"]), 0) - 1
+        return (status, body, 0.0) if left[str(message["msg"])] >= 0 else None
+
+    server.trouble = trouble
+    start_agent()
+    until(lambda: job.finished, 20)
+    assert server.sink.output(job.id) == ["it ran"]
+    assert [result["status"] for result in server.results(job)] == ["done"]
+
+
+def test_pauses_grow_while_the_server_is_broken(server: FakeServer, start_agent: StartAgent, until: Until) -> None:
+    times: list[float] = []
+
+    def trouble(message: dict[str, object]) -> tuple[int, bytes, float]:
+        times.append(time.monotonic())
+        return 500, b"{}", 0.0
+
+    server.trouble = trouble
+    start_agent()
+    until(lambda: len(times) >= 4, 20)
+    pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert pauses[0] >= 0.45
+    assert pauses[2] > pauses[0]
+
+
+def test_a_slow_server_does_not_keep_a_deadline_from_being_kept(
+    server: FakeServer, start_agent: StartAgent, until: Until
+) -> None:
+    """The announcement of the step hangs for four seconds; the step is ended after one all the same."""
+    job = server.add_job(shell("echo begun; trap 'echo ended' TERM; sleep 60 & wait; sleep 1", timeout=1))
+
+    def trouble(message: dict[str, object]) -> tuple[int, bytes, float] | None:
+        result = message.get("result")
+        return (200, b"{}", 4.0) if isinstance(result, dict) and result["status"] == "in-progress" else None
+
+    server.trouble = trouble
+    began = time.monotonic()
+    start_agent()
+    until(lambda: "ended" in server.sink.output(), 10)
+    assert time.monotonic() - began < 9
+    until(lambda: server.results(job), 10)
+    assert server.results(job)[0]["reason"] == "step-timeout"
+
+
+def test_a_report_that_the_server_refuses_for_ever_does_not_hold_the_others(
+    server: FakeServer, start_agent: StartAgent, until: Until
+) -> None:
+    job = server.add_job(shell("echo one"), shell("echo two"))
+
+    def trouble(message: dict[str, object]) -> tuple[int, bytes, float] | None:
+        result = message.get("result")
+        refused = isinstance(result, dict) and message["step_idx"] == 0 and result["status"] == "done"
+        if refused:
+            job.statuses[0] = "done"
+        return (500, b"{}", 0.0) if refused else None
+
+    server.trouble = trouble
+    agent = start_agent()
+    until(lambda: job.finished, 60)
+    assert [result["step"] for result in server.results(job)] == [1]
+    assert "refuses this report" in agent.said()
+
+
+def test_reports_are_kept_while_the_agent_is_not_authorised(
+    server: FakeServer, start_agent: StartAgent, until: Until
+) -> None:
+    job = server.add_job(shell("echo begun; sleep 0.5"))
+    agent = start_agent()
+    until(lambda: server.sink.output())
+    server.authorized = False
+    until(lambda: "withdrawn" in agent.said())
+    assert list((agent.data_dir / "spool").glob("*.json"))
+    server.authorized = True
+    until(lambda: job.finished, 20)
+    assert [result["status"] for result in server.results(job)] == ["done"]
+
+
+def test_a_server_that_hangs_up_in_the_middle_is_asked_again(start_agent: StartAgent, until: Until) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        served = []
+
+        def serve() -> None:
+            for answer in (
+                b"",
+                b"HTTP/1.1 200 OK\r\nContent-Le",
+                b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",
+                b"x",
+            ):
+                connection, _ = listener.accept()
+                connection.recv(65536)
+                connection.sendall(answer)
+                connection.close()
+                served.append(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        agent = start_agent(url=f"http://127.0.0.1:{listener.getsockname()[1]}")
+        until(lambda: len(served) == 4, 20)
+        assert agent.process.poll() is None
+        assert "cut off" in agent.said()
