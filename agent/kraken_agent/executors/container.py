@@ -97,7 +97,7 @@ class ContainerExecutor(Executor):
 
     def box(self) -> Box:
         """The container that `prepare` has made."""
-        raise NotImplementedError
+        raise ExecutorError(f"executor {self.name} has no containers")
 
     def shell(self, command: ShellCommand) -> int:
         """Run a shell step."""
