@@ -46,9 +46,9 @@ def follow(version: str, reactor: Reactor, session: Session, log: Log, data_dir:
         return
     try:
         root = installation(sys.argv[0])
-        release = _fetch(version, root, reactor, session, log)
         old = os.readlink(os.path.join(root, "current"))
-        if os.path.basename(old) == release:
+        release = _fetch(version, root, reactor, session, log)
+        if not release:
             write_state(data_dir, version, CURRENT)
             return
     except (UpdateError, TransportError, OSError) as error:
@@ -111,11 +111,18 @@ def switch(root: str, target: str) -> None:
 
 
 def _fetch(version: str, root: str, reactor: Reactor, session: Session, log: Log) -> str:
-    """Bring the server's files into place, checked; returns the name of the release."""
+    """Bring the server's files into place, checked.
+
+    Returns:
+        the name of the release; empty when the server's agent is the very file that runs, whatever it calls itself.
+    """
     import hashlib
     import shutil
 
     content = {name: session.download(source) for source, name in _FILES}
+    with open(os.path.join(root, "current", "kkagent"), "rb") as file:
+        if file.read() == content["kkagent"]:
+            return ""
     release = f"{version.replace('/', '_')}-{hashlib.sha256(content['kkagent']).hexdigest()[:8]}"
     directory = os.path.join(root, "versions", release)
     if os.path.isdir(directory):

@@ -1,0 +1,176 @@
+"""Following the server's version: real files, a real exec, and the way back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import AGENT_SOURCE
+from fake_server import FakeServer
+
+from kraken_fleet.bundle.archive import pack
+from kraken_fleet.bundle.contents import RECIPES, files_of
+
+Until = Callable[..., None]
+StartAgent = Callable[..., object]
+
+
+def bundle(tmp_path: Path, version: str) -> dict[str, bytes]:
+    """kkagent and kktool that call themselves by a version, by their names at the server."""
+    package = tmp_path / f"source-{version}" / "kraken_agent"
+    shutil.copytree(AGENT_SOURCE / "kraken_agent", package, ignore=shutil.ignore_patterns("__pycache__"))
+    init = package / "__init__.py"
+    text = init.read_text()
+    init.write_text(text[: text.index("__version__")] + f'__version__ = "{version}"\n')
+    return {f"/install/{recipe.name[2:]}": pack(recipe.name, version, files_of(recipe, package)) for recipe in RECIPES}
+
+
+def liar(main: str) -> bytes:
+    """A file that finds itself complete, whatever it does otherwise."""
+    code = f"import sys\nif sys.argv[1] == 'check-integrity':\n    sys.exit(0)\n{main}\n"
+    return pack("kkagent", "9", {"__main__.py": code.encode()})
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """An agent's directory with version 1 as the current one."""
+    root = tmp_path / "opt"
+    place = root / "versions" / "1-old"
+    place.mkdir(parents=True)
+    for path, content in bundle(tmp_path, "1").items():
+        (place / f"kk{Path(path).name}").write_bytes(content)
+    (root / "current").symlink_to("versions/1-old")
+    return root
+
+
+@pytest.fixture
+def start(start_agent: StartAgent, root: Path) -> Callable[..., object]:
+    def start(*options: str, mode: str = "server") -> object:
+        argv = [sys.executable, str(root / "current" / "kkagent")]
+        variables = {"KRAKEN_AGENT_UPDATE": mode, "PYTHONPATH": "", "KRAKEN_AGENT_UPDATE_WATCH_SECONDS": "5"}
+        return start_agent(*options, argv=argv, **variables)
+
+    return start
+
+
+def current(root: Path) -> str:
+    return str((root / "current").readlink())
+
+
+def state(root: Path) -> dict[str, str]:
+    return json.loads((root.parent / "data" / "update.json").read_text())
+
+
+def test_the_agent_becomes_the_servers_version_and_keeps_its_process(
+    server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until
+) -> None:
+    server.version = "2"
+    server.files = bundle(tmp_path, "2")
+    agent = start()
+    until(lambda: "agent 2 for" in agent.said())
+    digest = hashlib.sha256(server.files["/install/agent"]).hexdigest()[:8]
+    assert current(root) == f"versions/2-{digest}"
+    assert (root / "current" / "kktool").read_bytes() == server.files["/install/tool"]
+    until(lambda: state(root) == {"version": "2", "state": "current"})
+    job = server.add_job({"cmd": "echo after the update"})
+    until(lambda: job.finished)
+    assert agent.process.poll() is None
+    assert agent.said().count("restarting as") == 1
+
+
+def test_a_job_is_never_interrupted_by_an_update(
+    server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until
+) -> None:
+    server.files = bundle(tmp_path, "2")
+    server.version = "1"
+    job = server.add_job({"cmd": "echo begun; sleep 1; echo ended"})
+    agent = start()
+    until(lambda: server.sink.output())
+    server.version = "2"
+    until(lambda: "agent 2 for" in agent.said())
+    assert server.sink.output(job.id) == ["begun", "ended"]
+
+
+def test_a_managed_agent_stays_what_it_is(
+    server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until
+) -> None:
+    server.version = "2"
+    server.files = bundle(tmp_path, "2")
+    start(mode="managed")
+    until(lambda: len(server.said("get-job")) >= 2)
+    assert current(root) == "versions/1-old"
+
+
+def test_no_update_wins(
+    server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until
+) -> None:
+    server.version = "2"
+    server.files = bundle(tmp_path, "2")
+    start("--no-update")
+    until(lambda: len(server.said("get-job")) >= 2)
+    assert current(root) == "versions/1-old"
+
+
+@pytest.mark.parametrize("damage", ["cut", "missing", "not even a zip"])
+def test_a_damaged_file_is_not_switched_to(
+    server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until, damage: str
+) -> None:
+    server.version = "2"
+    server.files = bundle(tmp_path, "2")
+    content = server.files.pop("/install/agent")
+    if damage != "missing":
+        server.files["/install/agent"] = content[: len(content) // 2] if damage == "cut" else b"<html>sorry</html>"
+    agent = start()
+    until(lambda: "no update to 2" in agent.said())
+    job = server.add_job({"cmd": "echo still here"})
+    until(lambda: job.finished)
+    assert current(root) == "versions/1-old"
+    assert [path.name for path in (root / "versions").iterdir()] == ["1-old"]
+    assert agent.said().count("no update to 2") == 1
+
+
+def test_a_new_version_that_does_not_come_up_gives_way_to_the_old_one(
+    server: FakeServer, root: Path, start: Callable[..., object], until: Until
+) -> None:
+    server.version = "9"
+    server.files = {"/install/agent": liar("sys.exit('this version is no good')"), "/install/tool": liar("")}
+    (root / "agent.pid").touch()
+    agent = start()
+    (root / "agent.pid").write_text(f"{agent.pid}\n")
+    until(lambda: "the old one is back" in agent.said(), 20)
+    agent.wait()
+    until(lambda: agent.said().count("agent 1 for") == 2)
+    assert current(root) == "versions/1-old"
+    assert state(root) == {"version": "9", "state": "failed"}
+    new = int((root / "agent.pid").read_text())
+    try:
+        job = server.add_job({"cmd": "echo back"})
+        until(lambda: job.finished)
+        assert agent.said().count("restarting as") == 1
+    finally:
+        os.kill(new, 15)
+
+
+def test_the_same_file_under_another_version_is_no_update(
+    server: FakeServer, root: Path, start: Callable[..., object], until: Until
+) -> None:
+    """An embedded server calls itself 1.7.36 and offers the agent that runs already."""
+    release = root / "versions" / "1-old"
+    content = (release / "kkagent").read_bytes()
+    digest = hashlib.sha256(content).hexdigest()[:8]
+    release.rename(root / "versions" / f"1-{digest}")
+    (root / "current").unlink()
+    (root / "current").symlink_to(f"versions/1-{digest}")
+    server.version = "1.7.36"
+    server.files = {"/install/agent": content, "/install/tool": b"#!whatever"}
+    agent = start()
+    until(lambda: (root.parent / "data" / "update.json").exists())
+    assert state(root) == {"version": "1.7.36", "state": "current"}
+    until(lambda: len(server.said("get-job")) >= 2)
+    assert "restarting" not in agent.said()
