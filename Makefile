@@ -13,7 +13,7 @@ WORKERS ?= auto
 TESTS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-real check format wheel screenshots clean
+.PHONY: help setup demo test test-real molecule sanity check format wheel screenshots clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -42,10 +42,17 @@ test: $(STAMP) ## All tests that this machine can run without root and without D
 	  -m 'not docker and not lxd and not real_server and not browser' $(TESTS)
 
 # All of them are run, so that one visit shows all there is to mend.
-test-real: $(STAMP) ## As root: all tests with Docker, LXD and the real Kraken server; installs what they need
+test-real: $(STAMP) ## As root: all tests with Docker, LXD, a browser and the real Kraken server; installs what they need
 	@$(BIN)/python tests/prepare_real.py
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --real-server \
-	  -m 'docker or lxd or real_server' $(TESTS)
+	  -m 'docker or lxd or real_server or browser' $(or $(TESTS),tests/unit tests/contract tests/e2e tests/browser)
+	@$(MAKE) --no-print-directory molecule
+
+molecule: $(STAMP) ## As root: every role on lab hosts; one of them: make molecule SCENARIO=kraken_agent
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test $(if $(SCENARIO),--scenario-name $(SCENARIO),--all)
+
+sanity: $(STAMP) ## Ansible's own opinion of the modules' documentation
+	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/sanity.sh
 
 check: $(STAMP) ## Style, types, import rules, Ansible and YAML
 	@export PATH="$(CURDIR)/$(BIN):$$PATH"; failed=(); \

@@ -18,8 +18,11 @@ from real_server.install import install_packages
 from real_server.plan import RealServerError
 
 PROGRAMS = {
+    "busybox-static": "busybox",
+    "chromium": "chromium",
     "docker.io": "dockerd",
     "docker-compose": "docker-compose",
+    "docker-registry": "docker-registry",
     "debootstrap": "debootstrap",
     "lxd": "lxd",
     "lxd-client": "lxc",
