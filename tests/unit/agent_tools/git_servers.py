@@ -14,9 +14,9 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from typing import NamedTuple
 
 
 class HttpGit(NamedTuple):
