@@ -1,0 +1,78 @@
+"""What becomes of a play's registration, host by host."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils import registration
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.registration import Outcome
+
+from kraken_fleet.model import Agent, DesiredAgent, DesiredFleet, ObservedFleet
+from kraken_fleet.plan import make_plan
+
+FLEET = DesiredFleet(
+    (
+        DesiredAgent("web", "10.0.0.1", frozenset({"build"})),
+        DesiredAgent("box", "10.0.0.2", frozenset({"gpu"}), instance="one"),
+        DesiredAgent("box", "10.0.0.3", frozenset({"gpu"}), instance="two"),
+    ),
+    complete=False,
+)
+
+
+class Hostvars:
+    """As much of Ansible's `hostvars` as is asked for."""
+
+    def __init__(self, variables: dict[str, dict[str, Any]]) -> None:
+        self._variables = variables
+
+    def raw_get(self, host: str) -> dict[str, Any]:
+        return self._variables[host]
+
+
+def test_failures_hit_the_hosts_that_they_belong_to() -> None:
+    outcome = Outcome()
+    outcome.blame(FLEET, {"box/one": "label", "10.0.0.1": "address", "gpu": "group", "elsewhere": "nobody's"})
+    assert outcome.failures == {"box": "label", "web": "address"}
+    assert outcome.general == ["elsewhere: nobody's"]
+    result = outcome.result(FLEET)
+    assert result["failed"] is True
+    assert result["failed_hosts"] == {"box": "label", "web": "address"}
+
+
+def test_hosts_that_failed_leave_the_task_itself_well() -> None:
+    outcome = Outcome(failures={"web": "did not appear"})
+    result = outcome.result(FLEET)
+    assert "failed" not in result
+    assert result["changed"] is False
+    assert "diff" not in result
+
+
+def test_a_prediction_counts_on_agents_that_the_server_has_yet_to_see() -> None:
+    known = Agent(id=7, name="web", address="10.0.0.1", authorized=True)
+    observed = registration.with_expected(FLEET, ObservedFleet((known,)))
+    plan = make_plan(FLEET, observed, now=datetime.now(UTC))
+    assert registration.described(plan.actions) == [
+        "create agents group build",
+        "create agents group gpu",
+        "authorise box/one (10.0.0.2)",
+        "authorise box/two (10.0.0.3)",
+        "groups of box/one (10.0.0.2): +gpu",
+        "groups of box/two (10.0.0.3): +gpu",
+        "groups of web (10.0.0.1): +build",
+    ]
+    assert list(registration.notes(plan)) == []
+
+
+def test_only_an_agent_that_was_started_in_this_play_has_to_be_heard_of_anew() -> None:
+    began = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    hostvars = Hostvars(
+        {
+            "started": {"__kraken_agent_host": {"changed": True, "started_at": began.isoformat()}},
+            "as it was": {"__kraken_agent_host": {"changed": False}},
+            "not deployed": {},
+        }
+    )
+    found = registration.deployed_after(hostvars, ["started", "as it was", "not deployed"])
+    assert found == {"started": began - timedelta(seconds=60)}
