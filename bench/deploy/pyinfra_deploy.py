@@ -21,7 +21,8 @@ Restart=always
 WantedBy=multi-user.target
 """
 
-server.user(name="User", user="kraken", home=DIRECTORY, create_home=False, shell="/usr/sbin/nologin", system=True)
+shell = {"shell": "/usr/sbin/nologin"}
+server.user(name="User", user="kraken", home=DIRECTORY, create_home=False, system=True, **shell)
 files.directory(name="Directory", path=DIRECTORY, mode="755")
 files.directory(name="Versions", path=VERSION, mode="755")
 files.directory(name="Data", path=f"{DIRECTORY}/data", user="kraken", mode="700")
