@@ -58,6 +58,7 @@ class Agent:
         self._stop_at = float("inf")
         self._reload_asked = False
         self._in_job = False
+        self._is_swept = False
 
     def run(self) -> int:
         """Work until told to stop; returns the exit code."""
@@ -143,10 +144,13 @@ class Agent:
                 self._log.warning(str(error))
 
     def _work(self, answer: Answer) -> None:
-        from kraken_agent import family
+        from kraken_agent import family, leftovers
         from kraken_agent.job import JobRun
 
         family.adopt_orphans()
+        if not self._is_swept:
+            leftovers.sweep(self._reactor, self._config.data_dir, str(self._session.address))
+            self._is_swept = True
         self._service.status(f"job {answer.job.get('id')}")
         self._in_job = True
         try:
@@ -155,6 +159,7 @@ class Agent:
             ).run()
         finally:
             self._in_job = False
+        leftovers.prune_jobs(self._reactor, self._config.data_dir)
         if self._stop_asked or self._config.one_job:
             self._stop_asked = True
             raise InterruptedExchangeError

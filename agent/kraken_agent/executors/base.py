@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     Message = Dict[str, Any]
     Send = Callable[[Message], None]
 
+# Names the job's directory to its processes; on the host it also marks them as a job's.
+JOB_VARIABLE = "KRAKEN_JOB_DIR"
+
 
 class ExecutorError(Exception):
     """The executor cannot run this job; the text is what its user reads.

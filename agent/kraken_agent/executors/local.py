@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from kraken_agent.executors.base import Executor, ExecutorError
+from kraken_agent.executors.base import JOB_VARIABLE, Executor, ExecutorError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class LocalExecutor(Executor):
 
     def shell(self, command: ShellCommand) -> int:
         """Replace the child by the command."""
-        environment = _environment(command.env)
+        environment = _environment(command.env, self.place.directory)
         argv = list(command.argv)
         switch = _Switch(command.user)
         if command.script is not None:
@@ -50,7 +50,7 @@ class LocalExecutor(Executor):
 
         os.chdir(self.place.directory)
         os.environ.clear()
-        os.environ.update(_environment(call.env))
+        os.environ.update(_environment(call.env, self.place.directory))
         try:
             code = locate.locate(
                 call.step,
@@ -65,8 +65,9 @@ class LocalExecutor(Executor):
         runner.execute(code.module, call.command, call.step, send)
 
 
-def _environment(extra: Mapping[str, str]) -> Dict[str, str]:
+def _environment(extra: Mapping[str, str], directory: str) -> Dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if name not in _PRIVATE}
+    environment[JOB_VARIABLE] = directory
     environment.update({name: str(value) for name, value in extra.items()})
     return environment
 

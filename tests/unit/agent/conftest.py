@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fake_server import FakeJob, FakeServer, fake_server
 
+# The agents' interpreter: they run with older ones than the tests.
+PYTHON = os.environ.get("KRAKEN_TEST_AGENT_PYTHON", sys.executable)
 AGENT_SOURCE = Path(__file__).resolve().parents[3] / "agent"
 
 
@@ -32,7 +34,7 @@ class RunningAgent:
         self.console = data_dir.parent / f"{data_dir.name}.console"
         with self.console.open("ab") as console:
             self.process = subprocess.Popen(
-                [*(argv or [sys.executable, "-m", "kraken_agent"]), "run", *options],
+                [*(argv or [PYTHON, "-m", "kraken_agent"]), "run", *options],
                 env=environment,
                 cwd=data_dir,
                 stdout=console,

@@ -184,3 +184,29 @@ def test_one_job_is_one_job(server: FakeServer, start_agent: StartAgent) -> None
     assert start_agent("--one-job").wait() == 0
     assert first.finished
     assert not second.finished
+
+
+def test_a_killed_agents_steps_are_ended_before_the_job_runs_again(
+    server: FakeServer, start_agent: StartAgent, until: Until, is_alive: IsAlive
+) -> None:
+    job = server.add_job(shell("echo pid $$; test -e again && exit; touch again; trap '' TERM; sleep 100; true"))
+    agent = start_agent()
+    until(lambda: len(pids(server)) == 1)
+    agent.signal(signal.SIGKILL)
+    agent.wait()
+    left = pids(server)[0]
+    assert is_alive(left)
+    start_agent()
+    until(lambda: job.finished, 20)
+    assert not is_alive(left)
+    assert len(pids(server)) == 2
+
+
+def test_old_job_directories_are_removed(server: FakeServer, start_agent: StartAgent, until: Until) -> None:
+    jobs = [server.add_job(shell("true")) for _ in range(13)]
+    agent = start_agent()
+    until(lambda: jobs[-1].finished, 30)
+    directory = agent.data_dir / "jobs"
+    until(lambda: len(list(directory.iterdir())) == 10)
+    assert (directory / "13").is_dir()
+    assert not (directory / "1").exists()

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import AGENT_SOURCE
+from conftest import AGENT_SOURCE, PYTHON
 from kraken_agent.cli import UsageError, parse
 from kraken_agent.config import Config, ConfigError, env_file, read_env_file
 
 
 def kkagent(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {"PYTHONPATH": str(AGENT_SOURCE), "PATH": "/usr/bin:/bin", **variables}
-    command = [sys.executable, "-m", "kraken_agent", *words]
+    command = [PYTHON, "-m", "kraken_agent", *words]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
 
 

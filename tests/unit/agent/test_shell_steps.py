@@ -133,7 +133,7 @@ def test_a_background_step_lives_until_the_job_is_over(
     output = server.sink.output(job.id)
     assert "it lives" in output
     assert "serving" in output
-    until(lambda: not is_alive(int(output[-1])))
+    until(lambda: not is_alive(next(int(line) for line in output if line.isdigit())))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else without being asked")

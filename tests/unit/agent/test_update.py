@@ -6,12 +6,11 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import AGENT_SOURCE
+from conftest import AGENT_SOURCE, PYTHON
 from fake_server import FakeServer
 
 from kraken_fleet.bundle.archive import pack
@@ -52,7 +51,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def start(start_agent: StartAgent, root: Path) -> Callable[..., object]:
     def start(*options: str, mode: str = "server") -> object:
-        argv = [sys.executable, str(root / "current" / "kkagent")]
+        argv = [PYTHON, str(root / "current" / "kkagent")]
         variables = {"KRAKEN_AGENT_UPDATE": mode, "PYTHONPATH": "", "KRAKEN_AGENT_UPDATE_WATCH_SECONDS": "5"}
         return start_agent(*options, argv=argv, **variables)
 

@@ -1,0 +1,183 @@
+"""HTTP as the agent speaks it, against sockets that answer in every way, and over TLS."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fake_server import FakeServer
+from kraken_agent.protocol import parse_server
+from kraken_agent.reactor import Reactor
+from kraken_agent.transport import InterruptedExchangeError, StatusError, Transport, TransportError
+
+Until = Callable[..., None]
+StartAgent = Callable[..., object]
+
+
+@pytest.fixture
+def reactor() -> Reactor:
+    return Reactor()
+
+
+class Once:
+    """A server that takes one request, says something, and hangs up or not."""
+
+    def __init__(self, *pieces: bytes, pause: float = 0.0, hang_up: bool = True) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.request = b""
+        self._pieces, self._pause, self._hang_up = pieces, pause, hang_up
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        connection, _ = self._listener.accept()
+        while b"}" not in self.request and b"GET" not in self.request:
+            self.request += connection.recv(65536)
+        for piece in self._pieces:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.sendall(piece)
+            time.sleep(self._pause)
+        if self._hang_up:
+            connection.close()
+        else:
+            time.sleep(5)
+
+
+def exchange(reactor: Reactor, server: Once, seconds: float = 5.0, **kwargs: object) -> bytes:
+    return Transport(reactor, **kwargs).exchange(parse_server(server.url), "backend", b"{}", seconds)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",),
+        (b"HTTP/1.0 200 OK\r\n\r\nhel", b"lo"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nhel\r\n", b"2\r\nlo\r\n0\r\n\r\n"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-LENGTH:5\r\n\r\nhello",),
+        tuple(bytes([byte]) for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
+    ],
+)
+def test_answers_are_read_whole(reactor: Reactor, pieces: tuple[bytes, ...]) -> None:
+    server = Once(*pieces)
+    assert exchange(reactor, server) == b"hello"
+    assert server.request.startswith(b"POST /backend HTTP/1.1\r\nHost: 127.0.0.1:")
+    assert b"Content-Type: application/json\r\nContent-Length: 2\r\n" in server.request
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"x" * 100_000,
+    ],
+)
+def test_what_is_no_answer_is_said(reactor: Reactor, answer: bytes) -> None:
+    with pytest.raises(TransportError):
+        exchange(reactor, Once(answer))
+
+
+def test_other_statuses_are_errors_with_their_number(reactor: Reactor) -> None:
+    with pytest.raises(StatusError) as error:
+        exchange(reactor, Once(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"))
+    assert error.value.status == 503
+
+
+def test_nobody_there_is_said_with_the_address(reactor: Reactor) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(TransportError, match=f"127.0.0.1:{port}.*refused"):
+        Transport(reactor).exchange(parse_server(f"127.0.0.1:{port}"), "backend", b"{}", 5)
+
+
+def test_silence_ends_in_time_and_the_loop_turns_meanwhile(reactor: Reactor) -> None:
+    ticks: list[float] = []
+
+    def tick() -> None:
+        ticks.append(time.monotonic())
+        reactor.call_in(0.1, tick)
+
+    tick()
+    began = time.monotonic()
+    with pytest.raises(TransportError, match="too long"):
+        exchange(reactor, Once(hang_up=False), seconds=1.0)
+    assert 0.9 < time.monotonic() - began < 3
+    assert len(ticks) > 4
+
+
+def test_a_trickle_does_not_outlive_the_limit(reactor: Reactor) -> None:
+    began = time.monotonic()
+    with pytest.raises(TransportError, match="too long"):
+        exchange(reactor, Once(*[b"x"] * 50, pause=0.1), seconds=1.0)
+    assert time.monotonic() - began < 3
+
+
+def test_waiting_can_be_interrupted(reactor: Reactor) -> None:
+    end = time.monotonic() + 0.3
+    reactor.call_at(end, lambda: None)
+    with pytest.raises(InterruptedExchangeError):
+        exchange(reactor, Once(hang_up=False), interrupted=lambda: time.monotonic() >= end)
+
+
+@pytest.fixture
+def tls_proxy(server: FakeServer, tmp_path: Path):
+    """The server behind TLS, with a certificate for localhost that nobody but its own file vouches for."""
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                plain, _ = listener.accept()
+                with context.wrap_socket(plain, server_side=True) as secured:
+                    head, _, body = secured.recv(65536).partition(b"\r\n\r\n")
+                    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                    while len(body) < length:
+                        body += secured.recv(65536)
+                    answer = json.dumps(server.answer(json.loads(body))).encode()
+                    secured.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
+            except ssl.SSLError:
+                continue
+            except OSError:
+                return
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield f"https://localhost:{listener.getsockname()[1]}", certificate
+    listener.close()
+
+
+def test_a_server_with_a_known_certificate_is_talked_to_over_tls(
+    tls_proxy: tuple[str, Path], server: FakeServer, start_agent: StartAgent, until: Until
+) -> None:
+    url, certificate = tls_proxy
+    job = server.add_job({"cmd": "echo over tls"})
+    start_agent(url=url, SSL_CERT_FILE=str(certificate))
+    until(lambda: job.finished)
+    assert server.sink.output(job.id) == ["over tls"]
+
+
+def test_a_server_with_an_unknown_certificate_is_not_talked_to(
+    tls_proxy: tuple[str, Path], server: FakeServer, start_agent: StartAgent, until: Until
+) -> None:
+    agent = start_agent(url=tls_proxy[0])
+    until(lambda: "trying again" in agent.said())
+    assert "certificate" in agent.said().lower()
+    assert server.messages == []
