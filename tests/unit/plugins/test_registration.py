@@ -8,7 +8,7 @@ from typing import Any
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils import registration
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.registration import Outcome
 
-from kraken_fleet.model import Agent, DesiredAgent, DesiredFleet, ObservedFleet
+from kraken_fleet.model import Agent, AgentsGroup, DesiredAgent, DesiredFleet, ObservedFleet
 from kraken_fleet.plan import make_plan
 
 FLEET = DesiredFleet(
@@ -51,7 +51,7 @@ def test_hosts_that_failed_leave_the_task_itself_well() -> None:
 
 def test_a_prediction_counts_on_agents_that_the_server_has_yet_to_see() -> None:
     known = Agent(id=7, name="web", address="10.0.0.1", authorized=True)
-    observed = registration.with_expected(FLEET, ObservedFleet((known,)))
+    observed = registration.with_expected(FLEET, ObservedFleet((known,), (AgentsGroup(1, "all"),)))
     plan = make_plan(FLEET, observed, now=datetime.now(UTC))
     assert registration.described(plan.actions) == [
         "create agents group build",
