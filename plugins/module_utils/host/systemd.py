@@ -19,8 +19,8 @@ _SETTLE_SECONDS = 0.5
 _WATCHDOG_SECONDS = 180
 
 # Jobs are other people's builds: what would break compilers, test suites, containers or browsers in them is not here
-# (RestrictNamespaces, MemoryDenyWriteExecute, PrivateDevices, PrivateNetwork, SystemCallFilter, UMask=0077). With what is
-# left, `systemd-analyze security` of systemd 252 calls the exposure 4.7, "OK".
+# (RestrictNamespaces, MemoryDenyWriteExecute, PrivateDevices, PrivateNetwork, SystemCallFilter, UMask=0077). With
+# what is left, `systemd-analyze security` of systemd 252 calls the exposure 4.7, "OK".
 _HARDENING = """\
 NoNewPrivileges=yes
 CapabilityBoundingSet=
