@@ -18,8 +18,10 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import PartialFailureError
 from kraken_fleet.model import Agent, DesiredFleet
 from kraken_fleet.plan import make_plan
-from kraken_fleet.reconcile import Done, Event, Missing, Planned, drain, observe, reconcile, remove
+from kraken_fleet.reconcile import Done, Event, Missing, Planned, drain, enable, observe, reconcile, remove
 from kraken_fleet.reconcile.run import utc_now
+
+_VERBS = {"drained": "drain", "enabled": "enable", "absent": "delete the record of"}
 
 
 class ActionModule(ControllerAction):
@@ -27,8 +29,9 @@ class ActionModule(ControllerAction):
 
     ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {
         **SERVER_ARGUMENTS,
-        "state": {"type": "str", "choices": ["present", "drained", "absent"], "default": "present"},
+        "state": {"type": "str", "choices": ["present", "drained", "enabled", "absent"], "default": "present"},
         "hosts": {"type": "list", "elements": "str"},
+        "addresses": {"type": "list", "elements": "str"},
         "groups_mode": {"type": "str", "choices": ["merge", "exact"], "default": "merge"},
         "timeout": {"type": "int", "default": 60},
         "drain_timeout": {"type": "int", "default": 300},
@@ -41,7 +44,7 @@ class ActionModule(ControllerAction):
         fleet = registration.desired_fleet(inventory, hosts, arguments["groups_mode"])
         with client_of(arguments) as client:
             if arguments["state"] != "present":
-                outcome = self._take_out(client, fleet, arguments)
+                outcome = self._change_state(client, fleet, arguments)
             elif self._task.check_mode:
                 outcome = _predict(client, fleet)
             else:
@@ -49,21 +52,36 @@ class ActionModule(ControllerAction):
                 outcome = _register(client, fleet, arguments, seen_after)
         return outcome.result(fleet)
 
-    def _take_out(self, client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any]) -> Outcome:
-        """Drains the agents, or deletes their records; those that the server does not have are out already."""
-        outcome = Outcome()
+    def _change_state(self, client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any]) -> Outcome:
+        """Drains or enables the agents, or deletes their records; those that the server does not have are left out."""
         agents = registration.agents_of(fleet, observe(client, deleted_groups=False).agents)
+        outcome = Outcome(unknown=registration.hosts_without(fleet, agents), was_enabled=_enabled(agents))
+        if arguments["addresses"] is not None:
+            agents = [agent for agent in agents if agent.address in arguments["addresses"]]
+        agents = _concerned(arguments["state"], fleet, agents)
         labels = {agent.address: agent.label for agent in fleet.agents}
+        outcome.changes = [f"{_VERBS[arguments['state']]} {labels[agent.address]}" for agent in agents]
         if arguments["state"] == "drained":
-            agents = [agent for agent in agents if agent.enabled or agent.job]
-            outcome.changes = [f"drain {labels[agent.address]}" for agent in agents]
             work: Iterable[Event] = drain(client, agents, arguments["drain_timeout"])
         else:
-            outcome.changes = [f"delete the record of {labels[agent.address]}" for agent in agents]
-            work = remove(client, agents)
+            work = enable(client, agents) if arguments["state"] == "enabled" else remove(client, agents)
         if agents and not self._task.check_mode:
             _finish(work, outcome, fleet, agents)
         return outcome
+
+
+def _enabled(agents: Iterable[Agent]) -> list[str]:
+    return [agent.address for agent in agents if agent.enabled]
+
+
+def _concerned(state: str, fleet: DesiredFleet, agents: list[Agent]) -> list[Agent]:
+    """Those of the agents that are not in that state."""
+    if state == "drained":
+        return [agent for agent in agents if agent.enabled or agent.job]
+    if state == "enabled":
+        out = {agent.address for agent in fleet.agents if agent.enabled is False}
+        return [agent for agent in agents if agent.disabled and agent.authorized and agent.address not in out]
+    return agents
 
 
 def _finish(work: Iterable[Event], outcome: Outcome, fleet: DesiredFleet, agents: Iterable[Agent]) -> None:

@@ -23,12 +23,17 @@ options:
     description:
       - V(present) registers.
       - V(drained) disables the agents and waits for the jobs that they run.
+      - V(enabled) lets agents that are authorised have jobs again, save those whose C(kraken_agent_enabled) is false.
       - V(absent) deletes their records. Stop the agents on their hosts first, else they come back.
     type: str
-    choices: [present, drained, absent]
+    choices: [present, drained, enabled, absent]
     default: present
   hosts:
     description: The hosts whose agents are meant; those of the play that have not failed when empty.
+    type: list
+    elements: str
+  addresses:
+    description: Of these hosts only the agents with these addresses; all when not given. Not for O(state=present).
     type: list
     elements: str
   groups_mode:
@@ -85,6 +90,16 @@ failed_hosts:
   type: dict
 findings:
   description: What a person should know besides, such as a host that reports another system than the inventory says.
+  returned: always
+  type: list
+  elements: str
+unknown_hosts:
+  description: Hosts with an agent that the server does not know or has not authorised; empty with O(state=present).
+  returned: always
+  type: list
+  elements: str
+was_enabled:
+  description: Addresses of the agents that could get jobs before; empty with O(state=present).
   returned: always
   type: list
   elements: str

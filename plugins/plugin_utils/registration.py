@@ -30,12 +30,16 @@ class Outcome:
         failures: why, by host.
         general: failures that belong to no host.
         findings: what a person should know besides, in words.
+        unknown: hosts with an agent that the server does not know, or has not authorised.
+        was_enabled: addresses of the agents that could get jobs before.
     """
 
     changes: list[str] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     general: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    was_enabled: list[str] = field(default_factory=list)
 
     def blame(self, fleet: DesiredFleet, failures: Mapping[str, str]) -> None:
         """Takes failures by agent, address or agents group apart to the hosts that they hit."""
@@ -55,6 +59,8 @@ class Outcome:
             "changes": self.changes,
             "failed_hosts": self.failures,
             "findings": self.findings,
+            "unknown_hosts": self.unknown,
+            "was_enabled": self.was_enabled,
             "agents": [_shown(agent) for agent in fleet.agents],
             "groups": sorted(fleet.groups),
         }
@@ -127,6 +133,12 @@ def agents_of(fleet: DesiredFleet, agents: Iterable[Agent]) -> list[Agent]:
     """The server's records of the fleet's agents."""
     known = {agent.address: agent for agent in agents}
     return [known[agent.address] for agent in fleet.agents if agent.address in known]
+
+
+def hosts_without(fleet: DesiredFleet, agents: Iterable[Agent]) -> list[str]:
+    """Hosts of the fleet with an agent that is not among these, or not authorised."""
+    known = {agent.address for agent in agents if agent.authorized}
+    return list(dict.fromkeys(agent.host for agent in fleet.agents if agent.address not in known))
 
 
 def hosts_by_group(fleet: DesiredFleet) -> dict[str, list[str]]:
