@@ -47,8 +47,9 @@ class LogSink:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
-        self.records: list[Message] = []
         self.raw: list[bytes] = []
+        self.keep = True
+        self.bytes = 0
         self.sources: set[str] = set()
         threading.Thread(target=self._receive, daemon=True).start()
 
@@ -58,7 +59,9 @@ class LogSink:
                 data, source = self._socket.recvfrom(70000)
             except OSError:
                 return
-            self.raw.append(data)
+            self.bytes += len(data)
+            if self.keep:
+                self.raw.append(data)
             self.sources.add(source[0])
 
     def all(self) -> list[Message]:
