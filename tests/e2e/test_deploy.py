@@ -148,3 +148,13 @@ def test_new_settings_restart_the_agent_once_and_secrets_stay_out_of_the_output(
     assert fleet.server.password not in said
     # The arguments of a module are shown at -vvv; what the inventory calls a secret is not among them.
     assert fleet.play(DEPLOY, *quick).changed == {"build-1": 0}
+
+
+def test_a_preflight_stops_a_host_before_anything_of_the_agent_is_put_on_it(new_fleet: NewFleet) -> None:
+    fleet = new_fleet("build-1", "test-1")
+    fleet.host("test-1")["kraken_agent_server_url"] = "http://127.0.0.1:1"
+    done = fleet.play(DEPLOY, "-e", "kraken_prereqs_preflight=true", "-e", "kraken_verify_enabled=false")
+    assert done.code == 2
+    assert "Check that the server runs and that no firewall stands between" in done.text
+    assert not fleet.home("test-1").exists()
+    assert fleet.home("build-1").exists(), "the other host is deployed all the same"
