@@ -13,6 +13,7 @@ from kraken_agent.masking import Masker, secret_values
 from kraken_agent.process import GRACE_SECONDS, Process
 from kraken_agent.steps import KEEP_ALIVE_SECONDS, JobOverError, StepRun, Surroundings
 from kraken_agent.transport import InterruptedExchangeError
+from kraken_agent.watch import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from kraken_agent.config import Config
     from kraken_agent.executors.base import Executor, Send
     from kraken_agent.logs import Log
-    from kraken_agent.protocol import Answer
     from kraken_agent.reactor import Reactor
     from kraken_agent.session import Session
 
@@ -183,26 +183,21 @@ class JobRun:
 
     def _attend_setup(self, process: Process) -> str:
         """Turn the loop until a child of the executor has ended; returns why it was stopped, if it was."""
-        reason = ""
-        keep_alive = time.monotonic() + KEEP_ALIVE_SECONDS
-        while not process.has_ended:
-            self._reactor.run_until(
-                lambda: process.has_ended or (not reason and self._should_stop()),  # noqa: B023 - called at once
-                keep_alive if reason else min(keep_alive, self._deadline),
-            )
-            if not reason and not process.has_ended:
-                late = time.monotonic() >= self._deadline
-                reason = outcome.STOPPING if self._should_stop() else outcome.JOB_TIMEOUT if late else ""
-                if reason:
-                    process.stop()
-            if not process.has_ended and time.monotonic() >= keep_alive:
-                keep_alive = time.monotonic() + KEEP_ALIVE_SECONDS
-                answer: Optional[Answer] = self._session.keep_alive(int(self._job["id"]))
-                if answer is not None and answer.cancel:
-                    process.stop()
-                    self._reactor.run_until(lambda: process.has_ended)
-                    raise JobOverError("the server has cancelled the job")
-        return reason
+        watch = Watch(self._reactor, process, self._deadline, self._deadline, self._should_stop)
+        try:
+            while not process.has_ended:
+                if not self._reactor.run_until(lambda: process.has_ended, time.monotonic() + KEEP_ALIVE_SECONDS):
+                    self._keep_alive(process)
+        finally:
+            watch.close()
+        return watch.reason
+
+    def _keep_alive(self, process: Process) -> None:
+        answer = self._session.keep_alive(int(self._job["id"]))
+        if answer is not None and answer.cancel:
+            process.stop()
+            self._reactor.run_until(lambda: process.has_ended)
+            raise JobOverError("the server has cancelled the job")
 
     def _give_up(self, result: Message) -> None:
         """The job cannot go on: say so on each step that the server wants, until it wants none and finishes the job."""

@@ -46,7 +46,9 @@ def sweep(reactor: Reactor, data_dir: str, address: str) -> None:
 
 def prune_jobs(reactor: Reactor, data_dir: str) -> None:
     """Remove the directories of all but the latest jobs, in a child that nobody waits for."""
-    Process(reactor, lambda send: _prune(os.path.join(data_dir, "jobs")), on_output=lambda data: None)
+    jobs = os.path.join(data_dir, "jobs")
+    if len(os.listdir(jobs)) > _KEPT_JOBS:
+        Process(reactor, lambda send: _prune(jobs), on_output=lambda data: None)
 
 
 def _executor_sweep(name: str, address: str) -> Callable[[Send], int]:

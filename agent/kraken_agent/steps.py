@@ -11,6 +11,7 @@ from kraken_agent.executors.base import ExecutorError, ToolCall
 from kraken_agent.process import Process
 from kraken_agent.shell_step import branch_environment, shell_command, time_limit
 from kraken_agent.tools.catalog import BUILTIN_COMMANDS
+from kraken_agent.watch import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -246,33 +247,19 @@ class StepRun:
     def _attend(self, process: Process, deadline: float) -> str:
         """Turn the loop until the child has ended, and do what is due; returns why it was stopped, if it was."""
         around = self._around
-        self._announce(process)
-        reason = ""
-        keep_alive = time.monotonic() + KEEP_ALIVE_SECONDS
-        while not process.has_ended:
-            # A step does not pay for the time that it waits for the log.
-            own = deadline + process.held_seconds
-            limits = [keep_alive] if reason else [keep_alive, own, around.deadline]
-            around.reactor.run_until(lambda: self._is_due(process, reason), min(limits))  # noqa: B023 - called at once
-            if not reason and not process.has_ended:
-                reason = self._reason_to_stop(deadline + process.held_seconds)
-                if reason:
-                    process.stop()
-            if not process.has_ended and time.monotonic() >= keep_alive:
-                keep_alive = time.monotonic() + KEEP_ALIVE_SECONDS
-                self._heed(around.session.keep_alive(around.job_id), process)
-            self._deliver_partial(process)
-        return reason
-
-    def _is_due(self, process: Process, reason: str) -> bool:
-        return process.has_ended or bool(self._partial) or (not reason and self._around.should_stop())
-
-    def _reason_to_stop(self, deadline: float) -> str:
-        if self._around.should_stop():
-            return outcome.STOPPING
-        if time.monotonic() >= self._around.deadline:
-            return outcome.JOB_TIMEOUT
-        return outcome.STEP_TIMEOUT if time.monotonic() >= deadline else ""
+        watch = Watch(around.reactor, process, deadline, around.deadline, around.should_stop)
+        try:
+            self._announce(process)
+            keep_alive = time.monotonic() + KEEP_ALIVE_SECONDS
+            while not process.has_ended:
+                around.reactor.run_until(lambda: process.has_ended or bool(self._partial), keep_alive)
+                if not process.has_ended and time.monotonic() >= keep_alive:
+                    keep_alive = time.monotonic() + KEEP_ALIVE_SECONDS
+                    self._heed(around.session.keep_alive(around.job_id), process)
+                self._deliver_partial(process)
+        finally:
+            watch.close()
+        return watch.reason
 
     def _announce(self, process: Process) -> None:
         """Tell the server that the step runs, while it runs: the answer may be that it should not."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import AGENT_SOURCE
 from fake_server import FakeJob, FakeServer
 
 RunJob = Callable[..., FakeJob]
@@ -215,3 +216,19 @@ def test_old_job_directories_are_removed(server: FakeServer, start_agent: StartA
     until(lambda: len(list(directory.iterdir())) == 10)
     assert (directory / "13").is_dir()
     assert not (directory / "1").exists()
+
+
+def test_a_clock_that_jumps_moves_neither_deadlines_nor_the_logs_order(
+    server: FakeServer, start_agent: StartAgent, until: Until, tmp_path: Path
+) -> None:
+    """Every reading of the agent's wall clock is a day off the one before."""
+    jumping = "import itertools, time\n_real, _days = time.time, itertools.cycle((0, 86400, -86400))\n"
+    (tmp_path / "sitecustomize.py").write_text(jumping + "time.time = lambda: _real() + next(_days)\n")
+    job = server.add_job(shell("seq 1 20; sleep 1; seq 21 40"), shell("sleep 60", timeout=1))
+    began = time.monotonic()
+    start_agent(PYTHONPATH=f"{tmp_path}:{AGENT_SOURCE}")
+    until(lambda: job.finished, 20)
+    assert time.monotonic() - began < 15
+    assert [result["status"] for result in server.results(job)] == ["done", "error"]
+    times = [record["@timestamp"] for record in server.sink.all() if record.get("tool")]
+    assert times == sorted(times)
