@@ -47,7 +47,7 @@ def sweep(reactor: Reactor, data_dir: str, address: str) -> None:
 def prune_jobs(reactor: Reactor, data_dir: str) -> None:
     """Remove the directories of all but the latest jobs, in a child that nobody waits for."""
     jobs = os.path.join(data_dir, "jobs")
-    if len(os.listdir(jobs)) > _KEPT_JOBS:
+    if os.path.isdir(jobs) and len(os.listdir(jobs)) > _KEPT_JOBS:
         Process(reactor, lambda send: _prune(jobs), on_output=lambda data: None)
 
 

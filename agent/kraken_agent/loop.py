@@ -75,11 +75,24 @@ class Agent:
 
             came_up(self._config.data_dir)
         try:
-            self._live()
+            while True:
+                self._live_or_recover()
         except InterruptedExchangeError:
             self._log.info("agent stops")
         self._log.drain(1.0)
         return 0
+
+    def _live_or_recover(self) -> None:
+        """Whatever goes wrong, for example that the host has no process or memory left, is waited out."""
+        try:
+            self._live()
+        except InterruptedExchangeError:
+            raise
+        except Exception:  # noqa: BLE001 - an agent that is gone helps nobody
+            import traceback
+
+            self._log.error(traceback.format_exc())
+            self._wait(_POLL_SECONDS)
 
     def _connect(self) -> Session:
         try:
