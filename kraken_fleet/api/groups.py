@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Collection
+
 from kraken_fleet.api import decode
 from kraken_fleet.api.agents import AgentsCalls
 from kraken_fleet.api.deleted_groups import DeletedGroups
@@ -10,8 +13,9 @@ from kraken_fleet.api.session import Session
 from kraken_fleet.errors import UnsafeChangeError
 from kraken_fleet.model import ALL_GROUP, AgentsGroup
 
-# How many deleted groups are looked at, newest first, when a name is taken into use. One costs about 7 ms.
-HEAL_LIMIT = 200
+# How many deleted groups are looked at, newest first, when a name is taken into use. One costs about 7 ms, once for a
+# client; to overlook one means a group whose runs all fail.
+HEAL_LIMIT = 10_000
 
 
 class GroupsCalls(AgentsCalls):
@@ -39,7 +43,9 @@ class GroupsCalls(AgentsCalls):
         return self._session.request("GET", f"/groups/{group_id}").decoded(decode.group)
 
     def create_group(self, name: str, project_id: int | None = None) -> AgentsGroup:
-        """Creates an agents group, and gives deleted groups of that name another one.
+        """Creates an agents group, after giving deleted groups of that name another one.
+
+        In this order no run ever sees two groups of one name, not even when the connection breaks in between.
 
         Raises:
             UnsafeChangeError: the name is empty.
@@ -49,9 +55,8 @@ class GroupsCalls(AgentsCalls):
         body: dict[str, object] = {"name": name}
         if project_id is not None:
             body["project_id"] = project_id
-        created = self._session.request("POST", "/groups", body=body).decoded(decode.group)
-        self.heal_group_name(name, newest=created.id)
-        return created
+        self.heal_group_name(name)
+        return self._session.request("POST", "/groups", body=body).decoded(decode.group)
 
     def rename_group(self, group_id: int, name: str) -> AgentsGroup:
         """Gives a group another name; stages that name it have to be changed too.
@@ -63,15 +68,16 @@ class GroupsCalls(AgentsCalls):
         group = self.group(group_id)
         if group.name == name:
             return group
-        self._refuse_all(group, "rename")
-        if any(other.name == name for other in self.groups() if other.id != group_id):
+        others = [other for other in self.groups() if other.id != group_id]
+        if not any(other.name == ALL_GROUP and other.id < group_id for other in others):
+            self._refuse_all(group, "rename")  # the oldest of that name is the server's own
+        if any(other.name == name for other in others):
             raise UnsafeChangeError(
                 f"Another agents group is called {name!r} already", hint="Choose another name, or delete that group"
             )
-        renamed = self._put_name(group_id, name)
         if group.deleted is None:
             self.heal_group_name(name)
-        return renamed
+        return self._put_name(group_id, name)
 
     def delete_group(self, group_id: int, *, force: bool = False) -> None:
         """Deletes a group and frees its name: the group is called NAME-deleted-ID first. Repeatable.
@@ -86,7 +92,7 @@ class GroupsCalls(AgentsCalls):
         if group.deleted is None:
             self._refuse_all(group, "delete")
             self._empty(group, force=force)
-        retired = _retired_name(group)
+        retired = self._retired_name(group)
         if group.name != retired:
             self._put_name(group_id, retired)
         if group.deleted is None:
@@ -105,10 +111,10 @@ class GroupsCalls(AgentsCalls):
         Returns:
             the groups that were renamed, as they are now.
         """
-        alive = {group.id for group in self.groups()}
+        alive = {group.id: group.name for group in self.groups()}
         healed = []
         for group_id in self._deleted.called(name, alive, newest=newest, max_calls=max_calls):
-            healed.append(self._put_name(group_id, f"{name}-deleted-{group_id}"))
+            healed.append(self._put_name(group_id, _free(f"{name}-deleted-{group_id}", alive.values())))
             self._deleted.remember(group_id, healed[-1].name)
         return tuple(healed)
 
@@ -116,17 +122,23 @@ class GroupsCalls(AgentsCalls):
         return self._session.request("PUT", f"/groups/{group_id}", body={"name": name}).decoded(decode.group)
 
     def _empty(self, group: AgentsGroup, *, force: bool) -> None:
-        if group.agents_count and not force:
+        # The group's own count leaves out agents that are not authorised.
+        listed = (*self.agents(), *self.agents(unauthorized=True))
+        members = {agent.id: ids for agent in listed if group.id in (ids := {ref.id for ref in agent.groups})}
+        count = max(len(members), group.agents_count)
+        if count and not force:
             raise UnsafeChangeError(
-                f"The agents group {group.name!r} has agents ({group.agents_count})",
+                f"The agents group {group.name!r} has agents ({count})",
                 hint="Take them out first, or force it: agents go on listing a group that is deleted under them",
             )
-        if not group.agents_count:
-            return
-        for agent in (*self.agents(), *self.agents(unauthorized=True)):
-            ids = {ref.id for ref in agent.groups}
-            if group.id in ids:
-                self.set_agent_groups(agent.id, ids - {group.id})
+        for agent_id, ids in members.items():
+            self.set_agent_groups(agent_id, ids - {group.id})
+
+    def _retired_name(self, group: AgentsGroup) -> str:
+        suffix = f"-deleted-{group.id}"
+        if group.name.endswith(suffix):
+            return group.name
+        return _free(group.name + suffix, [other.name for other in self.groups()])
 
     @staticmethod
     def _refuse_all(group: AgentsGroup, verb: str) -> None:
@@ -142,6 +154,7 @@ def _check_name(name: str) -> None:
         raise UnsafeChangeError("An agents group needs a name", hint="The server takes an empty one, jobs cannot")
 
 
-def _retired_name(group: AgentsGroup) -> str:
-    suffix = f"-deleted-{group.id}"
-    return group.name if group.name.endswith(suffix) else group.name + suffix
+def _free(name: str, taken: Collection[str]) -> str:
+    """The name, with a number behind it when a living group has it."""
+    numbered = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(candidate for candidate in numbered if candidate not in taken)

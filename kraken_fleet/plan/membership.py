@@ -32,7 +32,8 @@ class LivingGroups:
 
 
 def healing(observed: ObservedFleet, wanted: Collection[str]) -> tuple[RenameGroup, ...]:
-    """Renames for names used twice: of deleted groups always, of living ones when the inventory uses the name.
+    """Renames for names used twice: of deleted groups always, of living ones when the inventory uses the name, or
+    it is `all`.
 
     A run that names such a group fails: the server looks among deleted groups too.
     """
@@ -45,7 +46,8 @@ def healing(observed: ObservedFleet, wanted: Collection[str]) -> tuple[RenameGro
             reason = "a deleted group still holds the name, so runs that name it would fail"
             renames.append(RenameGroup(group_id=group.id, name=group.name, new_name=new, deleted=True, reason=reason))
     for group in observed.groups:
-        if group.name in wanted and living.ids[group.name] != group.id:
+        # A second `all` keeps the server from authorising anybody, so that one is nobody's choice.
+        if (group.name in wanted or group.name == ALL_GROUP) and living.ids[group.name] != group.id:
             new = _free(f"{group.name}-duplicate-{group.id}", taken)
             reason = "two groups have the name, so runs that name it fail"
             renames.append(RenameGroup(group_id=group.id, name=group.name, new_name=new, reason=reason))
@@ -105,8 +107,9 @@ def _asked_for(ref: GroupRef, wanted: Collection[str], living: LivingGroups) -> 
 
 
 def _importance(group: AgentsGroup) -> tuple[int, int]:
-    # The last one written into a dict wins, and the order is reversed: fewest agents first, then the newest.
-    return (-group.agents_count, group.id)
+    # The last one written into a dict wins, and the order is reversed: fewest agents first, then the newest. The
+    # server's own `all` is its oldest group, however many agents another one of that name has.
+    return (0 if group.name == ALL_GROUP else -group.agents_count, group.id)
 
 
 def _free(name: str, taken: set[str]) -> str:

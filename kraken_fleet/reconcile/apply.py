@@ -171,7 +171,7 @@ class _Run:
             yield from ((number, None) for number in numbers)
 
     def _rename(self, action: RenameGroup) -> None:
-        if action.name == ALL_GROUP:
+        if action.name == ALL_GROUP and action.deleted:
             self._client.heal_group_name(ALL_GROUP)
         else:
             self._client.rename_group(action.group_id, action.new_name)

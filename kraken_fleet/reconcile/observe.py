@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -10,8 +10,10 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import RequestRejectedError
 from kraken_fleet.model import Agent, AgentsGroup, ObservedFleet
 
-# How many deleted groups are asked for at most, newest first: each is a call, which no list spares.
-DELETED_LIMIT = 200
+# How many deleted groups are asked for at most, newest first: each is a call of about 7 ms, which no list spares.
+DELETED_LIMIT = 2_000
+# So many ids that no group has, one after another, mean that there are no groups beyond. Failed creations leave gaps.
+_GAP = 5
 # What is known of ids that no living group has: the deleted group, or None when the id was never given out.
 DeletedGroups = MutableMapping[int, AgentsGroup | None]
 
@@ -45,13 +47,29 @@ def _deleted(
 ) -> list[AgentsGroup]:
     alive = {group.id for group in groups}
     listed = {ref.id for agent in agents for ref in agent.groups}  # an agent goes on listing a deleted group
-    newest = max(alive | listed, default=0)
+    newest = max(alive | listed | known.keys(), default=0)
     unknown = [number for number in range(newest, 0, -1) if number not in alive and number not in known]
-    if unknown:
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            asked = unknown[:DELETED_LIMIT]
-            known.update(zip(asked, pool.map(lambda number: _group(client, number), asked), strict=True))
-    return [group for number, group in sorted(known.items()) if group is not None and number not in alive]
+    with ThreadPoolExecutor(max_workers=8) as pool:
+
+        def ask(numbers: Sequence[int]) -> dict[int, AgentsGroup | None]:
+            return dict(zip(numbers, pool.map(lambda number: _group(client, number), numbers), strict=True))
+
+        known.update(ask(unknown[:DELETED_LIMIT]))
+        known.update(_beyond(newest, ask))
+    return [
+        group for number, group in sorted(known.items()) if group is not None and group.deleted and number not in alive
+    ]
+
+
+def _beyond(newest: int, ask: Callable[[Sequence[int]], dict[int, AgentsGroup | None]]) -> dict[int, AgentsGroup]:
+    """Groups newer than every one that a list shows. An id that is free now may be given out later: it is not kept."""
+    found: dict[int, AgentsGroup] = {}
+    while some := {
+        number: group for number, group in ask(range(newest + 1, newest + 1 + _GAP)).items() if group is not None
+    }:
+        found.update((number, group) for number, group in some.items() if group.deleted)
+        newest = max(some)
+    return found
 
 
 def _group(client: KrakenClient, number: int) -> AgentsGroup | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import requests
+from contract.crew import Crew, client_of
 from contract.door import TIMEOUT, Door
 from contract.embedded import Embedded
 from real_server.fixtures import RealServer
@@ -33,6 +36,15 @@ def peer(server: Door) -> str:
     """The address that the server sees us come from."""
     agent_id, _ = server.announce()
     return str(server.api("GET", f"/agents/{agent_id}").body["ip_address"])
+
+
+@pytest.fixture
+def crew(server: Door) -> Iterator[Crew]:
+    """Agents of the test's own, put out at its end, and the library's client."""
+    with client_of(server) as client:
+        mine = Crew(server, client)
+        yield mine
+        mine.leave()
 
 
 def _door(kind: str, url: str, user: str, password: str, plain_user: str, plain_password: str) -> Door:

@@ -1,0 +1,138 @@
+"""Agents of one test's own, spoken for by hand, and the library's client beside them."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import requests
+from contract.door import TIMEOUT, Door
+from contract.workflow import Workflow, eventually
+from requests.adapters import HTTPAdapter
+
+from kraken_fleet.api import KrakenClient, PasswordCredentials
+from kraken_fleet.model import DesiredAgent, DesiredFleet
+from kraken_fleet.plan import Plan, PlanPolicy
+from kraken_fleet.reconcile import Event, Planned, reconcile
+
+ECHO = {"tool": "shell", "cmd": "echo one"}
+
+
+def random_name() -> str:
+    """A name that nobody else uses."""
+    return f"contract-{secrets.token_hex(4)}"
+
+
+def random_loopback() -> str:
+    """An address that this machine can speak from, and that no other test does."""
+    return f"127.{64 + secrets.randbelow(64)}.{secrets.randbelow(256)}.{1 + secrets.randbelow(254)}"
+
+
+def client_of(server: Door) -> KrakenClient:
+    """The library's client as the administrator."""
+    return KrakenClient(server.url, PasswordCredentials(server.user, server.password), timeout=TIMEOUT)
+
+
+@dataclass
+class Crew:
+    """What a test has brought to a server; whoever was let in is put out at the end."""
+
+    server: Door
+    client: KrakenClient
+    ids: list[int] = field(default_factory=list)
+
+    def announce(self, *, authorized: bool = False) -> tuple[int, str]:
+        """A new agent: its id and its address."""
+        agent_id, address = self.server.announce(authorized=authorized)
+        self.ids.append(agent_id)
+        return agent_id, address
+
+    def speak(self, source: str, address: str) -> int:
+        """An agent that introduces itself as `address` and speaks from the loopback address `source`; its id."""
+        with requests.Session() as session:
+            session.mount("http://", _From(source))
+            said = session.post(f"{self.server.url}/backend", json={"address": address, "msg": "get-job2"}, timeout=20)
+        said.raise_for_status()
+        self.ids.append(self.server.find(address)["id"])
+        return self.ids[-1]
+
+    def workflow(self) -> Workflow:
+        """A branch of our own, with a group and its agent."""
+        made = Workflow.made(self.server)
+        self.ids.append(made.agent_id)
+        return made
+
+    def record(self, agent_id: int) -> Any:
+        """An agent as the API shows it."""
+        return self.server.api("GET", f"/agents/{agent_id}").body
+
+    def groups_of(self, agent_id: int) -> set[str]:
+        return {group["name"] for group in self.record(agent_id)["groups"]}
+
+    def reconcile(self, *agents: DesiredAgent, policy: PlanPolicy | None = None, **how: Any) -> list[Event]:
+        """Make these agents, a slice of an inventory, as they should be."""
+        return list(reconcile(self.client, DesiredFleet(agents, complete=False), policy, **how))
+
+    def leave(self) -> None:
+        """Take back every authorisation."""
+        if self.ids:
+            changes = [{"id": agent_id, "authorized": False} for agent_id in sorted(set(self.ids))]
+            assert self.server.api("PATCH", "/agents", changes).status == 200
+
+
+class _From(HTTPAdapter):
+    def __init__(self, source: str) -> None:
+        self._source = source
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
+        super().init_poolmanager(*arguments, source_address=(self._source, 0), **more)
+
+
+def plan_of(events: list[Event]) -> Plan:
+    """What a reconciliation planned."""
+    return next(event.plan for event in events if isinstance(event, Planned))
+
+
+def assert_gets_its_jobs(workflow: Workflow, group: str) -> int:
+    """A run that names the group gets a job, which the workflow's agent takes and carries out; the job's id."""
+    run_id = replace(workflow, group=group).run([ECHO])
+    job = workflow.take_job()
+    assert (job["run_id"], job["agents_group_name"]) == (run_id, group)
+    workflow.report(job, 0, status="done", duration=1)
+    assert workflow.tell("get-job-step")["job_step"] == {"finish": True}
+    ended = workflow.job(job["id"])
+    assert ended["finished"]
+    return int(job["id"])
+
+
+def why_without_jobs(workflow: Workflow, group: str) -> str:
+    """What a run that names the group says when it ends without a job."""
+    path = f"/runs/{replace(workflow, group=group).run([ECHO])}"
+    run = eventually(lambda: workflow.server.api("GET", path).body, lambda found: found["note"])
+    assert workflow.server.api("GET", f"{path}/jobs").body["items"] == []
+    return str(run["note"])
+
+
+@contextmanager
+def polling(server: Door, address: str, info: dict[str, object] | None) -> Iterator[None]:
+    """An agent that asks for jobs all the time, and says what it is as soon as it may: `info`, or nothing at all."""
+    over = threading.Event()
+
+    def poll() -> None:
+        while not over.wait(0.1):
+            if info is not None:
+                server.agent(address, "host-info", info=info)
+            server.agent(address, "get-job2")
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(TIMEOUT)

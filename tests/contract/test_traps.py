@@ -1,0 +1,241 @@
+"""What a server accepts and then breaks on: the library cannot be led into it, and heals a server that somebody was."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from contract.conftest import _door
+from contract.crew import Crew, assert_gets_its_jobs, client_of, plan_of, random_name, why_without_jobs
+from contract.door import Door
+from contract.embedded import Embedded
+from contract.workflow import Workflow, eventually
+
+from kraken_fleet.api import DELETE_BURST, DELETE_INTERVAL
+from kraken_fleet.errors import RequestRejectedError, ServerFaultError, UnsafeChangeError
+from kraken_fleet.model import DesiredAgent, DesiredFleet
+from kraken_fleet.plan import CreateGroup, RenameGroup
+from kraken_fleet.reconcile import reconcile
+
+COMPLETED = 5
+
+
+@pytest.fixture
+def workflow(crew: Crew) -> Workflow:
+    """A branch to start runs in, and an agent to do their jobs."""
+    return crew.workflow()
+
+
+def _join(crew: Crew, workflow: Workflow, group_id: int) -> None:
+    crew.client.set_agent_groups(workflow.agent_id, {1, group_id})
+
+
+def _raw_twice(server: Door) -> tuple[int, int, str]:
+    """What trap 1 is: a group deleted and its name created again. The ids of both, and the name."""
+    old, name = server.group()
+    server.api("DELETE", f"/groups/{old}")
+    return old, server.group(name)[0], name
+
+
+def _wanted(workflow: Workflow, *groups: str) -> DesiredAgent:
+    return DesiredAgent("host", workflow.address, frozenset(groups))
+
+
+# 1. A group deleted, and its name created again.
+
+
+def test_a_group_created_again_through_the_library_gets_its_jobs(crew: Crew, workflow: Workflow) -> None:
+    name = random_name()
+    for _ in range(2):
+        crew.client.delete_group(crew.client.create_group(name).id)
+    _join(crew, workflow, crew.client.create_group(name).id)
+    assert_gets_its_jobs(workflow, name)
+
+
+def test_creating_the_name_of_a_group_that_others_deleted_gets_its_jobs(crew: Crew, workflow: Workflow) -> None:
+    old, name = crew.server.group()
+    crew.server.api("DELETE", f"/groups/{old}")
+    _join(crew, workflow, crew.client.create_group(name).id)
+    assert_gets_its_jobs(workflow, name)
+    assert crew.client.group(old).name == f"{name}-deleted-{old}"
+
+
+def test_a_name_that_others_used_twice_breaks_its_runs_until_a_reconciliation_heals_it(
+    crew: Crew, workflow: Workflow
+) -> None:
+    old, new, name = _raw_twice(crew.server)
+    assert "Multiple rows were found" in why_without_jobs(workflow, name)
+    plan = plan_of(crew.reconcile(_wanted(workflow, name)))
+    (rename,) = [action for action in plan.of(RenameGroup) if action.name == name]
+    assert (rename.group_id, rename.deleted, rename.new_name) == (old, True, f"{name}-deleted-{old}")
+    assert new in {group["id"] for group in crew.record(workflow.agent_id)["groups"]}
+    assert_gets_its_jobs(workflow, name)
+    again = plan_of(crew.reconcile(_wanted(workflow, name)))
+    assert not [action for action in again.actions if name in action.describe()]
+
+
+def test_a_plan_names_the_trap_that_others_sprang_even_when_the_inventory_does_not_use_the_group(
+    crew: Crew, workflow: Workflow
+) -> None:
+    old, _, name = _raw_twice(crew.server)
+    plan = plan_of(crew.reconcile(_wanted(workflow), dry_run=True))
+    assert old in {action.group_id for action in plan.of(RenameGroup)}
+    crew.client.heal_group_name(name)
+    assert crew.client.group(old).name != name
+
+
+def test_a_group_that_others_deleted_is_made_again_by_a_reconciliation(crew: Crew, workflow: Workflow) -> None:
+    name = random_name()
+    crew.reconcile(_wanted(workflow, name))
+    old = {group.name: group.id for group in crew.client.groups()}[name]
+    crew.server.api("DELETE", f"/groups/{old}")
+    plan = plan_of(crew.reconcile(_wanted(workflow, name)))
+    assert [action.name for action in plan.of(CreateGroup)] == [name]
+    assert_gets_its_jobs(workflow, name)
+
+
+def test_a_deleted_group_newer_than_every_living_one_is_found(crew: Crew, workflow: Workflow) -> None:
+    living, name = crew.server.group()
+    newest, _ = crew.server.group()
+    crew.server.api("PUT", f"/groups/{newest}", {"name": name})
+    crew.server.api("DELETE", f"/groups/{newest}")
+    crew.reconcile(_wanted(workflow, name))
+    assert living in {group["id"] for group in crew.record(workflow.agent_id)["groups"]}
+    assert_gets_its_jobs(workflow, name)
+
+
+# 2. A group renamed to a taken name.
+
+
+def test_renaming_to_a_taken_name_is_refused_and_both_groups_stay(crew: Crew, workflow: Workflow) -> None:
+    first, taken = crew.server.group()
+    second, own = crew.server.group()
+    with pytest.raises(UnsafeChangeError, match="Another agents group is called"):
+        crew.client.rename_group(second, taken)
+    assert [crew.client.group(each).name for each in (first, second)] == [taken, own]
+    _join(crew, workflow, first)
+    assert_gets_its_jobs(workflow, taken)
+
+
+def test_a_renamed_group_gets_its_jobs_also_under_the_name_of_a_deleted_one(crew: Crew, workflow: Workflow) -> None:
+    old, name = crew.server.group()
+    crew.server.api("DELETE", f"/groups/{old}")
+    group_id, _ = crew.server.group()
+    assert crew.client.rename_group(group_id, name).name == name
+    _join(crew, workflow, group_id)
+    assert_gets_its_jobs(workflow, name)
+
+
+def test_two_living_groups_of_one_name_are_told_apart_by_a_reconciliation(crew: Crew, workflow: Workflow) -> None:
+    first, name = crew.server.group()
+    _join(crew, workflow, first)
+    second, _ = crew.server.group()
+    crew.server.api("PUT", f"/groups/{second}", {"name": name})
+    assert crew.server.api("POST", "/groups", {"name": name}).status == 500
+    crew.reconcile(_wanted(workflow, name))
+    assert crew.client.group(second).name == f"{name}-duplicate-{second}"
+    assert_gets_its_jobs(workflow, name)
+
+
+# 3. `all` deleted.
+
+
+@pytest.mark.parametrize("name", ["everyone", "all-2"])
+def test_the_group_all_is_neither_deleted_nor_renamed(crew: Crew, workflow: Workflow, name: str) -> None:
+    with pytest.raises(UnsafeChangeError, match="Will not delete"):
+        crew.client.delete_group(1, force=True)
+    with pytest.raises(UnsafeChangeError, match="Will not rename"):
+        crew.client.rename_group(1, name)
+    assert (crew.client.group(1).name, crew.client.group(1).deleted) == ("all", None)
+    assert_gets_its_jobs(workflow, "all" if crew.server.kind == "embedded" else workflow.group)
+
+
+def test_no_second_group_is_called_all(crew: Crew) -> None:
+    group_id, _ = crew.server.group()
+    with pytest.raises(UnsafeChangeError, match="Another agents group is called 'all'"):
+        crew.client.rename_group(group_id, "all")
+    with pytest.raises(RequestRejectedError, match="already exists"):
+        crew.client.create_group("all")
+    agent_id, _ = crew.announce()
+    crew.client.set_authorized([agent_id])
+    assert crew.groups_of(agent_id) == {"all"}
+
+
+def test_an_exact_reconciliation_leaves_an_agent_in_all(crew: Crew, workflow: Workflow) -> None:
+    crew.reconcile(DesiredAgent("host", workflow.address, groups_mode="exact"))
+    assert crew.groups_of(workflow.agent_id) == {"all"}
+
+
+@pytest.fixture
+def spoilt(tmp_path: Path) -> Door:
+    """An embedded server of the test's own, to be broken."""
+    with Embedded.started(tmp_path) as mine:
+        yield _door("embedded", mine.url, "admin", mine.password, mine.plain_user, mine.plain_password)
+
+
+def test_a_server_whose_all_was_deleted_and_made_again_is_healed(spoilt: Door) -> None:
+    spoilt.api("DELETE", "/groups/1")
+    spoilt.api("POST", "/groups", {"name": "all"})
+    _heals_all(spoilt)
+
+
+def test_a_server_with_a_second_group_renamed_to_all_is_healed(spoilt: Door) -> None:
+    group_id, _ = spoilt.group()
+    spoilt.api("PUT", f"/groups/{group_id}", {"name": "all"})
+    _heals_all(spoilt)
+    assert spoilt.api("GET", "/groups/1").body["name"] == "all"
+
+
+def _heals_all(server: Door) -> None:
+    agent_id, address = server.announce()
+    fleet = DesiredFleet((DesiredAgent("host", address, frozenset({"linux"})),))
+    with client_of(server) as client:
+        with pytest.raises(ServerFaultError) as caught:
+            client.set_authorized([agent_id])
+        assert "`all` exists twice" in str(caught.value.hint)
+        list(reconcile(client, fleet))
+        assert {ref.name for ref in client.agent(agent_id).groups} == {"all", "linux"}
+        assert not plan_of(list(reconcile(client, fleet))).changes
+
+
+# 4. Many agents deleted at once.
+
+
+def test_agents_are_deleted_no_faster_than_the_server_works_them_off(crew: Crew, workflow: Workflow) -> None:
+    doomed = [crew.announce()[0] for _ in range(DELETE_BURST + 3)]
+    started = time.monotonic()
+    assert list(crew.client.delete_agents(doomed)) == doomed
+    assert time.monotonic() - started >= 3 * DELETE_INTERVAL - 0.1
+    job_id = assert_gets_its_jobs(workflow, workflow.group)
+    assert eventually(lambda: workflow.job(job_id), lambda job: job["state"] == COMPLETED)["completion_status"] == 0
+    assert all(crew.record(agent_id)["deleted"] for agent_id in doomed)
+
+
+# 5. A group deleted that still has agents.
+
+
+@pytest.mark.parametrize("authorized", [True, False])
+def test_a_group_with_agents_is_not_deleted_unless_told_and_then_emptied_first(
+    crew: Crew, workflow: Workflow, *, authorized: bool
+) -> None:
+    group_id, name = crew.server.group()
+    agent_id, _ = crew.announce(authorized=authorized)
+    crew.client.set_agent_groups(agent_id, {1, group_id})
+    with pytest.raises(UnsafeChangeError, match=r"has agents \(1\)"):
+        crew.client.delete_group(group_id)
+    assert crew.client.group(group_id).deleted is None
+    crew.client.delete_group(group_id, force=True)
+    assert crew.groups_of(agent_id) == {"all"}
+    _join(crew, workflow, crew.client.create_group(name).id)
+    assert_gets_its_jobs(workflow, name)
+
+
+def test_an_agent_that_lists_a_group_deleted_under_it_is_put_into_the_new_one(crew: Crew, workflow: Workflow) -> None:
+    crew.server.api("DELETE", f"/groups/{workflow.group_id}")
+    plan = plan_of(crew.reconcile(_wanted(workflow, workflow.group)))
+    assert [action.name for action in plan.of(CreateGroup)] == [workflow.group]
+    ids = [group["id"] for group in crew.record(workflow.agent_id)["groups"] if group["name"] == workflow.group]
+    assert len(ids) == 1
+    assert ids != [workflow.group_id]
+    assert_gets_its_jobs(workflow, workflow.group)
