@@ -10,6 +10,7 @@ import time
 
 from kraken_agent import __version__, hostinfo
 from kraken_agent.config import Config, ConfigError, env_file, read_env_file
+from kraken_agent.detect import Detection
 from kraken_agent.logs import Log, LogSink
 from kraken_agent.notify import ServiceManager
 from kraken_agent.process import reap
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 5.0
 _UNAUTHORIZED_SECONDS = 10.0
-_DETECTION_SECONDS = 300.0
 # After the drain has ended the job, so long the server may take to hear about it.
 _LAST_WORDS_SECONDS = 10.0
 
@@ -43,8 +43,7 @@ class Agent:
 
     def __init__(self, options: Mapping[str, str]) -> None:
         self._started = time.monotonic()
-        self._detected: Dict[str, str] = {}
-        self._detected_until = 0.0
+        self._detection: Optional[Detection] = None
         self._options = options
         self._reactor = Reactor()
         self._config = Config(options, os.environ)
@@ -127,7 +126,7 @@ class Agent:
 
     def _become_known(self) -> bool:
         """Say who and what this is; false, after a while, when the server does not let the agent in."""
-        answer = self._session.host_info(hostinfo.collect(self._config, self._executors()))
+        answer = self._introduce()
         if not answer.unauthorized:
             self._agent_id = answer.agent_id
             self._log.set_context(agent=self._agent_id)
@@ -139,14 +138,20 @@ class Agent:
         self._wait(self._patience(_UNAUTHORIZED_SECONDS))
         return False
 
-    def _executors(self) -> Dict[str, str]:
-        """What other executors there are; asked anew when the last answer is old, since asking takes a process."""
-        from kraken_agent.detect import detect_executors
-
-        if time.monotonic() >= self._detected_until:
-            self._detected = detect_executors(self._reactor)
-            self._detected_until = time.monotonic() + _DETECTION_SECONDS
-        return self._detected
+    def _introduce(self) -> Answer:
+        """Say who and what this is. Engines are asked meanwhile, and make a second introduction when they are there."""
+        detection = self._detection
+        if detection is None or time.monotonic() >= detection.until:
+            if detection is not None:
+                detection.wait()
+            detection = self._detection = Detection(self._reactor)
+        was_complete, told = detection.has_ended, dict(detection.found)
+        answer = self._session.host_info(hostinfo.collect(self._config, told))
+        if not was_complete and not answer.unauthorized:
+            detection.wait()
+            if detection.found != told:
+                answer = self._session.host_info(hostinfo.collect(self._config, detection.found))
+        return answer
 
     def _apply(self, answer: Answer) -> None:
         """Take over what the server configures: where logs go, unless that is set here."""
