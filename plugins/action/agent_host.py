@@ -24,7 +24,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         arguments["instances"] = [_on_host(one) for one in arguments.get("instances") or ()]
-        if arguments.get("state", "present") != "absent":
+        if arguments.get("state", "present") != "absent" and not arguments.get("releases"):
             try:
                 arguments.update(sent_along(arguments))
             except FleetError as error:
@@ -32,7 +32,9 @@ class ActionModule(ActionBase):
         began = datetime.now(UTC)
         result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
         result.get("invocation", {}).pop("module_args", None)  # the files, once more
-        if any(change.startswith(("start ", "restart ")) for change in result.get("changes", ())):
+        if result.get("changed") and any(
+            change.startswith(("start ", "restart ")) for change in result.get("changes", ())
+        ):
             # The controller's time: registration then knows an agent of before from the one that was started now.
             result["started_at"] = began.isoformat()
         return result

@@ -117,6 +117,17 @@ options:
     description: How many releases stay on the host, the current one among them.
     type: int
     default: 3
+  releases:
+    description:
+      - Goes back to releases that are on the host still, by the names of the instances; the only agent of a host has
+        the empty name. No bundle is sent then.
+      - RV(agents[].release) says which release an agent has.
+    type: dict
+    default: {}
+  predict:
+    description: Only say what would be changed, in RV(changes), as check mode does; reports no change.
+    type: bool
+    default: false
   update:
     description:
       - V(managed) installs the wanted release on each run.
@@ -226,6 +237,13 @@ EXAMPLES = r"""
           MAKEFLAGS: -j16
   become: true
 
+- name: Go back to a release that is on the host still
+  kraken_ci.fleet.agent_host:
+    server_url: http://kraken.example:6363
+    releases:
+      "": 1.7.36-0a1b2c3d
+  become: true
+
 - name: Take the agent off a host and keep what its jobs left
   kraken_ci.fleet.agent_host:
     state: absent
@@ -299,6 +317,8 @@ ARGUMENTS = {
     },
     "self_checking": {"type": "bool", "default": False},
     "keep_versions": {"type": "int", "default": 3},
+    "releases": {"type": "dict", "default": {}},
+    "predict": {"type": "bool", "default": False},
     "update": {"type": "str", "choices": ["managed", "server"], "default": "managed"},
     "server_url": {"type": "str", "default": ""},
     "clickhouse_addr": {"type": "str", "default": ""},
@@ -342,10 +362,11 @@ def bring_about(params, *, check):
     if params["state"] == "absent":
         changes = converge.gone(specs, root=root, keep_data=params["keep_data"], keep_user=params["keep_user"])
     else:
-        changes = converge.present(specs, release_of(params), root=root)
-    if not check:
+        changes = converge.present(specs, release_of(params), root=root, releases=params["releases"])
+    if not check and not params["predict"]:
         apply_all(changes)
-    return {**as_result(changes), "agents": [converge.state(spec) for spec in specs]}
+    result = {**as_result(changes), "agents": [converge.state(spec) for spec in specs]}
+    return {**result, "changed": False, "diff": []} if params["predict"] else result
 
 
 def release_of(params):

@@ -11,6 +11,7 @@ short_description: Prove that agents work with a real job on each agents group
 version_added: 0.1.0
 description:
   - Runs one job on each agents group, all in one run, and reads a line of its log back from the server.
+  - Of agents that share a group, one runs the job; see O(each_agent).
   - The job belongs to a project of its own on the server. A proof is no change, so it is never reported as one.
   - When the groups are those of the play, it does not fail for groups without a proof; it returns their hosts, so that
     a task can fail just those. When O(groups) names them, it fails.
@@ -23,6 +24,13 @@ options:
     description: The hosts whose groups are meant; those of the play that have not failed when empty.
     type: list
     elements: str
+  each_agent:
+    description:
+      - Run a job on each agent of the hosts instead of one on each group.
+      - For its job an agent is alone in one of the permanent groups C(kraken-fleet-verify-1) to C(-8) and in no other;
+        a disabled one is enabled. Afterwards it is as it was.
+    type: bool
+    default: false
   timeout:
     description: Seconds to wait for a job to end.
     type: int

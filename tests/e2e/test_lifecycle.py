@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Callable
 
 import pytest
 from e2e.fleet import Fleet
+
+from kraken_fleet.api import KrakenClient
+from kraken_fleet.model import JobState
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -40,3 +45,119 @@ def test_agents_are_drained_and_enabled_again_save_those_that_are_to_stay_out(ne
     assert done.diffs == predicted.diffs
     assert enabled(fleet) == {"one": True, "two": False}
     assert not any(fleet.play(ENABLE).changed.values())
+
+
+def want(fleet: Fleet, version: str, kkagent: str = "") -> None:
+    """Asks for another release: the agent under another name, or a program in its place."""
+    fleet.variables["kraken_agent_bundle_version"] = version
+    if kkagent:
+        directory = fleet.directory / version
+        directory.mkdir()
+        for name in ("kkagent", "kktool"):
+            (directory / name).write_text(kkagent)
+        sha256 = hashlib.sha256(kkagent.encode()).hexdigest()
+        fleet.variables["kraken_agent_bundle"] = str(directory)
+        fleet.variables["kraken_agent_bundle_sha256"] = {"kkagent": sha256, "kktool": sha256}
+
+
+def current(fleet: Fleet, host: str) -> str:
+    """The release that a host has."""
+    return (fleet.home(host) / "current").readlink().name
+
+
+_SLEEPER = """
+def stage(ctx):
+    return {"parent": "root", "triggers": {"parent": True}, "parameters": [], "configs": [], "jobs": [
+        {"name": "long", "steps": [{"tool": "shell", "cmd": "sleep 12"}],
+         "environments": [{"system": "any", "agents_group": "GROUP", "config": "default"}]}]}
+"""
+
+
+def start_long_job(client: KrakenClient, group: str) -> int:
+    """Starts a job of 12 seconds and returns its run's number once an agent has it."""
+    project = client.create_project(f"long-{group}")
+    branch = client.create_branch(project.id, "main")
+    client.create_stage(branch.id, "sleep", _SLEEPER.replace("GROUP", group))
+    flow = client.start_flow(branch.id)
+    run = (flow.runs or client.flow_runs(flow.id))[0].id
+    until = time.monotonic() + 30
+    while not any(job.state == JobState.ASSIGNED for job in client.run_jobs(run)):
+        assert time.monotonic() < until, "no agent took the job"
+        time.sleep(0.2)
+    return run
+
+
+def test_an_upgrade_lets_a_job_end_proves_each_agent_and_then_has_nothing_to_do(new_fleet: NewFleet) -> None:
+    fleet = new_fleet("one", "two")
+    fleet.host("one")["kraken_agent_groups"] = ["slow"]
+    assert fleet.play(DEPLOY, *UNPROVEN).code == 0
+    before = fleet.agents()
+    with fleet.client() as client:
+        # Somebody has taken this one out of work, which is no business of an upgrade.
+        client.set_agent_disabled(before[fleet.host("two")["kraken_agent_address"]].id, True)
+        run = start_long_job(client, "slow")
+
+        want(fleet, "2.0")
+        predicted = fleet.play(UPGRADE, "--check")
+        assert predicted.code == 0, predicted.text
+        assert enabled(fleet) == {"one": True, "two": False}
+        done = fleet.play(UPGRADE, "-v")
+        assert done.code == 0, done.text
+        (job,) = client.run_jobs(run)
+        assert job.succeeded, job
+        verification = {group.name: group.agents_count for group in client.groups() if "verify" in group.name}
+    assert verification == {"kraken-fleet-verify-1": 0}
+    assert [current(fleet, host).partition("-")[0] for host in ("one", "two")] == ["2.0", "2.0"]
+    assert done.text.count('"log_line": "kraken-fleet-proof-') == 2
+    assert enabled(fleet) == {"one": True, "two": False}
+    groups = {address: agent.group_names for address, agent in before.items()}
+    assert {address: agent.group_names for address, agent in fleet.agents().items()} == groups
+
+    pids = [fleet.pid("one"), fleet.pid("two")]
+    again = fleet.play(UPGRADE)
+    assert again.changed == {"one": 0, "two": 0}, again.text
+    assert [fleet.pid("one"), fleet.pid("two")] == pids
+
+
+@pytest.mark.parametrize(
+    ("kkagent", "said"),
+    [
+        ("import sys; sys.exit('it cannot start')", "it cannot start"),
+        ("import time; time.sleep(600)", "no agent has taken the job in 8 s"),
+    ],
+    ids=["one that ends at once", "one that does no job"],
+)
+def test_a_version_that_does_not_work_is_taken_back_and_ends_the_upgrade(
+    new_fleet: NewFleet, kkagent: str, said: str
+) -> None:
+    fleet = new_fleet("one", "two")
+    assert fleet.play(DEPLOY, *UNPROVEN).code == 0
+    good, untouched = current(fleet, "one"), fleet.pid("two")
+
+    want(fleet, "bad", kkagent)
+    done = fleet.play(UPGRADE, "-e", "kraken_upgrade_serial=1", "-e", "kraken_upgrade_verify_timeout=8")
+    assert done.code != 0
+    assert done.failed["one"]
+    assert said in done.message
+    assert f"The host runs {good} again and has jobs as before" in done.message
+    assert "two" not in done.failed, "the next batch was begun"
+    assert [current(fleet, host) for host in ("one", "two")] == [good, good]
+    assert fleet.pid("two") == untouched
+    assert enabled(fleet) == {"one": True, "two": True}
+
+
+def test_an_agent_that_does_not_come_to_rest_is_left_as_it_is(new_fleet: NewFleet) -> None:
+    fleet = new_fleet("one")
+    fleet.host("one")["kraken_agent_groups"] = ["restless"]
+    assert fleet.play(DEPLOY, *UNPROVEN).code == 0
+    good, pid = current(fleet, "one"), fleet.pid("one")
+    want(fleet, "2.0")
+    with fleet.client() as client:
+        run = start_long_job(client, "restless")
+        done = fleet.play(UPGRADE, "-e", "kraken_upgrade_drain_timeout=1")
+        assert done.failed["one"]
+        assert "still runs a job after 1 s" in done.message
+        assert current(fleet, "one") == good
+        assert fleet.pid("one") == pid
+        assert enabled(fleet) == {"one": True}
+        client.cancel_run(run)

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import urllib.request
+import zipfile
 from typing import Iterator, List, NamedTuple, Optional, Sequence
 
 from .changes import ABSENT, Change, HostError
@@ -15,6 +16,7 @@ from .files import Attributes, set_attributes, write_file
 
 _MODE = 0o755
 _TIMEOUT = 60.0
+_MANIFEST = "MANIFEST.json"  # as kraken_fleet.bundle writes it
 
 
 class Binary(NamedTuple):
@@ -83,15 +85,42 @@ def converge(directory: str, release: Release, keep: int, owner: Attributes, pyt
             restarts=True,
         )
     if before != release.name:
-        yield Change(
-            f"switch to version {release.name}",
-            lambda: _switch(directory, release.name),
-            before=f"versions/{before}\n" if before else "",
-            after=f"versions/{release.name}\n",
-            before_header=os.path.join(directory, "current"),
-            restarts=True,
-        )
+        yield _switching(directory, release.name, before)
     yield from _prune(directory, release.name, before, keep)
+
+
+def go_back(directory: str, name: str) -> Iterator[Change]:
+    """`current` on a release that is on the host already.
+
+    Raises:
+        HostError: it is not there.
+    """
+    before = installed(directory)
+    if not os.path.isfile(os.path.join(directory, "versions", name, "kkagent")):
+        there = ", ".join(sorted(_releases(os.path.join(directory, "versions")))) or "none"
+        raise HostError(f"{directory} has no release {name}; it has {there}")
+    if before != name:
+        yield _switching(directory, name, before)
+
+
+def is_own(directory: str, name: str) -> bool:
+    """Whether a release that is on the host was built by kraken-fleet: its file has a list of its own content."""
+    try:
+        with zipfile.ZipFile(os.path.join(directory, "versions", name, "kkagent")) as archive:
+            return _MANIFEST in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _switching(directory: str, name: str, before: Optional[str]) -> Change:
+    return Change(
+        f"switch to version {name}",
+        lambda: _switch(directory, name),
+        before=f"versions/{before}\n" if before else "",
+        after=f"versions/{name}\n",
+        before_header=os.path.join(directory, "current"),
+        restarts=True,
+    )
 
 
 def _intact(target: str, release: Release) -> bool:

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import os
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from types import MappingProxyType
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from . import binaries, env_file, process, systemd, users
 from .changes import Change
 from .files import Attributes, absent, directory, read_text, text_file
 from .spec import AgentSpec
 
+_NONE: Mapping[str, str] = MappingProxyType({})
 
-def present(specs: Sequence[AgentSpec], release: Optional[binaries.Release], *, root: bool) -> List[Change]:
+
+def present(
+    specs: Sequence[AgentSpec],
+    release: Optional[binaries.Release],
+    *,
+    root: bool,
+    releases: Mapping[str, str] = _NONE,
+) -> List[Change]:
     """What has to change for these agents to be on this host.
 
     Args:
         specs: one agent, or several with a directory each.
         release: the binaries; None leaves those that are there.
         root: whether users, owners and sudoers can be changed.
+        releases: by the agents' names, releases on the host that are to run instead.
 
     Raises:
         HostError: the host cannot be brought there.
     """
+    specs = [_running(spec, releases.get(spec.name, "")) for spec in specs]
     if release:
         binaries.check(release)
     changes: List[Change] = []
@@ -30,7 +42,7 @@ def present(specs: Sequence[AgentSpec], release: Optional[binaries.Release], *, 
         changes += _account(spec)
     regrouped = any(change.restarts for change in changes)
     for spec in specs:
-        files = list(_files(spec, release, root=root))
+        files = list(_files(spec, release, releases.get(spec.name, ""), root=root))
         restart = regrouped or any(change.restarts for change in files)
         manager = systemd if spec.manager == "systemd" else process
         changes += [*files, *manager.converge(spec, restart=restart)]
@@ -80,7 +92,12 @@ def _account(spec: AgentSpec) -> Iterator[Change]:
         yield from users.sudoers(spec.user, spec.sudo)
 
 
-def _files(spec: AgentSpec, release: Optional[binaries.Release], *, root: bool) -> Iterator[Change]:
+def _running(spec: AgentSpec, name: str) -> AgentSpec:
+    """The agent with a release of the host: whether it tells systemd how it is depends on whose it is."""
+    return dataclasses.replace(spec, notifies=binaries.is_own(spec.directory, name)) if name else spec
+
+
+def _files(spec: AgentSpec, release: Optional[binaries.Release], back_to: str, *, root: bool) -> Iterator[Change]:
     agents_own = Attributes(0o700, spec.user, spec.group) if root else Attributes(0o700)
     system = Attributes(0o755, "root", "root") if root else Attributes(0o755)
     # The agent cannot change what runs it, unless it is meant to.
@@ -88,7 +105,9 @@ def _files(spec: AgentSpec, release: Optional[binaries.Release], *, root: bool) 
     yield from directory(spec.directory, above)
     yield from directory(os.path.join(spec.directory, "versions"), above)
     yield from directory(spec.data, agents_own)
-    if release and not (spec.update == "server" and binaries.installed(spec.directory)):
+    if back_to:
+        yield from binaries.go_back(spec.directory, back_to)
+    elif release and not (spec.update == "server" and binaries.installed(spec.directory)):
         yield from binaries.converge(spec.directory, release, spec.keep_versions, above, spec.python)
     secret = Attributes(0o640, "root", spec.group) if root else Attributes(0o640)
     text = env_file.render(spec.environment)

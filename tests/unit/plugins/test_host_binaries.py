@@ -16,6 +16,8 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.binaries impo
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.files import Attributes
 
+from kraken_fleet import bundle
+
 OWNER = Attributes(0o755)
 
 
@@ -122,3 +124,23 @@ def test_a_host_downloads_what_it_lacks_and_only_that(tmp_path: Path) -> None:
     lost = gone._replace(binaries=[one._replace(content=None, url=f"{url}/{one.name}") for one in gone.binaries])
     with pytest.raises(HostError, match=r"http://127.0.0.1:\d+/kkagent cannot be downloaded: .*refused"):
         deploy(home, lost)
+
+
+def test_a_host_goes_back_to_a_release_that_it_still_has(tmp_path: Path) -> None:
+    one, two = release("1.0"), release("2.0")
+    deploy(tmp_path, one)
+    deploy(tmp_path, two)
+    apply_all(binaries.go_back(str(tmp_path), one.name))
+    assert binaries.installed(str(tmp_path)) == one.name
+    assert list(binaries.go_back(str(tmp_path), one.name)) == []
+    assert versions(tmp_path) == ["1.0", "2.0"]
+    with pytest.raises(HostError, match=f"has no release 3.0-x; it has {one.name}, {two.name}"):
+        list(binaries.go_back(str(tmp_path), "3.0-x"))
+    assert binaries.installed(str(tmp_path)) == one.name
+
+
+def test_an_own_release_is_told_from_another_agents(tmp_path: Path) -> None:
+    bundle.build(tmp_path / "versions" / "ours")
+    (tmp_path / "versions" / "theirs").mkdir()
+    (tmp_path / "versions" / "theirs" / "kkagent").write_text("print()")
+    assert [binaries.is_own(str(tmp_path), name) for name in ("ours", "theirs", "none")] == [True, False, False]

@@ -14,6 +14,8 @@ import pytest
 import requests
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
+from kraken_fleet.errors import VerificationError
+from kraken_fleet.reconcile.agent_proof import SLOTS, verify_agents
 from kraken_fleet.reconcile.verify import require_proofs, verify_groups
 from kraken_fleet.server.testing import RunningServer, running
 
@@ -91,3 +93,46 @@ def test_groups_are_deleted_and_made_again_and_still_run_jobs(client: KrakenClie
     client.set_agent_groups(agent.id, [1, client.create_group("gpu").id])
     assert [proof.proven for proof in verify_groups(client, ["gpu"], timeout=20)] == [True]
     assert client.group(old.id).name == f"gpu-deleted-{old.id}"
+
+
+def test_a_disabled_agent_is_proven_alone_and_then_is_as_it_was(client: KrakenClient) -> None:
+    (agent,) = client.agents()
+    before = client.set_agent_disabled(agent.id, True)
+    ((proven, proof),) = verify_agents(client, [before], timeout=20)
+    assert (proven.id, proof.proven, proof.group) == (agent.id, True, "kraken-fleet-verify-1")
+    after = client.agent(agent.id)
+    assert (after.disabled, after.groups) == (True, before.groups)
+
+
+def test_an_agent_without_proof_is_as_it_was_too(client: KrakenClient) -> None:
+    (agent,) = client.agents()
+    seen = []
+    for _, proof in verify_agents(client, [agent], timeout=0):
+        seen.append(proof.failure)
+        assert client.agent(agent.id).group_names == {"kraken-fleet-verify-1"}
+    assert len(seen) == 1
+    assert seen[0]
+    after = client.agent(agent.id)
+    assert (after.enabled, after.group_names) == (True, {"all", "gpu"})
+
+
+def test_a_verification_that_was_killed_leaves_a_group_that_the_next_one_empties(client: KrakenClient) -> None:
+    (agent,) = client.agents()
+    slot = client.create_group("kraken-fleet-verify-1")
+    left = client.set_agent_groups(agent.id, [slot.id])
+    assert [proof.proven for _, proof in verify_agents(client, [left], timeout=20)] == [True]
+    assert client.agent(agent.id).group_names == {"all"}
+
+
+def test_groups_with_the_agents_of_another_controller_are_passed_over(client: KrakenClient) -> None:
+    (agent,) = client.agents()
+    requests.post(f"{client.url}/backend", json={"address": "127.0.0.78", "msg": "get-job"}, timeout=5)
+    (other,) = client.agents(unauthorized=True)
+    client.set_authorized([other.id])
+    numbers = [client.create_group(f"kraken-fleet-verify-{number}").id for number in range(1, 4 * SLOTS + 1)]
+    client.set_agent_groups(other.id, numbers[:2])
+    assert [proof.group for _, proof in verify_agents(client, [agent], timeout=20)] == ["kraken-fleet-verify-3"]
+    client.set_agent_groups(other.id, numbers)
+    with pytest.raises(VerificationError, match="other agents are in the groups"):
+        list(verify_agents(client, [agent], timeout=20))
+    assert client.agent(agent.id).group_names == {"all", "gpu"}
