@@ -75,8 +75,9 @@ class Door:
         return agent_id, address
 
     def find(self, address: str) -> Any:
-        """The unauthorised agent with an address, as the list shows it."""
-        listed = self.api("GET", "/agents?unauthorized=true&limit=100000").body["items"]
+        """An unauthorised agent that is among the newest, as the list shows it. The server may know thousands."""
+        newest = "unauthorized=true&limit=100&sort_field=id&sort_dir=desc"
+        listed = self.api("GET", f"/agents?{newest}").body["items"]
         return next(agent for agent in listed if agent["address"] == address)
 
     def group(self, name: str = "") -> tuple[int, str]:
