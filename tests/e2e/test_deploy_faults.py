@@ -1,0 +1,147 @@
+"""Faults during a deploy to real hosts: the play names host and cause, the others finish, a second run heals."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent))
+from real_lab import RealLab, Recap
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
+
+DEPLOY = "deploy-agents.yml"
+# Proofs and registration are other tests' subject; these are about hosts.
+HOSTS_ONLY = ("--tags", "prereqs,agent")
+BARE = (
+    "systemctl disable --now kraken-agent 2>/dev/null; umount /opt 2>/dev/null; rm -rf /opt/kraken; "
+    "rm -f /etc/systemd/system/kraken-agent.service; systemctl daemon-reload; userdel kraken 2>/dev/null; true"
+)
+SICK, WELL = "build-1", "build-2"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
+    lab = RealLab(tmp_path_factory.mktemp("faults"), "faults")
+    try:
+        lab.up(2, server="embedded")
+        yield lab
+    finally:
+        lab.down()
+
+
+@pytest.fixture
+def lab(made: RealLab) -> RealLab:
+    """Two hosts without anything of an agent."""
+    for host in (SICK, WELL):
+        on(made, host, BARE)
+    return made
+
+
+def container(lab: RealLab, host: str) -> str:
+    """The container that is a host: the lab names it by its own name and the host's."""
+    names = subprocess.run(
+        ["docker", "ps", "--all", "--format", "{{.Names}}"], capture_output=True, text=True, check=True
+    )
+    digest = hashlib.sha256(str(lab.directory).encode()).hexdigest()[:8]
+    return next(name for name in names.stdout.split() if digest in name and name.endswith(f"-{host}"))
+
+
+def on(lab: RealLab, host: str, script: str, *, wait: bool = True) -> None:
+    """Runs a script on a host through the engine, which works also when SSH does not."""
+    flags = [] if wait else ["--detach"]
+    subprocess.run(["docker", "exec", *flags, container(lab, host), "sh", "-c", script], check=wait)
+
+
+def running(lab: RealLab, host: str) -> bool:
+    check = ["docker", "exec", container(lab, host), "systemctl", "is-active", "--quiet", "kraken-agent"]
+    return subprocess.run(check, check=False).returncode == 0
+
+
+def assert_only_the_sick_one_failed(lab: RealLab, recap: Recap, *causes: str) -> None:
+    assert recap.code != 0
+    assert recap.failed[SICK] + recap.unreachable[SICK] == 1, recap.output
+    assert recap.failed[WELL] + recap.unreachable[WELL] == 0, recap.output
+    assert running(lab, WELL)
+    told = "\n".join(line for line in recap.output.splitlines() if SICK in line or "ERROR" in line)
+    for cause in causes:
+        assert cause.lower() in told.lower(), recap.output
+
+
+def assert_healed(lab: RealLab) -> None:
+    recap = lab.play(DEPLOY, *HOSTS_ONLY)
+    assert recap.code == 0, recap.output
+    assert recap.changed[WELL] == 0
+    assert running(lab, SICK)
+
+
+def test_a_host_that_is_down(lab: RealLab) -> None:
+    # Frozen whole: as from outside a host is that hangs or has lost its power.
+    name = container(lab, SICK)
+    subprocess.run(["docker", "pause", name], check=True, capture_output=True)
+    try:
+        assert_only_the_sick_one_failed(lab, lab.play(DEPLOY, *HOSTS_ONLY), "unreachable")
+    finally:
+        subprocess.run(["docker", "unpause", name], check=True, capture_output=True)
+    assert_healed(lab)
+
+
+def test_sshd_is_cut_in_the_middle_of_the_deploy(lab: RealLab) -> None:
+    # As soon as the agent's directory is there, the host can no longer be talked to.
+    cut = "until [ -d /opt/kraken ]; do sleep 0.01; done; systemctl stop ssh; pkill -9 -f 'sshd: root'"
+    on(lab, SICK, cut, wait=False)
+    assert_only_the_sick_one_failed(lab, lab.play(DEPLOY, *HOSTS_ONLY), "unreachable")
+    on(lab, SICK, "systemctl start ssh")
+    assert_healed(lab)
+
+
+def test_the_disk_is_full(lab: RealLab) -> None:
+    on(lab, SICK, "mount -t tmpfs -o size=64k tmpfs /opt")
+    assert_only_the_sick_one_failed(lab, lab.play(DEPLOY, *HOSTS_ONLY), "No space left on device")
+    on(lab, SICK, "umount /opt")
+    assert_healed(lab)
+
+
+def test_a_wrong_checksum(lab: RealLab) -> None:
+    extra = lab.parent / "extra.yml"
+    wrong = {"kraken_agent_bundle_sha256": {"kkagent": "0" * 64}}
+    extra.write_text(yaml.safe_dump({"kraken_agents": {"hosts": {SICK: wrong}}}))
+    inventories = ("-i", str(lab.directory / "hosts.yml"), "-i", str(extra))
+    assert_only_the_sick_one_failed(lab, lab.play(DEPLOY, *HOSTS_ONLY, *inventories), "sha256")
+    assert_healed(lab)
+
+
+def test_another_installation_holds_the_lock_of_apt(lab: RealLab) -> None:
+    on(lab, SICK, "mv /usr/bin/git /usr/bin/git.away")
+    # dpkg's locks are those of fcntl, which the program flock does not know.
+    hold = "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, 2); time.sleep(600)"
+    on(lab, SICK, f'exec python3 -c "{hold}"', wait=False)
+    try:
+        given = json.dumps({"kraken_prereqs_lock_timeout": 3})
+        assert_only_the_sick_one_failed(lab, lab.play(DEPLOY, *HOSTS_ONLY, "-e", given), "lock")
+    finally:
+        on(lab, SICK, "pkill -f 'lock-fronten[d]'; mv /usr/bin/git.away /usr/bin/git")
+    assert_healed(lab)
+
+
+def test_the_server_is_gone_between_deploy_and_registration(lab: RealLab) -> None:
+    server = yaml.safe_load((lab.directory / "hosts.yml").read_text())["kraken_agents"]["vars"]["kraken_server_url"]
+    gone = json.dumps({"kraken_server_url": "http://127.0.0.1:1", "kraken_agent_server_url": server})
+    recap = lab.play(DEPLOY, "-e", gone)
+    assert recap.code != 0
+    assert "127.0.0.1:1" in recap.output
+    assert running(lab, SICK)
+    assert running(lab, WELL)
+    healed = lab.play(DEPLOY)
+    assert healed.code == 0, healed.output
+    assert {agent["address"] for agent in lab.asked("agents", "list")} == {
+        host["ansible_host"]
+        for host in yaml.safe_load((lab.directory / "hosts.yml").read_text())["kraken_agents"]["hosts"].values()
+    }
