@@ -18,6 +18,15 @@ from kraken_fleet.errors import LabError
 LABEL = "kraken_fleet.lab"
 _HOST_LABEL = "kraken_fleet.host"
 _IMPORT_SECONDS = 600
+# The engine shows a container its own part of the control groups, read-only; systemd has to write there. With the
+# machine's /sys/fs/cgroup mounted instead, all hosts would be in the same control groups as the machine itself, and
+# systemd 257 would remove those of the engine.
+_BOOT = """
+for mounted in $(while read -r _ where _; do echo "$where"; done </proc/mounts); do
+    case $mounted in /sys/fs/cgroup*) mount -o remount,bind,rw "$mounted" ;; esac
+done
+exec /sbin/init
+"""
 
 
 class Engine:
@@ -72,7 +81,7 @@ class Engine:
         with _as_lab_error(f"the host {host} could not be made"):
             container = self._client.containers.create(
                 image,
-                "/sbin/init",
+                ["/bin/sh", "-c", _BOOT],
                 name=name,
                 hostname=host,
                 labels={LABEL: owner, _HOST_LABEL: host},
@@ -81,7 +90,6 @@ class Engine:
                 security_opt=["seccomp=unconfined", "apparmor=unconfined"],
                 tmpfs={"/run": "", "/run/lock": ""},
                 cgroupns="private",
-                volumes={"/sys/fs/cgroup": {"bind": "/sys/fs/cgroup", "mode": "rw"}},
                 environment={"container": "docker"},
                 stop_signal="SIGRTMIN+3",
             )

@@ -58,6 +58,12 @@ def test_each_host_is_a_booted_debian_with_an_address_of_its_own_on_the_labs_net
     assert lab.on_hosts("hostname") == {"build-1": "build-1", "build-2": "build-2"}
 
 
+def test_what_runs_on_a_host_stays_out_of_the_control_groups_of_this_machine(lab: RealLab) -> None:
+    inside = lab.on_hosts("grep -E ':name=systemd:|^0::' /proc/$(pidof -s systemd-journald)/cgroup | tail -1")
+    assert all("system.slice/systemd-journald.service" in line and ".." not in line for line in inside.values())
+    assert len(inside) == 2
+
+
 def test_the_hosts_reach_the_labs_server(lab: RealLab) -> None:
     url = lab.asked("lab", "status", *lab.named())["server_url"]
     fetch = f"python3 -c \"import urllib.request as u; print(u.urlopen('{url}/install/agent').status)\""
