@@ -11,6 +11,8 @@ STAMP := $(VENV)/.set-up
 WORKERS ?= auto
 # Which tests; the default is all that need neither root nor Docker. `make test TESTS=tests/unit/bundle`
 TESTS ?=
+# A test that fails is tried once more, and the summary says so: real processes and clocks meet a busy machine.
+AGAIN ?= --reruns 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup demo test test-real molecule sanity check format wheel screenshots clean
@@ -38,13 +40,13 @@ demo: $(STAMP) ## Watch it work: a server, three hosts, agents, a job on each gr
 	@$(BIN)/kraken-fleet lab demo
 
 test: $(STAMP) ## All tests that this machine can run without root and without Docker
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) \
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) $(AGAIN) \
 	  -m 'not docker and not lxd and not real_server and not browser' $(TESTS)
 
 # All of them are run, so that one visit shows all there is to mend.
 test-real: $(STAMP) ## As root: all tests with Docker, LXD, a browser and the real Kraken server; installs what they need
 	@$(BIN)/python tests/prepare_real.py
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --real-server \
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --real-server $(AGAIN) \
 	  -m 'docker or lxd or real_server or browser' $(or $(TESTS),tests/unit tests/contract tests/e2e tests/browser)
 	@$(MAKE) --no-print-directory molecule
 
