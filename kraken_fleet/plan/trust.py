@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import hmac
 import ipaddress
 from collections.abc import Iterable, Mapping
@@ -191,9 +192,11 @@ class AttestedTrust:
 
     Args:
         nonces: by address, what was written there.
+        hashed: whether they are given as their sha256 in hexadecimal, so that the secrets never leave their hosts.
     """
 
     nonces: Mapping[str, str] = field(repr=False, hash=False)
+    hashed: bool = False
     name: str = "attested"
 
     def decide(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
@@ -206,6 +209,8 @@ class AttestedTrust:
     def judge(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
         expected = self.nonces.get(agent.address)
         told = str(agent.host_info.extra.get(NONCE_KEY) or "") if agent.host_info else ""
+        if told and self.hashed:
+            told = hashlib.sha256(told.encode()).hexdigest()
         label = desired.host if desired else agent.address
         if not expected or not told:
             return _refuse(self.name, f"the agent that claims {agent.address} reports no nonce")

@@ -44,6 +44,8 @@ def hold_trials(
     """
     judges = {policy.name: policy for policy in trust}
     pending = {action.agent_id: action for action in trials}
+    # Somebody else may speak under the same address: what is said has to hold for a second look.
+    passed: set[int] = set()
     deadline = clock.now() + timeout
     while pending:
         late = clock.now() >= deadline
@@ -51,7 +53,9 @@ def hold_trials(
         for number, action in list(pending.items()):
             agent = agents.get(number)
             decision = _judged(judges[action.policy], action, agent, before.get(number), late=late)
-            if decision is not None:
+            if decision is not None and decision.admitted and not late and number not in passed:
+                passed.add(number)
+            elif decision is not None:
                 del pending[number]
                 yield _sentence(client, action, agent, decision)
         if pending:

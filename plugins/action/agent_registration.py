@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, ClassVar
 
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils import registration
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils import registration, trust
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
     SERVER_ARGUMENTS,
     ControllerAction,
@@ -17,7 +18,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.registration impor
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import PartialFailureError
 from kraken_fleet.model import Agent, DesiredFleet
-from kraken_fleet.plan import make_plan
+from kraken_fleet.plan import PlanPolicy, make_plan
 from kraken_fleet.reconcile import Done, Event, Missing, Planned, drain, enable, observe, reconcile, remove
 from kraken_fleet.reconcile.run import utc_now
 
@@ -29,6 +30,7 @@ class ActionModule(ControllerAction):
 
     ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {
         **SERVER_ARGUMENTS,
+        **trust.ARGUMENTS,
         "state": {"type": "str", "choices": ["present", "drained", "enabled", "absent"], "default": "present"},
         "hosts": {"type": "list", "elements": "str"},
         "addresses": {"type": "list", "elements": "str"},
@@ -45,12 +47,17 @@ class ActionModule(ControllerAction):
         with client_of(arguments) as client:
             if arguments["state"] != "present":
                 outcome = self._change_state(client, fleet, arguments)
-            elif self._task.check_mode:
-                outcome = _predict(client, fleet)
             else:
-                seen_after = registration.deployed_after(task_vars["hostvars"], hosts)
-                outcome = _register(client, fleet, arguments, seen_after)
+                outcome = self._present(client, fleet, arguments, task_vars["hostvars"])
         return outcome.result(fleet)
+
+    def _present(self, client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any], hostvars: Any) -> Outcome:
+        hosts = {agent.host for agent in fleet.agents}
+        seen_after = {} if self._task.check_mode else registration.deployed_after(hostvars, hosts)
+        policy = PlanPolicy(trust=(trust.policy_of(arguments, fleet, hostvars, seen_after),))
+        if self._task.check_mode:
+            return _predict(client, fleet, policy)
+        return _register(client, fleet, policy, arguments, seen_after)
 
     def _change_state(self, client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any]) -> Outcome:
         """Drains or enables the agents, or deletes their records; those that the server does not have are left out."""
@@ -93,24 +100,36 @@ def _finish(work: Iterable[Event], outcome: Outcome, fleet: DesiredFleet, agents
         outcome.blame(fleet, {addresses.get(name, name): reason for name, reason in error.failures.items()})
 
 
-def _predict(client: KrakenClient, fleet: DesiredFleet) -> Outcome:
+def _predict(client: KrakenClient, fleet: DesiredFleet, policy: PlanPolicy) -> Outcome:
     observed = registration.with_expected(fleet, observe(client))
-    plan = make_plan(fleet, observed, now=utc_now(), server=client.url)
-    return Outcome(changes=registration.described(plan.actions), findings=list(registration.notes(plan)))
+    plan = make_plan(fleet, observed, policy, now=utc_now(), server=client.url)
+    outcome = Outcome(changes=registration.described(plan.actions), findings=list(registration.notes(plan)))
+    outcome.blame(fleet, registration.refusals(plan))
+    return outcome
 
 
 def _register(
-    client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any], seen_after: dict[str, Any]
+    client: KrakenClient,
+    fleet: DesiredFleet,
+    policy: PlanPolicy,
+    arguments: dict[str, Any],
+    seen_after: dict[str, datetime],
 ) -> Outcome:
     outcome, done = Outcome(), []
     try:
         for event in reconcile(
-            client, fleet, timeout=arguments["timeout"], seen_after=seen_after, concurrency=arguments["concurrency"]
+            client,
+            fleet,
+            policy,
+            timeout=arguments["timeout"],
+            seen_after=seen_after,
+            concurrency=arguments["concurrency"],
         ):
             if isinstance(event, Done):
                 done.append(event.action)
             elif isinstance(event, Planned):
                 outcome.findings = list(registration.notes(event.plan))
+                outcome.blame(fleet, registration.refusals(event.plan))
             elif isinstance(event, Missing):
                 waited = f"did not appear within {arguments['timeout']} s"
                 outcome.blame(fleet, {event.host: f"the agent {event.address} {waited}: {event.reason}. {event.hint}"})

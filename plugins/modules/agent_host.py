@@ -205,6 +205,16 @@ options:
     description: How long a job may go on when the agent is stopped or started again.
     type: int
     default: 300
+  attested:
+    description:
+      - Make a secret for the agent, by which it shows the server that it is the one on this host; see O(fresh_nonce)
+        and M(kraken_ci.fleet.agent_registration). Only the agent's account can read it; its sha256 is returned.
+    type: bool
+    default: false
+  fresh_nonce:
+    description: Make a new secret on each run. Without it, one that is there stays.
+    type: bool
+    default: false
   keep_data:
     description: With O(state=absent), leave the directory C(data).
     type: bool
@@ -269,6 +279,7 @@ agents:
     unit: {description: Its systemd unit; empty for a process., type: str, returned: always}
     address: {description: The address that it introduces itself by; empty when unknown., type: str, returned: always}
     release: {description: The release that is current., type: str, returned: always}
+    nonce_sha256: {description: The sha256 of its secret; empty when it is not attested., type: str, returned: always}
     service: {description: "How it runs: manager, state, enabled, pid.", type: dict, returned: always}
 """
 
@@ -336,6 +347,8 @@ ARGUMENTS = {
     "service_state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
     "enabled": {"type": "bool", "default": True},
     "drain_seconds": {"type": "int", "default": 300},
+    "attested": {"type": "bool", "default": False},
+    "fresh_nonce": {"type": "bool", "default": False},
     "keep_data": {"type": "bool", "default": False},
     "keep_user": {"type": "bool", "default": False},
 }

@@ -17,7 +17,7 @@ description:
     inventory. The server's own group C(all) is left alone.
   - Does not fail for agents that did not appear or could not be changed; it returns their hosts, so that a task can
     fail just those (see the examples).
-  - Agents that are not in the play are never touched.
+  - Agents that are not in the play are never touched, save those that O(trust) lets in by network or rule.
 options:
   state:
     description:
@@ -43,6 +43,47 @@ options:
     type: str
     choices: [merge, exact]
     default: merge
+  trust:
+    description:
+      - Whom to authorise. V(inventory) - agents whose address a host of the play has, once the server has heard of them
+        after their deploy.
+      - V(attested) - of those the ones that repeat a secret which M(kraken_ci.fleet.agent_host) has made on the host in
+        this play. Until then they are disabled; one that does not know it is put out again.
+      - V(cidr) - all agents of O(trust_networks). V(rules) - those that satisfy one of O(trust_rules), into its groups.
+    type: str
+    choices: [inventory, attested, cidr, rules]
+    default: inventory
+  trust_networks:
+    description: For O(trust=cidr), such as C(10.1.0.0/16).
+    type: list
+    elements: str
+    default: []
+  trust_rules:
+    description: For O(trust=rules).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      networks:
+        description: The agent's address is in one of them.
+        type: list
+        elements: str
+        required: true
+      groups:
+        description: Agents groups that it comes into.
+        type: list
+        elements: str
+        required: true
+      systems:
+        description: Its system matches one of these patterns, such as C(debian-*); any when empty.
+        type: list
+        elements: str
+        default: []
+      executors:
+        description: It has all of them.
+        type: list
+        elements: str
+        default: []
   timeout:
     description: Seconds to wait for agents to appear.
     type: int

@@ -13,7 +13,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play_inventory imp
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.role_specs import options, secrets
 
 from kraken_fleet.inventory import fleet_from_hostvars
-from kraken_fleet.model import Agent, DesiredFleet, ObservedFleet
+from kraken_fleet.model import Agent, DesiredAgent, DesiredFleet, ObservedFleet
 from kraken_fleet.plan import Action, Plan
 from kraken_fleet.plan.actions import ACTION_TYPES
 
@@ -44,7 +44,7 @@ class Outcome:
     def blame(self, fleet: DesiredFleet, failures: Mapping[str, str]) -> None:
         """Takes failures by agent, address or agents group apart to the hosts that they hit."""
         for subject, reason in failures.items():
-            hosts = [agent.host for agent in fleet.agents if subject in (agent.label, agent.host, agent.address)]
+            hosts = [agent.host for agent in fleet.agents if subject in _names(agent)]
             hosts = hosts or [agent.host for agent in fleet.agents if subject in agent.groups]
             if not hosts:
                 self.general.append(f"{subject}: {reason}")
@@ -129,6 +129,15 @@ def notes(plan: Plan) -> Iterator[str]:
             yield f"{finding.subject}: {finding.message}. {finding.hint}".strip()
 
 
+def refusals(plan: Plan) -> dict[str, str]:
+    """Why agents of the play are not let in, by their labels."""
+    return {
+        finding.subject: f"it is not trusted: {finding.message}"
+        for finding in plan.findings
+        if finding.kind == "not_trusted"
+    }
+
+
 def agents_of(fleet: DesiredFleet, agents: Iterable[Agent]) -> list[Agent]:
     """The server's records of the fleet's agents."""
     known = {agent.address: agent for agent in agents}
@@ -148,6 +157,11 @@ def hosts_by_group(fleet: DesiredFleet) -> dict[str, list[str]]:
         for name in agent.groups:
             found[name].append(agent.host)
     return dict(found)
+
+
+def _names(agent: DesiredAgent) -> tuple[str, ...]:
+    """How failures may name an agent; actions name it by label and address."""
+    return agent.label, agent.host, agent.address, f"{agent.label} ({agent.address})"
 
 
 def _shown(agent: Any) -> dict[str, Any]:

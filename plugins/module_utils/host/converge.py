@@ -8,7 +8,7 @@ import os
 from types import MappingProxyType
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
-from . import binaries, env_file, process, systemd, users
+from . import binaries, env_file, nonce, process, systemd, users
 from .changes import Change
 from .files import Attributes, absent, directory, read_text, text_file
 from .spec import AgentSpec
@@ -79,6 +79,7 @@ def state(spec: AgentSpec) -> Dict[str, Any]:
         "address": spec.address,
         "release": binaries.installed(spec.directory) or "",
         "service": service,
+        "nonce_sha256": nonce.digest(spec),
     }
 
 
@@ -109,6 +110,7 @@ def _files(spec: AgentSpec, release: Optional[binaries.Release], back_to: str, *
         yield from binaries.go_back(spec.directory, back_to)
     elif release and not (spec.update == "server" and binaries.installed(spec.directory)):
         yield from binaries.converge(spec.directory, release, spec.keep_versions, above, spec.python)
+    yield from nonce.converge(spec, agents_own)
     secret = Attributes(0o640, "root", spec.group) if root else Attributes(0o640)
     text = env_file.render(spec.environment)
     yield from text_file(spec.env_file, text, secret, mask=env_file.mask, restarts=True)
@@ -116,7 +118,7 @@ def _files(spec: AgentSpec, release: Optional[binaries.Release], back_to: str, *
 
 def _no_files(spec: AgentSpec, *, keep_data: bool) -> Iterator[Change]:
     """Only what a deploy has put there goes; the directory itself when nothing else is in it."""
-    names = ["versions", "current", "kraken.env", "agent.pid", "agent.log", "agent.log.1"]
+    names = ["versions", "current", "kraken.env", "nonce", "agent.pid", "agent.log", "agent.log.1"]
     if not keep_data:
         names.append("data")
     for name in names:

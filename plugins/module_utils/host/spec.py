@@ -31,6 +31,8 @@ class AgentSpec:
         drain_seconds: how long a job may go on after the agent was told to stop.
         update: `managed`, or `server` when the agent itself replaces its binaries.
         notifies: whether the agent tells systemd how it is, as ours does and others do not.
+        attested: whether it is to prove by a secret that it is the one on this host.
+        fresh_nonce: whether that is to be a new one.
     """
 
     name: str
@@ -52,6 +54,8 @@ class AgentSpec:
     keep_versions: int = 3
     update: str = "managed"
     notifies: bool = False
+    attested: bool = False
+    fresh_nonce: bool = False
 
     @property
     def data(self) -> str:
@@ -60,6 +64,10 @@ class AgentSpec:
     @property
     def env_file(self) -> str:
         return os.path.join(self.directory, "kraken.env")
+
+    @property
+    def nonce_file(self) -> str:
+        return os.path.join(self.directory, "nonce")
 
     @property
     def command(self) -> List[str]:
@@ -109,6 +117,7 @@ def environment_of(params: Mapping[str, Any], directory: str, address: str, extr
         "KRAKEN_SYSTEM_ID": params["system_id"],
         "KRAKEN_AGENT_ADDRESS": address,
         "KRAKEN_AGENT_DRAIN_SECONDS": params["drain_seconds"],
+        "KRAKEN_AGENT_NONCE_FILE": os.path.join(directory, "nonce") if params["attested"] else "",
         "KRAKEN_AGENT_UPDATE": "server" if params["update"] == "server" else "",
     }
     values = {**made, **extra}

@@ -57,6 +57,8 @@ def _spec(
         keep_versions=params["keep_versions"],
         update=params["update"],
         notifies=params["self_checking"],
+        attested=params["attested"],
+        fresh_nonce=params["fresh_nonce"],
     )
 
 

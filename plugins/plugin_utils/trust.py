@@ -1,0 +1,76 @@
+"""Whom a play's registration lets in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play_inventory import HOST_RESULT
+
+from kraken_fleet.errors import UsageError
+from kraken_fleet.model import DesiredFleet
+from kraken_fleet.plan import AttestedTrust, CidrTrust, InventoryTrust, Rule, RulesTrust, TrustPolicy
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "trust": {"type": "str", "choices": ["inventory", "attested", "cidr", "rules"], "default": "inventory"},
+    "trust_networks": {"type": "list", "elements": "str", "default": []},
+    "trust_rules": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "networks": {"type": "list", "elements": "str", "required": True},
+            "groups": {"type": "list", "elements": "str", "required": True},
+            "systems": {"type": "list", "elements": "str", "default": []},
+            "executors": {"type": "list", "elements": "str", "default": []},
+        },
+    },
+}
+
+
+def policy_of(
+    arguments: Mapping[str, Any], fleet: DesiredFleet, hostvars: Any, seen_after: Mapping[str, datetime]
+) -> TrustPolicy:
+    """The policy that a task's arguments ask for.
+
+    Args:
+        arguments: those of ARGUMENTS, checked.
+        fleet: the agents of the play.
+        hostvars: with what agent_host has returned for each host.
+        seen_after: by host, when its agent was started.
+
+    Raises:
+        UsageError: networks or rules are missing, or are there for another policy.
+        PlanError: a network cannot be read.
+    """
+    for name, policy in (("trust_networks", "cidr"), ("trust_rules", "rules")):
+        if bool(arguments[name]) != (arguments["trust"] == policy):
+            raise UsageError(
+                f"{name} goes with trust {policy}, and only with it", hint=f"Set kraken_registration_{name}"
+            )
+    if arguments["trust"] == "attested":
+        return AttestedTrust(dict(_digests(hostvars, {agent.host for agent in fleet.agents})), hashed=True)
+    if arguments["trust"] == "cidr":
+        return CidrTrust(tuple(arguments["trust_networks"]))
+    if arguments["trust"] == "rules":
+        return RulesTrust(tuple(_rule(rule) for rule in arguments["trust_rules"]))
+    return InventoryTrust(seen_after)
+
+
+def _rule(rule: Mapping[str, Any]) -> Rule:
+    return Rule(
+        groups=frozenset(rule["groups"]),
+        networks=tuple(rule["networks"]),
+        systems=tuple(rule["systems"]),
+        executors=frozenset(rule["executors"]),
+    )
+
+
+def _digests(hostvars: Any, hosts: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """By address, the sha256 of the secret that is on the host."""
+    for host in hosts:
+        result = hostvars.raw_get(host).get(HOST_RESULT)
+        for agent in result.get("agents", ()) if isinstance(result, Mapping) else ():
+            if agent.get("nonce_sha256") and agent.get("address"):
+                yield str(agent["address"]), str(agent["nonce_sha256"])
