@@ -16,7 +16,6 @@ from kraken_fleet.errors import LabError
 
 RELEASES = ("bookworm", "trixie", "bullseye")
 REPOSITORY = "kraken-fleet/lab-host"
-_MIRROR = "http://deb.debian.org/debian"
 _SYSTEM = ("systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "iproute2", "ca-certificates")
 # What a managed host has before kraken-fleet comes.
 _WITH_PYTHON = ("python3", "git")
@@ -93,9 +92,8 @@ def built_archive(recipe: Recipe) -> Iterator[Path]:
         raise LabError("only root can make the image of a lab host", hint="Run `lab up` once with sudo; it is kept")
     with tempfile.TemporaryDirectory(prefix="kraken-fleet-image-", dir="/var/tmp") as directory:
         root = Path(directory) / "root"
-        _run(
-            "debootstrap", "--variant=minbase", f"--include={','.join(recipe.packages)}", recipe.release, root, _MIRROR
-        )
+        # Without a mirror debootstrap takes Debian's own.
+        _run("debootstrap", "--variant=minbase", f"--include={','.join(recipe.packages)}", recipe.release, root)
         _furnish(root)
         archive = Path(directory) / "root.tar"
         _run("tar", "--numeric-owner", "-C", root, "-cf", archive, ".")

@@ -11,7 +11,8 @@ import pytest
 MINIMAL = "kraken-lab/debian:bookworm-min"
 WITH_PYTHON = "kraken-lab/debian:bookworm-python"
 
-_MIRROR = os.environ.get("KRAKEN_DEBIAN_MIRROR", "http://deb.debian.org/debian")
+# debootstrap knows Debian's own mirror; another one may be named.
+_MIRROR = [mirror] if (mirror := os.environ.get("KRAKEN_DEBIAN_MIRROR")) else []
 _INSTALL = (
     "apt-get update -q && apt-get install -y -q --no-install-recommends python3 git openssh-client ca-certificates"
 )
@@ -22,7 +23,7 @@ def docker_images(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Make what is missing: a minimal Debian without Python (half a minute, as root), and one with Python and git."""
     if not _has(MINIMAL):
         tree = tmp_path_factory.mktemp("debootstrap") / "tree"
-        _do("debootstrap", "--variant=minbase", "bookworm", str(tree), _MIRROR)
+        _do("debootstrap", "--variant=minbase", "bookworm", str(tree), *_MIRROR)
         _import_tree(tree)
     if not _has(WITH_PYTHON):
         made = _do("docker", "create", MINIMAL, "/bin/sh", "-c", _INSTALL).strip()
