@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import fields, replace
@@ -143,6 +144,8 @@ def test_an_attested_agent_stays_when_it_repeats_its_nonce(told: str | None, sta
     trust = AttestedTrust({"10.0.0.1": "s3cret"})
     agent = replace(AGENT, host_info=HostInfo.from_json({"system": "x", "kraken_fleet_nonce": told}))
     assert trust.judge(agent, WANTED.agents[0]).admitted is stays
+    hashed = AttestedTrust({"10.0.0.1": hashlib.sha256(b"s3cret").hexdigest()}, hashed=True)
+    assert hashed.judge(agent, WANTED.agents[0]).admitted is stays
 
 
 @pytest.mark.parametrize(

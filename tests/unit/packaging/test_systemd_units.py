@@ -1,0 +1,27 @@
+"""The systemd units that come with kraken-fleet."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+UNITS = sorted((ROOT / "contrib" / "systemd").iterdir())
+ANALYZE = shutil.which("systemd-analyze")
+
+
+def test_the_documentation_shows_the_units_as_they_are() -> None:
+    text = (ROOT / "docs" / "reconcile.md").read_text()
+    assert [unit.suffix for unit in UNITS] == [".service", ".timer"]
+    assert [unit.name for unit in UNITS if f"```ini\n{unit.read_text()}```" not in text] == []
+
+
+@pytest.mark.skipif(ANALYZE is None, reason="there is no systemd-analyze")
+def test_systemd_finds_nothing_wrong_with_the_units() -> None:
+    done = subprocess.run(
+        [str(ANALYZE), "verify", "--man=no", *map(str, UNITS)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, [line for line in done.stderr.splitlines() if "kraken-fleet" in line]) == (0, [])
