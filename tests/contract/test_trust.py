@@ -1,0 +1,187 @@
+"""Who is let in, by each trust policy, and what is said of addresses that do not add up."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from contract.crew import Crew, plan_of, polling, random_loopback, random_name
+
+from kraken_fleet.errors import PartialFailureError
+from kraken_fleet.model import DesiredAgent, DesiredFleet
+from kraken_fleet.plan import AttestedTrust, CidrTrust, Finding, Plan, PlanPolicy, Rule, RulesTrust, TrustPolicy
+from kraken_fleet.plan.trust import NONCE_KEY
+from kraken_fleet.reconcile import Event, TrialFailed, TrialPassed, reconcile
+
+SYSTEM = {"system": "debian-12"}
+NONCE = "the-nonce-of-this-host"
+
+
+def _policy(*trust: TrustPolicy) -> PlanPolicy:
+    return PlanPolicy(trust=trust)
+
+
+def _about(plan: Plan, kind: str) -> list[Finding]:
+    return [finding for finding in plan.findings if finding.kind == kind]
+
+
+def _trial(crew: Crew, agent_id: int, policy: PlanPolicy, *wanted: DesiredAgent, timeout: float = 30) -> list[Event]:
+    """A reconciliation whose only new agent is this one; what it told, up to its failure."""
+    events: list[Event] = []
+    with contextlib.suppress(PartialFailureError):
+        for event in reconcile(crew.client, DesiredFleet(wanted, complete=False), policy, trial_timeout=timeout):
+            events.append(event)  # noqa: PERF402 - what came before a failure is kept
+    assert agent_id in {getattr(action, "agent_id", None) for action in plan_of(events).actions}
+    return events
+
+
+def test_without_a_policy_that_names_it_nobody_is_let_in(crew: Crew) -> None:
+    agent_id, address = crew.announce()
+    crew.reconcile(DesiredAgent("a", address), policy=_policy())
+    crew.reconcile(policy=PlanPolicy())
+    assert crew.record(agent_id)["authorized"] is False
+
+
+def test_cidr_lets_in_who_speaks_from_the_network_and_groups_it(crew: Crew) -> None:
+    address, group = random_loopback(), random_name()
+    agent_id = crew.speak(address, address)
+    policy = _policy(CidrTrust((f"{address}/32",), frozenset({group})))
+    crew.reconcile(policy=policy)
+    assert crew.record(agent_id)["authorized"] is True
+    assert crew.groups_of(agent_id) == {"all", group}
+    again = plan_of(crew.reconcile(policy=policy))
+    assert not [action for action in again.actions if address in action.describe()]
+
+
+def test_cidr_keeps_out_who_only_claims_an_address_of_the_network(crew: Crew) -> None:
+    claimed, source = random_loopback(), random_loopback()
+    agent_id = crew.speak(source, claimed)
+    plan = plan_of(crew.reconcile(DesiredAgent("a", claimed), policy=_policy(CidrTrust((f"{claimed}/32",)))))
+    assert crew.record(agent_id)["authorized"] is False
+    (finding,) = _about(plan, "not_trusted")
+    assert f"claims {claimed} but speaks from {source}" in finding.message
+
+
+def test_rules_group_by_what_the_agent_reports_once_it_is_let_in(crew: Crew) -> None:
+    agent_id, address = crew.announce()
+    debian, docker, lxd = random_name(), random_name(), random_name()
+    rules = (
+        Rule(frozenset({debian}), (f"{address}/32",), systems=("debian-*",)),
+        Rule(frozenset({docker}), (f"{address}/32",), executors=frozenset({"docker"})),
+        Rule(frozenset({lxd}), (f"{address}/32",), executors=frozenset({"lxd"})),
+    )
+    with polling(crew.server, address, {**SYSTEM, "docker": "20.10.24"}):
+        events = _trial(crew, agent_id, _policy(RulesTrust(rules)))
+    assert [event.kind for event in events if isinstance(event, TrialPassed | TrialFailed)] == ["trial_passed"]
+    record = crew.record(agent_id)
+    assert (record["authorized"], record["disabled"]) == (True, False)
+    assert crew.groups_of(agent_id) == {"all", debian, docker}
+
+
+def test_an_agent_that_no_rule_fits_is_put_out_again_and_gets_no_group(crew: Crew) -> None:
+    agent_id, address = crew.announce()
+    rule = Rule(frozenset({random_name()}), (f"{address}/32",), systems=("windows-*",))
+    with polling(crew.server, address, SYSTEM):
+        events = _trial(crew, agent_id, _policy(RulesTrust((rule,))))
+    (failed,) = [event for event in events if isinstance(event, TrialFailed)]
+    assert "its system is debian-12, not windows-*" in failed.reason
+    record = crew.record(agent_id)
+    assert (record["authorized"], record["disabled"]) == (False, True)
+    assert crew.groups_of(agent_id) == {"all"}
+
+
+def test_attested_lets_in_who_repeats_the_nonce(crew: Crew) -> None:
+    agent_id, address = crew.announce()
+    wanted = DesiredAgent("a", address, frozenset({random_name()}))
+    policy = _policy(AttestedTrust({address: NONCE}))
+    with polling(crew.server, address, {**SYSTEM, NONCE_KEY: NONCE}):
+        events = _trial(crew, agent_id, policy, wanted)
+    (passed,) = [event for event in events if isinstance(event, TrialPassed)]
+    assert passed.reason == "it repeated the nonce written on a"
+    record = crew.record(agent_id)
+    assert (record["authorized"], record["disabled"]) == (True, False)
+    assert crew.groups_of(agent_id) == {"all", *wanted.groups}
+    assert not [
+        action for action in plan_of(crew.reconcile(wanted, policy=policy)).actions if address in action.describe()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("info", "timeout", "reason"),
+    [
+        ({**SYSTEM, NONCE_KEY: "another"}, 30, "is not the one on a"),
+        (SYSTEM, 30, "reports no nonce"),
+        (None, 3, "did not say what it is in time"),
+    ],
+)
+def test_attested_puts_out_who_does_not_repeat_it(
+    crew: Crew, info: dict[str, object] | None, timeout: float, reason: str
+) -> None:
+    agent_id, address = crew.announce()
+    wanted = DesiredAgent("a", address, frozenset({random_name()}))
+    with polling(crew.server, address, info):
+        events = _trial(crew, agent_id, _policy(AttestedTrust({address: NONCE})), wanted, timeout=timeout)
+    (failed,) = [event for event in events if isinstance(event, TrialFailed)]
+    assert reason in failed.reason
+    assert NONCE not in str([event.to_dict() for event in events])
+    record = crew.record(agent_id)
+    assert (record["authorized"], record["disabled"]) == (False, True)
+    assert crew.groups_of(agent_id) == {"all"}
+
+
+def test_an_agent_on_trial_gets_no_job_of_a_group_before_it_has_stood_it(crew: Crew) -> None:
+    agent_id, address = crew.announce()
+    wanted = DesiredAgent("a", address, frozenset({random_name()}))
+    policy = _policy(AttestedTrust({address: NONCE}))
+    seen: list[tuple[bool, set[str]]] = []
+
+    def watch() -> None:
+        for event in reconcile(crew.client, DesiredFleet((wanted,), complete=False), policy, trial_timeout=3):
+            record = crew.record(agent_id)
+            if event.kind == "done" and record["authorized"]:
+                seen.append((record["disabled"], crew.groups_of(agent_id)))
+
+    with polling(crew.server, address, None), pytest.raises(PartialFailureError, match="not as they should be"):
+        watch()
+    assert seen
+    assert all(state == (True, {"all"}) for state in seen)
+
+
+def test_two_hosts_that_claim_one_address_are_named(crew: Crew) -> None:
+    a, b = random_loopback(), random_loopback()
+    crew.speak(b, a)
+    plan = plan_of(crew.reconcile(DesiredAgent("a", a), DesiredAgent("b", b), dry_run=True))
+    (finding,) = _about(plan, "two_hosts_one_address")
+    assert (finding.subject, finding.message) == ("a", f"b speaks as {a}, which is the address of a")
+    (missing,) = _about(plan, "never_seen")
+    assert missing.subject == "b"
+    assert f"introduces itself as {a}" in missing.message
+
+
+def test_one_host_with_two_addresses_is_named(crew: Crew) -> None:
+    a, old = random_loopback(), random_loopback()
+    crew.speak(a, a)
+    crew.speak(a, old)
+    plan = plan_of(crew.reconcile(DesiredAgent("a", a), dry_run=True))
+    (finding,) = _about(plan, "one_host_two_addresses")
+    assert finding.subject == "a"
+    assert f"also speaks as {old}" in finding.message
+
+
+def test_an_agent_under_another_address_than_the_inventory_says_is_found(crew: Crew) -> None:
+    a, other = random_loopback(), random_loopback()
+    crew.speak(a, other)
+    plan = plan_of(crew.reconcile(DesiredAgent("a", a), dry_run=True))
+    (finding,) = _about(plan, "never_seen")
+    assert f"an agent speaks from {a} but introduces itself as {other}" in finding.message
+    assert f"Set kraken_agent_address of a to {other}" in finding.hint
+
+
+def test_agents_behind_one_nat_are_named(crew: Crew) -> None:
+    nat, a, b = random_loopback(), random_loopback(), random_loopback()
+    crew.speak(nat, a)
+    crew.speak(nat, b)
+    plan = plan_of(crew.reconcile(DesiredAgent("a", a), DesiredAgent("b", b), dry_run=True))
+    (finding,) = _about(plan, "nat")
+    assert finding.subject == nat
+    assert finding.message == f"the agents {', '.join(sorted((a, b)))} all speak from {nat}"

@@ -1,0 +1,58 @@
+"""Which jobs wait, and which of them for an agents group that has nobody to do them."""
+
+from __future__ import annotations
+
+import pytest
+from contract.crew import ECHO, Crew
+from contract.workflow import Workflow, eventually
+
+from kraken_fleet.model import Job
+from kraken_fleet.reconcile.waiting import stranded_jobs, waiting_jobs
+
+
+@pytest.fixture
+def workflow(crew: Crew) -> Workflow:
+    """A branch with a group and its only agent."""
+    return crew.workflow()
+
+
+def _of(workflow: Workflow, jobs: tuple[Job, ...]) -> list[Job]:
+    return [job for job in jobs if job.agents_group_name == workflow.group]
+
+
+def _busy_with_another_waiting(crew: Crew, workflow: Workflow) -> int:
+    """The agent has one job; the id of the second, which waits for it."""
+    workflow.run([ECHO])
+    workflow.take_job()
+    path = f"/runs/{workflow.run([ECHO])}/jobs"
+    return int(eventually(lambda: crew.server.api("GET", path).body["items"], bool)[0]["id"])
+
+
+def test_a_job_waits_while_the_only_agent_of_its_group_is_busy_and_is_not_stranded(
+    crew: Crew, workflow: Workflow
+) -> None:
+    second = _busy_with_another_waiting(crew, workflow)
+    assert [job.id for job in _of(workflow, waiting_jobs(crew.client))] == [second]
+    assert _of(workflow, stranded_jobs(crew.client)) == []
+
+
+@pytest.mark.parametrize("way", ["disabled", "taken out", "unauthorised"])
+def test_a_waiting_job_is_stranded_once_its_group_has_no_agent_left(crew: Crew, workflow: Workflow, way: str) -> None:
+    second = _busy_with_another_waiting(crew, workflow)
+    if way == "disabled":
+        crew.client.set_agent_disabled(workflow.agent_id, True)
+    elif way == "taken out":
+        crew.client.set_agent_groups(workflow.agent_id, {1})
+    else:
+        crew.client.set_authorized([workflow.agent_id], False)
+    assert second in [job.id for job in _of(workflow, stranded_jobs(crew.client))]
+
+
+def test_a_job_for_a_group_that_is_empty_from_the_start_has_ended_and_does_not_wait(
+    crew: Crew, workflow: Workflow
+) -> None:
+    crew.client.set_agent_groups(workflow.agent_id, {1})
+    path = f"/runs/{workflow.run([ECHO])}/jobs"
+    (job,) = eventually(lambda: crew.server.api("GET", path).body["items"], bool)
+    assert job["notes"] == f"there are no agents in group '{workflow.group}' - add some agents"
+    assert _of(workflow, waiting_jobs(crew.client)) == []
