@@ -103,6 +103,8 @@ def test_a_gigabyte_of_output_neither_fills_the_memory_nor_ends_the_step(
     assert peak < 100_000, f"{peak} KiB"
 
 
+# Datagrams are lost when the receiver, a thread of the test, gets no time on a busy machine.
+@pytest.mark.flaky(reruns=3)
 def test_a_step_without_line_ends_does_not_fill_the_memory(run_job: RunJob, server: FakeServer) -> None:
     job = run_job(shell("head -c 3000000 /dev/zero | tr '\\0' x"))
     lines = server.sink.output(job.id)

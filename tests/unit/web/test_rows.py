@@ -80,7 +80,8 @@ def test_nonsense_in_the_url_falls_back(params: dict[str, str]) -> None:
 
 def test_ten_thousand_agents_are_searched_and_cut_within_the_render_budget() -> None:
     fleet = [an_agent(n, address=f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}") for n in range(10_000)]
-    started = time.perf_counter()
+    # The process's own time: what else runs on the machine is not the console's.
+    started = time.process_time()
     page = make_page(fleet, Query.from_params({"q": "10.0", "sort": "state"}), NOW)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert page.total == 10_000
