@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kraken_fleet import bundle
+from kraken_fleet.bundle.image import build_image
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import command_group
 
@@ -30,6 +31,23 @@ def inspect(
 ) -> None:
     """Check every byte of bundles against what they were built with, and say what they are."""
     _show([bundle.inspect(file) for file in files], as_json=as_json)
+
+
+@app.command("image")
+def image(
+    tag: Annotated[str, typer.Option("--tag", help="The image's name and version.", metavar="NAME:VERSION")],
+    base: Annotated[str, typer.Option("--base", help="A local image that has Python.", metavar="IMAGE")] = "",
+    rootfs: Annotated[
+        Path | None, typer.Option("--rootfs", help="Instead, a tar file of a system with Python.", metavar="FILE")
+    ] = None,
+    as_json: output.AsJson = False,
+) -> None:
+    """Build the agent's Docker image on this machine, without a registry."""
+    made = {"tag": tag, "id": build_image(tag, base=base, rootfs=rootfs)}
+    if as_json:
+        output.answer(made)
+        return
+    output.table(("TAG", "ID"), [(made["tag"], made["id"])], empty="")
 
 
 def _show(bundles: list[bundle.Bundle] | tuple[bundle.Bundle, ...], *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ _HEADER = "# Written by kraken-fleet (kraken_ci.fleet.compose_agents); changes h
 # What the host sees is needed to plan but is no result: an env file holds passwords.
 _PRIVATE = ("compose_text", "env_text", "override_text", "subnets", "running", "invocation")
 
+_SERVER_SIDE = ("groups", "groups_mode", "enabled", "system", "executors")
+
 
 class ActionModule(ActionBase):
     """Two round trips: look, and act when there is something to do."""
@@ -27,6 +30,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
+        self._task.args["agents"] = [_on_host(one) for one in self._task.args.get("agents") or ()]
         seen: dict[str, Any] = self._execute_module(task_vars=task_vars)
         if seen.get("failed"):
             return seen
@@ -60,6 +64,13 @@ class ActionModule(ActionBase):
         act = {**arguments, "operation": "apply", "override": text, "network": network}
         done: dict[str, Any] = self._execute_module(module_args=act, task_vars=task_vars)
         return done if done.get("failed") else {**result, "changed": True}
+
+
+def _on_host(agent: Any) -> Any:
+    """An entry of kraken_agent_instances without what only registration needs."""
+    if not isinstance(agent, Mapping):
+        return agent  # the module says what is wrong with it
+    return {key: value for key, value in agent.items() if key not in _SERVER_SIDE}
 
 
 def _plan(arguments: dict[str, Any], seen: dict[str, Any]) -> ComposeOverride:

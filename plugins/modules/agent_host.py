@@ -87,6 +87,18 @@ options:
     description: What the release is called. When empty, what the bundle says of itself; needed with O(bundle_url).
     type: str
     default: ""
+  source:
+    description:
+      - V(bundle) takes O(bundle) or O(bundle_url).
+      - V(server) takes what the Kraken server serves below C(/bk/install), which it does when it has an agent itself.
+    type: str
+    choices: [bundle, server]
+    default: bundle
+  download:
+    description: With O(source=server), whether the V(host) downloads the files or the V(controller) sends them along.
+    type: str
+    choices: [host, controller]
+    default: host
   binaries:
     description: The files of the release. Filled in by the controller; leave it alone.
     type: list
@@ -315,6 +327,8 @@ ARGUMENTS = {
     "bundle_sha256": {"type": "dict", "default": {}},
     "bundle_url": {"type": "str", "default": ""},
     "bundle_version": {"type": "str", "default": ""},
+    "source": {"type": "str", "choices": ["bundle", "server"], "default": "bundle"},
+    "download": {"type": "str", "choices": ["host", "controller"], "default": "host"},
     "binaries": {
         "type": "list",
         "elements": "dict",

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import urllib.request
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from kraken_fleet import bundle
 from kraken_fleet.errors import BundleError
 
 NAMES = ("kkagent", "kktool")
+# What a Kraken server calls them (kraken/server/agentblob.py, 1.7.36).
+_BLOBS = {"kkagent": "bk/install/agent", "kktool": "bk/install/tool"}
 # A build that another one has not replaced for that many builds is not coming back.
 _KEPT_BUILDS = 3
 
@@ -24,13 +27,16 @@ def sent_along(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments `binaries` and `bundle_version` of the module on the host.
 
     Args:
-        arguments: the task's `bundle`, `bundle_sha256`, `bundle_url` and `bundle_version`.
+        arguments: the task's `bundle`, `bundle_sha256`, `bundle_url` and `bundle_version`; with `source: server`, the
+            release that `server_url` serves, which the host downloads itself unless `download` is controller.
 
     Raises:
         BundleError: the files are missing or damaged, or it is not said what they should be.
     """
     wanted = {str(name): str(value) for name, value in (arguments.get("bundle_sha256") or {}).items()}
     version = str(arguments.get("bundle_version") or "")
+    if arguments.get("source") == "server":
+        return _of_server(arguments, wanted, version)
     if url := str(arguments.get("bundle_url") or ""):
         return _downloaded_by_host(url, wanted, version)
     given = str(arguments.get("bundle") or "")
@@ -105,6 +111,38 @@ def _own_version(path: Path) -> str:
         return bundle.inspect(path).version
     except BundleError:
         return ""
+
+
+def _of_server(arguments: Mapping[str, Any], wanted: Mapping[str, str], version: str) -> dict[str, Any]:
+    """The controller fetches the files in any case: their sha256 decides whether a host has them."""
+    base = _http(str(arguments.get("server_url") or ""))
+    found = []
+    for name, blob in _BLOBS.items():
+        content = _fetched(f"{base}/{blob}")
+        sha256 = hashlib.sha256(content).hexdigest()
+        if wanted.get(name, sha256).lower() != sha256:
+            hint = "Correct kraken_agent_bundle_sha256, or see who has changed the server's file"
+            raise BundleError(f"its sha256 is {sha256}, expected {wanted[name]}", where=f"{base}/{blob}", hint=hint)
+        one = {"name": name, "sha256": sha256}
+        if arguments.get("download") == "controller":
+            one["content"] = base64.b64encode(zlib.compress(content)).decode("ascii")
+        else:
+            one["url"] = f"{base}/{blob}"
+        found.append(one)
+    return {"bundle_version": version or "server", "self_checking": False, "binaries": found}
+
+
+def _http(server: str) -> str:
+    return (server if "://" in server else f"http://{server}").rstrip("/")
+
+
+def _fetched(url: str) -> bytes:
+    try:
+        with urllib.request.urlopen(url, timeout=60.0) as answer:
+            return bytes(answer.read())
+    except (OSError, ValueError) as error:
+        hint = "The server has these files only when it was started with KKAGENT_DIR; else install from a bundle"
+        raise BundleError(f"the server does not give its agent: {error}", where=url, hint=hint) from error
 
 
 def _downloaded_by_host(url: str, wanted: Mapping[str, str], version: str) -> dict[str, Any]:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils import bundles
@@ -53,3 +57,42 @@ def test_a_download_has_to_be_known_before() -> None:
     sums = {"kkagent": "a", "kktool": "b"}
     sent = bundles.sent_along({"bundle_url": "http://h/x/", "bundle_sha256": sums, "bundle_version": "1"})
     assert [one["url"] for one in sent["binaries"]] == ["http://h/x/kkagent", "http://h/x/kktool"]
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[str]:
+    """A server with an agent, as Kraken's serves it; gives its URL."""
+    folder = tmp_path / "www" / "bk" / "install"
+    folder.mkdir(parents=True)
+    (folder / "agent").write_bytes(b"an agent")
+    (folder / "tool").write_bytes(b"a tool")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "www"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_what_the_server_serves_is_downloaded_by_the_host_or_sent_along(serving: str) -> None:
+    asked = {"source": "server", "server_url": serving}
+    agent, tool = bundles.sent_along(asked)["binaries"]
+    assert agent == {
+        "name": "kkagent",
+        "sha256": hashlib.sha256(b"an agent").hexdigest(),
+        "url": f"{serving}/bk/install/agent",
+    }
+    assert tool["url"] == f"{serving}/bk/install/tool"
+    sent = bundles.sent_along({**asked, "download": "controller"})["binaries"]
+    assert [zlib.decompress(base64.b64decode(one["content"])) for one in sent] == [b"an agent", b"a tool"]
+
+
+def test_a_file_of_the_server_that_is_not_the_expected_one_is_refused(serving: str) -> None:
+    with pytest.raises(BundleError, match="expected 0000"):
+        bundles.sent_along({"source": "server", "server_url": serving, "bundle_sha256": {"kktool": "0" * 64}})
+
+
+def test_a_server_without_an_agent_is_told_as_such(serving: str) -> None:
+    with pytest.raises(BundleError, match="does not give its agent"):
+        bundles.sent_along({"source": "server", "server_url": f"{serving}/elsewhere"})

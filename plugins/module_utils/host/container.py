@@ -1,0 +1,171 @@
+"""One agent as a Docker container: plans through the Docker CLI what to change, as everything on a host."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
+
+from .changes import ABSENT, Change, HostError
+from .commands import run
+from .env_file import hidden
+
+LABEL = "kraken-fleet.definition"
+SOCKET = "/var/run/docker.sock"
+_PULL_SECONDS = 900.0
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+class Container(NamedTuple):
+    """What is wanted.
+
+    Args:
+        image: with a version or a digest.
+        environment: the agent's; empty values are left out.
+        restart_policy: as `docker create --restart`.
+        docker_socket: whether the engine's socket is mounted.
+        drain_seconds: how long a job may go on when the container is stopped.
+    """
+
+    name: str
+    image: str
+    environment: Dict[str, str]
+    network: str = "host"
+    restart_policy: str = "unless-stopped"
+    docker_socket: bool = False
+    drain_seconds: int = 300
+
+
+def pinned(image: str) -> str:
+    """The image's name, when it says a version.
+
+    Raises:
+        HostError: it has no version, a moving one, or one in a spelling that Kraken's registry does not have.
+    """
+    if "@sha256:" in image:
+        return image
+    name, _, version = image.rpartition(":")
+    if not name or "/" in version or version == "latest":
+        raise HostError(f"image {image!r} is not pinned; write its version, as in kraken-fleet/kkagent:0.1.0")
+    if re.match(r"v\d", version):
+        raise HostError(f"image {image}: Kraken's versions have no leading v; write {name}:{version[1:]}")
+    return image
+
+
+def present(wanted: Container) -> Iterator[Change]:
+    """The container as wanted, and running.
+
+    Raises:
+        HostError: the image or a variable is not usable, or Docker does not answer.
+    """
+    pinned(wanted.image)
+    _refuse_unusable(wanted.environment)
+    now = found(wanted.name)
+    before = _definition_of(now)
+    if before != digest(wanted):
+        yield Change(
+            f"{'create' if now is None else 'recreate'} container {wanted.name}",
+            lambda: _replace(wanted, now is not None),
+            before=_shown_before(now),
+            after=_shown(wanted),
+            before_header=ABSENT if now is None else wanted.name,
+            after_header=wanted.name,
+        )
+    if before != digest(wanted) or not now or not now["State"]["Running"]:
+        yield Change(f"start container {wanted.name}", lambda: _docker("start", wanted.name))
+
+
+def absent(name: str, drain_seconds: int) -> Iterator[Change]:
+    """No such container."""
+    if found(name) is not None:
+        yield Change(f"remove container {name}", lambda: _remove(name, drain_seconds), before_header=name)
+
+
+def found(name: str) -> Optional[Dict[str, Any]]:
+    """What Docker says of a container, None when there is none.
+
+    Raises:
+        HostError: Docker is missing or does not answer.
+    """
+    listed = _docker("ps", "--all", "--no-trunc", "--filter", f"name=^/{re.escape(name)}$", "--format", "{{.ID}}")
+    if not listed.split():
+        return None
+    return dict(json.loads(_docker("inspect", "--type", "container", listed.split()[0]))[0])
+
+
+def digest(wanted: Container) -> str:
+    """Changes with everything that only a new container can have."""
+    parts = wanted._asdict()
+    del parts["drain_seconds"]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _definition_of(container: Optional[Mapping[str, Any]]) -> str:
+    return str((container["Config"].get("Labels") or {}).get(LABEL, "")) if container else ""
+
+
+def _refuse_unusable(environment: Mapping[str, str]) -> None:
+    for name, value in environment.items():
+        if not _ENV_NAME.match(name):
+            raise HostError(f"{name!r} cannot be the name of an environment variable; see kraken_agent_environment")
+        if "\n" in value or "\r" in value or "\0" in value:
+            raise HostError(f"the value of {name} must be one line; see kraken_agent_environment")
+
+
+def _replace(wanted: Container, exists: bool) -> None:
+    """The old one runs on until the new one is made: an image that cannot be had stops nothing."""
+    fresh = f"{wanted.name}-new"
+    if found(fresh) is not None:
+        _docker("rm", "--force", fresh)
+    _create(wanted, fresh)
+    if exists:
+        _remove(wanted.name, wanted.drain_seconds)
+    _docker("rename", fresh, wanted.name)
+
+
+def _create(wanted: Container, name: str) -> None:
+    command = ["create", "--name", name, "--label", f"{LABEL}={digest(wanted)}"]
+    command += ["--network", wanted.network, "--restart", wanted.restart_policy]
+    command += ["--stop-timeout", str(wanted.drain_seconds)]
+    if wanted.docker_socket:
+        command += ["--volume", f"{SOCKET}:{SOCKET}"]
+    # Not on the command line: any user of the host sees that.
+    descriptor, path = tempfile.mkstemp(prefix=".kraken-env-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.writelines(f"{key}={value}\n" for key, value in sorted(wanted.environment.items()) if value != "")
+        run(["docker", *command, "--env-file", path, wanted.image], timeout=_PULL_SECONDS)
+    finally:
+        os.unlink(path)
+
+
+def _remove(name: str, drain_seconds: int) -> None:
+    run(["docker", "stop", "--time", str(drain_seconds), name], timeout=drain_seconds + 60.0)
+    _docker("rm", "--force", name)
+
+
+def _docker(*arguments: str) -> str:
+    return run(["docker", *arguments])
+
+
+def _shown(wanted: Container) -> str:
+    return _text(wanted.image, wanted.network, wanted.restart_policy, wanted.docker_socket, wanted.environment)
+
+
+def _shown_before(container: Optional[Mapping[str, Any]]) -> str:
+    if container is None:
+        return ""
+    config, host = container["Config"], container["HostConfig"]
+    pairs = (one.split("=", 1) for one in config.get("Env") or [])
+    environment = {pair[0]: pair[-1] for pair in pairs if pair[0].startswith("KRAKEN_") or pair[0].endswith("_proxy")}
+    mounted = any(SOCKET in bind for bind in host.get("Binds") or [])
+    return _text(config["Image"], host["NetworkMode"], host["RestartPolicy"]["Name"], mounted, environment)
+
+
+def _text(image: str, network: str, restart: str, mounted: bool, environment: Mapping[str, str]) -> str:
+    lines: List[str] = [f"image {image}", f"network {network}", f"restart {restart}", f"docker.sock {mounted}"]
+    lines += [f"{name}={hidden(name, value)}" for name, value in sorted(environment.items()) if value != ""]
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,174 @@
+#!/usr/bin/python
+# Apache-2.0 (see LICENSE)
+"""A Kraken agent as a Docker container."""
+
+from __future__ import absolute_import, annotations, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+module: agent_container
+short_description: A Kraken agent as a Docker container
+version_added: 0.1.0
+description:
+  - Runs the agent as a container of the host's own Docker engine, through the C(docker) command.
+  - The container is made anew only when its definition changes, which a label of it remembers.
+  - The old one is stopped only after the new one was made, so that a missing image stops nothing.
+options:
+  state:
+    description: V(present) makes and starts it; V(absent) stops and removes it.
+    type: str
+    choices: [present, absent]
+    default: present
+  name:
+    description: The container's name.
+    type: str
+    default: kraken-agent
+  image:
+    description:
+      - The image with its version. Required when O(state=present).
+      - An image without a version, with C(latest), or with a version that begins with C(v) is refused.
+    type: str
+    default: ""
+  server_url:
+    description: The Kraken server as the container reaches it. Required when O(state=present).
+    type: str
+    default: ""
+  clickhouse_addr:
+    description: The log proxy as C(host:port); when empty, the server says.
+    type: str
+    default: ""
+  minio_addr:
+    description: The object store as C(host:port); when empty, the server says.
+    type: str
+    default: ""
+  address:
+    description:
+      - The IP address that the agent introduces itself by.
+      - When empty, the one that the host shows to the server, which is right with O(network=host).
+    type: str
+    default: ""
+  environment:
+    description: More variables for the agent, such as proxies. Values with passwords are hidden in diffs.
+    type: dict
+    default: {}
+  network:
+    description: The Docker network.
+    type: str
+    default: host
+  docker_socket:
+    description: Mount the engine's socket, for the Docker executor. Whoever has it is root on the host.
+    type: bool
+    default: false
+  restart_policy:
+    description: When Docker starts the container again.
+    type: str
+    choices: ["no", on-failure, always, unless-stopped]
+    default: unless-stopped
+  drain_seconds:
+    description: How long a job may go on when the container is stopped.
+    type: int
+    default: 300
+extends_documentation_fragment:
+  - kraken_ci.fleet.attributes
+author:
+  - kraken-fleet contributors (@kraken-ci)
+"""
+
+EXAMPLES = r"""
+- name: Run the agent as a container
+  kraken_ci.fleet.agent_container:
+    image: kraken-fleet/kkagent:0.1.0
+    server_url: http://kraken.example:6363
+    docker_socket: true
+  become: true
+"""
+
+RETURN = r"""
+changes:
+  description: What was changed, or would be in check mode, in its order.
+  returned: always
+  type: list
+  elements: str
+agents:
+  description: The agent, in the form of M(kraken_ci.fleet.agent_host).
+  returned: always
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all, as_result
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import source_address
+
+ARGUMENTS = {
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "name": {"type": "str", "default": "kraken-agent"},
+    "image": {"type": "str", "default": ""},
+    "server_url": {"type": "str", "default": ""},
+    "clickhouse_addr": {"type": "str", "default": ""},
+    "minio_addr": {"type": "str", "default": ""},
+    "address": {"type": "str", "default": ""},
+    "environment": {"type": "dict", "default": {}},
+    "network": {"type": "str", "default": "host"},
+    "docker_socket": {"type": "bool", "default": False},
+    "restart_policy": {
+        "type": "str",
+        "choices": ["no", "on-failure", "always", "unless-stopped"],
+        "default": "unless-stopped",
+    },
+    "drain_seconds": {"type": "int", "default": 300},
+}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        supports_check_mode=True,
+        required_if=[("state", "present", ["server_url", "image"])],
+    )
+    try:
+        result = bring_about(module.params, check=module.check_mode)
+    except HostError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+def bring_about(params, *, check):
+    if params["state"] == "absent":
+        changes = list(container.absent(params["name"], params["drain_seconds"]))
+        agents = []
+    else:
+        wanted = wanted_of(params)
+        changes = list(container.present(wanted))
+        agents = [{"name": "", "address": wanted.environment["KRAKEN_AGENT_ADDRESS"], "release": wanted.image}]
+    if not check:
+        apply_all(changes)
+    return {**as_result(changes), "agents": agents}
+
+
+def wanted_of(params):
+    address = params["address"]
+    if not address and params["network"] == "host":
+        address = source_address(params["server_url"])
+    own = {
+        "KRAKEN_SERVER_ADDR": params["server_url"],
+        "KRAKEN_CLICKHOUSE_ADDR": params["clickhouse_addr"],
+        "KRAKEN_MINIO_ADDR": params["minio_addr"],
+        "KRAKEN_AGENT_ADDRESS": address,
+    }
+    more = {str(name): str(value) for name, value in params["environment"].items()}
+    return container.Container(
+        name=params["name"],
+        image=params["image"],
+        environment={**more, **own},
+        network=params["network"],
+        restart_policy=params["restart_policy"],
+        docker_socket=params["docker_socket"],
+        drain_seconds=params["drain_seconds"],
+    )
+
+
+if __name__ == "__main__":
+    main()
