@@ -139,10 +139,17 @@ def _http(server: str) -> str:
 def _fetched(url: str) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=60.0) as answer:
-            return bytes(answer.read())
+            content = bytes(answer.read())
     except (OSError, ValueError) as error:
-        hint = "The server has these files only when it was started with KKAGENT_DIR; else install from a bundle"
-        raise BundleError(f"the server does not give its agent: {error}", where=url, hint=hint) from error
+        raise _not_served(url, str(error)) from error
+    if content.lstrip()[:1] in (b"<", b""):
+        raise _not_served(url, "it answers with a page")  # what a console gives for every path
+    return content
+
+
+def _not_served(url: str, why: str) -> BundleError:
+    hint = "The server has these files only when it was started with KKAGENT_DIR; else install from a bundle"
+    return BundleError(f"the server does not give its agent: {why}", where=url, hint=hint)
 
 
 def _downloaded_by_host(url: str, wanted: Mapping[str, str], version: str) -> dict[str, Any]:

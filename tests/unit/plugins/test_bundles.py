@@ -96,3 +96,9 @@ def test_a_file_of_the_server_that_is_not_the_expected_one_is_refused(serving: s
 def test_a_server_without_an_agent_is_told_as_such(serving: str) -> None:
     with pytest.raises(BundleError, match="does not give its agent"):
         bundles.sent_along({"source": "server", "server_url": f"{serving}/elsewhere"})
+
+
+def test_a_page_is_not_taken_for_an_agent(serving: str, tmp_path: Path) -> None:
+    (tmp_path / "www" / "bk" / "install" / "agent").write_bytes(b"\n<!doctype html>")
+    with pytest.raises(BundleError, match="it answers with a page"):
+        bundles.sent_along({"source": "server", "server_url": serving})
