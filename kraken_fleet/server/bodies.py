@@ -1,7 +1,7 @@
 """Request bodies: read, decoded, and checked with the real server's words for what is wrong.
 
 A shape is a type name (`"string"`), or a dict of the known fields of an object, or a list of one shape for an array.
-Fields may be missing and others may be there: the real server checks only types.
+Fields may be missing and others may be there: the real server checks only types, and few fields for presence.
 """
 
 from __future__ import annotations
@@ -25,17 +25,21 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def body(shape: Shape) -> Callable[[Request], Awaitable[Any]]:
+def body(shape: Shape, *, required: tuple[str, ...] = ()) -> Callable[[Request], Awaitable[Any]]:
     """A dependency that gives the decoded body.
 
     Args:
         shape: what it has to look like; a mismatch is answered with 400.
+        required: fields of the outermost object that may not be missing.
     """
 
     async def decoded(request: Request) -> Any:
         raw = await request.body()
         value = _decode(raw)
         check(value, shape)
+        for name in required:
+            if name not in value:
+                raise Problem(400, f"'{name}' is a required property")
         return value
 
     return decoded

@@ -44,6 +44,7 @@ class Crew:
     server: Door
     client: KrakenClient
     ids: list[int] = field(default_factory=list)
+    branches: list[int] = field(default_factory=list)
 
     def announce(self, *, authorized: bool = False) -> tuple[int, str]:
         """A new agent: its id and its address."""
@@ -63,6 +64,7 @@ class Crew:
     def workflow(self) -> Workflow:
         """A branch of our own, with a group and its agent."""
         made = Workflow.made(self.server)
+        self.branches.append(made.branch["id"])
         self.ids.append(made.agent_id)
         return made
 
@@ -78,7 +80,10 @@ class Crew:
         return list(reconcile(self.client, DesiredFleet(agents, complete=False), policy, **how))
 
     def leave(self) -> None:
-        """Take back every authorisation."""
+        """Take back every authorisation, and end what still waits."""
+        for branch_id in self.branches:
+            for run in (run for flow in self.client.flows(branch_id) for run in flow.runs if run.jobs_waiting):
+                self.client.cancel_run(run.id)
         if self.ids:
             changes = [{"id": agent_id, "authorized": False} for agent_id in sorted(set(self.ids))]
             assert self.server.api("PATCH", "/agents", changes).status == 200

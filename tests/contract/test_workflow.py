@@ -86,6 +86,19 @@ def test_a_stage_comes_back_with_its_schema(server: Door, workflow: Workflow) ->
     assert server.api("GET", f"/stages/{said.body['id']}").body == said.body
 
 
+@pytest.mark.parametrize("body", [{}, {"enabled": False}, {"schema_code": "x"}])
+def test_a_stage_is_neither_made_nor_changed_without_its_name(
+    server: Door, workflow: Workflow, body: dict[str, object]
+) -> None:
+    path = f"/branches/{workflow.branch['id']}/stages"
+    code = schema(workflow.group, [])
+    stage = server.api("POST", path, {"name": "named", "schema_code": code}).body
+    for method, where in (("POST", path), ("PUT", f"/stages/{stage['id']}")):
+        said = server.api(method, where, body)
+        assert (said.status, said.body) == (400, problem(400, "'name' is a required property"))
+    assert server.api("GET", f"/stages/{stage['id']}").body["enabled"] is True
+
+
 def test_a_stage_may_not_name_an_unknown_group(server: Door, workflow: Workflow) -> None:
     body = {"name": "s", "schema_code": schema("no-such-group", [ECHO])}
     said = server.api("POST", f"/branches/{workflow.branch['id']}/stages", body)

@@ -72,7 +72,8 @@ class Workflow:
             lambda: self.server.api("GET", f"/flows/{flow['id']}/runs").body,
             lambda found: any(run["stage_id"] == stage.body["id"] for run in found),
         )
-        self.server.api("PUT", f"/stages/{stage.body['id']}", {"enabled": False})
+        stopped = self.server.api("PUT", f"/stages/{stage.body['id']}", {"name": name, "enabled": False})
+        assert stopped.status == 200, stopped.body
         return int(next(run["id"] for run in runs if run["stage_id"] == stage.body["id"]))
 
     def tell(self, msg: str, **fields: object) -> Any:

@@ -21,9 +21,8 @@ from kraken_fleet.server.tables import Branch, Project, Secret, Sequence, Stage
 
 router = APIRouter()
 Named = Annotated[Any, Depends(body({"name": "string", "description": "string", "branch_name": "string"}))]
-WantedStage = Annotated[
-    Any, Depends(body({"name": "string", "description": "string", "enabled": "boolean", "schema_code": "string"}))
-]
+_STAGE = {"name": "string", "description": "string", "enabled": "boolean", "schema_code": "string"}
+WantedStage = Annotated[Any, Depends(body(_STAGE, required=("name",)))]
 WantedSecret = Annotated[
     Any,
     Depends(body({"name": "string", "kind": "string", "secret": "string", "username": "string", "key": "string"})),
@@ -153,8 +152,6 @@ async def create_env_var(core: CoreDep, branch_id: int, wanted: EnvVar) -> Respo
 async def create_stage(core: CoreDep, branch_id: int, wanted: WantedStage) -> Response:
     with core.db.write() as session:
         found = need(session, Branch, branch_id, "Branch not found")
-        if "name" not in wanted:
-            raise Problem(500)
         try:
             code, schema = check_stage(session, found, wanted["name"], wanted.get("schema_code"))
         except StageError as error:
@@ -179,9 +176,9 @@ async def change_stage(core: CoreDep, stage_id: int, wanted: WantedStage) -> Res
     with core.db.write() as session:
         found = need(session, Stage, stage_id, "Stage not found")
         if "schema_code" in wanted:
-            name = wanted.get("name", found.name)
+            code = wanted["schema_code"]
             try:
-                found.schema_code, found.schema = check_stage(session, found.branch, name, wanted["schema_code"])
+                found.schema_code, found.schema = check_stage(session, found.branch, wanted["name"], code)
             except StageError as error:
                 raise Problem(400, str(error)) from error
         for field in ("name", "description", "enabled"):
