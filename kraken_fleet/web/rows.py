@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from urllib.parse import urlencode
 
 from kraken_fleet.model import Activity, Agent, activity_of
@@ -150,6 +151,7 @@ def _mentions(row: Row, text: str) -> bool:
     return any(text in word.lower() for word in words)
 
 
+@lru_cache(maxsize=65536)
 def _address_key(address: str) -> tuple[object, ...]:
     # 10.0.0.9 before 10.0.0.10: numbers are compared as numbers.
     return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in address.split("."))
