@@ -33,7 +33,9 @@ class Hostvars:
 
 def test_failures_hit_the_hosts_that_they_belong_to() -> None:
     outcome = Outcome()
-    outcome.blame(FLEET, {"box/one (10.0.0.2)": "label", "10.0.0.1": "address", "gpu": "group", "elsewhere": "nobody's"})
+    outcome.blame(
+        FLEET, {"box/one (10.0.0.2)": "label", "10.0.0.1": "address", "gpu": "group", "elsewhere": "nobody's"}
+    )
     assert outcome.failures == {"box": "label", "web": "address"}
     assert outcome.general == ["elsewhere: nobody's"]
     result = outcome.result(FLEET)
