@@ -15,7 +15,7 @@ TESTS ?=
 AGAIN ?= --reruns 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-real molecule sanity check format wheel screenshots clean
+.PHONY: help setup demo test test-browser test-real molecule sanity check format wheel screenshots clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -42,6 +42,9 @@ demo: $(STAMP) ## Watch it work: a server, three hosts, agents, a job on each gr
 test: $(STAMP) ## All tests that this machine can run without root and without Docker
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) $(AGAIN) \
 	  -m 'not docker and not lxd and not real_server and not browser' $(TESTS)
+
+test-browser: $(STAMP) ## The console in the system's Chromium, on the embedded server
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(AGAIN) -m 'browser and not real_server' tests/browser
 
 # All of them are run, so that one visit shows all there is to mend.
 test-real: $(STAMP) ## As root: all tests with Docker, LXD, a browser and the real Kraken server; installs what they need
