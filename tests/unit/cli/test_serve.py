@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.cli.main import main
@@ -48,6 +49,7 @@ def test_the_first_start_shows_a_password_that_works_and_the_second_shows_none(s
     password = _next_line(first).split()[-1]
     with KrakenClient(url, PasswordCredentials("admin", password)) as client:
         assert client.version()
+    assert "Sign in" in requests.get(f"{url}/", timeout=20).text, "the console is there as well"
     first.send_signal(signal.SIGINT)
     rest, errors = first.communicate(timeout=20)
     assert (first.returncode, errors) == (0, "")

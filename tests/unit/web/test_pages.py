@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 from collections.abc import Iterator
@@ -95,6 +96,14 @@ def test_the_cookie_cannot_be_read_by_scripts_or_sent_by_other_sites(person: Per
     assert "script-src 'self'" in policy
     assert "unsafe" not in policy
     assert answer.headers["X-Frame-Options"] == "DENY"
+
+
+def test_behind_https_the_cookie_never_travels_in_the_clear(server: RunningServer, tmp_path: Path) -> None:
+    settings = dataclasses.replace(settings_for(server, tmp_path), secure_cookie=True)
+    with serving(settings) as console:
+        credentials = {"user": server.user, "password": server.password}
+        answer = requests.post(f"{console}/sign-in", data=credentials, timeout=20, allow_redirects=False)
+    assert "secure" in answer.headers["Set-Cookie"].lower().split("; ")
 
 
 @pytest.mark.parametrize(
