@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from kraken_fleet.server.core import Core
 from kraken_fleet.server.problems import NOT_VERIFIED, Problem
@@ -32,7 +32,9 @@ def token_hash(token: str) -> str:
 def find_session(session: Session, token: str) -> LoginSession | None:
     """The living session of a token whose user is enabled."""
     row = session.scalars(
-        select(LoginSession).where(LoginSession.token_hash == token_hash(token), LoginSession.deleted.is_(None))
+        select(LoginSession)
+        .where(LoginSession.token_hash == token_hash(token), LoginSession.deleted.is_(None))
+        .options(joinedload(LoginSession.user))
     ).one_or_none()
     usable = row is not None and row.user.enabled and row.user.deleted is None
     return row if usable else None

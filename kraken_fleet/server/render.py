@@ -37,8 +37,14 @@ _DEPLOYMENT: dict[str, Any] = {
 }
 
 
-def agent_json(agent: Agent, roster: Roster) -> dict[str, Any]:
-    """One agent. `last_seen` is exact, also when it is not written yet."""
+def agent_json(agent: Agent, roster: Roster, groups: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """One agent. `last_seen` is exact, also when it is not written yet.
+
+    Args:
+        groups: id and name of each, when they are at hand; otherwise the record is asked.
+    """
+    if groups is None:
+        groups = [{"id": place.group.id, "name": place.group.name} for place in agent.assignments]
     return {
         "id": agent.id,
         "created": iso(agent.created),
@@ -55,7 +61,7 @@ def agent_json(agent: Agent, roster: Roster) -> dict[str, Any]:
         "host_info": agent.host_info,
         "user_attrs": None,
         "extra_attrs": None,
-        "groups": [{"id": place.group.id, "name": place.group.name} for place in agent.assignments],
+        "groups": groups,
         "job": job_json(agent.job) if agent.job else None,
     }
 
