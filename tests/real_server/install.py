@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -32,11 +33,16 @@ Say = Callable[[str], None]
 def install(instance: Instance, say: Say) -> None:
     """Make sure that packages and virtual environment are there.
 
+    All instances share them: of those that come up at the same time one installs, and the others wait for it.
+
     Raises:
         RealServerError: something is missing and cannot be installed.
     """
-    install_packages(say)
-    install_server(instance, say)
+    instance.venv.parent.mkdir(parents=True, exist_ok=True)
+    with instance.venv.with_name(f"{instance.venv.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        install_packages(say)
+        install_server(instance, say)
 
 
 def missing_packages() -> list[str]:
@@ -70,7 +76,6 @@ def install_server(instance: Instance, say: Say) -> None:
     if stamp.exists() and stamp.read_text() == wanted:
         return
     say(f"installing {', '.join(REQUIREMENTS)} into {instance.venv}")
-    instance.venv.parent.mkdir(parents=True, exist_ok=True)
     _run([_python(), "-m", "venv", "--clear", instance.venv])
     _run(
         [

@@ -7,10 +7,12 @@ import socket
 import stat
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from real_server import processes
+from real_server import install, plan, processes
 from real_server.log_receiver import rows_of
 from real_server.plan import Instance, RealServerError, free_offset, load
 
@@ -62,6 +64,26 @@ def test_a_taken_port_moves_the_next_instance_on() -> None:
         taken.bind(("127.0.0.1", 6363 + first))
         taken.listen()
         assert free_offset("127.0.0.1") != first
+
+
+def test_instances_that_come_up_together_install_the_shared_environment_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str | Path]] = []
+
+    def run(command: list[str | Path]) -> None:
+        commands.append(command)
+        time.sleep(0.05)  # the others come in meanwhile, if anything lets them
+        (tmp_path / Instance(tmp_path).venv.name).mkdir(exist_ok=True)
+
+    monkeypatch.setattr(plan, "cache_directory", lambda: tmp_path)
+    monkeypatch.setattr(install, "install_packages", lambda _: None)
+    monkeypatch.setattr(install, "_run", run)
+    instances = [Instance(tmp_path / str(number), offset=number) for number in range(4)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda instance: install.install(instance, lambda _: None), instances))
+    assert [command[2] for command in commands if "venv" in command] == ["venv"]
+    assert len(commands) == 2
 
 
 def test_a_process_is_started_once_and_stopped_with_its_children(tmp_path: Path) -> None:
