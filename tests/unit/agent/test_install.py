@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from e2e.container_images import WITH_PYTHON, docker_images  # noqa: F401 - the fixture is used by name
 
 from kraken_fleet.bundle import build
 
-pytestmark = pytest.mark.docker
-IMAGE_PREFIXES = ("kraken-fleet/lab-host", "kraken-lab/debian")
+# The first to ask for the image makes it.
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600), pytest.mark.usefixtures("docker_images")]
 
 
 def _docker(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["docker", *words], capture_output=True, text=True, check=False, timeout=90)
-
-
-def _image() -> str:
-    """An image with Python that is here already: nothing is downloaded for a test."""
-    if not shutil.which("docker") or _docker("info").returncode:
-        pytest.skip("no Docker engine")
-    for line in _docker("images", "--format", "{{.Repository}}:{{.Tag}}").stdout.splitlines():
-        if line.startswith(IMAGE_PREFIXES) and "bare" not in line and "min" not in line:
-            return line
-    pytest.skip("no image with Python is here; `kraken-fleet lab up --driver docker` makes one")
 
 
 class Host:
@@ -47,7 +37,7 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
     build(tmp_path)
-    run = _docker("run", "-d", "--rm", "--entrypoint", "sleep", _image(), "300")
+    run = _docker("run", "-d", "--rm", "--entrypoint", "sleep", WITH_PYTHON, "300")
     assert run.returncode == 0, run.stderr
     name = run.stdout.strip()
     try:
