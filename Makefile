@@ -46,15 +46,19 @@ test: $(STAMP) ## All tests that this machine can run without root and without D
 test-browser: $(STAMP) ## The console in the system's Chromium, on the embedded server
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(AGAIN) -m 'browser and not real_server' tests/browser
 
-# All of them are run, so that one visit shows all there is to mend.
+# These tests mostly wait: for hosts that boot, for jobs, for each other's engines. The long ones are begun first.
 test-real: $(STAMP) ## As root: all tests with Docker, LXD, a browser and the real Kraken server; installs what they need
 	@$(BIN)/python tests/prepare_real.py
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --real-server $(AGAIN) \
-	  -m 'docker or lxd or real_server or browser' $(or $(TESTS),tests/unit tests/contract tests/e2e tests/browser)
-	@$(MAKE) --no-print-directory molecule
+	@failed=(); \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --real-server -n 2 --dist loadfile --no-loadscope-reorder \
+	    $(AGAIN) --durations=20 -m 'docker or lxd or real_server or browser' \
+	    $(or $(TESTS),tests/e2e tests/browser tests/contract tests/unit) || failed+=(pytest); \
+	  $(MAKE) --no-print-directory molecule || failed+=(molecule); \
+	  (( $${#failed[@]} == 0 )) || { echo "Failed: $${failed[*]}" >&2; exit 1; }
 
 molecule: $(STAMP) ## As root: every role on lab hosts; one of them: make molecule SCENARIO=kraken_agent
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test $(if $(SCENARIO),--scenario-name $(SCENARIO),--all)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test \
+	  $(if $(SCENARIO),--scenario-name $(SCENARIO),--all --workers 2 --continue-on-failure)
 
 sanity: $(STAMP) ## Ansible's own opinion of the modules' documentation
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/sanity.sh

@@ -10,9 +10,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from real_server.fixtures import real_server
+from real_server.fixtures import pytest_configure, pytest_configure_node, pytest_sessionfinish, real_server
 
-__all__ = ["real_server"]
+__all__ = ["pytest_configure", "pytest_configure_node", "pytest_sessionfinish", "real_server"]
+
+
+# Whichever test is the first waits until the server is installed and up.
+FIRST_TEST_SECONDS = 400
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,9 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without the option the tests of the real server are deselected, which pytest's summary says."""
+    of_real_server = [item for item in items if item.get_closest_marker("real_server")]
     if config.getoption("--real-server"):
-        return
-    deselected = [item for item in items if item.get_closest_marker("real_server")]
-    if deselected:
-        config.hook.pytest_deselected(items=deselected)
-        items[:] = [item for item in items if item not in set(deselected)]
+        for item in of_real_server:
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(FIRST_TEST_SECONDS))
+    elif of_real_server:
+        config.hook.pytest_deselected(items=of_real_server)
+        items[:] = [item for item in items if item not in set(of_real_server)]

@@ -1,19 +1,21 @@
-"""The pytest fixture `real_server`: an unmodified Kraken server to talk to.
+"""The pytest fixture `real_server`: an unmodified Kraken server to talk to, and the hooks that it needs.
 
 Taken in this order: the one at KRAKEN_REAL_SERVER_URL (with KRAKEN_REAL_SERVER_USER and KRAKEN_REAL_SERVER_PASSWORD,
 admin/admin when not given), the default instance when it runs, one brought up for this test run and taken down after.
-Whatever ran before is left running, and with its data: tests use names and addresses of their own.
+Whatever ran before is left running, and with its data: tests use names and addresses of their own, also because all
+processes of a test run share the server.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +23,9 @@ from real_server.down import status
 from real_server.plan import default_directory, load
 
 PROGRAM = Path(__file__).parent
+# Where this test run's own server lives, if it comes to that; the same in all of the run's processes.
+_DIRECTORY = pytest.StashKey[Path]()
+_INPUT = "real_server_directory"
 
 
 @dataclass(frozen=True)
@@ -34,19 +39,42 @@ class RealServer:
 
 
 @pytest.fixture(scope="session")
-def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
+def real_server(pytestconfig: pytest.Config) -> RealServer:
     """See the module."""
     given = _given() or _running()
     if given:
-        yield given
+        return given
+    directory = pytestconfig.stash[_DIRECTORY]
+    with _lock(directory).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        up = _run("--dir", str(directory), "up", "--offset", "auto")
+    return RealServer(up["url"], clickhouse=up["clickhouse_native"])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the directory, or in a process of pytest-xdist take the one that was chosen."""
+    chosen = getattr(config, "workerinput", {}).get(_INPUT)
+    # Not under a directory of one user: run by root, PostgreSQL runs as `postgres`.
+    config.stash[_DIRECTORY] = Path(chosen or f"/var/tmp/kraken-fleet-tests-{os.getpid()}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of pytest-xdist which directory was chosen."""
+    node.workerinput[_INPUT] = str(node.config.stash[_DIRECTORY])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Take down the server that was brought up, when the last process has done its tests."""
+    directory = session.config.stash[_DIRECTORY]
+    if hasattr(session.config, "workerinput") or not _lock(directory).exists():
         return
-    directory = Path("/var/tmp") / tmp_path_factory.mktemp("real-server").name if os.geteuid() == 0 else None
-    chosen = ["--dir", str(directory)] if directory else []
-    try:
-        up = _run(*chosen, "up", "--offset", "auto")
-        yield RealServer(up["url"], clickhouse=up["clickhouse_native"])
-    finally:
-        subprocess.run([sys.executable, str(PROGRAM), *chosen, "down", "--purge"], check=True)
+    subprocess.run([sys.executable, str(PROGRAM), "--dir", str(directory), "down", "--purge"], check=True)
+    _lock(directory).unlink()
+
+
+def _lock(directory: Path) -> Path:
+    return directory.with_name(f"{directory.name}.lock")
 
 
 def _given() -> RealServer | None:
