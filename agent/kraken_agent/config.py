@@ -8,6 +8,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, List, Mapping, Optional
 
+    from kraken_agent.protocol import ServerUrl
+    from kraken_agent.proxy import Proxy
+
 AGENT_DIR = "/opt/kraken"
 DEFAULT_DRAIN_SECONDS = 60.0
 
@@ -55,6 +58,7 @@ class Config:
         self._address = environment.get("KRAKEN_AGENT_ADDRESS", "")
         self._slot = environment.get("KRAKEN_AGENT_SLOT")
         self._builtin = environment.get("KRAKEN_AGENT_BUILTIN")
+        self._proxies = {name: value for name, value in environment.items() if name.lower().endswith("_proxy")}
 
     def claimed_address(self) -> str:
         """Who the agent says it is; empty when that is for its way to the server to decide.
@@ -79,6 +83,18 @@ class Config:
         except OSError:
             return ""
         return self._address
+
+    def proxy(self, server: ServerUrl) -> Optional[Proxy]:
+        """The proxy that leads to the server; None when there is none.
+
+        Raises:
+            ValueError: the variables for it make no sense.
+        """
+        if not self._proxies:
+            return None
+        from kraken_agent.proxy import proxy_for
+
+        return proxy_for(server, self._proxies)
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:

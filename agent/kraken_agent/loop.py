@@ -47,7 +47,7 @@ class Agent:
         self._options = options
         self._reactor = Reactor()
         self._config = Config(options, os.environ)
-        self._from_file: Dict[str, str] = {}
+        self._from_file = self._read_file()
         self._log = Log(self._reactor, LogSink(self._config.source_address()))
         self._service = ServiceManager(self._reactor, os.environ)
         self._spool = Spool(os.path.join(self._config.data_dir, "spool"), self._log.warning)
@@ -247,13 +247,20 @@ class Agent:
         return True
 
     def _reread(self) -> Dict[str, str]:
-        path = env_file(self._config.data_dir, sys.argv[0], os.environ)
-        if path is None:
+        """The environment with what the file says now, and without what only its former text said."""
+        if self._env_file() is None:
             raise ConfigError("there is no kraken.env")
-        fresh = read_env_file(path)
-        for name in [name for name in os.environ if name.startswith("KRAKEN_") and name not in fresh]:
-            if name in self._from_file:
+        fresh = self._read_file()
+        for name, value in self._from_file.items():
+            if name not in fresh and os.environ.get(name) == value:
                 del os.environ[name]
         os.environ.update(fresh)
         self._from_file = fresh
         return dict(os.environ)
+
+    def _read_file(self) -> Dict[str, str]:
+        path = self._env_file()
+        return {} if path is None else read_env_file(path)
+
+    def _env_file(self) -> Optional[str]:
+        return env_file(self._config.data_dir, sys.argv[0], os.environ)

@@ -15,6 +15,11 @@ DONE = "done"
 ERROR = "error"
 IN_PROGRESS = "in-progress"
 
+# A step's status as the server keeps it, from which on it is over: done, error, skipped.
+_OVER = (2, 3, 4)
+# What the server changes in a result that it keeps: it writes the duration as text.
+_REWRITTEN = "duration"
+
 
 class ServerUrl:
     """A server's URL in parts.
@@ -111,6 +116,45 @@ def keep_alive(address: Optional[str], job: int) -> Message:
     return {"address": address, "msg": "keep-alive", "job_id": job}
 
 
+def answer_to_report(job_answer: Answer, report: Mapping[str, Any]) -> Optional[Answer]:
+    """What was answered to a report, if the server has it or has no use for it any more; None when it is missing.
+
+    Args:
+        job_answer: to a get-job that was asked afterwards.
+        report: a step_result.
+    """
+    steps = job_answer.steps_of(report.get("job_id"))
+    if steps is None:
+        return None
+    step = next((step for step in steps if step.get("index") == report.get("step_idx")), None)
+    if step is None:
+        return Answer({})
+    result = report.get("result") or {}
+    if result.get("status") != IN_PROGRESS or step.get("status") in _OVER:
+        has_arrived = step.get("status") in _OVER
+    else:
+        has_arrived = _without(step.get("result"), _REWRITTEN) == _without(result, "status", _REWRITTEN)
+    return Answer({}) if has_arrived else None
+
+
+def answer_to_dispatch(job_answer: Answer, question: Mapping[str, Any]) -> Optional[Answer]:
+    """Which tests the server gave to this agent, if it has heard the question; else None.
+
+    It names the tests of all steps together, so an earlier step with tests of the same names looks like this one's.
+
+    Args:
+        job_answer: to a get-job that was asked afterwards.
+        question: a dispatch_tests.
+    """
+    named = {test for step in job_answer.steps_of(question["job_id"]) or () for test in step.get("tests") or ()}
+    mine = [test for test in question["tests"] if test in named]
+    return Answer({"tests": mine}) if mine else None
+
+
+def _without(result: object, *names: str) -> object:
+    return {name: result[name] for name in result if name not in names} if isinstance(result, dict) else result
+
+
 class Answer:
     """What a server answered; whatever is missing or of the wrong type is simply not there."""
 
@@ -133,6 +177,19 @@ class Answer:
     def job(self) -> Message:
         """The job, or nothing."""
         return self._dictionary("job")
+
+    def steps_of(self, job: Optional[int]) -> Optional[List[Message]]:
+        """The steps of a job, as far as the server has heard of them; none when the agent's job is not this one.
+
+        Returns:
+            None when the answer does not say, as that to get-job2.
+        """
+        if "job" not in self.data:
+            return None
+        if self.job.get("id") != job:
+            return []
+        steps = self.job.get("steps")
+        return [step for step in steps if isinstance(step, dict)] if isinstance(steps, list) else None
 
     @property
     def step(self) -> Message:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import random
 import socket
 import time
 
 from kraken_agent import protocol
+from kraken_agent.backoff import Backoff
 from kraken_agent.protocol import Answer
 from kraken_agent.transport import InterruptedExchangeError, StatusError, Transport, TransportError
 
@@ -21,29 +21,12 @@ if TYPE_CHECKING:
     from kraken_agent.spool import Spool
 
     Message = Dict[str, Any]
+    Recover = Callable[[Answer, Mapping[str, Any]], Optional[Answer]]
 
 _ANSWER_SECONDS = 120.0
-_FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 30.0
 # A report that the server refuses so often, while it answers other messages well, is dropped: it would never be taken.
 _REFUSALS = 5
 _UNAUTHORIZED_PAUSE = 10.0
-
-
-class Backoff:
-    """Pauses that grow and are never the same on two agents."""
-
-    def __init__(self) -> None:
-        self._next = _FIRST_PAUSE
-
-    def pause(self) -> float:
-        """Seconds to wait before trying again."""
-        self._next, pause = min(_LONGEST_PAUSE, self._next * 2), self._next
-        return pause * random.uniform(0.5, 1.0)  # noqa: S311 - it spreads load, it keeps no secret
-
-    def reset(self) -> None:
-        """All is well again."""
-        self._next = _FIRST_PAUSE
 
 
 class Session:
@@ -69,15 +52,20 @@ class Session:
         self._interrupted = interrupted
         self._trouble = ""
         self._backoff = Backoff()
+        # What the server may have heard although no answer came; also what an agent left that was killed.
+        self._in_doubt: Optional[Message] = spool.first()
         self.server = protocol.parse_server(config.server)
         self.source = config.source_address()
         self._address = config.claimed_address()
-        self._transport = Transport(reactor, self.source, interrupted)
+        self._proxy = config.proxy(self.server)
+        self._transport = Transport(reactor, self.source, interrupted, self._proxy)
 
     @property
     def address(self) -> Optional[str]:
         """What the agent claims to be: as configured, else the IP address that its way to the server begins with."""
-        return self._address or _own_address(self.server.host)
+        own = self._address or _own_address(self.server.host)
+        # Where there is a proxy, the server's name may mean nothing to this host.
+        return own or (_own_address(self._proxy.host) if self._proxy else None)
 
     def host_info(self, info: Mapping[str, Any]) -> Answer:
         """Say what the agent is; waits for the server."""
@@ -93,7 +81,8 @@ class Session:
 
     def dispatch_tests(self, job: int, step: int, tests: List[str], until: float) -> Optional[Answer]:
         """Ask which tests to run; waits for the server until a time."""
-        return self._insist_until(protocol.dispatch_tests(self.address, job, step, tests), until)
+        message = protocol.dispatch_tests(self.address, job, step, tests)
+        return self._insist_until(message, until, protocol.answer_to_dispatch)
 
     def keep_alive(self, job: int) -> Optional[Answer]:
         """Say that the step still runs; None when nobody heard it."""
@@ -125,7 +114,7 @@ class Session:
             if message is None:
                 return answer
             try:
-                answer = self._exchange(message, _ANSWER_SECONDS)
+                answer = self._exchange_once(message, _ANSWER_SECONDS, protocol.answer_to_report)
             except TransportError as error:
                 refusals += 1 if isinstance(error, StatusError) else 0
                 self._note(error)
@@ -160,10 +149,12 @@ class Session:
                 return answer
             self.sleep(self._backoff.pause())
 
-    def attempt(self, message: Message, seconds: float = _ANSWER_SECONDS) -> Optional[Answer]:
-        """Exchange a message once; None when there was no good answer."""
+    def attempt(
+        self, message: Message, seconds: float = _ANSWER_SECONDS, recover: Optional[Recover] = None
+    ) -> Optional[Answer]:
+        """Exchange a message once; None when there was no good answer. `recover` as in `_exchange_once`."""
         try:
-            answer = self._exchange(message, seconds)
+            answer = self._exchange_once(message, seconds, recover) if recover else self._exchange(message, seconds)
         except TransportError as error:
             self._note(error)
             return None
@@ -180,9 +171,9 @@ class Session:
         if self._interrupted():
             raise InterruptedExchangeError
 
-    def _insist_until(self, message: Message, until: float) -> Optional[Answer]:
+    def _insist_until(self, message: Message, until: float, recover: Optional[Recover] = None) -> Optional[Answer]:
         while True:
-            answer = self.attempt(message, min(_ANSWER_SECONDS, max(1.0, until - time.monotonic())))
+            answer = self.attempt(message, min(_ANSWER_SECONDS, max(1.0, until - time.monotonic())), recover)
             if answer is not None or not self._sleep(self._backoff.pause(), until):
                 return answer
 
@@ -193,6 +184,36 @@ class Session:
         self.sleep(seconds)
         return True
 
+    def _exchange_once(self, message: Message, seconds: float, recover: Recover) -> Answer:
+        """Exchange a message that must not be heard twice: a repeated report counts its artifacts twice.
+
+        Args:
+            recover: finds in the answer to get-job what the lost answer was; None when the message was not heard.
+        """
+        if message == self._in_doubt:
+            answer = recover(self._ask_job(), message)
+            if answer is not None:
+                self._log.info(f"{self.server} had heard {message.get('msg')}, only its answer was lost")
+                self._in_doubt = None
+                return answer
+        try:
+            answer = self._exchange(message, seconds)
+        except TransportError as error:
+            if error.may_be_heard:
+                self._in_doubt = message
+            raise
+        self._in_doubt = None
+        return answer
+
+    def _ask_job(self) -> Answer:
+        """The job as the server sees it, nothing when the server cannot say."""
+        try:
+            return self._exchange(protocol.get_job(self.address), _ANSWER_SECONDS)
+        except StatusError as error:
+            if error.may_be_heard:
+                raise
+            return Answer({})
+
     def _exchange(self, message: Message, seconds: float) -> Answer:
         body = self._transport.exchange(self.server, "backend", json.dumps(message).encode(), seconds)
         try:
@@ -200,7 +221,7 @@ class Session:
         except ValueError:
             data = None
         if not isinstance(data, dict):
-            raise TransportError(f"{self.server} answered something that is not a JSON object")
+            raise TransportError(f"{self.server} answered something that is not a JSON object", may_be_heard=True)
         return Answer(data)
 
     def _is_well(self, refused: Message) -> bool:

@@ -9,23 +9,37 @@ from __future__ import annotations
 import socket
 import time
 
+from kraken_agent.http_answer import HttpAnswer
 from kraken_agent.reactor import READ, WRITE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ssl import SSLContext
-    from typing import Callable, Dict, List, Optional, Tuple
+    from typing import Callable, List, Optional, Tuple
 
     from kraken_agent.protocol import ServerUrl
+    from kraken_agent.proxy import Proxy
     from kraken_agent.reactor import Reactor
 
-_MOST_HEADER_BYTES = 64 * 1024
-_MOST_BODY_BYTES = 256 * 1024 * 1024
+_OK = 200
 _RECEIVE_BYTES = 256 * 1024
 
 
+# What a gateway says when the server behind it was asked, and its answer was lost or late.
+_LOST_ANSWER_STATUSES = (502, 504)
+_PROXY_WANTS_ACCOUNT = 407
+
+
 class TransportError(Exception):
-    """There was no answer: nobody is there, it took too long, or it is no HTTP."""
+    """There was no answer: nobody is there, it took too long, or it is no HTTP.
+
+    Attributes:
+        may_be_heard: whether the server may have taken the request all the same.
+    """
+
+    def __init__(self, text: str, *, may_be_heard: bool = False) -> None:
+        super().__init__(text)
+        self.may_be_heard = may_be_heard
 
 
 class StatusError(TransportError):
@@ -36,7 +50,7 @@ class StatusError(TransportError):
     """
 
     def __init__(self, status: int) -> None:
-        super().__init__(f"the server answered with HTTP status {status}")
+        super().__init__(f"the server answered with HTTP status {status}", may_be_heard=status in _LOST_ANSWER_STATUSES)
         self.status = status
 
 
@@ -51,12 +65,20 @@ class Transport:
         reactor: turns while waiting.
         source: local IP address that connections come from; empty for any.
         interrupted: asked while waiting; true ends the exchange with InterruptedExchangeError.
+        proxy: what requests go through; None for straight to the server.
     """
 
-    def __init__(self, reactor: Reactor, source: str = "", interrupted: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        reactor: Reactor,
+        source: str = "",
+        interrupted: Callable[[], bool] = lambda: False,
+        proxy: Optional[Proxy] = None,
+    ) -> None:
         self._reactor = reactor
         self._source = source
         self._interrupted = interrupted
+        self._proxy = proxy
         self._tls: Optional[SSLContext] = None
 
     def exchange(self, url: ServerUrl, name: str, body: Optional[bytes], seconds: float) -> bytes:
@@ -73,25 +95,31 @@ class Transport:
             InterruptedExchangeError: see `interrupted`.
         """
         deadline = time.monotonic() + seconds
+        way = f"{url} through the proxy {self._proxy}" if self._proxy else str(url)
+        is_sent = False
         try:
             stream = self._connect(url, deadline)
             try:
-                stream.send(_request(url, name, body))
-                status, content = _Answer(stream).read()
+                request = _request(url, name, body, self._proxy)
+                is_sent = True
+                stream.send(request)
+                status, content = HttpAnswer(stream.receive).read()
             finally:
                 stream.close()
         except OSError as error:
-            raise TransportError(f"no answer from {url}: {error.strerror or error}") from error
+            raise TransportError(f"no answer from {way}: {error.strerror or error}", may_be_heard=is_sent) from error
         except ValueError as error:
-            raise TransportError(f"{url} does not speak HTTP: {error}") from error
-        if status != 200:
+            raise TransportError(f"{way} does not speak HTTP: {error}", may_be_heard=is_sent) from error
+        if status == _PROXY_WANTS_ACCOUNT and self._proxy:
+            raise TransportError(_refusal(self._proxy, status))
+        if status != _OK:
             raise StatusError(status)
         return content
 
     def _connect(self, url: ServerUrl, deadline: float) -> _Stream:
-        addresses = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
+        peer = self._proxy or url
         failure: Optional[OSError] = None
-        for family, kind, protocol, _, target in addresses:
+        for family, kind, protocol, _, target in socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM):
             connection = socket.socket(family, kind, protocol)
             connection.setblocking(False)  # noqa: FBT003 - the method takes no name
             stream = _Stream(self._reactor, connection, deadline, self._interrupted)
@@ -100,6 +128,8 @@ class Transport:
                     connection.bind((self._source, 0))
                 stream.connect(target)
                 if url.scheme == "https":
+                    if self._proxy:
+                        _tunnel(stream, url, self._proxy)
                     stream.secure(self._context(), url.host)
             except OSError as error:
                 stream.close()
@@ -119,13 +149,40 @@ class Transport:
         return self._tls
 
 
-def _request(url: ServerUrl, name: str, body: Optional[bytes]) -> bytes:
+def _tunnel(stream: _Stream, url: ServerUrl, proxy: Proxy) -> None:
+    """Have the proxy pass on everything from here on.
+
+    Raises:
+        TransportError: it does not.
+    """
+    lines = [f"CONNECT {url.authority} HTTP/1.1", f"Host: {url.authority}", *_proxy_authorization(proxy)]
+    stream.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
+    status, _ = HttpAnswer(stream.receive).head()
+    if status != _OK:
+        raise TransportError(_refusal(proxy, status))
+
+
+def _refusal(proxy: Proxy, status: int) -> str:
+    if status == _PROXY_WANTS_ACCOUNT:
+        return f"the proxy {proxy} wants another user or password than its variable names (HTTP status {status})"
+    return f"the proxy {proxy} does not let the agent through (HTTP status {status})"
+
+
+def _proxy_authorization(proxy: Proxy) -> List[str]:
+    return [f"Proxy-Authorization: {proxy.authorization}"] if proxy.authorization else []
+
+
+def _request(url: ServerUrl, name: str, body: Optional[bytes], proxy: Optional[Proxy]) -> bytes:
+    # Inside a tunnel there is no proxy to be seen.
+    asked = proxy if proxy is not None and url.scheme == "http" else None
+    place = f"http://{url.authority}" if asked else ""
     lines = [
-        f"{'GET' if body is None else 'POST'} {url.path(name)} HTTP/1.1",
+        f"{'GET' if body is None else 'POST'} {place}{url.path(name)} HTTP/1.1",
         f"Host: {url.authority}",
         "User-Agent: kraken-agent",
         "Accept-Encoding: identity",
         "Connection: close",
+        *(_proxy_authorization(asked) if asked else ()),
     ]
     if body is not None:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
@@ -204,86 +261,3 @@ class _Stream:
 
     def close(self) -> None:
         self._socket.close()
-
-
-class _Answer:
-    """Reads one answer. ValueError says what is wrong with it."""
-
-    def __init__(self, stream: _Stream) -> None:
-        self._stream = stream
-        self._buffer = b""
-
-    def read(self) -> Tuple[int, bytes]:
-        status, headers = self._head()
-        while status in (100, 102, 103):
-            status, headers = self._head()
-        if headers.get("transfer-encoding", "").lower() == "chunked":
-            return status, self._chunks()
-        length = headers.get("content-length")
-        if length is not None:
-            return status, self._exactly(_size(length, 10))
-        return status, self._rest()
-
-    def _head(self) -> Tuple[int, Dict[str, str]]:
-        first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
-        words = first.split(" ", 2)
-        if not first.startswith("HTTP/1.") or len(words) < 2 or not words[1].isdigit():
-            raise ValueError(f"its answer begins with {first[:40]!r}")
-        headers = {}
-        for line in lines:
-            key, _, value = line.partition(":")
-            headers[key.strip().lower()] = value.strip()
-        return int(words[1]), headers
-
-    def _chunks(self) -> bytes:
-        parts: List[bytes] = []
-        total = 0
-        while True:
-            size = _size(self._until(b"\r\n").split(b";")[0].decode("latin-1"), 16)
-            total += size
-            if total > _MOST_BODY_BYTES:
-                raise ValueError("its answer is too long")
-            if size == 0:
-                return b"".join(parts)
-            parts.append(self._exactly(size))
-            self._exactly(2)
-
-    def _until(self, mark: bytes) -> bytes:
-        while mark not in self._buffer:
-            if len(self._buffer) > _MOST_HEADER_BYTES:
-                raise ValueError("its header is too long")
-            self._more()
-        head, _, self._buffer = self._buffer.partition(mark)
-        return head
-
-    def _exactly(self, size: int) -> bytes:
-        parts = [self._buffer[:size]]
-        self._buffer = self._buffer[size:]
-        missing = size - len(parts[0])
-        while missing > 0:
-            self._more()
-            parts.append(self._buffer[:missing])
-            self._buffer = self._buffer[missing:]
-            missing -= len(parts[-1])
-        return b"".join(parts)
-
-    def _rest(self) -> bytes:
-        parts = [self._buffer]
-        while True:
-            data = self._stream.receive()
-            if not data:
-                return b"".join(parts)
-            parts.append(data)
-
-    def _more(self) -> None:
-        data = self._stream.receive()
-        if not data:
-            raise ValueError("its answer is cut off")
-        self._buffer += data
-
-
-def _size(text: str, base: int) -> int:
-    size = int(text, base)
-    if not 0 <= size <= _MOST_BODY_BYTES:
-        raise ValueError("its answer is too long")
-    return size

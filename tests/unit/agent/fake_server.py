@@ -17,6 +17,7 @@ from typing import Any
 
 Message = dict[str, Any]
 FINAL = ("done", "error")
+STATUSES = {"in-progress": 1, "done": 2, "error": 3}
 
 
 @dataclass
@@ -27,6 +28,8 @@ class FakeJob:
     steps: list[Message]
     fields: Message = field(default_factory=dict)
     statuses: dict[int, str] = field(default_factory=dict)
+    kept: dict[int, Message] = field(default_factory=dict)
+    tests: list[str] = field(default_factory=list)
     finished: bool = False
     cancelled: bool = False
 
@@ -38,6 +41,18 @@ class FakeJob:
                 extra = {"index": index, "finish": False, "job_id": self.id, "secrets": self.fields.get("secrets", [])}
                 return {"id": 100 + index, "tool": "shell", "tool_location": "", "branch_env": {}, **step, **extra}
         return None
+
+    def shown_steps(self) -> list[Message]:
+        """As get-job has them."""
+        shown = []
+        for index, step in enumerate(self.steps):
+            status = STATUSES.get(self.statuses.get(index, ""))
+            kept = self.kept.get(index)
+            result = kept and {**kept, "duration": f"{kept.get('duration', 0)}s"}
+            shown.append({"index": index, **step, "status": status, "result": result})
+        if self.tests:
+            shown[-1]["tests"] = self.tests
+        return shown
 
 
 class LogSink:
@@ -85,6 +100,7 @@ class FakeServer:
         messages: what agents said, oldest first; `at` is when.
         authorized: whether agents are let in.
         trouble: called with each message; may return (status, body, seconds of delay) instead of an answer.
+        loses: whether the answer to a message, which the server has taken, gets lost on its way.
         files: what `/install/NAME` serves.
     """
 
@@ -98,6 +114,7 @@ class FakeServer:
         self.paths: list[str] = []
         self.clients: set[str] = set()
         self.trouble: Callable[[Message], tuple[int, bytes, float] | None] = lambda message: None
+        self.loses: Callable[[Message], bool] = lambda message: False
         self._lock = threading.Lock()
         self._port = 0
         self._http: ThreadingHTTPServer | None = None
@@ -160,8 +177,8 @@ class FakeServer:
         if job is None:
             return {"job": {}, **common}
         fields = {"timeout": 539, "executor": "local", "system": "any", "run_id": 2, "flow_id": 3, "branch_id": 4}
-        steps = [{"index": index, **step} for index, step in enumerate(job.steps)]
-        return {"job": {"id": job.id, "flow_kind": 0, "secrets": [], "steps": steps, **fields, **job.fields}, **common}
+        about = {"id": job.id, "flow_kind": 0, "secrets": [], "steps": job.shown_steps()}
+        return {"job": {**about, **fields, **job.fields}, **common}
 
     def _on_get_job_step(self, message: Message, job: FakeJob | None, common: Message) -> Message:
         step = job.next_step() if job is not None and not job.cancelled else None
@@ -177,7 +194,9 @@ class FakeServer:
         if job.cancelled:
             job.finished = True
             return {"cancel": True}
-        job.statuses[message["step_idx"]] = message["result"]["status"]
+        kept = dict(message["result"])
+        job.statuses[message["step_idx"]] = kept.pop("status")
+        job.kept[message["step_idx"]] = kept
         return {"timeout": 500}
 
     def _on_keep_alive(self, message: Message, job: FakeJob | None, common: Message) -> Message:
@@ -188,7 +207,10 @@ class FakeServer:
 
     def _on_dispatch_tests(self, message: Message, job: FakeJob | None, common: Message) -> Message:
         tests = message["tests"]
-        return {"tests": tests} if job is not None and len(set(tests)) == len(tests) else {}
+        if job is None or len(set(tests)) != len(tests):
+            return {}
+        job.tests += tests
+        return {"tests": tests}
 
 
 def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
@@ -200,7 +222,9 @@ def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
             message = json.loads(body)
             trouble = server.trouble(message)
             if trouble is None:
-                self._reply(200, json.dumps(server.answer(message)).encode())
+                answer = json.dumps(server.answer(message)).encode()
+                if not server.loses(message):
+                    self._reply(200, answer)
                 return
             status, content, delay = trouble
             time.sleep(delay)

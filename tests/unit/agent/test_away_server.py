@@ -9,9 +9,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from fake_server import FakeServer
+from fake_server import FakeJob, FakeServer
 
 Until = Callable[..., None]
 StartAgent = Callable[..., object]
@@ -139,6 +140,122 @@ def test_reports_are_kept_while_the_agent_is_not_authorised(
     server.authorized = True
     until(lambda: job.finished, 20)
     assert [result["status"] for result in server.results(job)] == ["done"]
+
+
+def lose(server: FakeServer, *kinds: str) -> list[dict[str, object]]:
+    """Lose the server's first answer to each kind of message: its `msg`, or the status that it reports; gives them."""
+    lost: list[dict[str, object]] = []
+    left = set(kinds)
+
+    def loses(message: dict[str, object]) -> bool:
+        result = message.get("result")
+        kind = str(result["status"] if isinstance(result, dict) and result.get("duration") else message["msg"])
+        if kind not in left:
+            return False
+        left.discard(kind)
+        lost.append(message)
+        return True
+
+    server.loses = loses
+    return lost
+
+
+# It reports in two parts.
+TOOL = """\
+import time
+
+def run_artifacts(step, report_artifact=None):
+    report_artifact({"path": "one", "size": 3})
+    time.sleep(1)
+    report_artifact({"path": "two", "size": 3})
+    return 0, ""
+"""
+
+
+@pytest.mark.parametrize("lost_status", ["in-progress", "done"])
+def test_a_report_whose_answer_was_lost_is_not_repeated(
+    server: FakeServer, run_job: Callable[..., FakeJob], tmp_path: Path, lost_status: str
+) -> None:
+    """The server counts what is reported twice twice: artifacts, issues."""
+    (tmp_path / "kraken_mine.py").write_text(TOOL)
+    lost = lose(server, lost_status)
+    job = run_job({"tool": "mine"}, shell("echo after"), agent={"KRAKEN_TOOLS_DIRS": str(tmp_path)})
+    assert len(lost) == 1
+    partial = [result["artifacts"] for result in server.results(job, final=False) if "artifacts" in result]
+    assert [artifact["path"] for artifacts in partial for artifact in artifacts] == ["one", "two"]
+    assert [(result["step"], result["status"]) for result in server.results(job)] == [(0, "done"), (1, "done")]
+
+
+@pytest.mark.parametrize("status", [502, 504, 200])
+def test_a_report_of_which_a_gateway_lost_the_answer_is_not_repeated(
+    server: FakeServer, run_job: Callable[..., FakeJob], status: int
+) -> None:
+    left = [status]
+
+    def trouble(message: dict[str, object]) -> tuple[int, bytes, float] | None:
+        result = message.get("result")
+        if not left or not isinstance(result, dict) or result["status"] != "done":
+            return None
+        server.answer(message)
+        return left.pop(), b"<html>Bad gateway</html>", 0.0
+
+    server.trouble = trouble
+    job = run_job(shell("echo one"), shell("echo two"))
+    assert [result["step"] for result in server.results(job)] == [0, 1]
+
+
+def test_tests_whose_dispatch_was_not_answered_are_not_dispatched_again(
+    server: FakeServer, run_job: Callable[..., FakeJob]
+) -> None:
+    lost = lose(server, "dispatch-tests")
+    job = run_job({"tool": "rndtest", "count": 3})
+    assert len(lost) == 1
+    assert len(server.said("dispatch-tests")) == 1
+    reported = [test["test"] for result in server.results(job, final=False) for test in result.get("test-results", ())]
+    assert sorted(reported) == sorted(lost[0]["tests"])
+
+
+def test_a_killed_agents_report_that_had_arrived_is_not_repeated(
+    server: FakeServer, start_agent: StartAgent, until: Until
+) -> None:
+    job = server.add_job(shell("exit 6"), shell("sleep 1; echo after", when="always"))
+    taken = threading.Event()
+
+    def loses(message: dict[str, object]) -> bool:
+        result = message.get("result")
+        if isinstance(result, dict) and result.get("retcode") == 6:
+            agent.signal(signal.SIGKILL)
+            agent.wait()
+            taken.set()
+        return taken.is_set() and agent.process.poll() is not None
+
+    server.loses = loses
+    agent = start_agent()
+    assert taken.wait(15)
+    assert list((agent.data_dir / "spool").glob("*.json"))
+    server.loses = lambda message: False
+    start_agent()
+    until(lambda: job.finished, 20)
+    assert [result["step"] for result in server.results(job)] == [0, 1]
+
+
+def test_a_job_that_is_not_the_agents_any_more_gets_no_late_report(
+    server: FakeServer, start_agent: StartAgent, until: Until
+) -> None:
+    """Its time ran out while the agent was down, say, and the agent has another job by now."""
+    gone = server.add_job(shell("echo begun; sleep 0.5; exit 6"))
+    agent = start_agent()
+    until(lambda: server.sink.output())
+    server.stop()
+    until(lambda: list((agent.data_dir / "spool").glob("*.json")))
+    agent.signal(signal.SIGKILL)
+    agent.wait()
+    gone.finished = True
+    job = server.add_job(shell("echo next"))
+    server.start()
+    start_agent()
+    until(lambda: job.finished, 20)
+    assert server.results(gone) == []
 
 
 def test_a_server_that_hangs_up_in_the_middle_is_asked_again(start_agent: StartAgent, until: Until) -> None:

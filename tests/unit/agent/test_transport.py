@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
-import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -132,42 +129,10 @@ def test_waiting_can_be_interrupted(reactor: Reactor) -> None:
         exchange(reactor, Once(hang_up=False), interrupted=lambda: time.monotonic() >= end)
 
 
-@pytest.fixture
-def tls_proxy(server: FakeServer, tmp_path: Path):
-    """The server behind TLS, with a certificate for localhost that nobody but its own file vouches for."""
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
-    subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                plain, _ = listener.accept()
-                with context.wrap_socket(plain, server_side=True) as secured:
-                    head, _, body = secured.recv(65536).partition(b"\r\n\r\n")
-                    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-                    while len(body) < length:
-                        body += secured.recv(65536)
-                    answer = json.dumps(server.answer(json.loads(body))).encode()
-                    secured.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
-            except ssl.SSLError:
-                continue
-            except OSError:
-                return
-
-    threading.Thread(target=serve, daemon=True).start()
-    yield f"https://localhost:{listener.getsockname()[1]}", certificate
-    listener.close()
-
-
 def test_a_server_with_a_known_certificate_is_talked_to_over_tls(
-    tls_proxy: tuple[str, Path], server: FakeServer, start_agent: StartAgent, until: Until
+    tls_server: tuple[str, Path], server: FakeServer, start_agent: StartAgent, until: Until
 ) -> None:
-    url, certificate = tls_proxy
+    url, certificate = tls_server
     job = server.add_job({"cmd": "echo over tls"})
     start_agent(url=url, SSL_CERT_FILE=str(certificate))
     until(lambda: job.finished)
@@ -175,9 +140,9 @@ def test_a_server_with_a_known_certificate_is_talked_to_over_tls(
 
 
 def test_a_server_with_an_unknown_certificate_is_not_talked_to(
-    tls_proxy: tuple[str, Path], server: FakeServer, start_agent: StartAgent, until: Until
+    tls_server: tuple[str, Path], server: FakeServer, start_agent: StartAgent, until: Until
 ) -> None:
-    agent = start_agent(url=tls_proxy[0])
+    agent = start_agent(url=tls_server[0])
     until(lambda: "trying again" in agent.said())
     assert "certificate" in agent.said().lower()
     assert server.messages == []
