@@ -58,6 +58,7 @@ class Agent:
         self._reload_asked = False
         self._in_job = False
         self._is_swept = False
+        self._is_on_trial = False
 
     def run(self) -> int:
         """Work until told to stop; returns the exit code."""
@@ -70,9 +71,9 @@ class Agent:
         self._log.info(f"agent {__version__} for {self._session.server}, data in {self._config.data_dir}")
         self._service.ready()
         if os.path.exists(os.path.join(self._config.data_dir, "update.json")):
-            from kraken_agent.update import came_up
+            from kraken_agent.update import is_on_trial
 
-            came_up(self._config.data_dir)
+            self._is_on_trial = is_on_trial(self._config.data_dir)
         try:
             while True:
                 self._live_or_recover()
@@ -82,15 +83,20 @@ class Agent:
         return 0
 
     def _live_or_recover(self) -> None:
-        """Whatever goes wrong, for example that the host has no process or memory left, is waited out."""
+        """Whatever goes wrong, for example that the host has no process or memory left, is waited out.
+
+        Not by a new version on trial, which gives way to the old one.
+        """
         try:
             self._live()
         except InterruptedExchangeError:
             raise
-        except Exception:  # noqa: BLE001 - an agent that is gone helps nobody
+        except Exception:
             import traceback
 
             self._log.error(traceback.format_exc())
+            if self._is_on_trial:
+                raise
             self._wait(_POLL_SECONDS)
 
     def _connect(self) -> Session:
@@ -127,6 +133,8 @@ class Agent:
     def _become_known(self) -> bool:
         """Say who and what this is; false, after a while, when the server does not let the agent in."""
         answer = self._introduce()
+        if self._is_on_trial:
+            self._pass_trial()
         if not answer.unauthorized:
             self._agent_id = answer.agent_id
             self._log.set_context(agent=self._agent_id)
@@ -137,6 +145,13 @@ class Agent:
         self._log.info(f"the server has not authorised {self._session.address} yet")
         self._wait(self._patience(_UNAUTHORIZED_SECONDS))
         return False
+
+    def _pass_trial(self) -> None:
+        """The server has answered this new version."""
+        from kraken_agent.update import came_up
+
+        came_up(self._config.data_dir)
+        self._is_on_trial = False
 
     def _introduce(self) -> Answer:
         """Say who and what this is. Engines are asked meanwhile, and make a second introduction when they are there."""

@@ -1,7 +1,8 @@
 """Follows the server's version (KRAKEN_AGENT_UPDATE=server): new files, checked, switched to in one step, or back.
 
-The agent replaces itself by exec, so it keeps its process id. A small guard, forked just before, sees whether the new
-agent comes up, and goes back to the old files when it does not. A version that failed is not tried again.
+The agent replaces itself by exec, so it keeps its process id. The new files are on trial until the new agent has had an
+answer from the server: only then does `current` point at them, so whatever ends the trial, the next start is one of the
+old files. A small guard, forked just before, watches over the trial. A version that failed is not tried again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 
 from kraken_agent import __version__
 from kraken_agent.transport import TransportError
-from kraken_agent.update_guard import fork_guard
+from kraken_agent.update_guard import Trial, fork_guard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ def follow(version: str, reactor: Reactor, session: Session, log: Log, data_dir:
         return
     try:
         root = installation(sys.argv[0])
-        old = os.readlink(os.path.join(root, "current"))
         release = _fetch(version, root, reactor, session, log)
         if not release:
             write_state(data_dir, version, CURRENT)
@@ -57,14 +57,29 @@ def follow(version: str, reactor: Reactor, session: Session, log: Log, data_dir:
         return
     log.info(f"update from {__version__} to {version}: restarting as {release}")
     log.drain(1.0)
-    _become(root, old, release, version, data_dir)
+    _try(root, release, version, data_dir)
+
+
+def is_on_trial(data_dir: str) -> bool:
+    """Whether this agent is a new version that has not proved itself. The old one, back again, notes the failure."""
+    state = read_state(data_dir)
+    if state.get("state") != TRYING:
+        return False
+    if state.get("release") == os.path.basename(os.path.dirname(os.path.abspath(sys.argv[0]))):
+        return True
+    write_state(data_dir, state.get("version", ""), FAILED)
+    return False
 
 
 def came_up(data_dir: str) -> None:
-    """Tell the guard that the new agent works."""
+    """The new agent works: it is the current one from now on.
+
+    Raises:
+        OSError: `current` cannot be switched.
+    """
     state = read_state(data_dir)
-    if state.get("state") == TRYING:
-        write_state(data_dir, state.get("version", ""), CURRENT)
+    switch(installation(sys.argv[0]), os.path.join("versions", state["release"]))
+    write_state(data_dir, state["version"], CURRENT)
 
 
 def installation(program: str) -> str:
@@ -73,15 +88,17 @@ def installation(program: str) -> str:
     Raises:
         UpdateError: it runs from elsewhere.
     """
-    link, name = os.path.split(os.path.abspath(program))
-    root, current = os.path.split(link)
-    if name != "kkagent" or current != "current" or not os.path.islink(link):
-        raise UpdateError(f"{program} is not the file current/kkagent beside a directory of versions")
+    place, name = os.path.split(os.path.abspath(program))
+    parent, last = os.path.split(place)
+    root = parent if last == "current" else os.path.dirname(parent)
+    is_release = last == "current" or os.path.basename(parent) == "versions"
+    if name != "kkagent" or not is_release or not os.path.islink(os.path.join(root, "current")):
+        raise UpdateError(f"{program} is not the file kkagent of a directory with `current` and `versions`")
     return root
 
 
 def read_state(data_dir: str) -> Dict[str, str]:
-    """What became of the last update: `version` and `state`; empty when there was none."""
+    """What became of the last update: `version`, `state` and, on trial, `release`; empty when there was none."""
     try:
         with open(os.path.join(data_dir, _STATE_FILE), encoding="utf-8") as file:
             state = json.load(file)
@@ -90,12 +107,12 @@ def read_state(data_dir: str) -> Dict[str, str]:
     return {str(key): str(value) for key, value in state.items()} if isinstance(state, dict) else {}
 
 
-def write_state(data_dir: str, version: str, state: str) -> None:
+def write_state(data_dir: str, version: str, state: str, **more: str) -> None:
     """Remember what became of an update. When the disk refuses, it is tried again with the next poll."""
     path = os.path.join(data_dir, _STATE_FILE)
     try:
         with open(path + ".new", "w", encoding="utf-8") as file:
-            json.dump({"version": version, "state": state}, file)
+            json.dump({"version": version, "state": state, **more}, file)
         os.replace(path + ".new", path)
     except OSError:
         return
@@ -165,14 +182,20 @@ def _check(path: str, reactor: Reactor, log: Log) -> None:
         raise UpdateError(f"the server's {os.path.basename(path)} is damaged: its own check ended with {process.code}")
 
 
-def _become(root: str, old: str, release: str, version: str, data_dir: str) -> None:
-    write_state(data_dir, version, TRYING)
-    argv = [sys.executable, os.path.join(root, "current", "kkagent"), *sys.argv[1:]]
+def _try(root: str, release: str, version: str, data_dir: str) -> None:
+    write_state(data_dir, version, TRYING, release=release)
+    target = os.path.join("versions", release)
 
-    def go_back() -> None:
-        switch(root, old)
-        write_state(data_dir, version, FAILED)
+    def accept() -> None:
+        switch(root, target)
+        write_state(data_dir, version, CURRENT)
 
-    fork_guard(lambda: read_state(data_dir).get("state") == CURRENT, go_back, argv, os.path.join(root, "agent.pid"))
-    switch(root, os.path.join("versions", release))
-    os.execv(argv[0], argv)
+    trial = Trial(
+        is_over=lambda: read_state(data_dir).get("state") != TRYING,
+        accept=accept,
+        reject=lambda: write_state(data_dir, version, FAILED),
+        old=[sys.executable, os.path.join(root, "current", "kkagent"), *sys.argv[1:]],
+        pid_file=os.path.join(root, "agent.pid"),
+    )
+    fork_guard(trial)
+    os.execv(sys.executable, [sys.executable, os.path.join(root, target, "kkagent"), *sys.argv[1:]])

@@ -13,64 +13,93 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, List
 
-    Check = Callable[[], bool]
-    Action = Callable[[], None]
-
 _WATCH_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 
 
-def fork_guard(is_up: Check, go_back: Action, argv: List[str], pid_file: str) -> None:
+class Trial:
+    """What the guard has to know.
+
+    Attributes:
+        is_over: whether the new agent has said that it works.
+        accept: makes the new version the current one, and notes it.
+        reject: notes that the new version failed.
+        old: starts the current version; used where no service manager does.
+        pid_file: where the provisioner keeps the agent's process id without a service manager.
+    """
+
+    __slots__ = ("accept", "is_over", "old", "pid_file", "reject")
+
+    def __init__(
+        self,
+        is_over: Callable[[], bool],
+        accept: Callable[[], None],
+        reject: Callable[[], None],
+        old: List[str],
+        pid_file: str,
+    ) -> None:
+        self.is_over = is_over
+        self.accept = accept
+        self.reject = reject
+        self.old = old
+        self.pid_file = pid_file
+
+
+def fork_guard(trial: Trial) -> None:
     """Fork the guard of this process, which is about to become the new agent.
 
     The new agent has come up when it says so, or, since upstream's would not, when it is still there after a minute.
-
-    Args:
-        is_up: whether the new agent has said so.
-        go_back: makes the old version the current one.
-        argv: starts the current version; used where no service manager starts it again.
-        pid_file: where the provisioner keeps the agent's process id without a service manager.
+    A service manager ends the guard together with an agent that dies, and starts the current version: the old one.
     """
     agent = os.getpid()
+    began = _start_time(agent)
     if os.fork():
         return
     try:
         forget_in_child()
         os.setsid()
-        _watch(agent, is_up, go_back, argv, pid_file)
+        _watch(agent, began, trial)
     except BaseException as error:  # noqa: BLE001 - nothing may come back from here into the agent's own code
         sys.stderr.write(f"the guard of the update failed: {error!r}\n")
     finally:
         os._exit(0)
 
 
-def _watch(agent: int, is_up: Check, go_back: Action, argv: List[str], pid_file: str) -> None:
+def _watch(agent: int, began: str, trial: Trial) -> None:
     asked: List[int] = []
-    # A service manager ends the whole group when the new agent dies; a second is enough to go back before that.
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     end = time.monotonic() + float(os.environ.get("KRAKEN_AGENT_UPDATE_WATCH_SECONDS") or _WATCH_SECONDS)
     while os.getppid() == agent:
-        if asked or is_up() or time.monotonic() >= end:
+        if asked or trial.is_over():
+            return
+        if time.monotonic() >= end:
+            trial.accept()
             return
         time.sleep(_LOOK_SECONDS)
-    if is_up():
+    if trial.is_over():
         return
-    go_back()
+    trial.reject()
     sys.stderr.write("the new version of the agent did not come up; the old one is back\n")
     if not os.environ.get("INVOCATION_ID"):
-        _start_again(agent, argv, pid_file)
+        _start_again(f"{agent} {began}", trial)
 
 
-def _start_again(agent: int, argv: List[str], pid_file: str) -> None:
+def _start_again(known_as: str, trial: Trial) -> None:
     """Without a service manager, become the old agent, known under this process's id."""
     try:
-        with open(pid_file, encoding="ascii") as file:
-            is_ours = file.read().strip() == str(agent)
+        with open(trial.pid_file, encoding="ascii") as file:
+            is_ours = file.read().strip() == known_as
         if is_ours:
-            with open(pid_file, "w", encoding="ascii") as file:
-                file.write(f"{os.getpid()}\n")
+            with open(trial.pid_file, "w", encoding="ascii") as file:
+                file.write(f"{os.getpid()} {_start_time(os.getpid())}\n")
     except OSError:
         # No provisioner keeps a file of it.
         is_ours = False
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.execv(argv[0], argv)
+    os.execv(trial.old[0], trial.old)
+
+
+def _start_time(pid: int) -> str:
+    """When a process began, in clock ticks after the boot: field 22 of /proc/PID/stat (proc(5)); exec keeps it."""
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+        return file.read().rpartition(")")[2].split()[19]

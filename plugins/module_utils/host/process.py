@@ -39,7 +39,15 @@ def running(directory: str) -> Optional[int]:
     pid = int(fields[0])
     if _started(pid) != fields[1]:
         return None
-    return pid if os.path.join(directory, "current", "kkagent") in _command_line(pid) else None
+    return pid if any(_is_agent_of(directory, word) for word in _command_line(pid)) else None
+
+
+def _is_agent_of(directory: str, path: str) -> bool:
+    """Whether a path is `current/kkagent`, or the file of a release that an agent has updated itself to."""
+    place, name = os.path.split(path)
+    return name == "kkagent" and (
+        place == os.path.join(directory, "current") or os.path.dirname(place) == os.path.join(directory, "versions")
+    )
 
 
 def converge(spec: AgentSpec, *, restart: bool) -> Iterator[Change]:

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import shutil
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,6 +68,14 @@ def state(root: Path) -> dict[str, str]:
     return json.loads((root.parent / "data" / "update.json").read_text())
 
 
+def start_time(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def test_the_agent_becomes_the_servers_version_and_keeps_its_process(
     server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until
 ) -> None:
@@ -74,7 +84,7 @@ def test_the_agent_becomes_the_servers_version_and_keeps_its_process(
     agent = start()
     until(lambda: "agent 2 for" in agent.said())
     digest = hashlib.sha256(server.files["/install/agent"]).hexdigest()[:8]
-    assert current(root) == f"versions/2-{digest}"
+    until(lambda: current(root) == f"versions/2-{digest}")
     assert (root / "current" / "kktool").read_bytes() == server.files["/install/tool"]
     until(lambda: state(root) == {"version": "2", "state": "current"})
     job = server.add_job({"cmd": "echo after the update"})
@@ -141,19 +151,83 @@ def test_a_new_version_that_does_not_come_up_gives_way_to_the_old_one(
     server.files = {"/install/agent": liar("sys.exit('this version is no good')"), "/install/tool": liar("")}
     (root / "agent.pid").touch()
     agent = start()
-    (root / "agent.pid").write_text(f"{agent.pid}\n")
+    (root / "agent.pid").write_text(f"{agent.pid} {start_time(agent.pid)}\n")
     until(lambda: "the old one is back" in agent.said(), 20)
     agent.wait()
     until(lambda: agent.said().count("agent 1 for") == 2)
     assert current(root) == "versions/1-old"
     assert state(root) == {"version": "9", "state": "failed"}
-    new = int((root / "agent.pid").read_text())
+    new, began = (int(word) for word in (root / "agent.pid").read_text().split())
+    assert began == start_time(new)
     try:
         job = server.add_job({"cmd": "echo back"})
         until(lambda: job.finished)
         assert agent.said().count("restarting as") == 1
     finally:
         os.kill(new, 15)
+
+
+def test_a_new_version_that_trips_before_it_has_met_the_server_gives_way(
+    server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until
+) -> None:
+    """It comes up and is whole, but what it wants to say of itself cannot be found out."""
+    package = tmp_path / "source-3" / "kraken_agent"
+    bundle(tmp_path, "3")
+    with (package / "hostinfo.py").open("a") as file:
+        file.write("\n\ndef collect(*args):\n    raise RuntimeError('tripped')\n")
+    server.version = "3"
+    server.files = {f"/install/{r.name[2:]}": pack(r.name, "3", files_of(r, package)) for r in RECIPES}
+    agent = start()
+    until(lambda: "the old one is back" in agent.said(), 20)
+    until(lambda: agent.said().count("agent 1 for") == 2)
+    (old,) = [int(pid.name) for pid in Path("/proc").glob("[0-9]*") if is_agent(pid, root)]
+    try:
+        assert "tripped" in agent.said()
+        assert current(root) == "versions/1-old"
+        assert state(root) == {"version": "3", "state": "failed"}
+    finally:
+        os.kill(old, 15)
+
+
+def is_agent(process: Path, root: Path) -> bool:
+    try:
+        return str(root).encode() in (process / "cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def test_a_trial_that_the_service_manager_ends_leaves_the_old_version_current(
+    server: FakeServer, root: Path, start: Callable[..., object], until: Until
+) -> None:
+    """systemd kills everything of the service, the guard too, as soon as the agent is gone."""
+    server.version = "9"
+    server.files = {"/install/agent": liar("import time; time.sleep(60)"), "/install/tool": liar("")}
+    agent = start()
+    until(lambda: (root.parent / "data" / "update.json").exists() and children(agent.pid))
+    assert state(root)["state"] == "trying"
+    assert current(root) == "versions/1-old"
+    for pid in (*children(agent.pid), agent.pid):
+        os.kill(pid, signal.SIGKILL)
+    agent.wait()
+    again = start()
+    until(lambda: len(server.said("get-job")) >= 3)
+    assert state(root) == {"version": "9", "state": "failed"}
+    assert "restarting as" not in again.said().rpartition("agent 1 for")[2]
+
+
+def test_a_version_that_says_nothing_but_stays_is_taken(
+    server: FakeServer, root: Path, start: Callable[..., object], until: Until
+) -> None:
+    """As upstream's agent does, which knows nothing of trials."""
+    server.version = "9"
+    server.files = {"/install/agent": liar("import time; time.sleep(60)"), "/install/tool": liar("")}
+    agent = start()
+    until(lambda: "restarting as" in agent.said())
+    began = time.monotonic()
+    until(lambda: current(root).startswith("versions/9-"), 20)
+    assert time.monotonic() - began > 3
+    until(lambda: state(root) == {"version": "9", "state": "current"})
+    assert agent.process.poll() is None
 
 
 def test_the_same_file_under_another_version_is_no_update(
