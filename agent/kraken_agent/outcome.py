@@ -15,6 +15,8 @@ STEP_TIMEOUT = "step-timeout"
 JOB_TIMEOUT = "job-timeout"
 STOPPING = "stopping"
 
+OUT_OF_MEMORY = "memory ran out, and the kernel ended a process of the step"
+
 _TEXTS = {
     STEP_TIMEOUT: "the step's time is over",
     JOB_TIMEOUT: "the job's time is over",

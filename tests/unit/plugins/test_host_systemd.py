@@ -28,6 +28,8 @@ def test_the_agent_runs_as_its_user_and_has_time_for_its_job() -> None:
     assert "TimeoutStopSec=330" in text
     assert "Type=notify" in text
     assert "Type=simple" in lines(replace(SPEC, notifies=False))
+    assert "Type=simple" in lines(replace(SPEC, update="server"))
+    assert "OOMPolicy=continue" in text
 
 
 def test_hardening_gives_way_to_what_was_asked_for() -> None:
