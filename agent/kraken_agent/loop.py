@@ -79,6 +79,10 @@ class Agent:
                 self._live_or_recover()
         except InterruptedExchangeError:
             self._log.info("agent stops")
+        if self._is_on_trial:
+            from kraken_agent.update import end_trial
+
+            end_trial(self._config.data_dir)
         self._log.drain(1.0)
         return 0
 

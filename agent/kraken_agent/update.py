@@ -82,6 +82,11 @@ def came_up(data_dir: str) -> None:
     write_state(data_dir, state["version"], CURRENT)
 
 
+def end_trial(data_dir: str) -> None:
+    """The new agent was told to stop before it could prove itself: the next start tries again."""
+    os.unlink(os.path.join(data_dir, _STATE_FILE))
+
+
 def installation(program: str) -> str:
     """The directory with `current` and `versions` that a program runs from.
 

@@ -99,10 +99,10 @@ def test_a_job_is_never_interrupted_by_an_update(
     server.files = bundle(tmp_path, "2")
     server.version = "1"
     job = server.add_job({"cmd": "echo begun; sleep 1; echo ended"})
-    agent = start()
+    start()
     until(lambda: server.sink.output())
     server.version = "2"
-    until(lambda: "agent 2 for" in agent.said())
+    until(lambda: current(root).startswith("versions/2-"), 30)
     assert server.sink.output(job.id) == ["begun", "ended"]
 
 
@@ -213,6 +213,26 @@ def test_a_trial_that_the_service_manager_ends_leaves_the_old_version_current(
     until(lambda: len(server.said("get-job")) >= 3)
     assert state(root) == {"version": "9", "state": "failed"}
     assert "restarting as" not in again.said().rpartition("agent 1 for")[2]
+
+
+def test_an_agent_that_is_stopped_on_trial_stays_stopped_and_tries_again_later(
+    server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until
+) -> None:
+    server.version = "2"
+    server.files = bundle(tmp_path, "2")
+    agent = start()
+    until(lambda: "restarting as" in agent.said())
+    server.stop()
+    until(lambda: "trying again" in agent.said())
+    started = children(agent.pid)
+    agent.signal(signal.SIGTERM)
+    assert agent.wait() == 0
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
+    assert not [pid for pid in Path("/proc").glob("[0-9]*") if is_agent(pid, root)]
+    assert current(root) == "versions/1-old"
+    server.start()
+    start()
+    until(lambda: current(root).startswith("versions/2-"), 30)
 
 
 def test_a_version_that_says_nothing_but_stays_is_taken(
