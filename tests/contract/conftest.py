@@ -9,9 +9,23 @@ import requests
 from contract.crew import Crew, client_of
 from contract.door import TIMEOUT, Door
 from contract.embedded import Embedded
+from contract.exchanges import recorded
+from contract.witnesses import claims, witness_name
 from real_server.fixtures import RealServer
 
 SERVERS = ["embedded", pytest.param("real", marks=pytest.mark.real_server)]
+
+
+@pytest.fixture(autouse=True)
+def exchanges(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that is named as a witness has to have been one."""
+    with recorded() as found:
+        yield
+    for template, succeeded in claims(witness_name(request.node.nodeid)):
+        assert any(one.is_one_of(template) and one.succeeded is succeeded for one in found), (
+            f"witnesses.py names this test for {template} that {'succeeds' if succeeded else 'is refused'}, "
+            f"and nothing of the kind happened in it"
+        )
 
 
 @pytest.fixture(scope="session")

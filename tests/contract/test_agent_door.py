@@ -101,6 +101,7 @@ def test_the_next_step_of_no_job(server: Door, told: dict[str, Any]) -> None:
         ("keep-alive", {"job_id": None}),
         ("hello", {}),
     ],
+    ids=["step-result2", "step-result2 without a result", "dispatch-tests", "keep-alive", "hello"],
 )
 def test_reports_without_a_job_and_unknown_messages_are_ignored(
     server: Door, msg: str, fields: dict[str, object]

@@ -172,7 +172,7 @@ def test_what_a_put_may_not_contain(server: Door, body: object, status: int, ans
     assert (said.status, said.body) == (status, answer)
 
 
-@pytest.mark.parametrize(("method", "body"), [("PUT", {"groups": []}), ("DELETE", ...)])
+@pytest.mark.parametrize(("method", "body"), [("PUT", {"groups": []}), ("DELETE", ...)], ids=["PUT", "DELETE"])
 def test_changing_an_unknown_agent(server: Door, method: str, body: object) -> None:
     said = server.api(method, f"/agents/{UNKNOWN}", body)
     assert (said.status, said.body) == (404, problem(404, "Agent not found"))

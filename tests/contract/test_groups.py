@@ -99,6 +99,7 @@ def test_renaming_to_a_taken_name_is_accepted_and_breaks_creating_it(server: Doo
         ("PUT", {"name": "q"}, 500, {}),
         ("DELETE", ..., 404, problem(404, f"Agents group with id {UNKNOWN} not found")),
     ],
+    ids=["GET", "PUT", "DELETE"],
 )
 def test_an_unknown_group(server: Door, method: str, body: object, status: int, answer: object) -> None:
     said = server.api(method, f"/groups/{UNKNOWN}", body)

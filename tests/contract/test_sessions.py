@@ -67,7 +67,7 @@ def test_the_version_needs_a_token(server: Door) -> None:
     assert (refused.status, refused.body) == (401, problem(401, NO_TOKEN))
 
 
-READS = ["/agents", "/agents/1", "/groups", "/groups/1", "/systems", "/projects", "/version"]
+READS = ["/agents", "/agents/1", "/agents/1/jobs", "/groups", "/groups/1", "/systems", "/projects", "/version"]
 WRITES = [
     ("PATCH", "/agents", [{"id": 999999999, "authorized": True}]),
     ("PUT", "/agents/999999999", {"disabled": True}),
@@ -79,15 +79,18 @@ WRITES = [
     ("POST", "/projects", {"name": "x"}),
 ]
 ALL_CALLS = [("GET", path, ...) for path in READS] + WRITES
+each_call = pytest.mark.parametrize(
+    ("method", "path", "body"), ALL_CALLS, ids=[f"{method} {path}" for method, path, _ in ALL_CALLS]
+)
 
 
-@pytest.mark.parametrize(("method", "path", "body"), ALL_CALLS)
+@each_call
 def test_without_a_token_nothing_is_said_or_done(server: Door, method: str, path: str, body: object) -> None:
     said = server.api(method, path, body, token=None)
     assert (said.status, said.body) == (401, problem(401, NO_TOKEN))
 
 
-@pytest.mark.parametrize(("method", "path", "body"), ALL_CALLS)
+@each_call
 def test_an_unknown_token_is_refused(server: Door, method: str, path: str, body: object) -> None:
     said = server.api(method, path, body, token="deadbeef")
     assert (said.status, said.body) == (401, problem(401, WRONG_TOKEN))

@@ -58,23 +58,51 @@ def test_a_branch_belongs_to_its_project(workflow: Workflow) -> None:
     }
 
 
+ABSENT = [
+    ("POST", f"/projects/{UNKNOWN}/branches", {"name": "main"}, "Project not found"),
+    ("POST", f"/branches/{UNKNOWN}/stages", {"name": "s", "schema_code": schema("all", [])}, "Branch not found"),
+    ("POST", f"/branches/{UNKNOWN}/flows/ci", {}, f"Branch {UNKNOWN} not found"),
+    ("GET", f"/branches/{UNKNOWN}/flows/ci", ..., f"Branch {UNKNOWN} not found"),
+    ("GET", f"/branches/{UNKNOWN}/cfg", ..., "Branch not found"),
+    ("GET", f"/flows/{UNKNOWN}", ..., "Flow not found"),
+    ("GET", f"/flows/{UNKNOWN}/runs", ..., "Flow not found"),
+    ("GET", f"/runs/{UNKNOWN}", ..., "Run not found"),
+    ("DELETE", f"/runs/{UNKNOWN}", ..., "Run not found"),
+    ("GET", f"/runs/{UNKNOWN}/jobs", ..., "Run not found"),
+    ("GET", f"/jobs/{UNKNOWN}", ..., "Job not found"),
+    ("DELETE", f"/jobs/{UNKNOWN}", ..., "Job not found"),
+    ("GET", f"/jobs/{UNKNOWN}/logs?start=0&limit=10", ..., "Job not found"),
+    ("GET", f"/logs?start=0&limit=10&agent_id={UNKNOWN}", ..., "Agent not found"),
+    ("GET", f"/logs?start=0&limit=10&job_id={UNKNOWN}", ..., "Job not found"),
+    ("GET", f"/logs?start=0&limit=10&run_id={UNKNOWN}", ..., "Run not found"),
+    ("GET", f"/logs?start=0&limit=10&flow_id={UNKNOWN}", ..., "Flow not found"),
+    ("GET", f"/logs?start=0&limit=10&branch_id={UNKNOWN}", ..., "Branch not found"),
+]
+
+
 @pytest.mark.parametrize(
-    ("method", "path", "body", "detail"),
-    [
-        ("POST", f"/projects/{UNKNOWN}/branches", {"name": "main"}, "Project not found"),
-        ("POST", f"/branches/{UNKNOWN}/stages", {"name": "s", "schema_code": schema("all", [])}, "Branch not found"),
-        ("POST", f"/branches/{UNKNOWN}/flows/ci", {}, f"Branch {UNKNOWN} not found"),
-        ("GET", f"/flows/{UNKNOWN}", ..., "Flow not found"),
-        ("GET", f"/flows/{UNKNOWN}/runs", ..., "Flow not found"),
-        ("GET", f"/runs/{UNKNOWN}", ..., "Run not found"),
-        ("GET", f"/runs/{UNKNOWN}/jobs", ..., "Run not found"),
-        ("GET", f"/jobs/{UNKNOWN}", ..., "Job not found"),
-        ("GET", f"/jobs/{UNKNOWN}/logs?start=0&limit=10", ..., "Job not found"),
-    ],
+    ("method", "path", "body", "detail"), ABSENT, ids=[f"{method} {path}" for method, path, *_ in ABSENT]
 )
 def test_what_does_not_exist(server: Door, method: str, path: str, body: object, detail: str) -> None:
     said = server.api(method, path, body)
     assert (said.status, said.body) == (404, problem(404, detail))
+
+
+def test_a_branch_shows_its_stages(server: Door, workflow: Workflow) -> None:
+    path = f"/branches/{workflow.branch['id']}"
+    stage = server.api("POST", f"{path}/stages", {"name": "s", "schema_code": schema(workflow.group, [ECHO])}).body
+    said = server.api("GET", f"{path}/cfg")
+    assert (said.status, said.body["project_id"]) == (200, workflow.project["id"])
+    assert [(each["id"], each["name"], each["schema_code"]) for each in said.body["stages"]] == [
+        (stage["id"], "s", stage["schema_code"])
+    ]
+
+
+def test_the_flows_of_a_branch_come_newest_first_with_their_runs(server: Door, workflow: Workflow) -> None:
+    ran = [workflow.run([ECHO]), workflow.run([ECHO])]
+    said = server.api("GET", f"/branches/{workflow.branch['id']}/flows/ci?start=0&limit=10")
+    assert (said.status, said.body["total"]) == (200, 2)
+    assert [[run["id"] for run in flow["runs"]] for flow in said.body["items"]] == [[ran[1]], [ran[0]]]
 
 
 def test_a_stage_comes_back_with_its_schema(server: Door, workflow: Workflow) -> None:
@@ -97,6 +125,18 @@ def test_a_stage_is_neither_made_nor_changed_without_its_name(
         said = server.api(method, where, body)
         assert (said.status, said.body) == (400, problem(400, "'name' is a required property"))
     assert server.api("GET", f"/stages/{stage['id']}").body["enabled"] is True
+
+
+def test_a_stage_changes_its_schema_and_keeps_it_when_the_new_one_is_refused(server: Door, workflow: Workflow) -> None:
+    body = {"name": "s", "schema_code": schema(workflow.group, [ECHO])}
+    stage = server.api("POST", f"/branches/{workflow.branch['id']}/stages", body).body
+    path = f"/stages/{stage['id']}"
+    changed = {"name": "t", "schema_code": schema(workflow.group, [ECHO, ECHO])}
+    said = server.api("PUT", path, changed)
+    assert (said.status, said.body["name"], said.body["schema_code"]) == (200, "t", changed["schema_code"])
+    refused = server.api("PUT", path, {"name": "t", "schema_code": schema("no-such-group", [ECHO])})
+    assert (refused.status, refused.body) == (400, problem(400, "Cannot find no-such-group agents group"))
+    assert server.api("GET", path).body["schema_code"] == changed["schema_code"]
 
 
 def test_a_stage_may_not_name_an_unknown_group(server: Door, workflow: Workflow) -> None:
@@ -202,8 +242,9 @@ def test_the_whole_log_can_be_asked_about_a_job_or_an_agent(server: Door, workfl
         ("?start=0&limit=1&order=up", "incorrect order value: up"),
     ],
 )
-def test_pages_of_a_log_that_cannot_be(server: Door, query: str, detail: str) -> None:
-    said = server.api("GET", f"/jobs/{UNKNOWN}/logs{query}")
+@pytest.mark.parametrize("path", [f"/jobs/{UNKNOWN}/logs", "/logs"])
+def test_pages_of_a_log_that_cannot_be(server: Door, path: str, query: str, detail: str) -> None:
+    said = server.api("GET", path + query)
     assert (said.status, said.body) == (400, problem(400, detail))
 
 

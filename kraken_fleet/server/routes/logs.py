@@ -14,7 +14,7 @@ from kraken_fleet.server.core import Core
 from kraken_fleet.server.problems import Problem
 from kraken_fleet.server.render_jobs import job_json
 from kraken_fleet.server.routes.common import answer, need
-from kraken_fleet.server.tables import Job, LogLine
+from kraken_fleet.server.tables import Agent, Branch, Flow, Job, LogLine, Run
 
 router = APIRouter()
 # Under the server's root, not under /api: that is where kraken/server/server.py puts these two.
@@ -63,14 +63,18 @@ async def all_logs(
 ) -> Response:
     """Lines of whatever was asked for, of every service; what is not given does not matter."""
     _check_page(start, limit, order)
-    wanted = {
-        LogLine.branch: branch_id,
-        LogLine.flow: flow_id,
-        LogLine.run: run_id,
-        LogLine.job: job_id,
-        LogLine.agent: agent_id,
-    }
-    conditions = [column == value for column, value in wanted.items() if value is not None]
+    wanted = (
+        (LogLine.branch, Branch, branch_id),
+        (LogLine.flow, Flow, flow_id),
+        (LogLine.run, Run, run_id),
+        (LogLine.job, Job, job_id),
+        (LogLine.agent, Agent, agent_id),
+    )
+    given = [(column, table, value) for column, table, value in wanted if value is not None]
+    with core.db.read() as session:
+        for _, table, value in given:
+            need(session, table, value, f"{table.__name__} not found")
+    conditions = [column == value for column, _, value in given]
     if level:
         conditions.append(LogLine.level.in_(_AT_LEAST.get(level.upper(), _AT_LEAST["INFO"])))
     total = core.logs.count(*conditions)

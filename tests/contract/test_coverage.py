@@ -1,0 +1,23 @@
+"""The suite knows everything that kraken-fleet says to a server: what it asks and what its agent tells."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from contract.used import endpoints, messages
+from contract.witnesses import WITNESSES, witness_name
+
+HERE = Path(__file__).parent
+
+
+def test_every_endpoint_and_every_message_has_a_test_where_it_succeeds_and_one_where_it_is_refused() -> None:
+    assert set(WITNESSES) == endpoints() | {f"message {name}" for name in messages()}
+
+
+def test_every_witness_is_a_test_of_this_suite() -> None:
+    command = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider", str(HERE)]
+    listed = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parents[1], check=False, timeout=100)
+    known = {witness_name(line) for line in listed.stdout.splitlines()}
+    assert {name for names in WITNESSES.values() for name in names} - known == set()
