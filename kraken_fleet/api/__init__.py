@@ -3,6 +3,7 @@
 from kraken_fleet.api.agents import SORT_FIELDS
 from kraken_fleet.api.client import KrakenClient
 from kraken_fleet.api.credentials import Credentials, PasswordCredentials, TokenCredentials, credentials_from
+from kraken_fleet.api.deleted_groups import KnownGroups
 from kraken_fleet.api.pacing import DELETE_BURST, DELETE_INTERVAL
 from kraken_fleet.api.paging import Page
 from kraken_fleet.api.session import MAX_CONNECTIONS
@@ -13,6 +14,7 @@ __all__ = [
     "MAX_CONNECTIONS",
     "SORT_FIELDS",
     "Credentials",
+    "KnownGroups",
     "KrakenClient",
     "Page",
     "PasswordCredentials",

@@ -2,66 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from kraken_fleet.api import decode
-from kraken_fleet.api.session import Session
+from kraken_fleet.api.session import MAX_CONNECTIONS, Session
 from kraken_fleet.errors import RequestRejectedError
+from kraken_fleet.model import AgentsGroup
 
 # So many ids in a row that no group has mean that there are no groups beyond. Failed creations leave gaps.
 _GAP = 5
 
+# By id: a deleted group, or None when no group has the id nor ever will.
+KnownGroups = Mapping[int, AgentsGroup | None]
+
 
 class DeletedGroups:
-    """The deleted groups of a server. Those that were seen once are remembered: their names change no more."""
+    """The deleted groups of a server. Those that were seen once are remembered: they stay what they are.
+
+    Only their names may change, when somebody heals them. So those that have a name that matters are asked for again.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._names: dict[int, str | None] = {}  # None: no group has this id, nor will one ever
+        self._known: dict[int, AgentsGroup | None] = {}
 
-    def called(self, name: str, alive: Collection[int], *, newest: int | None, max_calls: int) -> Iterator[int]:
-        """The ids of deleted groups called `name`, newest first.
+    @property
+    def known(self) -> KnownGroups:
+        return dict(self._known)
+
+    def believe(self, known: KnownGroups) -> None:
+        """Takes over what an earlier client of the same server has found out."""
+        self._known = {**known, **self._known}
+
+    def remember(self, group: AgentsGroup) -> None:
+        """Notes a deleted group as it is now."""
+        self._known[group.id] = group
+
+    def found(
+        self, living: Iterable[AgentsGroup], *, listed: Iterable[int] = (), names: Iterable[str] = (), max_calls: int
+    ) -> tuple[AgentsGroup, ...]:
+        """All deleted groups, the oldest first.
 
         Args:
-            alive: the ids of all living groups.
-            newest: the highest id that any group has; None looks beyond the living ones.
-            max_calls: how many ids are asked for at most.
+            living: all groups that are alive.
+            listed: more ids that some group has; an agent goes on listing a group that was deleted.
+            names: names that matter besides those of living groups.
+            max_calls: how many unknown ids are asked for at most, the newest first.
         """
-        last = max(alive, default=0) if newest is None else newest
-        beyond = self._beyond(last, max_calls) if newest is None else []
-        yield from (group_id for group_id in reversed(beyond) if self._names.get(group_id) == name)
-        calls = max_calls - len(beyond)
-        for group_id in range(last, 0, -1):
-            if group_id in alive:
-                continue
-            if group_id not in self._names and calls > 0:
-                calls -= 1
-                self._ask(group_id, below=last)
-            if self._names.get(group_id) == name:
-                yield group_id
+        alive = {group.id: group.name for group in living}
+        newest = max(alive.keys() | set(listed) | self._known.keys(), default=0)
+        doubtful = self._called({*alive.values(), *names})
+        left = max_calls - self._look_beyond(newest, max_calls)
+        unknown = [number for number in range(newest, 0, -1) if number not in alive and number not in self._known]
+        self._ask([*doubtful, *unknown[: max(left, 0)]], below=newest)
+        return tuple(group for number, group in sorted(self._known.items()) if group and number not in alive)
 
-    def remember(self, group_id: int, name: str) -> None:
-        """Notes the name that a deleted group has from now on."""
-        self._names[group_id] = name
-
-    def _beyond(self, last: int, max_calls: int) -> list[int]:
-        """The ids above `last` that were asked for: deleted groups may be newer than every living one."""
-        asked: list[int] = []
-        missing = 0
-        while missing < _GAP and len(asked) < max_calls:
-            asked.append(last + len(asked) + 1)
-            found = asked[-1] in self._names or self._ask(asked[-1], below=last)
-            missing = 0 if found else missing + 1
+    def _look_beyond(self, newest: int, max_calls: int) -> int:
+        """Asks for ids above `newest`, for deleted groups may be newer than every other; how many were asked for."""
+        asked = 0
+        while asked < max_calls:
+            numbers = range(newest + 1, newest + 1 + min(_GAP, max_calls - asked))
+            there = self._ask(numbers, below=newest)
+            asked += len(numbers)
+            if not there:
+                break
+            newest = max(there)
         return asked
 
-    def _ask(self, group_id: int, *, below: int) -> bool:
-        """Whether there is such a group. An id above `below` may be given out later, so its absence is not kept."""
+    def _called(self, names: Collection[str]) -> list[int]:
+        return [number for number, group in self._known.items() if group and group.name in names]
+
+    def _ask(self, numbers: Sequence[int], *, below: int) -> list[int]:
+        """Asks for each id, and remembers what is sure: which of them some group has.
+
+        An id above `below` may be given out later, so its absence is not remembered.
+        """
+        if not numbers:
+            return []
+        with ThreadPoolExecutor(max_workers=MAX_CONNECTIONS) as pool:
+            groups = list(pool.map(self._group, numbers))
+        for number, group in zip(numbers, groups, strict=True):
+            if group and group.deleted:  # else it was created since the list was read
+                self.remember(group)
+            elif group is None and number < below:
+                self._known[number] = None
+        return [group.id for group in groups if group]
+
+    def _group(self, number: int) -> AgentsGroup | None:
         try:
-            group = self._session.request("GET", f"/groups/{group_id}").decoded(decode.group)
+            return self._session.request("GET", f"/groups/{number}").decoded(decode.group)
         except RequestRejectedError:
-            if group_id < below:
-                self._names[group_id] = None
-            return False
-        if group.deleted is not None:  # else it was created since the list was read
-            self._names[group_id] = group.name
-        return True
+            return None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from kraken_fleet.api import decode
 from kraken_fleet.api.agents import AgentsCalls
-from kraken_fleet.api.deleted_groups import DeletedGroups
+from kraken_fleet.api.deleted_groups import DeletedGroups, KnownGroups
 from kraken_fleet.api.paging import read_all
 from kraken_fleet.api.session import Session
 from kraken_fleet.errors import UnsafeChangeError
@@ -41,6 +42,33 @@ class GroupsCalls(AgentsCalls):
     def group(self, group_id: int) -> AgentsGroup:
         """One group, deleted ones too. An unknown id is a RequestRejectedError with status 400."""
         return self._session.request("GET", f"/groups/{group_id}").decoded(decode.group)
+
+    def deleted_groups(
+        self,
+        living: Iterable[AgentsGroup],
+        *,
+        listed: Iterable[int] = (),
+        names: Iterable[str] = (),
+        max_calls: int = HEAL_LIMIT,
+    ) -> tuple[AgentsGroup, ...]:
+        """All deleted groups, the oldest first; those that this client has seen once are not asked for again.
+
+        Args:
+            living: what `groups` has just returned.
+            listed: more ids that some group has, such as those that agents list.
+            names: names that are about to be taken into use.
+            max_calls: how many unknown ids are asked for at most, the newest first.
+        """
+        return self._deleted.found(living, listed=listed, names=names, max_calls=max_calls)
+
+    @property
+    def known_deleted_groups(self) -> KnownGroups:
+        """What this client knows of deleted groups, for another client of the same server to believe."""
+        return self._deleted.known
+
+    def believe_deleted_groups(self, known: KnownGroups) -> None:
+        """Takes over what another client of the same server knew; ids that it knew are not asked for again."""
+        self._deleted.believe(known)
 
     def create_group(self, name: str, project_id: int | None = None) -> AgentsGroup:
         """Creates an agents group, after giving deleted groups of that name another one.
@@ -97,29 +125,31 @@ class GroupsCalls(AgentsCalls):
             self._put_name(group_id, retired)
         if group.deleted is None:
             self._session.request("DELETE", f"/groups/{group_id}")
-        self._deleted.remember(group_id, retired)
+        self._deleted.remember(dataclasses.replace(group, name=retired))
 
-    def heal_group_name(
-        self, name: str, *, newest: int | None = None, max_calls: int = HEAL_LIMIT
-    ) -> tuple[AgentsGroup, ...]:
+    def heal_group_name(self, name: str, *, max_calls: int = HEAL_LIMIT) -> tuple[AgentsGroup, ...]:
         """Renames deleted groups called `name`, so that runs find the living one again.
 
         Args:
-            newest: the highest id that any group has, when it is known; otherwise it is found out.
             max_calls: how many unknown ids are asked for at most, newest first.
 
         Returns:
             the groups that were renamed, as they are now.
         """
-        alive = {group.id: group.name for group in self.groups()}
-        healed = []
-        for group_id in self._deleted.called(name, alive, newest=newest, max_calls=max_calls):
-            healed.append(self._put_name(group_id, _free(f"{name}-deleted-{group_id}", alive.values())))
-            self._deleted.remember(group_id, healed[-1].name)
-        return tuple(healed)
+        living = self.groups()
+        taken = [group.name for group in living]
+        deleted = self.deleted_groups(living, names=[name], max_calls=max_calls)
+        return tuple(
+            self._put_name(group.id, _free(f"{name}-deleted-{group.id}", taken))
+            for group in reversed(deleted)
+            if group.name == name
+        )
 
     def _put_name(self, group_id: int, name: str) -> AgentsGroup:
-        return self._session.request("PUT", f"/groups/{group_id}", body={"name": name}).decoded(decode.group)
+        group = self._session.request("PUT", f"/groups/{group_id}", body={"name": name}).decoded(decode.group)
+        if group.deleted:
+            self._deleted.remember(group)
+        return group
 
     def _empty(self, group: AgentsGroup, *, force: bool) -> None:
         # The group's own count leaves out agents that are not authorised.

@@ -43,9 +43,9 @@ def apply(
     policy = planning.policy_of(groups, prune, max_prune, stale_minutes, trust)
     desired = load(inventory, limit) if inventory else None
     if file:
-        events = apply_saved(client, _read(file), desired=desired, trust=policy.trust)
+        events = apply_saved(client, _read(file), desired=desired, trust=policy.trust, memory=planning.memory())
     elif desired:
-        events = reconcile(client, desired, policy, timeout=wait)
+        events = reconcile(client, desired, policy, timeout=wait, memory=planning.memory())
     else:
         raise UsageError("nothing to apply", hint="Give a saved plan, or an inventory with -i")
     progress.follow(events, as_json=as_json)

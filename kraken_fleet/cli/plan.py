@@ -40,7 +40,13 @@ def plan(
     """Compare an inventory with the server. Exit code 0: no changes, 2: changes, 1: error."""
     policy = planning.policy_of(groups, prune, max_prune, stale_minutes, trust)
     desired = load(inventory, limit)
-    made = make_plan(desired, observe(client), policy, now=datetime.now(UTC), server=client.url)
+    made = make_plan(
+        desired,
+        observe(client, names=desired.groups, memory=planning.memory()),
+        policy,
+        now=datetime.now(UTC),
+        server=client.url,
+    )
     if out:
         _save(made, out)
     if as_json:

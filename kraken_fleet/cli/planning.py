@@ -22,6 +22,7 @@ from kraken_fleet.plan import (
     Plan,
     PlanPolicy,
     Prune,
+    Recheck,
     RenameGroup,
     Rule,
     RulesTrust,
@@ -29,6 +30,8 @@ from kraken_fleet.plan import (
     TrustPolicy,
     Unauthorize,
 )
+from kraken_fleet.reconcile import GroupMemory
+from kraken_fleet.reconcile.deploys import state_dir
 
 Inventories = Annotated[
     list[Path], typer.Option("--inventory", "-i", help="An inventory, as ansible-playbook takes it.", metavar="PATH")
@@ -55,6 +58,7 @@ _SIGNS: Mapping[type[Action], tuple[str, str]] = {
     SetGroups: ("~", "yellow"),
     Unauthorize: ("-", "red"),
     DeleteAgent: ("-", "red"),
+    Recheck: ("-", "red"),
 }
 _SEVERITIES = {"info": "dim", "warning": "yellow", "error": "bold red"}
 
@@ -75,6 +79,11 @@ def policy_of(
         stale_after=timedelta(minutes=stale_minutes),
         trust=_trust_policies(trust) if trust else (InventoryTrust(),),
     )
+
+
+def memory() -> GroupMemory:
+    """What this account's earlier commands have found out about deleted agents groups."""
+    return GroupMemory(state_dir())
 
 
 def show(plan: Plan) -> None:

@@ -40,7 +40,9 @@ def reconcile(
     """
     policy = planning.policy_of(groups, prune, max_prune, stale_minutes, trust)
     if keep_watching:
-        events = watch(client, lambda: load(inventory, limit), policy, interval=interval, jitter=jitter)
+        events = watch(
+            client, lambda: load(inventory, limit), policy, interval=interval, jitter=jitter, memory=planning.memory()
+        )
     else:
-        events = reconcile_once(client, load(inventory, limit), policy)
+        events = reconcile_once(client, load(inventory, limit), policy, memory=planning.memory())
     progress.follow(events, as_json=as_json)

@@ -132,6 +132,21 @@ class Unauthorize(_AgentAction):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recheck(_AgentAction):
+    """Gives an agent that is let in already a while to repeat its proof; without it, it is put out.
+
+    Args:
+        policy: the trust policy that doubts it.
+    """
+
+    kind: ClassVar[str] = "recheck"
+    policy: str
+
+    def describe(self) -> str:
+        return f"put out {self.label} unless it repeats its proof"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteAgent(_AgentAction):
     """Removes an agent's record."""
 
@@ -141,9 +156,11 @@ class DeleteAgent(_AgentAction):
         return f"delete {self.label}"
 
 
-Action = CreateGroup | RenameGroup | Disable | Authorize | SetGroups | Enable | Unauthorize | DeleteAgent
-# In the order in which they are done: an agent is kept from jobs before it is let in, and let have them last.
+Action = CreateGroup | RenameGroup | Disable | Authorize | SetGroups | Enable | Unauthorize | DeleteAgent | Recheck
+# In the order in which they are done: who has to prove itself comes first, for it gets nothing else when it cannot; an
+# agent is kept from jobs before it is let in, and let have them last.
 ACTION_TYPES: tuple[type[Action], ...] = (
+    Recheck,
     RenameGroup,
     CreateGroup,
     Disable,

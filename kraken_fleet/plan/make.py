@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from kraken_fleet.model import Agent, DesiredAgent, DesiredFleet, ObservedFleet
-from kraken_fleet.plan.actions import ACTION_TYPES, Action, Authorize, Disable, Enable, RenameGroup
+from kraken_fleet.plan.actions import ACTION_TYPES, Action, Authorize, Disable, Enable, Recheck, RenameGroup
 from kraken_fleet.plan.document import Plan
 from kraken_fleet.plan.findings import Finding, findings
 from kraken_fleet.plan.fingerprint import inventory_fingerprint, server_fingerprint
 from kraken_fleet.plan.membership import LivingGroups, groups_change, healing, missing_groups
 from kraken_fleet.plan.policy import GroupsMode, PlanPolicy
 from kraken_fleet.plan.prune import prune
-from kraken_fleet.plan.trust import Decision, decide
+from kraken_fleet.plan.trust import Decision, TrustPolicy, decide
 
 
 def make_plan(
@@ -75,7 +75,7 @@ def _agent_actions(
 ) -> Iterable[Action]:
     wanted = desired or DesiredAgent(host="", address=agent.address, groups_mode="merge")
     if decision is None:
-        return _settled(agent, wanted, living, policy)
+        return (*_settled(agent, wanted, living, policy), *_rechecks(agent, wanted, policy.trust))
     if not decision.admitted:
         return ()
     if agent.authorized:  # not of the inventory, but a policy names it, perhaps with groups
@@ -105,6 +105,14 @@ def _settled(
     kind = Enable if desired.enabled else Disable
     reason = "the inventory wants it so"
     yield kind(agent_id=agent.id, address=agent.address, host=desired.label, reason=reason)
+
+
+def _rechecks(agent: Agent, wanted: DesiredAgent, trust: Iterable[TrustPolicy]) -> Iterator[Recheck]:
+    for policy in trust:
+        if reason := policy.doubt(agent, wanted):
+            yield Recheck(
+                agent_id=agent.id, address=agent.address, host=wanted.label, reason=reason, policy=policy.name
+            )
 
 
 def _on_trial(agent: Agent, wanted: DesiredAgent, decision: Decision, policy: PlanPolicy) -> Iterator[Action]:

@@ -17,6 +17,8 @@ from kraken_fleet.model import Agent, DesiredAgent
 
 # Under this key of its host info an agent reports the nonce that Ansible wrote on its host.
 NONCE_KEY = "kraken_fleet_nonce"
+# In place of a nonce's digest, for a host that has none yet because nothing is written in check mode.
+PENDING = "pending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,19 @@ class TrustPolicy(Protocol):
     def judge(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
         """What to do with one that was let in on trial and has now sent its host info."""
 
+    def doubt(self, agent: Agent, desired: DesiredAgent) -> str:
+        """Why an agent of the inventory that is let in already has to prove itself again; empty when it has not."""
+
+
+class _LetsInForGood:
+    """Who is let in stays: what these policies look at, an agent cannot prove again."""
+
+    def doubt(self, agent: Agent, desired: DesiredAgent) -> str:
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
-class InventoryTrust:
+class InventoryTrust(_LetsInForGood):
     """Lets in whose address the inventory has.
 
     Args:
@@ -75,7 +87,7 @@ class InventoryTrust:
 
 
 @dataclass(frozen=True, slots=True)
-class CidrTrust:
+class CidrTrust(_LetsInForGood):
     """Lets in who claims an address in one of these networks and also speaks from it.
 
     Args:
@@ -142,7 +154,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class RulesTrust:
+class RulesTrust(_LetsInForGood):
     """Lets in who satisfies a rule, into the groups of all rules that it satisfies.
 
     A rule about system or executors can only be checked after authorisation: such an agent is let in on trial.
@@ -190,8 +202,11 @@ class AttestedTrust:
     An agent's address is only a claim. The nonce went to the host over SSH, so whoever reports it is on that host. Host
     info is read by the server only after authorisation; therefore always on trial.
 
+    One that is let in already and reports another nonce than its host has, or none, has to repeat it too. Agents whose
+    host's nonce is not known, since the host is not in this run, are left alone.
+
     Args:
-        nonces: by address, what was written there.
+        nonces: by address, what was written there; PENDING where a dry run would write it.
         hashed: whether they are given as their sha256 in hexadecimal, so that the secrets never leave their hosts.
     """
 
@@ -217,6 +232,12 @@ class AttestedTrust:
         if not hmac.compare_digest(expected.encode(), told.encode()):
             return _refuse(self.name, f"the agent that claims {agent.address} is not the one on {label}")
         return _admit(self.name, f"it repeated the nonce written on {label}")
+
+    def doubt(self, agent: Agent, desired: DesiredAgent) -> str:
+        if self.nonces.get(agent.address, PENDING) == PENDING:
+            return ""
+        decision = self.judge(agent, desired)
+        return "" if decision.admitted else decision.reason
 
 
 def decide(policies: Iterable[TrustPolicy], agent: Agent, desired: DesiredAgent | None) -> Decision:

@@ -18,6 +18,7 @@ from kraken_fleet.reconcile.events import (
     TrialPassed,
     Waiting,
 )
+from kraken_fleet.reconcile.group_memory import GroupMemory
 from kraken_fleet.reconcile.lifecycle import drain, enable, remove
 from kraken_fleet.reconcile.observe import observe
 from kraken_fleet.reconcile.run import reconcile, watch
@@ -31,6 +32,7 @@ __all__ = [
     "Event",
     "Failed",
     "Finished",
+    "GroupMemory",
     "Missing",
     "Planned",
     "RoundFailed",

@@ -18,6 +18,7 @@ from kraken_fleet.plan import (
     Disable,
     Enable,
     Plan,
+    Recheck,
     RenameGroup,
     SetGroups,
     TrustPolicy,
@@ -26,7 +27,8 @@ from kraken_fleet.plan import (
 )
 from kraken_fleet.plan.membership import LivingGroups
 from kraken_fleet.reconcile.clock import Clock, SystemClock
-from kraken_fleet.reconcile.events import Done, Event, Failed, Finished
+from kraken_fleet.reconcile.events import Done, Event, Failed, Finished, TrialFailed
+from kraken_fleet.reconcile.group_memory import GroupMemory
 from kraken_fleet.reconcile.observe import observe
 from kraken_fleet.reconcile.parallel import FATAL, each
 from kraken_fleet.reconcile.trial import TRIAL_TIMEOUT, hold_trials
@@ -73,17 +75,19 @@ def apply_saved(
     desired: DesiredFleet | None = None,
     trust: Sequence[TrustPolicy] = (),
     concurrency: int = 8,
+    memory: GroupMemory | None = None,
 ) -> Iterator[Event]:
     """Makes the changes of a plan that was made earlier, after seeing that it still fits.
 
     Args:
         desired: the inventory now, when it is at hand.
+        memory: of deleted groups, see observe.
 
     Raises:
         PlanError: the plan is stale or for another server.
         others: as apply.
     """
-    observed = observe(client)
+    observed = observe(client, names=plan.groups, memory=memory)
     check_fresh(plan, observed, server=client.url, desired=desired)
     yield from apply(client, plan, observed=observed, trust=trust, concurrency=concurrency)
 
@@ -116,6 +120,7 @@ class _Run:
     def events(self) -> Iterator[Event]:
         started = self._clock.now()
         plan = self._plan
+        yield from self._trials(plan.of(Recheck))
         yield from self._each(plan.of(RenameGroup), self._rename, workers=1)
         if plan.summary().keys() & {SetGroups.kind, CreateGroup.kind}:
             self._groups = dict(LivingGroups.of(self._living()).ids)
@@ -126,7 +131,7 @@ class _Run:
         yield from self._each(plan.of(Enable), lambda item: self._disable(item, disabled=False))
         yield from self._authorize(plan.of(Unauthorize), authorized=False)
         yield from self._each(plan.of(DeleteAgent), self._delete, workers=1)
-        yield from self._trials()
+        yield from self._trials([action for action in plan.of(Authorize) if action.on_trial])
         yield Finished(done=self._done, failed=len(self._failures), seconds=self._clock.now() - started)
         if self._failures:
             raise PartialFailureError(
@@ -202,22 +207,28 @@ class _Run:
     def _delete(self, action: DeleteAgent) -> None:
         self._client.delete_agent(action.agent_id)
 
-    def _trials(self) -> Iterator[Event]:
-        trials = [a for a in self._plan.of(Authorize) if a.on_trial and a.agent_id not in self._spoilt]
+    def _trials(self, actions: Sequence[Authorize | Recheck]) -> Iterator[Event]:
+        trials = {action.label: action for action in actions if action.agent_id not in self._spoilt}
         if not trials:
             return
         before = {agent.id: agent.host_info for agent in self._observed.agents} if self._observed else {}
         events = hold_trials(
-            self._client, trials, self._trust, before=before, timeout=self._trial_timeout, clock=self._clock
+            self._client,
+            list(trials.values()),
+            self._trust,
+            before=before,
+            timeout=self._trial_timeout,
+            clock=self._clock,
         )
         for event in events:
-            if isinstance(event, Failed) or event.kind == "trial_failed":
-                self._failures[getattr(event, "subject", "")] = getattr(event, "reason", "")
+            if isinstance(event, Failed | TrialFailed):
+                self._failures[event.subject] = event.reason
+                self._spoilt.add(trials[event.subject].agent_id)
             yield event
 
     def _succeed(self, action: Action) -> Done:
         self._done += 1
-        return Done(action=action, number=self._done, total=len(self._plan.actions))
+        return Done(action=action, number=self._done, total=len(self._plan.actions) - len(self._plan.of(Recheck)))
 
     def _fail(self, action: Action, error: FleetError) -> Failed:
         subject = action.name if isinstance(action, CreateGroup | RenameGroup) else action.label
@@ -229,9 +240,10 @@ class _Run:
 
 def _check_judges(plan: Plan, trust: Sequence[TrustPolicy]) -> None:
     given = {policy.name for policy in trust}
-    for action in plan.of(Authorize):
-        if action.on_trial and action.policy not in given:
+    on_trial: list[Authorize | Recheck] = [action for action in plan.of(Authorize) if action.on_trial]
+    for action in (*plan.of(Recheck), *on_trial):
+        if action.policy not in given:
             raise PlanError(
-                f"the plan lets {action.label} in on trial, and its policy {action.policy} is not given",
+                f"the plan puts {action.label} on trial, and its policy {action.policy} is not given",
                 hint="Apply it with the same trust policy, or make a new plan",
             )

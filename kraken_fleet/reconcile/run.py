@@ -14,7 +14,8 @@ from kraken_fleet.reconcile.apply import apply
 from kraken_fleet.reconcile.arrival import arrivals
 from kraken_fleet.reconcile.clock import Clock, SystemClock
 from kraken_fleet.reconcile.events import Event, Planned, RoundFailed, Sleeping
-from kraken_fleet.reconcile.observe import DeletedGroups, observe
+from kraken_fleet.reconcile.group_memory import GroupMemory
+from kraken_fleet.reconcile.observe import observe
 from kraken_fleet.reconcile.trial import TRIAL_TIMEOUT
 
 
@@ -35,7 +36,7 @@ def reconcile(
     trial_timeout: float = TRIAL_TIMEOUT,
     clock: Clock | None = None,
     now: Callable[[], datetime] = utc_now,
-    known: DeletedGroups | None = None,
+    memory: GroupMemory | None = None,
 ) -> Iterator[Event]:
     """Makes the server as the inventory wants it.
 
@@ -47,7 +48,7 @@ def reconcile(
         concurrency: how many requests are on their way at the same time.
         trial_timeout: seconds for an agent on trial to say what it is.
         now: the time of day, in UTC.
-        known: what is remembered of deleted groups between two calls.
+        memory: of deleted groups, see observe.
 
     Raises:
         PartialFailureError: at the end: some agents never appeared or could not be changed; the others are done.
@@ -60,7 +61,7 @@ def reconcile(
         for absent in arrival.missing:
             missing[absent.host] = f"{absent.reason}. {absent.hint}"
             yield absent
-    observed = observe(client, known=known)
+    observed = observe(client, names=desired.groups, memory=memory)
     plan = make_plan(desired, observed, policy, now=now(), server=client.url)
     yield Planned(plan=plan)
     failures: dict[str, str] = {}
@@ -91,6 +92,7 @@ def watch(
     clock: Clock | None = None,
     chance: Callable[[], float] = random.random,
     now: Callable[[], datetime] = utc_now,
+    memory: GroupMemory | None = None,
 ) -> Iterator[Event]:
     """Does `reconcile` again and again; a round that fails is told and the next one comes.
 
@@ -100,13 +102,13 @@ def watch(
         jitter: up to this part of the interval is added or taken, so that many controllers do not come at once.
         rounds: how many; None for ever.
         chance: a number from 0 to 1.
+        memory: of deleted groups, see observe.
     """
     clock = clock or SystemClock()
-    known: DeletedGroups = {}
     done = 0
     while rounds is None or done < rounds:
         try:
-            yield from reconcile(client, load(), policy, clock=clock, now=now, known=known)
+            yield from reconcile(client, load(), policy, clock=clock, now=now, memory=memory)
         except FleetError as error:
             yield RoundFailed(error=error.as_dict())
         done += 1

@@ -1,7 +1,8 @@
-"""Agents that were let in disabled, to prove themselves: what they then say decides whether they stay.
+"""Agents that have to prove themselves: what they say decides whether they stay.
 
-The server reads an agent's host info only after authorisation, so proof cannot come before it. Until an agent has stood
-its trial it is disabled and only in `all`: it gets no job.
+The server reads an agent's host info only after authorisation, so proof cannot come before it. Until a new agent has
+stood its trial it is disabled and only in `all`: it gets no job. One that was let in earlier works on meanwhile, for an
+agent that has just been started with a new secret is about to tell it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import FleetError
 from kraken_fleet.model import Agent, DesiredAgent, HostInfo
-from kraken_fleet.plan import Authorize, Decision, GroupsMode, TrustPolicy, groups_change
+from kraken_fleet.plan import Authorize, Decision, GroupsMode, Recheck, TrustPolicy, groups_change
 from kraken_fleet.plan.membership import LivingGroups
 from kraken_fleet.reconcile.clock import Clock
 from kraken_fleet.reconcile.events import Event, Failed, TrialFailed, TrialPassed
@@ -20,11 +21,12 @@ from kraken_fleet.reconcile.parallel import FATAL
 # An agent that waits to be let in asks every 10 s, and then tells what it is.
 TRIAL_TIMEOUT = 45.0
 _INTERVAL = 1.0
+Trial = Authorize | Recheck
 
 
 def hold_trials(
     client: KrakenClient,
-    trials: Sequence[Authorize],
+    trials: Sequence[Trial],
     trust: Sequence[TrustPolicy],
     *,
     before: Mapping[int, HostInfo | None],
@@ -34,7 +36,7 @@ def hold_trials(
     """Judges each agent once it has said what it is; puts out those that fail and those that say nothing.
 
     Args:
-        trials: the agents, already disabled and authorised.
+        trials: the agents, all of them authorised.
         trust: the policies that let them in.
         before: what the server knew of their hosts before; a record of an earlier life proves nothing against them.
         timeout: seconds for all of them.
@@ -63,7 +65,7 @@ def hold_trials(
 
 
 def _judged(
-    judge: TrustPolicy, action: Authorize, agent: Agent | None, before: HostInfo | None, *, late: bool
+    judge: TrustPolicy, action: Trial, agent: Agent | None, before: HostInfo | None, *, late: bool
 ) -> Decision | None:
     if agent is not None and agent.host_info is not None:
         decision = judge.judge(agent, DesiredAgent(action.host or agent.address, agent.address))
@@ -74,17 +76,24 @@ def _judged(
     return None
 
 
-def _sentence(client: KrakenClient, action: Authorize, agent: Agent | None, decision: Decision) -> Event:
+def _sentence(client: KrakenClient, action: Trial, agent: Agent | None, decision: Decision) -> Event:
     try:
         if agent is None or not decision.admitted:
-            client.set_authorized([action.agent_id], False)  # noqa: FBT003 - its second argument is the verb's sense
+            _put_out(client, action)
             return TrialFailed(subject=action.label, policy=decision.policy, reason=decision.reason)
-        _settle(client, action, agent, decision)
+        if isinstance(action, Authorize):
+            _settle(client, action, agent, decision)
     except FATAL:
         raise
     except FleetError as error:
         return Failed(subject=action.label, reason=str(error), action=action)
     return TrialPassed(subject=action.label, policy=decision.policy, reason=decision.reason)
+
+
+def _put_out(client: KrakenClient, action: Trial) -> None:
+    if isinstance(action, Recheck):
+        client.set_agent_disabled(action.agent_id, True)  # noqa: FBT003 - its second argument is the verb's sense
+    client.set_authorized([action.agent_id], False)  # noqa: FBT003 - as above
 
 
 def _settle(client: KrakenClient, action: Authorize, agent: Agent, decision: Decision) -> None:

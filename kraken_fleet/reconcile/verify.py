@@ -130,7 +130,7 @@ def _start(client: KrakenClient, groups: Sequence[str], nonce: str, clock: Clock
         client.cancel_run(runs[0].id)
         if note and "Multiple rows" in note:
             for group in groups:
-                client.heal_group_name(group, max_calls=10_000)
+                client.heal_group_name(group)
     raise VerificationError(
         f"The server made no jobs for {', '.join(groups)} ({note or 'and gives no reason'})",
         where=client.url,

@@ -19,7 +19,20 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import PartialFailureError
 from kraken_fleet.model import Agent, DesiredFleet
 from kraken_fleet.plan import PlanPolicy, make_plan
-from kraken_fleet.reconcile import Done, Event, Missing, Planned, drain, enable, observe, reconcile, remove
+from kraken_fleet.reconcile import (
+    Done,
+    Event,
+    GroupMemory,
+    Missing,
+    Planned,
+    TrialFailed,
+    drain,
+    enable,
+    observe,
+    reconcile,
+    remove,
+)
+from kraken_fleet.reconcile.deploys import state_dir
 from kraken_fleet.reconcile.run import utc_now
 
 _VERBS = {"drained": "drain", "enabled": "enable", "absent": "delete the record of"}
@@ -101,7 +114,7 @@ def _finish(work: Iterable[Event], outcome: Outcome, fleet: DesiredFleet, agents
 
 
 def _predict(client: KrakenClient, fleet: DesiredFleet, policy: PlanPolicy) -> Outcome:
-    observed = registration.with_expected(fleet, observe(client))
+    observed = registration.with_expected(fleet, observe(client, names=fleet.groups, memory=GroupMemory(state_dir())))
     plan = make_plan(fleet, observed, policy, now=utc_now(), server=client.url)
     outcome = Outcome(changes=registration.described(plan.actions), findings=list(registration.notes(plan)))
     outcome.blame(fleet, registration.refusals(plan))
@@ -115,7 +128,7 @@ def _register(
     arguments: dict[str, Any],
     seen_after: dict[str, datetime],
 ) -> Outcome:
-    outcome, done = Outcome(), []
+    outcome, done, put_out = Outcome(), [], []
     try:
         for event in reconcile(
             client,
@@ -124,9 +137,12 @@ def _register(
             timeout=arguments["timeout"],
             seen_after=seen_after,
             concurrency=arguments["concurrency"],
+            memory=GroupMemory(state_dir()),
         ):
             if isinstance(event, Done):
                 done.append(event.action)
+            elif isinstance(event, TrialFailed):
+                put_out.append(f"put out {event.subject}")
             elif isinstance(event, Planned):
                 outcome.findings = list(registration.notes(event.plan))
                 outcome.blame(fleet, registration.refusals(event.plan))
@@ -135,5 +151,5 @@ def _register(
                 outcome.blame(fleet, {event.host: f"the agent {event.address} {waited}: {event.reason}. {event.hint}"})
     except PartialFailureError as error:
         outcome.blame(fleet, error.failures)
-    outcome.changes = registration.described(done)
+    outcome.changes = [*registration.described(done), *sorted(put_out)]
     return outcome

@@ -6,6 +6,7 @@ import contextlib
 
 import pytest
 from contract.crew import Crew, plan_of, polling, random_loopback, random_name
+from contract.workflow import eventually
 
 from kraken_fleet.errors import PartialFailureError
 from kraken_fleet.model import DesiredAgent, DesiredFleet
@@ -127,6 +128,42 @@ def test_attested_puts_out_who_does_not_repeat_it(
     record = crew.record(agent_id)
     assert (record["authorized"], record["disabled"]) == (False, True)
     assert crew.groups_of(agent_id) == {"all"}
+
+
+def _attested(crew: Crew) -> tuple[int, str, DesiredAgent]:
+    """An agent that has proved itself: its id, its address, and what the inventory says of it."""
+    agent_id, address = crew.announce()
+    wanted = DesiredAgent("a", address, frozenset({random_name()}))
+    with polling(crew.server, address, {**SYSTEM, NONCE_KEY: NONCE}):
+        _trial(crew, agent_id, _policy(AttestedTrust({address: NONCE})), wanted)
+    return agent_id, address, wanted
+
+
+def test_an_attested_agent_whose_host_was_rebuilt_keeps_its_place_by_the_new_nonce(crew: Crew) -> None:
+    agent_id, address, wanted = _attested(crew)
+    before = crew.record(agent_id)
+    with polling(crew.server, address, {**SYSTEM, NONCE_KEY: "of the new host"}):
+        crew.reconcile(wanted, policy=_policy(AttestedTrust({address: "of the new host"})))
+    after = crew.record(agent_id)
+    kept = ("id", "authorized", "disabled", "groups")
+    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+
+
+def test_an_attested_agent_that_another_has_replaced_is_put_out(crew: Crew) -> None:
+    agent_id, address, wanted = _attested(crew)
+    policy = _policy(AttestedTrust({address: NONCE}))
+    with polling(crew.server, address, {**SYSTEM, NONCE_KEY: "a guess"}):
+        eventually(lambda: crew.record(agent_id)["host_info"], lambda info: info[NONCE_KEY] == "a guess")
+        events = _trial(crew, agent_id, policy, wanted, timeout=3)
+    (failed,) = [event for event in events if isinstance(event, TrialFailed)]
+    assert failed.reason == f"the agent that claims {address} is not the one on a"
+    record = crew.record(agent_id)
+    assert (record["authorized"], record["disabled"]) == (False, True)
+
+    with polling(crew.server, address, {**SYSTEM, NONCE_KEY: NONCE}):
+        _trial(crew, agent_id, policy, wanted)
+    record = crew.record(agent_id)
+    assert (record["authorized"], record["disabled"]) == (True, False)
 
 
 def test_an_agent_on_trial_gets_no_job_of_a_group_before_it_has_stood_it(crew: Crew) -> None:

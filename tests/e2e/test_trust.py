@@ -79,6 +79,28 @@ def test_one_who_only_says_to_be_a_host_is_put_out_and_fails_that_host_alone(new
     assert fleet.agents()[claimed].authorized
 
 
+@pytest.mark.timeout(480)
+def test_one_who_took_over_an_attested_agents_address_is_put_out_by_the_next_deploy(new_fleet: NewFleet) -> None:
+    fleet = new_fleet("one", "two")
+    fleet.variables["kraken_registration_trust"] = "attested"
+    assert fleet.play(DEPLOY, *UNPROVEN).code == 0
+    claimed = fleet.host("two")["kraken_agent_address"]
+    with impostor(fleet, "two"):
+        predicted = fleet.play(DEPLOY, "--check", *UNPROVEN)
+        done = fleet.play(DEPLOY, *UNPROVEN)
+    assert done.failed == {"one": False, "two": True}, done.text
+    assert f"the agent that claims {claimed} is not the one on two" in done.message
+    assert done.changed == predicted.changed
+    agents = fleet.agents()
+    assert (agents[claimed].authorized, agents[claimed].enabled) == (False, False)
+    assert agents[fleet.host("one")["kraken_agent_address"]].enabled
+
+    again = fleet.play(DEPLOY, *UNPROVEN)
+    assert again.code == 0, again.text
+    assert fleet.agents()[claimed].enabled
+    assert fleet.play(DEPLOY, *UNPROVEN).changed == {"one": 0, "two": 0}
+
+
 def test_without_a_secret_made_in_the_play_nobody_is_attested(new_fleet: NewFleet) -> None:
     fleet = new_fleet("one")
     assert fleet.play(DEPLOY, "--tags", "prereqs,agent").code == 0

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Form
 from starlette.responses import HTMLResponse, Response
 
 from kraken_fleet.errors import FleetError
-from kraken_fleet.model import Activity, ObservedFleet
+from kraken_fleet.model import Activity
 from kraken_fleet.plan import Action, Plan, make_plan
-from kraken_fleet.reconcile import apply, observe
+from kraken_fleet.reconcile import GroupMemory, apply, observe
 from kraken_fleet.reconcile.deploys import recent, state_dir
 from kraken_fleet.web.charts import Chart, stack
 from kraken_fleet.web.context import Changing, SignedIn, Visit
@@ -46,8 +46,7 @@ def show_fleet(visit: SignedIn) -> HTMLResponse:
 @router.post("/fleet/apply")
 def apply_plan(change: Changing, server_fingerprint: Annotated[str, Form()] = "") -> Response:
     """Applies the plan that the person saw; when the server has changed since then, shows the new one instead."""
-    observed = observe(change.client)
-    plan = _make(change, observed)
+    plan = _make(change)
     if plan.server_fingerprint != server_fingerprint:
         change.session.notice = "The fleet has changed since the plan was shown: look at the new one"
     elif not plan.changes:
@@ -63,13 +62,14 @@ def _plan(visit: Visit) -> tuple[Plan | None, str]:
     if not visit.console.settings.inventory:
         return None, ""
     try:
-        return _make(visit, observe(visit.client)), ""
+        return _make(visit), ""
     except FleetError as error:
         return None, str(error)
 
 
-def _make(visit: Visit, observed: ObservedFleet) -> Plan:
+def _make(visit: Visit) -> Plan:
     desired = desired_fleet(visit.console.settings.inventory)
+    observed = observe(visit.client, names=desired.groups, memory=GroupMemory(state_dir()))
     return make_plan(desired, observed, now=datetime.now(UTC), server=visit.client.url)
 
 

@@ -166,14 +166,13 @@ def test_two_living_groups_of_one_name_become_two_names(lab: Lab) -> None:
     assert {ref.id for ref in lab.agent(A).groups} == {1, first["id"]}
 
 
-def test_deleted_groups_are_asked_for_once_when_they_are_remembered(lab: Lab) -> None:
+def test_deleted_groups_are_asked_for_once(lab: Lab) -> None:
     group = lab.raw("POST", "/api/groups", {"name": "gpu"})
     lab.raw("DELETE", f"/api/groups/{group['id']}")
     lab.raw("POST", "/api/groups", {"name": "big"})
-    known: dict[int, object] = {}
-    assert [found.name for found in observe(lab.client, known=known).deleted_groups] == ["gpu"]  # type: ignore[arg-type]
+    assert [found.name for found in observe(lab.client).deleted_groups] == ["gpu"]
     lab.requests.clear()
-    assert [found.name for found in observe(lab.client, known=known).deleted_groups] == ["gpu"]  # type: ignore[arg-type]
+    assert [found.name for found in observe(lab.client).deleted_groups] == ["gpu"]
     assert len(lab.requests) == 3 + UNUSED_IDS
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 
 from kraken_fleet.errors import PartialFailureError, PlanError
-from kraken_fleet.plan import AttestedTrust, PlanPolicy, Rule, RulesTrust, make_plan
-from kraken_fleet.reconcile import Done, Event, TrialFailed, apply, observe, reconcile
+from kraken_fleet.plan import AttestedTrust, Plan, PlanPolicy, Rule, RulesTrust, make_plan
+from kraken_fleet.reconcile import Done, Event, Planned, TrialFailed, apply, observe, reconcile
 from kraken_fleet.reconcile.run import utc_now
 from tests.unit.reconcile.lab import FakeClock, Lab, fleet
 
 A, B = "127.0.0.21", "127.0.0.22"
 ATTESTED = PlanPolicy(trust=(AttestedTrust({A: "nonce-a", B: "nonce-b"}),))
+
+
+def plan_of(events: list[Event]) -> Plan:
+    return next(event.plan for event in events if isinstance(event, Planned))
 
 
 def test_an_agent_that_repeats_its_nonce_is_grouped_and_enabled(lab: Lab) -> None:
@@ -67,6 +71,57 @@ def test_a_record_of_an_earlier_life_is_not_held_against_an_agent(lab: Lab) -> N
     clock = FakeClock(steps=[lambda: None, lambda: lab.tell(A, kraken_fleet_nonce="second")])
     list(reconcile(lab.client, fleet(("a", A, "")), again, clock=clock))
     assert lab.agent(A).authorized
+
+
+def _let_in(lab: Lab, nonce: str) -> None:
+    """An agent that has proved itself and is in the group gpu."""
+    lab.speak(A)
+    clock = FakeClock(steps=[lambda: lab.tell(A, kraken_fleet_nonce=nonce)])
+    policy = PlanPolicy(trust=(AttestedTrust({A: nonce}),))
+    list(reconcile(lab.client, fleet(("a", A, "gpu")), policy, clock=clock))
+
+
+def test_an_agent_that_still_reports_its_nonce_is_not_asked_again(lab: Lab) -> None:
+    _let_in(lab, "nonce-a")
+    lab.requests.clear()
+    assert not plan_of(list(reconcile(lab.client, fleet(("a", A, "gpu")), ATTESTED))).changes
+    assert lab.writes == []
+
+
+def test_an_agent_whose_host_has_a_new_nonce_stays_once_it_tells_it_and_nothing_is_changed(lab: Lab) -> None:
+    _let_in(lab, "before the host was rebuilt")
+    lab.requests.clear()
+    clock = FakeClock(steps=[lambda: None, lambda: lab.tell(A, kraken_fleet_nonce="nonce-a")])
+    events = list(reconcile(lab.client, fleet(("a", A, "gpu")), ATTESTED, clock=clock))
+    assert [event.kind for event in events] == ["planned", "trial_passed", "finished"]
+    assert lab.writes == []
+
+
+def test_an_agent_that_is_in_already_and_lost_its_nonce_is_put_out_and_gets_nothing_more(lab: Lab) -> None:
+    _let_in(lab, "somebody else's")
+    clock = FakeClock()
+    events: list[Event] = []
+    with pytest.raises(PartialFailureError) as caught:
+        events.extend(reconcile(lab.client, fleet(("a", A, "gpu new")), ATTESTED, clock=clock, trial_timeout=20))
+    assert caught.value.failures == {f"a ({A})": f"the agent that claims {A} is not the one on a"}
+    assert clock.time == pytest.approx(20)
+    agent = lab.agent(A)
+    assert (agent.authorized, agent.disabled, agent.group_names) == (False, True, {"all", "gpu"})
+
+    # Whoever claims the address next is asked anew.
+    again = FakeClock(steps=[lambda: lab.tell(A, kraken_fleet_nonce="nonce-a")])
+    list(reconcile(lab.client, fleet(("a", A, "gpu new")), ATTESTED, clock=again))
+    agent = lab.agent(A)
+    assert (agent.authorized, agent.enabled, agent.group_names) == (True, True, {"all", "gpu", "new"})
+
+
+def test_an_agent_that_is_in_already_is_put_out_at_once_when_it_tells_another_wrong_nonce(lab: Lab) -> None:
+    _let_in(lab, "old")
+    clock = FakeClock(steps=[lambda: lab.tell(A, kraken_fleet_nonce="a guess")])
+    with pytest.raises(PartialFailureError):
+        list(reconcile(lab.client, fleet(("a", A, "gpu")), ATTESTED, clock=clock))
+    assert clock.time == pytest.approx(1)
+    assert not lab.agent(A).authorized
 
 
 def test_agents_come_into_groups_by_what_they_can_do(lab: Lab) -> None:
