@@ -11,7 +11,7 @@ from kraken_fleet.cli import output
 from kraken_fleet.cli.application import command_group
 from kraken_fleet.cli.connection import connected
 from kraken_fleet.cli.selection import find_agents
-from kraken_fleet.model import Agent
+from kraken_fleet.model import Agent, ago
 
 app = command_group()
 
@@ -31,7 +31,7 @@ def list_agents(
     output.table(
         ("NAME", "ADDRESS", "STATE", "GROUPS", "SYSTEM", "LAST SEEN"),
         [
-            (agent.name, agent.address, state(agent), groups(agent), system(agent), output.ago(agent.last_seen))
+            (agent.name, agent.address, state(agent), groups(agent), system(agent), ago(agent.last_seen))
             for agent in sorted(agents, key=lambda agent: agent.name)
         ],
         empty="There are no authorised agents. `kraken-fleet discovered list` shows those that wait.",
@@ -62,7 +62,7 @@ def show_agent(
             ("Groups", groups(found)),
             ("System", system(found)),
             ("Executors", ", ".join(executors) or "-"),
-            ("Last seen", output.ago(found.last_seen)),
+            ("Last seen", ago(found.last_seen)),
         ]
     )
 

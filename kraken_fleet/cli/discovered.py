@@ -6,6 +6,7 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import command_group
 from kraken_fleet.cli.connection import connected
+from kraken_fleet.model import ago
 
 app = command_group()
 
@@ -21,7 +22,7 @@ def list_discovered(client: KrakenClient, as_json: output.AsJson = False) -> Non
     output.table(
         ("ID", "NAME", "ADDRESS", "SPEAKS FROM", "LAST SEEN"),
         [
-            (agent.id, agent.name, agent.address, agent.ip_address or "-", output.ago(agent.last_seen))
+            (agent.id, agent.name, agent.address, agent.ip_address or "-", ago(agent.last_seen))
             for agent in sorted(agents, key=lambda agent: agent.name)
         ],
         empty="No agent waits to be authorised.",

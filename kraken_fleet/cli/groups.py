@@ -47,6 +47,23 @@ def create_group(
         output.line(f"{group.name} (id {group.id}) {'was there already' if existing else 'is created'}")
 
 
+@app.command("rename")
+@connected
+def rename_group(
+    client: KrakenClient,
+    name: Annotated[str, typer.Argument(help="Its name or id.", metavar="GROUP")],
+    new_name: Annotated[str, typer.Argument(help="What it is called from now on.", metavar="NEW_NAME")],
+    as_json: output.AsJson = False,
+) -> None:
+    """Give an agents group another name. Stages that name it have to be changed too."""
+    group = find_group(name, client.groups())
+    renamed = client.rename_group(group.id, new_name)
+    if as_json:
+        output.answer({"renamed": group.name != renamed.name, "group": renamed})
+    else:
+        output.line(f"{group.name} (id {group.id}) is called {renamed.name} now")
+
+
 @app.command("delete")
 @connected
 def delete_group(

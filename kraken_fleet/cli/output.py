@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -90,18 +90,6 @@ def error(problem: FleetError, *, as_json: bool) -> None:
     if problem.hint:
         text.append(f"\n{problem.hint}.", style="dim")
     console(stderr=True).print(text)
-
-
-def ago(moment: datetime | None) -> str:
-    """How long ago something was, for people; the server's times are UTC."""
-    if moment is None:
-        return "-"
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    seconds = max(0, int((datetime.now(UTC) - aware).total_seconds()))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit} ago"
-    return f"{seconds} s ago"
 
 
 def plain(value: object) -> object:

@@ -7,6 +7,7 @@ from kraken_fleet.model.fleet import DesiredAgent, DesiredFleet, ObservedFleet
 from kraken_fleet.model.group import ALL_GROUP, AgentsGroup
 from kraken_fleet.model.job import Job, JobState, LogLine, Run, RunState, Step, StepStatus
 from kraken_fleet.model.system import System
+from kraken_fleet.model.times import ago
 from kraken_fleet.model.workflow import Branch, Flow, Project, Stage
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "StepStatus",
     "System",
     "activity_of",
+    "ago",
 ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kraken_fleet.api import KrakenClient
-from kraken_fleet.model import Job, JobState
+from kraken_fleet.model import Agent, Job, JobState
 
 _WAITING = (JobState.PREQUEUED, JobState.QUEUED)
 
@@ -22,14 +22,21 @@ def waiting_jobs(client: KrakenClient) -> tuple[Job, ...]:
 
 
 def stranded_jobs(client: KrakenClient) -> tuple[Job, ...]:
-    """The waiting jobs whose agents group has no agent that is authorised and enabled: nobody will ever take them.
+    """The waiting jobs that nobody will ever take, see `stranded`."""
+    waiting = waiting_jobs(client)
+    return stranded(waiting, client.agents()) if waiting else ()
+
+
+def stranded(waiting: Iterable[Job], agents: Iterable[Agent]) -> tuple[Job, ...]:
+    """The jobs whose agents group has no agent that is authorised and enabled.
 
     A group that has none when a run starts is another matter: the server ends the run's jobs for it at once.
+
+    Args:
+        waiting: jobs without an agent.
+        agents: the authorised agents of the server.
     """
-    waiting = waiting_jobs(client)
-    if not waiting:
-        return ()
-    served = {ref.name for agent in client.agents() if agent.enabled for ref in agent.groups}
+    served = {ref.name for agent in agents if agent.enabled for ref in agent.groups}
     return tuple(job for job in waiting if job.agents_group_name not in served)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from kraken_fleet.model import ago
+
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -26,17 +28,6 @@ class Renderer:
 
     def render(self, template: str, **values: object) -> str:
         return self._environment.get_template(template).render(**values)
-
-
-def ago(then: datetime | None, now: datetime | None = None) -> str:
-    """A distance in time as a person would say it: "4 s ago", "3 min ago"."""
-    if then is None:
-        return "never"
-    seconds = max(((now or datetime.now(UTC)) - then).total_seconds(), 0)
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{int(seconds // size)} {unit} ago"
-    return f"{int(seconds)} s ago"
 
 
 def moment(then: datetime | None) -> Markup:

@@ -10,8 +10,8 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from starlette.responses import HTMLResponse, Response
 
-from kraken_fleet.model import ALL_GROUP, Agent, AgentsGroup, DesiredFleet
-from kraken_fleet.reconcile.waiting import waiting_jobs
+from kraken_fleet.model import ALL_GROUP, Agent, AgentsGroup, DesiredFleet, Job
+from kraken_fleet.reconcile.waiting import stranded, waiting_jobs
 from kraken_fleet.web.context import Changing, SignedIn
 from kraken_fleet.web.desired import desired_fleet
 
@@ -27,6 +27,7 @@ class GroupRow:
     systems: Mapping[str, int]
     running: int
     waiting: int
+    stranded: int
     origins: tuple[str, ...]
 
     @property
@@ -38,8 +39,7 @@ class GroupRow:
 def list_groups(visit: SignedIn) -> HTMLResponse:
     snapshot = visit.snapshot()
     wanted = desired_fleet(visit.console.settings.inventory)
-    waiting = Counter(job.agents_group_name or "" for job in waiting_jobs(visit.client))
-    rows = _rows(snapshot.groups, snapshot.agents, wanted, waiting)
+    rows = _rows(snapshot.groups, snapshot.agents, wanted, waiting_jobs(visit.client))
     return visit.page("groups.html", rows=rows, snapshot=snapshot)
 
 
@@ -69,24 +69,30 @@ def delete(change: Changing, group_id: int) -> Response:
 
 
 def _rows(
-    groups: Iterable[AgentsGroup], agents: Iterable[Agent], wanted: DesiredFleet, waiting: Counter[str]
+    groups: Iterable[AgentsGroup], agents: Iterable[Agent], wanted: DesiredFleet, waiting: Iterable[Job]
 ) -> list[GroupRow]:
     members: dict[str, list[Agent]] = {}
     for agent in agents:
         for name in agent.group_names:
             members.setdefault(name, []).append(agent)
-    origins = _origins(wanted)
+    origins, waits = _origins(wanted), _by_group(waiting)
+    nobodys = _by_group(stranded(waiting, agents))
     return [
         GroupRow(
             group=group,
             members=len(members.get(group.name, [])),
             systems=Counter(agent.host_info.system for agent in members.get(group.name, []) if agent.host_info),
             running=sum(agent.job is not None for agent in members.get(group.name, [])),
-            waiting=waiting[group.name],
+            waiting=waits[group.name],
+            stranded=nobodys[group.name],
             origins=tuple(sorted(origins.get(group.name, ()))),
         )
         for group in sorted(groups, key=lambda group: group.name)
     ]
+
+
+def _by_group(jobs: Iterable[Job]) -> Counter[str]:
+    return Counter(job.agents_group_name or "" for job in jobs)
 
 
 def _origins(wanted: DesiredFleet) -> dict[str, set[str]]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.cli.main import main
 from kraken_fleet.server.testing import RunningServer, running
 
@@ -93,6 +94,49 @@ def test_a_group_is_created_once_and_deleted(ask: Ask, capsys: pytest.CaptureFix
     assert ask("groups", "delete", "build")["deleted"]["name"] == "build"
     assert main(["groups", "delete", "build"]) == 1
     assert "no agents group 'build'" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("server")
+def test_a_group_is_renamed_but_not_to_a_name_that_is_taken(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:
+    group = ask("groups", "create", "build")["group"]
+    ask("groups", "create", "taken")
+    assert ask("groups", "rename", "build", "big")["group"] == {**group, "name": "big"}
+    assert ask("groups", "rename", "big", "big")["renamed"] is False
+    assert main(["groups", "rename", "big", "taken"]) == 1
+    assert "called 'taken' already" in capsys.readouterr().err
+    assert main(["groups", "rename", "all", "everyone"]) == 1
+    assert {"big", "taken", "all"} <= {group["name"] for group in ask("groups", "list")}
+
+
+_STAGE = """
+def stage(ctx):
+    return {"parent": "root", "triggers": {"parent": True}, "parameters": [], "configs": [], "jobs": [
+        {"name": "compile", "steps": [{"tool": "shell", "cmd": "true"}],
+         "environments": [{"system": "any", "agents_group": "build", "config": "default"}]}]}
+"""
+
+
+def test_jobs_that_wait_are_listed_and_those_that_nobody_can_take_are_told(
+    server: RunningServer, ask: Ask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask("jobs", "waiting") == []
+    ask("authorize", "127.0.0.21")
+    with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
+        (agent,) = [agent for agent in client.agents() if agent.address == "127.0.0.21"]
+        # It takes the first job only, and holds it.
+        client.set_agent_groups(agent.id, [1, client.create_group("build").id])
+        branch = client.create_branch(client.create_project("p").id, "b")
+        client.create_stage(branch.id, "s", _STAGE)
+        for _ in range(2):
+            client.start_flow(branch.id)
+            requests.post(f"{server.url}/backend", json={"address": agent.address, "msg": "get-job"}, timeout=10)
+        (waits,) = ask("jobs", "waiting")
+        assert (waits["job"]["agents_group_name"], waits["stranded"]) == ("build", False)
+        assert ask("jobs", "waiting", "--stranded") == []
+        client.set_agent_disabled(agent.id, True)
+    assert [found["stranded"] for found in ask("jobs", "waiting", "--stranded")] == [True]
+    assert main(["jobs", "waiting"]) == 0
+    assert "its group has no agent that may take jobs" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("server")
