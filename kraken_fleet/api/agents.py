@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from kraken_fleet.api import decode
-from kraken_fleet.api.pacing import DELETE_BURST, DELETE_INTERVAL, Pacer
+from kraken_fleet.api.deletions import DeletionPace
 from kraken_fleet.api.paging import PAGE_SIZE, Page, read_all, read_page
 from kraken_fleet.api.session import Session
 from kraken_fleet.errors import ServerFaultError
@@ -21,7 +21,7 @@ class AgentsCalls:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._delete_pacer = Pacer(DELETE_BURST, DELETE_INTERVAL)
+        self._deletion_pace = DeletionPace(session)
 
     def agents(self, *, unauthorized: bool = False) -> tuple[Agent, ...]:
         """All authorised agents, or all that wait to be authorised; never deleted ones.
@@ -80,10 +80,10 @@ class AgentsCalls:
     def delete_agent(self, agent_id: int) -> None:
         """Deletes an agent's record; an agent that speaks again returns, unauthorised and disabled.
 
-        The first 5 calls of a client pass at once, later ones wait until 1.2 s after the one before: each costs the
-        server that much background work, in the queue that also completes jobs.
+        Each costs the server a second or more of background work, in the queue that also completes jobs. So all but the
+        first of a client wait while the server still works on a deletion, whoever has sent it.
         """
-        self._delete_pacer.wait()
+        self._deletion_pace.wait()
         self._session.request("DELETE", f"/agents/{agent_id}")
 
     def delete_agents(self, ids: Iterable[int]) -> Iterator[int]:

@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
-# Each deleted agent costs a real server about 1.15 s of background work, done one after another by the process that
-# also completes jobs (20 deletes: 23.1 s, krakenci-server 1.7.36).
+# Each deleted agent costs a real server at rest about 1.15 s of background work, done one after another by the process
+# that also completes jobs (20 deletes: 23.1 s, krakenci-server 1.7.36); 10 s on one whose processors are busy.
 DELETE_BURST = 5
 DELETE_INTERVAL = 1.2
 

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kraken_fleet.api import DELETE_BURST, DELETE_INTERVAL, KrakenClient
-from kraken_fleet.api.pacing import Pacer
+from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import RequestRejectedError, ServerFaultError, UnexpectedAnswerError
 from kraken_fleet.model import GroupRef
 from tests.unit.api.fake_kraken import FakeKraken, Reply, agent_json
@@ -138,25 +137,6 @@ def test_deleting_several_yields_each_that_is_done(fake: FakeKraken, client: Kra
     fake.agents = {n: agent_json(n) for n in (1, 2, 3)}
     assert list(client.delete_agents([3, 1])) == [1, 3]
     assert [agent.id for agent in client.agents()] == [2]
-
-
-def test_deletes_beyond_the_first_few_are_as_far_apart_as_the_server_needs() -> None:
-    now = 100.0
-    pauses = []
-
-    def sleep(seconds: float) -> None:
-        nonlocal now
-        pauses.append(round(seconds, 3))
-        now += seconds
-
-    pacer = Pacer(DELETE_BURST, DELETE_INTERVAL, now=lambda: now, sleep=sleep)
-    for _ in range(DELETE_BURST + 3):
-        pacer.wait()
-    assert pauses == [DELETE_INTERVAL] * 3
-    now += 100
-    for _ in range(DELETE_BURST):
-        pacer.wait()
-    assert len(pauses) == 3
 
 
 def test_the_jobs_of_an_agent_come_newest_first_and_not_all_of_them(fake: FakeKraken, client: KrakenClient) -> None:

@@ -1,0 +1,90 @@
+"""How fast agents are deleted: by what the server says of its queue, and at a pace of our own when it says nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from kraken_fleet.api import DELETE_BURST, DELETE_INTERVAL, KrakenClient
+from kraken_fleet.api.deletions import DeletionPace
+from kraken_fleet.api.pacing import Pacer
+from tests.unit.api.fake_kraken import FakeKraken, Reply, Request, problem
+
+
+@dataclass
+class Time:
+    """Passes only by sleeping."""
+
+    now: float = 100.0
+    pauses: list[float] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(round(seconds, 3))
+        self.now += seconds
+
+
+@pytest.fixture
+def clock() -> Time:
+    return Time()
+
+
+def _pace(client: KrakenClient, clock: Time) -> DeletionPace:
+    return DeletionPace(client._session, now=lambda: clock.now, sleep=clock.sleep)
+
+
+def _queue(*functions: str) -> Reply:
+    """Diagnostics as recorded, cut to what is looked at."""
+    jobs = [{"id": "1", "func_name": f"kraken.server.bg.jobs.{name}", "status": "started"} for name in functions]
+    return Reply(body={"rq": {"name": "RQ", "open": True, "current_jobs": jobs, "finished_jobs": []}})
+
+
+def test_the_next_deletion_waits_until_the_server_has_done_the_one_before(
+    fake: FakeKraken, client: KrakenClient, clock: Time
+) -> None:
+    fake.script("GET", "/diagnostics", _queue("destroy_machine"), _queue("destroy_machine"), _queue("job_completed"))
+    pace = _pace(client, clock)
+    pace.wait()
+    assert fake.count("GET", "/diagnostics") == 0
+    pace.wait()
+    assert clock.pauses == [0.5, 0.5]
+    assert fake.count("GET", "/diagnostics") == 3
+
+
+def test_a_queue_that_stands_still_does_not_hold_deletions_up_for_ever(
+    fake: FakeKraken, client: KrakenClient, clock: Time
+) -> None:
+    fake.on("GET", "/diagnostics", lambda _request: _queue("destroy_machine"))
+    pace = _pace(client, clock)
+    pace.wait()
+    pace.wait()
+    assert sum(clock.pauses) == pytest.approx(60)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [problem(404, "no such page"), problem(403, "no"), Reply(500), Reply(body=[]), Reply(body={"rq": None})],
+    ids=["unknown", "forbidden", "fault", "another shape", "without the queue"],
+)
+def test_a_server_that_does_not_tell_is_deleted_from_at_our_own_pace(
+    fake: FakeKraken, client: KrakenClient, clock: Time, answer: Reply
+) -> None:
+    def tell(_request: Request) -> Reply:
+        return answer
+
+    fake.on("GET", "/diagnostics", tell)
+    pace = _pace(client, clock)
+    for _ in range(DELETE_BURST + 3):
+        pace.wait()
+    assert clock.pauses == [DELETE_INTERVAL] * 3
+
+
+def test_deletes_beyond_the_first_few_are_as_far_apart_as_a_server_at_rest_needs(clock: Time) -> None:
+    pacer = Pacer(DELETE_BURST, DELETE_INTERVAL, now=lambda: clock.now, sleep=clock.sleep)
+    for _ in range(DELETE_BURST + 3):
+        pacer.wait()
+    assert clock.pauses == [DELETE_INTERVAL] * 3
+    clock.now += 100
+    for _ in range(DELETE_BURST):
+        pacer.wait()
+    assert len(clock.pauses) == 3
