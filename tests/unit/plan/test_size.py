@@ -27,8 +27,8 @@ def test_ten_thousand_agents_half_new_half_missing_are_planned_in_seconds() -> N
     )
     observed = ObservedFleet(agents, (AgentsGroup(1, "all"), AgentsGroup(2, "gpu")), NOW)
     trust = (InventoryTrust(), CidrTrust(("172.16.0.0/12",)), RulesTrust((Rule(frozenset({"x"}), ("10.9.0.0/16",)),)))
-    started = time.perf_counter()
+    started = time.process_time()  # other work on the machine does not count
     plan = make_plan(desired, observed, PlanPolicy(trust=trust), now=NOW)
     assert plan_from_json(plan_to_json(plan)) == plan
-    assert time.perf_counter() - started < 10  # about 1 s on an idle machine; minutes when it is quadratic
+    assert time.process_time() - started < 10  # about 1 s on an idle machine; minutes when it is quadratic
     assert plan.summary() == {"authorize": NUMBER // 2 - 1, "set_groups": NUMBER // 2 - 1}
