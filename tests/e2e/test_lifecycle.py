@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections.abc import Callable
 
 import pytest
 from e2e.fleet import Fleet
-
-from kraken_fleet.api import KrakenClient
-from kraken_fleet.model import JobState
+from e2e.upgrading import release_of, start_long_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -51,40 +47,12 @@ def want(fleet: Fleet, version: str, kkagent: str = "") -> None:
     """Asks for another release: the agent under another name, or a program in its place."""
     fleet.variables["kraken_agent_bundle_version"] = version
     if kkagent:
-        directory = fleet.directory / version
-        directory.mkdir()
-        for name in ("kkagent", "kktool"):
-            (directory / name).write_text(kkagent)
-        sha256 = hashlib.sha256(kkagent.encode()).hexdigest()
-        fleet.variables["kraken_agent_bundle"] = str(directory)
-        fleet.variables["kraken_agent_bundle_sha256"] = {"kkagent": sha256, "kktool": sha256}
+        fleet.variables.update(release_of(kkagent, fleet.directory / version))
 
 
 def current(fleet: Fleet, host: str) -> str:
     """The release that a host has."""
     return (fleet.home(host) / "current").readlink().name
-
-
-_SLEEPER = """
-def stage(ctx):
-    return {"parent": "root", "triggers": {"parent": True}, "parameters": [], "configs": [], "jobs": [
-        {"name": "long", "steps": [{"tool": "shell", "cmd": "sleep 12"}],
-         "environments": [{"system": "any", "agents_group": "GROUP", "config": "default"}]}]}
-"""
-
-
-def start_long_job(client: KrakenClient, group: str) -> int:
-    """Starts a job of 12 seconds and returns its run's number once an agent has it."""
-    project = client.create_project(f"long-{group}")
-    branch = client.create_branch(project.id, "main")
-    client.create_stage(branch.id, "sleep", _SLEEPER.replace("GROUP", group))
-    flow = client.start_flow(branch.id)
-    run = (flow.runs or client.flow_runs(flow.id))[0].id
-    until = time.monotonic() + 30
-    while not any(job.state == JobState.ASSIGNED for job in client.run_jobs(run)):
-        assert time.monotonic() < until, "no agent took the job"
-        time.sleep(0.2)
-    return run
 
 
 def test_an_upgrade_lets_a_job_end_proves_each_agent_and_then_has_nothing_to_do(new_fleet: NewFleet) -> None:

@@ -1,0 +1,43 @@
+"""What tests of upgrades need: a release that does not work, and a job that takes its time."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+
+from kraken_fleet.api import KrakenClient
+from kraken_fleet.model import JobState
+
+_SLEEPER = """
+def stage(ctx):
+    return {"parent": "root", "triggers": {"parent": True}, "parameters": [], "configs": [], "jobs": [
+        {"name": "long", "steps": [{"tool": "shell", "cmd": "sleep SECONDS"}],
+         "environments": [{"system": "any", "agents_group": "GROUP", "config": "default"}]}]}
+"""
+
+
+def release_of(program: str, directory: Path) -> dict[str, object]:
+    """A release in a new directory whose kkagent and kktool are this Python program, as variables of the inventory."""
+    directory.mkdir()
+    for name in ("kkagent", "kktool"):
+        (directory / name).write_text(program)
+    sha256 = hashlib.sha256(program.encode()).hexdigest()
+    return {
+        "kraken_agent_bundle": str(directory),
+        "kraken_agent_bundle_sha256": {"kkagent": sha256, "kktool": sha256},
+    }
+
+
+def start_long_job(client: KrakenClient, group: str, seconds: int = 12) -> int:
+    """Starts a job that lasts so long and returns its run's number once an agent has it."""
+    project = client.create_project(f"long-{group}")
+    branch = client.create_branch(project.id, "main")
+    client.create_stage(branch.id, "sleep", _SLEEPER.replace("GROUP", group).replace("SECONDS", str(seconds)))
+    flow = client.start_flow(branch.id)
+    run = (flow.runs or client.flow_runs(flow.id))[0].id
+    until = time.monotonic() + 30
+    while not any(job.state == JobState.ASSIGNED for job in client.run_jobs(run)):
+        assert time.monotonic() < until, "no agent took the job"
+        time.sleep(0.2)
+    return run
