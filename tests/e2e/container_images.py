@@ -2,45 +2,56 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 
-MINIMAL = "kraken-lab/debian:bookworm-min"
-WITH_PYTHON = "kraken-lab/debian:bookworm-python"
+from kraken_fleet.lab.docker_engine import Engine
+from kraken_fleet.lab.docker_image import Recipe, built_archive
 
-# debootstrap knows Debian's own mirror; another one may be named.
-_MIRROR = [mirror] if (mirror := os.environ.get("KRAKEN_DEBIAN_MIRROR")) else []
-_INSTALL = (
-    "apt-get update -q && apt-get install -y -q --no-install-recommends python3 git openssh-client ca-certificates"
-)
+# A shell and its commands, two users, and nothing else.
+MINIMAL = "kraken-fleet-test/shell:1"
+# A lab host: Debian with Python, Git and SSH. It is built once for all tests.
+WITH_PYTHON = Recipe().image
+
+_USERS = b"root:x:0:0::/root:/bin/sh\ngames:x:5:60::/tmp:/bin/sh\n"
 
 
 @pytest.fixture(scope="session")
 def docker_images(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Make what is missing: a minimal Debian without Python (half a minute, as root), and one with Python and git."""
-    if not _has(MINIMAL):
-        tree = tmp_path_factory.mktemp("debootstrap") / "tree"
-        _do("debootstrap", "--variant=minbase", "bookworm", str(tree), *_MIRROR)
-        _import_tree(tree)
-    if not _has(WITH_PYTHON):
-        made = _do("docker", "create", MINIMAL, "/bin/sh", "-c", _INSTALL).strip()
-        try:
-            _do("docker", "start", "--attach", made)
-            _do("docker", "commit", made, WITH_PYTHON)
-        finally:
-            _do("docker", "rm", "--force", made)
+    """Make what is missing; the image with Python takes a minute or two, as root."""
+    engine = Engine()
+    if not engine.has_image(MINIMAL):
+        archive = tmp_path_factory.mktemp("image") / "shell.tar"
+        _pack_shell(archive)
+        engine.import_image(MINIMAL, archive)
+    if not engine.has_image(WITH_PYTHON):
+        with built_archive(Recipe()) as archive:
+            engine.import_image(WITH_PYTHON, archive)
 
 
-def _has(image: str) -> bool:
-    return subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False).returncode == 0
-
-
-def _import_tree(tree: Path) -> None:
-    with subprocess.Popen(["tar", "-C", str(tree), "-c", "."], stdout=subprocess.PIPE) as tar:
-        subprocess.run(["docker", "import", "-", MINIMAL], stdin=tar.stdout, check=True, capture_output=True)
+def _pack_shell(target: Path) -> None:
+    busybox = shutil.which("busybox")
+    assert busybox, "busybox-static is not installed"
+    with tarfile.open(target, "w") as tar:
+        tar.add(busybox, "bin/busybox")
+        for applet in _do("busybox", "--list").split():
+            if applet != "busybox":
+                link = tarfile.TarInfo(f"bin/{applet}")
+                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+                tar.addfile(link)
+        for name, mode in (("tmp", 0o1777), ("root", 0o700)):
+            directory = tarfile.TarInfo(name)
+            directory.type, directory.mode = tarfile.DIRTYPE, mode
+            tar.addfile(directory)
+        users = tarfile.TarInfo("etc/passwd")
+        users.size, users.mode = len(_USERS), 0o644
+        tar.addfile(users, io.BytesIO(_USERS))
 
 
 def _do(*command: str) -> str:
@@ -53,6 +64,8 @@ LXD_ALIAS = "kraken-lab/bookworm-python"
 # The smallest thing that can be process 1 of a container: it waits, collects orphans, and ends when it is told to.
 _INIT = '#!/bin/sh\ntrap "exit 0" PWR TERM INT\nwhile :; do sleep 1000 & wait; done\n'
 _METADATA = "architecture: {machine}\ncreation_date: 1700000000\nproperties: {{description: Debian for tests}}\n"
+# Every container of a directory pool is a copy of all files: what no test needs stays behind.
+_LEFT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/lib/apt/lists", "var/cache")
 
 
 @pytest.fixture(scope="session")
@@ -66,11 +79,14 @@ def lxd_image(docker_images: None, tmp_path_factory: pytest.TempPathFactory) -> 
     made = _do("docker", "create", WITH_PYTHON, "true").strip()
     try:
         with subprocess.Popen(["docker", "export", made], stdout=subprocess.PIPE) as export:
-            subprocess.run(["tar", "-C", str(root), "-x"], stdin=export.stdout, check=True)
+            excluded = [f"--exclude={path}/*" for path in _LEFT_OUT]
+            subprocess.run(["tar", "-C", str(root), *excluded, "-x"], stdin=export.stdout, check=True)
     finally:
         _do("docker", "rm", "--force", made)
-    (root / "sbin/init").write_text(_INIT)
-    (root / "sbin/init").chmod(0o755)
+    init = root / "sbin/init"
+    init.unlink()
+    init.write_text(_INIT)
+    init.chmod(0o755)
     (home / "metadata.yaml").write_text(_METADATA.format(machine=os.uname().machine))
     _do("tar", "-C", str(home), "-cf", str(home / "image.tar"), "metadata.yaml", "rootfs")
     _do("lxc", "image", "import", str(home / "image.tar"), "--alias", LXD_ALIAS)

@@ -1,38 +1,33 @@
 """Runs steps inside a container: shell commands as they are, other tools through a kktool that is copied in.
 
-Shell steps need nothing in the image but `/bin/sh`. A program is started through a line of shell that first says its
-process id, so that it can be ended with everything it started. kktool gets its step through its input and sends its
-messages through its standard error, so neither network nor shared files are needed.
+kktool gets its step through its input and sends its messages through its standard error, so neither network nor shared
+files are needed.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import http.client
+import importlib.util
 import json
 import os
-import signal
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Protocol, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping
 
 from kraken_agent.executors.archive import pack_files, pack_tree
 from kraken_agent.executors.base import Executor, ExecutorError, ShellCommand, ToolCall
+from kraken_agent.executors.box import ONE_STREAM, SAY_PID, Box, Program, RunningProgram, run_as_root
 from kraken_agent.executors.kktool_file import build_kktool
 from kraken_agent.executors.stopping import Stopping, survive_broken_pipes
 from kraken_agent.tools.locate import ToolCode, ToolNotFoundError, locate
+from kraken_agent.tools.output import say
 
 if TYPE_CHECKING:
     from kraken_agent.executors.base import Send
 
-OnBytes = Callable[[bytes], None]
-
 # Where the agent's own files are in a container.
 HOME = "/opt/kraken-job"
 
-_SAY_PID = 'echo $$; exec "$@"'
-# Of two streams nobody can tell afterwards which line came first, so a shell step has only one.
-_ONE_STREAM = 'echo $$; exec "$@" 2>&1'
 # The key comes through the input, and is only in the memory of an agent that ends with the step.
 _WITH_KEY = (
     "command -v ssh-agent >/dev/null || { echo 'the step has an ssh-key, and the image has no ssh-agent'; exit 127; }; "
@@ -50,54 +45,56 @@ _WITH_PYTHON = (
     'then exec "$python" "$@"; fi; '
     f"done; exit {_NO_PYTHON}"
 )
-# Signals a process, its group and all its descendants, with nothing but the shell: $1 signal, $2 process.
-_END_TREE = """
-family=$2 found=$2
-while [ -n "$found" ]; do
-    parents=" $found " found=
-    for stat in /proc/[0-9]*/stat; do
-        read -r line 2>/dev/null <"$stat" || continue
-        rest=${line##*) } rest=${rest#* }
-        case $parents in *" ${rest%% *} "*) found="$found ${line%% *}" ;; esac
-    done
-    found=${found# } family="$family $found"
-done
-kill -s "$1" -- "-$2" 2>/dev/null
-kill -s "$1" $family 2>/dev/null
-exit 0
-"""
-_POLL_SECONDS = 0.2
-_GRACE_SECONDS = 2.0
-
-
-class Box(Protocol):
-    """A container that runs. Every method raises ExecutorError."""
-
-    def execute(
-        self,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        cwd: str,
-        user: str,
-        stdin: bytes,
-        on_stdout: OnBytes,
-        on_stderr: OnBytes,
-    ) -> int:
-        """Run a program to its end; returns its exit code. It is used from two threads."""
-
-    def unpack(self, archive: bytes) -> None:
-        """Unpack a tar archive at the root."""
 
 
 class ContainerExecutor(Executor):
-    """What Docker and LXD have in common; they say how a container is made, found again and removed."""
+    """What Docker and LXD have in common; they say how a container is made, found again and removed.
+
+    Attributes:
+        package: the Python package without which jobs are not offered.
+    """
 
     has_setup = True
+    package = ""
+
+    @classmethod
+    def detect(cls) -> Dict[str, str]:
+        """The engine's version; nothing, and the reason in the log, when its jobs cannot run here."""
+        if importlib.util.find_spec(cls.package) is None:
+            say(f"{cls.name} jobs are not offered: the Python package {cls.package} is not installed")
+            return {}
+        try:
+            return {cls.name: cls.version()}
+        except (ExecutorError, OSError, ValueError, KeyError, http.client.HTTPException) as error:
+            say(f"{cls.name} jobs are not offered: {error or repr(error)}")
+            return {}
+
+    @classmethod
+    def version(cls) -> str:
+        """Ask the engine, without a library that is slow to import."""
+        raise NotImplementedError
+
+    @classmethod
+    def sweep(cls, address: str) -> None:
+        """Remove the containers that a killed agent left."""
+        survive_broken_pipes()
+        for container in cls.containers(address):
+            cls.remove(container)
+            say(f"container {container} of an earlier job is removed")
+
+    @classmethod
+    def containers(cls, address: str) -> List[str]:
+        """The containers of an agent's jobs, running or not."""
+        raise NotImplementedError
+
+    @classmethod
+    def remove(cls, container: str) -> None:
+        """End a container and remove it with everything in it; one that is gone is fine."""
+        raise NotImplementedError
 
     def box(self) -> Box:
         """The container that `prepare` has made."""
-        raise ExecutorError(f"executor {self.name} has no containers")
+        raise NotImplementedError
 
     def shell(self, command: ShellCommand) -> int:
         """Run a shell step."""
@@ -111,9 +108,10 @@ class ContainerExecutor(Executor):
         if key:
             argv = ["/bin/sh", "-c", _WITH_KEY, "sh", *argv]
         with Stopping() as stopping:
-            process = _Process(box, _ONE_STREAM, argv, _environment(command.env), self._path(command.cwd), user)
-            process.start(f"{key}\n".encode() if key else b"", _write_log, _write_log)
-            return process.finish(stopping)
+            stdin = f"{key}\n".encode() if key else b""
+            where = _environment(command.env), self._path(command.cwd), user
+            program = Program(argv, *where, stdin, _write_log, _write_log)
+            return RunningProgram(box, program, ONE_STREAM).finish(stopping)
 
     def tool(self, call: ToolCall, send: Send) -> None:
         """Run a tool's command; a tool that ends without a last word of its own gets one."""
@@ -161,10 +159,10 @@ class ContainerExecutor(Executor):
         # A tool's files are copied once for each step, and used again by its later commands.
         if place.startswith(HOME) and call.command == "get_commands":
             self._bring_tool(box, code, place)
+        stdin = json.dumps(call.step).encode()
+        program = Program(argv, environment, self.place.directory, user, stdin, _write_log, messages.feed)
         while True:
-            process = _Process(box, _SAY_PID, argv, environment, self.place.directory, user)
-            process.start(json.dumps(call.step).encode(), _write_log, messages.feed)
-            ended = process.finish(stopping)
+            ended = RunningProgram(box, program, SAY_PID).finish(stopping)
             if ended != _NO_FILES:
                 return ended
             self._bring_tool(box, code, place)
@@ -200,97 +198,6 @@ class ContainerExecutor(Executor):
         if user not in ("", "0", "root"):
             run_as_root(box, ["chown", user, self.place.directory])
         return user
-
-
-def run_as_root(box: Box, argv: Sequence[str], stdin: bytes = b"") -> str:
-    """Run a short program for the agent itself; returns its output.
-
-    Raises:
-        ExecutorError: it failed; the text has what it wrote.
-    """
-    output: List[bytes] = []
-    code = box.execute(argv, env={}, cwd="/", user="0", stdin=stdin, on_stdout=output.append, on_stderr=output.append)
-    text = b"".join(output).decode("utf-8", "replace").strip()
-    if code != 0:
-        raise ExecutorError(f"{' '.join(argv)} failed in the container: {text}")
-    return text
-
-
-class _Process:
-    """A program in a container. A thread waits for it, so that the child can hear that it must stop."""
-
-    def __init__(self, box: Box, start: str, argv: Sequence[str], env: Mapping[str, str], cwd: str, user: str) -> None:
-        self._box = box
-        self._argv = ["/bin/sh", "-c", start, "sh", *argv]
-        self._env, self._cwd, self._user = env, cwd, user
-        self._first = b""
-        self._pid: Optional[int] = None
-        self._code = 0
-        self._error: Optional[BaseException] = None
-
-    def start(self, stdin: bytes, on_stdout: OnBytes, on_stderr: OnBytes) -> None:
-        """Start the program."""
-        self._on_stdout = on_stdout
-
-        def run() -> None:
-            try:
-                self._code = self._box.execute(
-                    self._argv,
-                    env=self._env,
-                    cwd=self._cwd,
-                    user=self._user,
-                    stdin=stdin,
-                    on_stdout=self._take,
-                    on_stderr=on_stderr,
-                )
-            except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that waits
-                self._error = error
-
-        self._thread = threading.Thread(target=run, daemon=True)
-        self._thread.start()
-
-    def finish(self, stopping: Stopping) -> int:
-        """Wait for the end; returns the exit code, -15 when the program was stopped.
-
-        The agent gives five seconds between its SIGTERM and SIGKILL; half of them are the program's.
-        """
-        while not self._wait(_POLL_SECONDS):
-            if not stopping:
-                continue
-            for name in ("TERM", "KILL"):
-                self._signal(name)
-                if self._wait(_GRACE_SECONDS):
-                    break
-            return -signal.SIGTERM
-        if self._error is not None:
-            raise self._error
-        return self._code
-
-    def _wait(self, seconds: float) -> bool:
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-    def _signal(self, name: str) -> None:
-        if self._pid is not None:
-            with contextlib.suppress(ExecutorError):
-                run_as_root(self._box, ["/bin/sh", "-c", _END_TREE, "sh", name, str(self._pid)])
-
-    def _take(self, data: bytes) -> None:
-        """The first line is the process id; everything after it is the program's own output."""
-        if self._pid is not None:
-            self._on_stdout(data)
-            return
-        self._first += data
-        line, end, rest = self._first.partition(b"\n")
-        if not end:
-            return
-        if not line.strip().isdigit():
-            # The engine's own words, when the program could not even be started.
-            self._pid, rest = 0, self._first
-        else:
-            self._pid = int(line)
-        if rest:
-            self._on_stdout(rest)
 
 
 class _Messages:

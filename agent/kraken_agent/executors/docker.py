@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Optional
 
 from kraken_agent.executors.base import ExecutorError
-from kraken_agent.executors.container import ContainerExecutor, OnBytes
+from kraken_agent.executors.box import Program
+from kraken_agent.executors.container import ContainerExecutor
 from kraken_agent.executors.docker_engine import Wanted, make_container, own_container_id
-from kraken_agent.executors.docker_socket import EngineError, EngineSocket
+from kraken_agent.executors.docker_socket import EngineSocket
 from kraken_agent.executors.stopping import survive_broken_pipes
 from kraken_agent.tools.output import say
 
@@ -28,86 +28,52 @@ class DockerBox:
         self._engine = engine
         self._container = container
 
-    def execute(
-        self,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        cwd: str,
-        user: str,
-        stdin: bytes,
-        on_stdout: OnBytes,
-        on_stderr: OnBytes,
-    ) -> int:
+    def execute(self, program: Program) -> int:
         """Run a program to its end; returns its exit code."""
-        try:
-            return self._engine.run(
-                self._container,
-                argv,
-                env=env,
-                cwd=cwd,
-                user=user,
-                stdin=stdin,
-                on_stdout=on_stdout,
-                on_stderr=on_stderr,
-            )
-        except EngineError as error:
-            raise ExecutorError(str(error)) from error
+        return self._engine.run(self._container, program)
 
     def unpack(self, archive: bytes) -> None:
         """Unpack a tar archive at the root."""
-        try:
-            self._engine.unpack(self._container, archive)
-        except EngineError as error:
-            raise ExecutorError(str(error)) from error
+        self._engine.unpack(self._container, archive)
 
 
 class DockerExecutor(ContainerExecutor):
     """Steps run in a container; the job's directory is mounted at the same path, and the engine's socket with it."""
 
     name = "docker"
+    package = "docker"
 
     @classmethod
-    def detect(cls) -> Dict[str, str]:
-        """The engine's version; nothing, and the reason in the log, when docker jobs cannot run here."""
-        if importlib.util.find_spec("docker") is None:
-            say("docker jobs are not offered: the Python package docker is not installed")
-            return {}
-        try:
-            return {"docker": EngineSocket(timeout=_DETECT_SECONDS).version()}
-        except (EngineError, ValueError, KeyError) as error:
-            say(f"docker jobs are not offered: {error}")
-            return {}
+    def version(cls) -> str:
+        """The engine's version."""
+        return EngineSocket(timeout=_DETECT_SECONDS).version()
 
     @classmethod
-    def sweep(cls, address: str) -> None:
-        """Remove the containers that a killed agent left."""
-        survive_broken_pipes()
-        try:
-            engine = EngineSocket()
-            for container in engine.containers(address):
-                directory = str(engine.inspect(container)["Config"].get("WorkingDir") or "")
-                _remove(engine, container, directory)
-                say(f"container {container[:12]} of an earlier job is removed")
-        except EngineError as error:
-            raise ExecutorError(f"containers of earlier jobs cannot be removed: {error}") from error
+    def containers(cls, address: str) -> List[str]:
+        """The containers of an agent's jobs, running or not."""
+        return EngineSocket().containers(address)
+
+    @classmethod
+    def remove(cls, container: str) -> None:
+        """End a container and remove it with everything in it; one that is gone is fine."""
+        engine = EngineSocket()
+        _give_back(engine, container)
+        engine.remove(container)
 
     def prepare(self) -> Optional[Dict[str, Any]]:
         """Get the image, start the container."""
         survive_broken_pipes()
-        try:
-            wanted = Wanted(
-                image=str(self.place.job["system"]),
-                owner=self.place.address,
-                job=self.place.id,
-                directory=self.place.directory,
-                seconds=self.place.seconds,
-                own_container=own_container_id(),
-                socket=EngineSocket().path,
-            )
-            container, user = make_container(wanted, say)
-        except EngineError as error:
-            raise ExecutorError(str(error)) from error
+        engine = EngineSocket()
+        wanted = Wanted(
+            image=str(self.place.job["system"]),
+            owner=self.place.address,
+            job=self.place.id,
+            directory=self.place.directory,
+            seconds=self.place.seconds,
+            own_container=own_container_id(),
+            socket=engine.path,
+        )
+        container, user = make_container(engine, wanted, say)
         return {"container": container, "user": user}
 
     def box(self) -> DockerBox:
@@ -127,32 +93,23 @@ class DockerExecutor(ContainerExecutor):
     def cleanup(self) -> None:
         """Remove the job's container, by its label: `prepare` may have ended before it could say the id."""
         survive_broken_pipes()
-        try:
-            engine = EngineSocket()
-            for container in engine.containers(self.place.address, self.place.id):
-                _remove(engine, container, self.place.directory)
-        except EngineError as error:
-            raise ExecutorError(f"the job's container cannot be removed: {error}") from error
+        for container in EngineSocket().containers(self.place.address, self.place.id):
+            self.remove(container)
 
 
-def _remove(engine: EngineSocket, container: str, directory: str) -> None:
-    """Remove a container; files that its users made in the job's directory become the agent's, which deletes them."""
-    if directory and os.geteuid() != 0:
-        owner = f"{os.geteuid()}:{os.getegid()}"
-        try:
-            DockerBox(engine, container).execute(
-                ["chown", "-R", owner, directory],
-                env={},
-                cwd="/",
-                user="0",
-                stdin=b"",
-                on_stdout=_ignore,
-                on_stderr=_ignore,
-            )
-        except ExecutorError as error:
-            # The container may be down already; then the files stay, and removing it matters more.
-            say(f"files in {directory} could not be given back: {error}")
-    engine.remove(container)
+def _give_back(engine: EngineSocket, container: str) -> None:
+    """Files that a container's users made in the job's directory become the agent's, which deletes them."""
+    if os.geteuid() == 0:
+        return
+    owner = f"{os.geteuid()}:{os.getegid()}"
+    try:
+        directory = str(engine.inspect(container)["Config"].get("WorkingDir") or "")
+        if directory:
+            argv = ["chown", "-R", owner, directory]
+            engine.run(container, Program(argv, {}, "/", "0", b"", _ignore, _ignore))
+    except ExecutorError as error:
+        # The container may be down already; then the files stay, and removing it matters more.
+        say(f"files of container {container[:12]} could not be given back: {error}")
 
 
 def _ignore(data: bytes) -> None:

@@ -1,7 +1,7 @@
-"""The few calls of the Docker Engine API that every step needs, over the engine's own socket.
+"""The few calls of the Docker Engine API that every job needs, over the engine's own socket.
 
-The `docker` SDK makes the container (see `docker_engine`), but importing it costs more than a whole step should: a
-third of a second of CPU. So running programs, copying files and removing containers is done here, on the standard
+Importing the `docker` SDK costs more than a whole job should: a third of a second of CPU. So it only pulls images (see
+`docker_pull`), and making containers, running programs, copying files and removing is done here, on the standard
 library. Reading the answer of a started program here also means that no byte of its first output is lost.
 """
 
@@ -13,8 +13,10 @@ import os
 import socket
 import time
 import urllib.parse
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from kraken_agent.executors.base import ExecutorError
+from kraken_agent.executors.box import Program
 from kraken_agent.executors.frames import STDERR, FrameDecoder
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -28,10 +30,8 @@ _SILENCE_SECONDS = 1.0
 _GONE = 404
 _CONFLICT = 409
 
-OnBytes = Callable[[bytes], None]
 
-
-class EngineError(Exception):
+class EngineError(ExecutorError):
     """The engine refused, or is not there; the message is what it said."""
 
     def __init__(self, message: str, status: int = 0) -> None:
@@ -61,18 +61,37 @@ class EngineSocket:
 
     def version(self) -> str:
         """The engine's version."""
-        return str(self._json("GET", "/version")["Version"])
+        return str(self.get("/version")["Version"])
+
+    def get(self, path: str) -> Any:
+        """What the engine answers to a question, such as `/info`."""
+        return json.loads(self._ask("GET", path))
+
+    def post(self, path: str, body: Optional[Mapping[str, Any]] = None) -> Any:
+        """Have the engine do something, such as `/networks/create`; what it answers, None when that is nothing."""
+        data = b"" if body is None else json.dumps(body).encode()
+        return json.loads(self._ask("POST", path, data) or b"null")
 
     def inspect(self, container: str) -> Dict[str, Any]:
         """Everything that the engine knows about a container."""
-        found: Dict[str, Any] = self._json("GET", f"/containers/{container}/json")
+        found: Dict[str, Any] = self.get(f"/containers/{container}/json")
+        return found
+
+    def image(self, name: str) -> Optional[Dict[str, Any]]:
+        """Everything that the engine knows about an image; None when it does not have it."""
+        try:
+            found: Dict[str, Any] = self.get(f"/images/{urllib.parse.quote(name)}/json")
+        except EngineError as error:
+            if error.status != _GONE:
+                raise
+            return None
         return found
 
     def containers(self, owner: str, job: Optional[int] = None) -> List[str]:
         """The ids of the containers of an agent's jobs, or of one of them, running or not."""
         labels = [f"{LABEL}={owner}"] + ([f"{JOB_LABEL}={job}"] if job is not None else [])
         query = urllib.parse.urlencode({"all": "1", "filters": json.dumps({"label": labels})})
-        return [str(entry["Id"]) for entry in self._json("GET", f"/containers/json?{query}")]
+        return [str(entry["Id"]) for entry in self.get(f"/containers/json?{query}")]
 
     def remove(self, container: str) -> None:
         """End a container and remove it with everything in it; one that is gone, or just going, is fine."""
@@ -86,45 +105,35 @@ class EngineSocket:
         """Unpack a tar archive at the root of a container; missing directories are made."""
         self._ask("PUT", f"/containers/{container}/archive?path=/", archive, "application/x-tar")
 
-    def run(
-        self,
-        container: str,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        cwd: str,
-        user: str,
-        stdin: bytes,
-        on_stdout: OnBytes,
-        on_stderr: OnBytes,
-    ) -> int:
+    def run(self, container: str, program: Program) -> int:
         """Run a program in a container to its end; returns its exit code.
 
         It leads its own session and process group there. It has ended when its output has, or when it is gone and only
         a daemon that it left keeps the output open.
         """
-        wanted = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": True, "Cmd": list(argv), "User": user}
-        wanted.update(Env=[f"{name}={value}" for name, value in env.items()], WorkingDir=cwd)
-        execution = str(self._json("POST", f"/containers/{container}/exec", wanted)["Id"])
+        wanted: Dict[str, Any] = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": True}
+        wanted.update(Cmd=list(program.argv), User=program.user, WorkingDir=program.cwd)
+        wanted["Env"] = [f"{name}={value}" for name, value in program.env.items()]
+        execution = str(self.post(f"/containers/{container}/exec", wanted)["Id"])
         stream, first = self._hijack(f"/exec/{execution}/start", {"Detach": False, "Tty": False})
         with stream:
-            if stdin:
-                stream.sendall(stdin)
+            if program.stdin:
+                stream.sendall(program.stdin)
             stream.shutdown(socket.SHUT_WR)
-            self._pump(execution, stream, first, on_stdout, on_stderr)
+            self._pump(execution, stream, first, program)
         return self._exit_code(execution)
 
-    def _pump(self, execution: str, stream: socket.socket, first: bytes, out: OnBytes, err: OnBytes) -> None:
+    def _pump(self, execution: str, stream: socket.socket, first: bytes, program: Program) -> None:
         decoder = FrameDecoder()
         stream.settimeout(_SILENCE_SECONDS)
         data = first
         while True:
             for kind, payload in decoder.feed(data):
-                (err if kind == STDERR else out)(payload)
+                (program.on_stderr if kind == STDERR else program.on_stdout)(payload)
             try:
                 data = stream.recv(_READ_SIZE)
             except socket.timeout:
-                if not self._json("GET", f"/exec/{execution}/json")["Running"]:
+                if not self.get(f"/exec/{execution}/json")["Running"]:
                     return
                 data = b""
                 continue
@@ -135,7 +144,7 @@ class EngineSocket:
         """It may take the engine a moment to know it; a program that closed its output early is waited for."""
         pause = 0.005
         while True:
-            found = self._json("GET", f"/exec/{execution}/json")
+            found = self.get(f"/exec/{execution}/json")
             if not found["Running"] and found["ExitCode"] is not None:
                 return int(found["ExitCode"])
             time.sleep(pause)
@@ -164,10 +173,6 @@ class EngineSocket:
             stream.close()
             raise EngineError(_message(rest or head), status)
         return stream, rest
-
-    def _json(self, method: str, path: str, body: Optional[Mapping[str, Any]] = None) -> Any:
-        data = b"" if body is None else json.dumps(body).encode()
-        return json.loads(self._ask(method, path, data, "application/json"))
 
     def _ask(self, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> bytes:
         connection = http.client.HTTPConnection("docker", timeout=self._timeout)

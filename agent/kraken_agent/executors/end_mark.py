@@ -3,33 +3,54 @@
 from __future__ import annotations
 
 import os
-import threading
-from typing import Any, Callable, List, Optional, Sequence
+from typing import Callable, List, Optional, Sequence
+
+OnBytes = Callable[[bytes], None]
 
 # A byte that text does not have begins the mark, so that only little output is ever held back to look for it.
 _FIRST = b"\x1e"
-_SCRIPT = '"$@"; printf "\\036%s %d\\n" "$MARK" "$?"'
-_SPARE_SECONDS = 1.0
+_SCRIPT = '"$@"; code=$?; for stream in 1 2; do printf "\\036%s %d\\n" "$MARK" "$code" >&$stream; done'
 
 
 class EndMark:
-    """Lets a shell write `MARK CODE` after a program, and takes that out of the output again.
+    """Lets a shell write `MARK CODE` after a program, into both its streams.
 
-    Args:
-        on_bytes: takes the program's own output.
+    Attributes:
+        code: the program's exit code, as soon as one stream has brought it.
     """
 
-    def __init__(self, on_bytes: Callable[[bytes], None]) -> None:
-        self._on_bytes = on_bytes
+    def __init__(self) -> None:
         self._name = os.urandom(8).hex()
-        self._start = _FIRST + self._name.encode() + b" "
-        self._held = b""
         self.code: Optional[int] = None
-        self.seen = threading.Event()
 
     def around(self, argv: Sequence[str]) -> List[str]:
         """The command line that runs a program and marks its end."""
         return ["/bin/sh", "-c", _SCRIPT.replace("$MARK", self._name), "sh", *argv]
+
+    def reader(self, on_bytes: OnBytes, on_end: Callable[[], None]) -> MarkReader:
+        """What finds the mark in one stream."""
+
+        def found(code: int) -> None:
+            self.code = code
+            on_end()
+
+        return MarkReader(_FIRST + self._name.encode() + b" ", on_bytes, found)
+
+
+class MarkReader:
+    """Takes the mark out of a stream.
+
+    Args:
+        start: how the mark begins.
+        on_bytes: takes the program's own output, and then that of daemons which it has left.
+        on_mark: takes the exit code.
+    """
+
+    def __init__(self, start: bytes, on_bytes: OnBytes, on_mark: Callable[[int], None]) -> None:
+        self._start = start
+        self._on_bytes = on_bytes
+        self._on_mark = on_mark
+        self._held = b""
 
     def feed(self, data: bytes) -> None:
         """Take output; what may be the beginning of the mark waits for more."""
@@ -37,11 +58,13 @@ class EndMark:
         before, start, after = data.partition(self._start)
         if start and b"\n" in after:
             code, _, rest = after.partition(b"\n")
-            self.code = int(code)
-            # What a daemon that the program left has still to say.
-            before += rest
-            self.seen.set()
-        elif start:
+            if before:
+                self._on_bytes(before)
+            self._on_mark(int(code))
+            if rest:
+                self._on_bytes(rest)
+            return
+        if start:
             self._held = start + after
         else:
             place = data.rfind(_FIRST)
@@ -49,39 +72,3 @@ class EndMark:
                 before, self._held = data[:place], data[place:]
         if before:
             self._on_bytes(before)
-
-
-class Waiting:
-    """Calls something that may never return, in a thread, and waits for it or for a mark.
-
-    Args:
-        call: what to call.
-    """
-
-    def __init__(self, call: Callable[[], Any]) -> None:
-        self._call = call
-        self._result: Any = None
-        self._error: Optional[BaseException] = None
-        self._ended = threading.Event()
-
-    def until(self, mark: EndMark) -> Any:
-        """What the call returned; None when the mark came and the call has not returned soon after.
-
-        Raises:
-            BaseException: what the call raised.
-        """
-        threading.Thread(target=self._run, args=(mark,), daemon=True).start()
-        mark.seen.wait()
-        self._ended.wait(_SPARE_SECONDS)
-        if self._error is not None and mark.code is None:
-            raise self._error
-        return self._result
-
-    def _run(self, mark: EndMark) -> None:
-        try:
-            self._result = self._call()
-        except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that waits
-            self._error = error
-        finally:
-            self._ended.set()
-            mark.seen.set()

@@ -1,4 +1,4 @@
-"""Makes and uses containers on LXD through `pylxd`: the only module that imports it, and only in a job's children.
+"""Makes and removes containers on LXD through `pylxd`: the only module that imports it, and only in a job's children.
 
 Images are found by alias or fingerprint among those that the daemon has, else by alias on a remote: the one that a
 prefix names (`ubuntu:22.04`), or the one that KRAKEN_LXD_REMOTE names.
@@ -10,10 +10,9 @@ import importlib
 import os
 import time
 from types import TracebackType
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Type
+from typing import Any, Callable, Dict, Optional, Tuple, Type
 
 from kraken_agent.executors.base import ExecutorError
-from kraken_agent.executors.end_mark import EndMark, Waiting
 
 OWNER_KEY = "user.kraken.agent"
 
@@ -23,10 +22,8 @@ _REMOTES = {
     "ubuntu-daily": "https://cloud-images.ubuntu.com/daily",
 }
 _NETWORK = "lab_net"
-_CHUNK = 32 * 1024
 _RUNNING_SECONDS = 30.0
 
-OnBytes = Callable[[bytes], None]
 OnLine = Callable[[str], None]
 
 
@@ -68,48 +65,6 @@ class LxdClient:
             instance.start(wait=True)
             _wait_until_it_runs(instance)
         on_line(f"container {name} is running")
-
-    def run(
-        self,
-        name: str,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        cwd: str,
-        uid: int,
-        stdin: bytes,
-        on_stdout: OnBytes,
-        on_stderr: OnBytes,
-    ) -> int:
-        """Run a program in a container to its end; returns its exit code.
-
-        The daemon ends its answer only when the last process that holds the output is gone. So that a daemon left by
-        the program is not waited for, the program's end is marked in its output.
-        """
-        mark = EndMark(on_stdout)
-        with self._about(f"cannot run {argv[0]} in {cwd}"):
-            instance = self._client.instances.get(name)
-            waiting = Waiting(
-                lambda: instance.execute(
-                    mark.around(argv),
-                    environment=dict(env),
-                    cwd=cwd,
-                    user=uid,
-                    group=uid,
-                    stdin_payload=_chunks(stdin) if stdin else None,
-                    stdout_handler=mark.feed,
-                    stderr_handler=on_stderr,
-                    decode=False,
-                )
-            )
-            done = waiting.until(mark)
-        return int(done.exit_code) if mark.code is None else mark.code
-
-    def names_of(self, owner: str) -> List[str]:
-        """The containers of an agent's jobs, running or not."""
-        with self._about("containers cannot be listed"):
-            found = [entry for entry in self._client.instances.all(recursion=1) if entry.config.get(OWNER_KEY) == owner]
-        return [str(entry.name) for entry in found]
 
     def remove(self, name: str) -> None:
         """End a container at once and remove it; one that is gone is fine."""
@@ -184,8 +139,3 @@ def _wait_until_it_runs(instance: Any) -> None:
 
 def _remote_source(server: str, alias: str) -> Dict[str, str]:
     return {"type": "image", "mode": "pull", "server": server, "protocol": "simplestreams", "alias": alias}
-
-
-def _chunks(data: bytes) -> Iterator[bytes]:
-    for start in range(0, len(data), _CHUNK):
-        yield data[start : start + _CHUNK]
