@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     Message = Dict[str, Any]
 
 KEEP_ALIVE_SECONDS = 10.0
+# That a step runs is told only of one that runs so long: what a quick step costs is its messages. To the server it is
+# no more than what it shows (_handle_step_result2 in kraken/server/backend.py, 1.7.36).
+_ANNOUNCE_SECONDS = 0.25
+_NEVER = float("inf")
 
 _RUN_COMMANDS = ("run_tests", "run_analysis", "run_artifacts", "run_data", "run")
 
@@ -120,7 +124,7 @@ class StepRun:
         self._tool = str(step["tool"]).partition("@")[0]
         self._partial: Deque[Message] = deque()
         self._last: Optional[Message] = None
-        self._announced = False
+        self._announce_at = time.monotonic() + _ANNOUNCE_SECONDS
 
     def run(self) -> str:
         """Run the step to its end and report it; returns its status, `done` or `error`.
@@ -143,7 +147,7 @@ class StepRun:
         seconds = time_limit(self._step)
         main = child.shell(self._around.executor, command)
         if self._step.get("background"):
-            self._announce(self._start(main))
+            self._start(main)
             return outcome.done()
 
         def once() -> Message:
@@ -252,11 +256,16 @@ class StepRun:
         around = self._around
         watch = Watch(around.reactor, process, deadline, around.deadline, around.should_stop)
         try:
-            self._announce(process)
             keep_alive = time.monotonic() + KEEP_ALIVE_SECONDS
             while not process.has_ended:
-                around.reactor.run_until(lambda: process.has_ended or bool(self._partial), keep_alive)
-                if not process.has_ended and time.monotonic() >= keep_alive:
+                until = min(keep_alive, self._announce_at)
+                around.reactor.run_until(lambda: process.has_ended or bool(self._partial), until)
+                if process.has_ended or self._partial:
+                    # What there is to report says as much.
+                    pass
+                elif time.monotonic() >= self._announce_at:
+                    self._announce(process)
+                elif time.monotonic() >= keep_alive:
                     keep_alive = time.monotonic() + KEEP_ALIVE_SECONDS
                     self._heed(around.session.keep_alive(around.job_id), process)
                 self._deliver_partial(process)
@@ -266,14 +275,14 @@ class StepRun:
 
     def _announce(self, process: Process) -> None:
         """Tell the server that the step runs, while it runs: the answer may be that it should not."""
-        if not self._announced:
-            self._announced = True
-            self._heed(self._around.session.announce(self._around.job_id, self._index), process)
+        self._announce_at = _NEVER
+        self._heed(self._around.session.announce(self._around.job_id, self._index), process)
 
     def _deliver_partial(self, process: Process) -> None:
         """Report what the tool has found so far."""
         around = self._around
         while self._partial:
+            self._announce_at = _NEVER
             message = {**self._partial.popleft(), "duration": outcome.whole_seconds(process.seconds)}
             around.session.report(around.job_id, self._index, message)
             self._heed(around.session.deliver(around.deadline), process)

@@ -18,9 +18,9 @@ def test_tests_are_collected_dispatched_run_and_reported(run_job: RunJob, server
     reported = [result["test"] for message in results for result in message.get("test-results", [])]
     assert len(tests) == 5
     assert sorted(reported) == sorted(tests)
-    assert results[0] == {"step": 0, "status": "in-progress"}
+    assert {message["status"] for message in results[:-1]} == {"in-progress"}
     assert results[-1]["status"] == "done"
-    assert all(message["duration"] >= 1 for message in results[1:])
+    assert all(message["duration"] >= 1 for message in results if "test-results" in message)
 
 
 def _tool(directory: Path, name: str, code: str) -> dict[str, object]:
