@@ -5,12 +5,18 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from contract.embedded import Embedded
 from e2e.fleet import Fleet
+
+# pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
+sys.path.insert(0, str(Path(__file__).parent))
+from real_lab import RealLab
+from systemd_host import SystemdHost
 
 # No two tests share an address, also when they run in several processes: to a server it is who an agent is.
 _NETWORK = secrets.randbelow(250) + 1 + 256 * (os.getpid() % 200 + 20)
@@ -36,3 +42,14 @@ def new_fleet(tmp_path: Path, embedded: Embedded) -> Iterator[Callable[..., Flee
     yield make
     for fleet in made:
         fleet.stop()
+
+
+@pytest.fixture(scope="session")
+def systemd_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
+    """A bare lab host beside an embedded server; each file of tests deploys what it needs."""
+    lab = RealLab(tmp_path_factory.mktemp("systemd"), "systemd")
+    try:
+        lab.up(1, server="embedded")
+        yield SystemdHost(lab)
+    finally:
+        lab.down()

@@ -88,10 +88,13 @@ class RealLab:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("KRAKEN_", "ANSIBLE_"))}
+        return {**kept, **self.settings(), "ANSIBLE_NOCOLOR": "1"}
+
+    def settings(self) -> dict[str, str]:
+        """The variables by which commands find the lab."""
         file = self.directory / "env"
         lines = file.read_text().splitlines() if file.exists() else []
-        exported = dict(shlex.split(line)[1].split("=", 1) for line in lines)
-        return {**kept, **exported, "ANSIBLE_NOCOLOR": "1"}
+        return dict(shlex.split(line)[1].split("=", 1) for line in lines)
 
     def named(self) -> list[str]:
         """The options that name this lab."""

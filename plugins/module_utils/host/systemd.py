@@ -28,22 +28,23 @@ CapabilityBoundingSet=
 ProtectSystem=strict
 ReadWritePaths={writable}
 PrivateTmp=yes
-ProtectProc=invisible
-RemoveIPC=yes
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
-RestrictSUIDSGID=yes
-SystemCallErrorNumber=EPERM
-SystemCallFilter=~@clock @module @obsolete @raw-io @reboot @swap
-"""
-# These hold also for jobs that use sudo.
-_HARDENING_ALWAYS = """\
 ProtectClock=yes
-ProtectControlGroups=yes
 ProtectHostname=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
+ProtectProc=invisible
+RemoveIPC=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallErrorNumber=EPERM
+SystemCallFilter=~@clock @module @obsolete @raw-io @reboot @swap
+"""
+# These hold also for jobs that use sudo. All others make systemd set NoNewPrivileges for a service with a User, since
+# it could not have filters of system calls without (systemd.exec(5)), and then sudo refuses to work.
+_HARDENING_ALWAYS = """\
+ProtectControlGroups=yes
 KeyringMode=private
 """
 

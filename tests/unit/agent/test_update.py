@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import AGENT_SOURCE, PYTHON
+from conftest import PYTHON
 from fake_server import FakeServer
+from releases import liar, own_release
 
 from kraken_fleet.bundle.archive import pack
 from kraken_fleet.bundle.contents import RECIPES, files_of
@@ -22,29 +22,13 @@ Until = Callable[..., None]
 StartAgent = Callable[..., object]
 
 
-def bundle(tmp_path: Path, version: str) -> dict[str, bytes]:
-    """kkagent and kktool that call themselves by a version, by their names at the server."""
-    package = tmp_path / f"source-{version}" / "kraken_agent"
-    shutil.copytree(AGENT_SOURCE / "kraken_agent", package, ignore=shutil.ignore_patterns("__pycache__"))
-    init = package / "__init__.py"
-    text = init.read_text()
-    init.write_text(text[: text.index("__version__")] + f'__version__ = "{version}"\n')
-    return {f"/install/{recipe.name[2:]}": pack(recipe.name, version, files_of(recipe, package)) for recipe in RECIPES}
-
-
-def liar(main: str) -> bytes:
-    """A file that finds itself complete, whatever it does otherwise."""
-    code = f"import sys\nif sys.argv[1] == 'check-integrity':\n    sys.exit(0)\n{main}\n"
-    return pack("kkagent", "9", {"__main__.py": code.encode()})
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """An agent's directory with version 1 as the current one."""
     root = tmp_path / "opt"
     place = root / "versions" / "1-old"
     place.mkdir(parents=True)
-    for path, content in bundle(tmp_path, "1").items():
+    for path, content in own_release(tmp_path, "1").items():
         (place / f"kk{Path(path).name}").write_bytes(content)
     (root / "current").symlink_to("versions/1-old")
     return root
@@ -80,7 +64,7 @@ def test_the_agent_becomes_the_servers_version_and_keeps_its_process(
     server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until
 ) -> None:
     server.version = "2"
-    server.files = bundle(tmp_path, "2")
+    server.files = own_release(tmp_path, "2")
     agent = start()
     until(lambda: "agent 2 for" in agent.said())
     digest = hashlib.sha256(server.files["/install/agent"]).hexdigest()[:8]
@@ -96,7 +80,7 @@ def test_the_agent_becomes_the_servers_version_and_keeps_its_process(
 def test_a_job_is_never_interrupted_by_an_update(
     server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until
 ) -> None:
-    server.files = bundle(tmp_path, "2")
+    server.files = own_release(tmp_path, "2")
     server.version = "1"
     job = server.add_job({"cmd": "echo begun; sleep 1; echo ended"})
     start()
@@ -110,7 +94,7 @@ def test_a_managed_agent_stays_what_it_is(
     server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until
 ) -> None:
     server.version = "2"
-    server.files = bundle(tmp_path, "2")
+    server.files = own_release(tmp_path, "2")
     start(mode="managed")
     until(lambda: len(server.said("get-job")) >= 2)
     assert current(root) == "versions/1-old"
@@ -120,7 +104,7 @@ def test_no_update_wins(
     server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until
 ) -> None:
     server.version = "2"
-    server.files = bundle(tmp_path, "2")
+    server.files = own_release(tmp_path, "2")
     start("--no-update")
     until(lambda: len(server.said("get-job")) >= 2)
     assert current(root) == "versions/1-old"
@@ -131,7 +115,7 @@ def test_a_damaged_file_is_not_switched_to(
     server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until, damage: str
 ) -> None:
     server.version = "2"
-    server.files = bundle(tmp_path, "2")
+    server.files = own_release(tmp_path, "2")
     content = server.files.pop("/install/agent")
     if damage != "missing":
         server.files["/install/agent"] = content[: len(content) // 2] if damage == "cut" else b"<html>sorry</html>"
@@ -172,7 +156,7 @@ def test_a_new_version_that_trips_before_it_has_met_the_server_gives_way(
 ) -> None:
     """It comes up and is whole, but what it wants to say of itself cannot be found out."""
     package = tmp_path / "source-3" / "kraken_agent"
-    bundle(tmp_path, "3")
+    own_release(tmp_path, "3")
     with (package / "hostinfo.py").open("a") as file:
         file.write("\n\ndef collect(*args):\n    raise RuntimeError('tripped')\n")
     server.version = "3"
@@ -219,7 +203,7 @@ def test_an_agent_that_is_stopped_on_trial_stays_stopped_and_tries_again_later(
     server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until
 ) -> None:
     server.version = "2"
-    server.files = bundle(tmp_path, "2")
+    server.files = own_release(tmp_path, "2")
     agent = start()
     until(lambda: "restarting as" in agent.said())
     server.stop()

@@ -38,7 +38,9 @@ def test_hardening_gives_way_to_what_was_asked_for() -> None:
     assert "ReadWritePaths=/opt/kraken" in lines(replace(SPEC, update="server"))
     with_sudo = lines(replace(SPEC, sudo=True))
     assert "NoNewPrivileges=yes" not in with_sudo
-    assert "ProtectKernelModules=yes" in with_sudo
+    assert "ProtectControlGroups=yes" in with_sudo
+    # It would imply NoNewPrivileges.
+    assert "ProtectKernelModules=yes" not in with_sudo
     assert not [line for line in lines(replace(SPEC, hardening=False)) if line.startswith("Protect")]
     assert "ProtectHome=yes" not in lines(replace(SPEC, directory="/home/ci/kraken"))
 

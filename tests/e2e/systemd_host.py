@@ -1,0 +1,115 @@
+"""One systemd host of a lab with an agent on it: what runs there, and jobs for it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import requests
+from real_lab import RealLab, Recap
+
+from kraken_fleet.api import KrakenClient, PasswordCredentials
+from kraken_fleet.lab.docker_engine import LABEL
+from kraken_fleet.model import Job
+
+UNIT = "kraken-agent"
+GROUP = "on-systemd"
+PATIENCE = 60.0
+
+
+class SystemdHost:
+    """The host.
+
+    Args:
+        lab: a lab of one host, which is up.
+    """
+
+    def __init__(self, lab: RealLab) -> None:
+        self._lab = lab
+        query = ["docker", "ps", "-q", "--filter", f"label={LABEL}={lab.directory.resolve()}"]
+        self._container = subprocess.run(query, check=True, capture_output=True, text=True).stdout.strip()
+        settings = lab.settings()
+        self._url, self._user = settings["KRAKEN_FLEET_SERVER"], settings["KRAKEN_FLEET_USER"]
+        self._password = Path(settings["KRAKEN_FLEET_PASSWORD_FILE"]).read_text().strip()
+        self.client = KrakenClient(self._url, PasswordCredentials(self._user, self._password))
+
+    def deploy(self, **variables: Any) -> Recap:
+        """Bring the agent into the state that these variables describe; proof by jobs is the tests' own business."""
+        given = {"kraken_verify_enabled": False, "kraken_agent_groups": [GROUP], **variables}
+        done = self._lab.play("deploy-agents.yml", "-e", json.dumps(given))
+        assert done.code == 0, done.output
+        return done
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """A shell command as root."""
+        words = ["docker", "exec", self._container, "sh", "-c", command]
+        return subprocess.run(words, check=False, capture_output=True, text=True, timeout=120)
+
+    def out(self, command: str) -> str:
+        """What a command that must succeed prints."""
+        done = self.run(command)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def property(self, name: str) -> str:
+        """What systemd says of the agent's unit."""
+        return self.out(f"systemctl show --value --property={name} {UNIT}")
+
+    def gateway(self) -> str:
+        """This machine as the host sees it."""
+        return self.out("ip route show default").split()[2]
+
+    def start(self, *steps: str) -> int:
+        """Start a job of shell commands; returns the number of its run."""
+        project = self.client.create_project(f"p-{time.monotonic_ns()}")
+        branch = self.client.create_branch(project.id, "main")
+        environment = {"system": "any", "agents_group": GROUP, "config": "default"}
+        shells = [{"tool": "shell", "cmd": cmd} for cmd in steps]
+        job = {"name": "j", "timeout": 300, "steps": shells, "environments": [environment]}
+        stage = {"parent": "root", "triggers": {"parent": True}, "parameters": [], "configs": [], "jobs": [job]}
+        self.client.create_stage(branch.id, "s", f"def stage(ctx):\n    return {stage!r}\n")
+        flow = self.client.start_flow(branch.id)
+        return (flow.runs or self.client.flow_runs(flow.id))[0].id
+
+    def finish(self, run: int) -> Job:
+        """The run's job, when it is over."""
+        until(lambda: any(job.over for job in self.client.run_jobs(run)), "the job did not end")
+        return self.client.job(self.client.run_jobs(run)[0].id)
+
+    def job(self, *steps: str) -> Job:
+        """Run a job to its end."""
+        return self.finish(self.start(*steps))
+
+    def printed(self, job: Job, wanted: str = "") -> list[str]:
+        """What the job's steps printed, once `wanted` is among it: lines travel by UDP."""
+        until(lambda: wanted in "\n".join(line.message for line in self.client.job_log(job.id)), f"no {wanted!r}")
+        return [line.message for line in self.client.job_log(job.id)]
+
+    def result(self, job: Job, step: int = 0) -> dict[str, Any]:
+        """What the agent reported of a step."""
+        login = {"user": self._user, "password": self._password}
+        token = requests.post(f"{self._url}/api/sessions", json=login, timeout=20).json()["token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        shown = requests.get(f"{self._url}/api/jobs/{job.id}", headers=headers, timeout=20).json()
+        return dict(shown["steps"][step]["result"])
+
+    def await_agent(self) -> int:
+        """The agent's process id once the service runs and is idle."""
+        until(lambda: self.property("ActiveState") == "active", "the service is not active")
+        return int(self.property("MainPID"))
+
+
+def until(condition: Callable[[], object], otherwise: str, seconds: float = PATIENCE) -> None:
+    """Wait for something to become so.
+
+    Raises:
+        AssertionError: it did not.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.3)

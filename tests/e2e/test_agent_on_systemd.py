@@ -1,0 +1,141 @@
+"""The deployed agent under a real systemd: what it may do, how it stops, and what the service manager does with it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from real_lab import ROOT
+from systemd_host import UNIT, SystemdHost, until
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(400)]
+
+SECRET = "hidden-word"
+# Enough for an agent and a small step, and little enough for a test.
+MEMORY = {"MemoryMax": "150M", "MemorySwapMax": "0"}
+# A proxy that is never asked, since the server is an exception: a password among the agent's settings.
+SETTINGS = {"http_proxy": f"http://me:{SECRET}@proxy.example:3128", "no_proxy": "*"}
+AGENT = {
+    "kraken_agent_unit_settings": MEMORY,
+    "kraken_agent_environment": SETTINGS,
+    "kraken_agent_drain_seconds": 60,
+    "kraken_registration_trust": "attested",
+}
+
+
+@pytest.fixture(scope="module")
+def host(systemd_host: SystemdHost) -> SystemdHost:
+    systemd_host.deploy(**AGENT)
+    return systemd_host
+
+
+def test_jobs_run_as_kraken_and_cannot_become_root(host: SystemdHost) -> None:
+    job = host.job("id -un; umask; sudo -n true || echo no sudo; grep NoNewPrivs /proc/self/status")
+    printed = host.printed(job, "NoNewPrivs")
+    assert printed[0] == "kraken"
+    assert "no sudo" in printed
+    assert printed[-1].split() == ["NoNewPrivs:", "1"]
+    assert host.out("ls /etc/sudoers.d") == "README"
+    assert host.out("id -nG kraken") == "kraken"
+
+
+def test_the_exposure_is_the_one_that_the_documentation_tells(host: SystemdHost) -> None:
+    said = host.out(f"systemd-analyze security --no-pager {UNIT} | tail -1")
+    found = re.search(r"Overall exposure level for \S+: ([0-9.]+) ", said)
+    assert found, said
+    documented = re.search(r"an exposure of ([0-9.]+)", (ROOT / "docs" / "agent.md").read_text())
+    assert documented
+    assert found[1] == documented[1]
+
+
+def test_job_directories_are_the_agents_alone_and_nothing_is_open_to_everybody(host: SystemdHost) -> None:
+    job = host.job("mkdir sub; touch sub/file")
+    assert host.out(f"stat -c '%a %U' /opt/kraken/data/jobs/{job.id}") == "700 kraken"
+    assert host.out("stat -c '%a %U' /opt/kraken/data") == "700 kraken"
+    assert host.out("stat -c '%a %U %G' /opt/kraken/kraken.env") == "640 root kraken"
+    assert host.out("stat -c '%a %U' /opt/kraken/nonce") == "600 kraken"
+    assert host.out("find /opt/kraken ! -type l -perm /o+w") == ""
+    # What runs the agent is not the agent's to change.
+    assert host.out("find /opt/kraken/versions /opt/kraken/current /opt/kraken -maxdepth 0 -user kraken") == ""
+
+
+def test_secrets_are_in_no_command_line_and_no_title(host: SystemdHost) -> None:
+    nonce = host.out("cat /opt/kraken/nonce")
+    run = host.start("sleep 5; echo over")
+    until(lambda: host.run("pgrep -u kraken sleep").returncode == 0, "the step did not begin")
+    titles = host.out("cat /proc/[0-9]*/cmdline /proc/[0-9]*/comm 2>/dev/null | tr '\\0' ' '")
+    assert "kkagent run" in titles
+    assert "sleep 5" in titles
+    assert nonce not in titles
+    assert SECRET not in titles
+    host.finish(run)
+    journal = host.out(f"journalctl --no-pager -u {UNIT}")
+    assert nonce not in journal
+    assert SECRET not in journal
+
+
+def test_a_step_without_enough_memory_fails_with_the_reason_and_the_agent_lives(host: SystemdHost) -> None:
+    """The limit is the service's own: the kernel chooses among the agent and its step."""
+    before = host.await_agent()
+    job = host.job("python3 -c 'x = bytearray(400_000_000); print(len(x))'", "echo not reached")
+    assert not job.succeeded
+    result = host.result(job)
+    assert result["reason"] == "retcode"
+    assert "memory ran out" in str(result["msg"])
+    assert host.property("MainPID") == str(before)
+    assert host.property("NRestarts") == "0"
+    assert host.job("echo lives").succeeded
+
+
+def test_a_stop_lets_the_job_come_to_its_end(host: SystemdHost) -> None:
+    host.await_agent()
+    run = host.start("echo begun; sleep 6; echo ended", "echo next")
+    until(lambda: host.run("pgrep -u kraken sleep").returncode == 0, "the step did not begin")
+    host.out(f"systemctl stop {UNIT}")
+    assert host.property("Result") == "success"
+    job = host.finish(run)
+    assert job.succeeded
+    assert [line for line in host.printed(job, "next") if line in ("begun", "ended", "next")] == [
+        "begun",
+        "ended",
+        "next",
+    ]
+    host.out(f"systemctl start {UNIT}")
+
+
+def test_a_reload_reads_the_settings_again_without_a_restart(host: SystemdHost) -> None:
+    before = host.await_agent()
+    count = int(host.out(f"journalctl -u {UNIT} | grep -c 'settings were read again' || true"))
+    host.out(f"systemctl reload {UNIT}")
+    said = f"journalctl -u {UNIT} | grep -c 'settings were read again' || true"
+    until(lambda: int(host.out(said)) == count + 1, "the agent did not read its settings")
+    assert host.property("MainPID") == str(before)
+    assert host.job("echo still here").succeeded
+
+
+def test_an_agent_that_hangs_is_started_again(host: SystemdHost) -> None:
+    drop_in = f"/run/systemd/system/{UNIT}.service.d"
+    host.out(f"mkdir -p {drop_in} && printf '[Service]\\nWatchdogSec=10\\nRestartSec=1\\n' > {drop_in}/test.conf")
+    try:
+        host.out(f"systemctl daemon-reload && systemctl restart {UNIT}")
+        hung = host.await_agent()
+        assert host.property("Type") == "notify"
+        host.out(f"kill -STOP {hung}")
+        until(lambda: host.property("NRestarts") != "0", "systemd did not start the agent again")
+        assert host.await_agent() != hung
+        assert "Watchdog timeout" in host.out(f"journalctl -u {UNIT}")
+    finally:
+        host.out(f"rm -r {drop_in} && systemctl daemon-reload && systemctl restart {UNIT}")
+    assert host.job("echo back").succeeded
+
+
+def test_sudo_is_there_when_it_is_asked_for_and_gone_when_not(host: SystemdHost) -> None:
+    file = "/etc/sudoers.d/kraken-agent-kraken"
+    host.deploy(**AGENT, kraken_agent_sudo=True)
+    assert host.out(f"stat -c '%a %U' {file}") == "440 root"
+    assert "parsed OK" in host.out("visudo -c")
+    assert host.printed(host.job("sudo -n id -un"), "root") == ["root"]
+    again = host.deploy(**AGENT, kraken_agent_sudo=True)
+    assert set(again.changed.values()) == {0}
+    host.deploy(**AGENT)
+    assert host.run(f"test -e {file}").returncode == 1
