@@ -58,12 +58,14 @@ def test_a_good_version_takes_over_between_jobs_in_the_same_process(
     host: SystemdHost, server: FakeServer, tmp_path: Path
 ) -> None:
     before = host.await_agent()
-    job = server.add_job({"cmd": "echo begun; sleep 3; echo ended"})
-    until(lambda: server.sink.output(), "the step did not begin")
+    job = server.add_job({"cmd": "sleep 3"}, {"cmd": "sleep 1"})
+    until(lambda: job.statuses.get(0) == "in-progress", "the step did not begin")
     server.files = own_release(tmp_path, "2")
     server.version = "2"
     until(lambda: current(host).startswith("versions/2-"), "the new version is not current")
-    assert server.sink.output(job.id) == ["begun", "ended"]
+    assert [(result["step"], result["status"]) for result in server.results(job)] == [(0, "done"), (1, "done")]
+    introduced = server.said("host-info")[-1]["at"]
+    assert introduced > server.said("get-job-step")[-1]["at"], "the new version came before the job was over"
     assert host.property("MainPID") == str(before)
     host.out(f"systemctl restart {UNIT}")
     after = server.add_job({"cmd": "echo still the new one"})
