@@ -31,6 +31,7 @@ class ActionModule(ControllerAction):
         "settings": {"type": "dict", "default": {}},
         "secrets": {"type": "dict", "default": {}, "no_log": True},
         "update_secrets": {"type": "bool", "default": True},
+        "only_empty": {"type": "bool", "default": False},
     }
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -39,7 +40,7 @@ class ActionModule(ControllerAction):
         with client_of(arguments) as client:
             before = client.settings()
             _refuse_unknown(before, wanted, secrets)
-            differing = _differing(before, wanted)
+            differing = _differing(before, _where_empty(before, wanted) if arguments["only_empty"] else wanted)
             written = secrets if arguments["update_secrets"] else {}
             after = _merged(before, differing)
             if (differing or written) and not self._task.check_mode:
@@ -70,6 +71,13 @@ def _refuse_unknown(known: Settings, *asked: Settings) -> None:
     if unknown:
         hint = "See what it has with an empty task of kraken_ci.fleet.server_settings"
         raise UsageError(f"This server has no setting {', '.join(sorted(unknown))}", hint=hint)
+
+
+def _where_empty(now: Settings, wanted: Settings) -> dict[str, dict[str, object]]:
+    return {
+        section: {name: value for name, value in values.items() if now[section][name] == ""}
+        for section, values in wanted.items()
+    }
 
 
 def _differing(now: Settings, wanted: Settings) -> dict[str, dict[str, object]]:

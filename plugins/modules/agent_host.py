@@ -91,11 +91,14 @@ options:
     description:
       - V(bundle) takes O(bundle) or O(bundle_url).
       - V(server) takes what the Kraken server serves below C(/bk/install), which it does when it has an agent itself.
+      - V(script) is the same on a host that has an agent. On another one the server's own C(kraken-agent-install.sh)
+        installs it before, which needs bash, sudo, C(python3), and curl or wget. The script knows one directory, unit
+        and user, the defaults of O(dir), O(unit) and O(user). What it leaves besides is taken away.
     type: str
-    choices: [bundle, server]
+    choices: [bundle, server, script]
     default: bundle
   download:
-    description: With O(source=server), whether the V(host) downloads the files or the V(controller) sends them along.
+    description: With V(server) and V(script), whether the V(host) downloads the files or the V(controller) sends them along.
     type: str
     choices: [host, controller]
     default: host
@@ -327,7 +330,7 @@ ARGUMENTS = {
     "bundle_sha256": {"type": "dict", "default": {}},
     "bundle_url": {"type": "str", "default": ""},
     "bundle_version": {"type": "str", "default": ""},
-    "source": {"type": "str", "choices": ["bundle", "server"], "default": "bundle"},
+    "source": {"type": "str", "choices": ["bundle", "server", "script"], "default": "bundle"},
     "download": {"type": "str", "choices": ["host", "controller"], "default": "host"},
     "binaries": {
         "type": "list",
@@ -384,14 +387,21 @@ def main():
 
 
 def bring_about(params, *, check):
+    apply = not check and not params["predict"]
     specs = specs_of(params)
     root = os.geteuid() == 0 and specs[0].manager == "systemd"
     if params["state"] == "absent":
         changes = converge.gone(specs, root=root, keep_data=params["keep_data"], keep_user=params["keep_user"])
     else:
-        changes = converge.present(specs, release_of(params), root=root, releases=params["releases"])
-    if not check and not params["predict"]:
+        release, scripted = release_of(params), converge.by_script(specs)
+        if apply:
+            apply_all(scripted)  # what it leaves is looked at below
+        changes = converge.present(specs, release, root=root, releases=params["releases"])
+    if apply:
         apply_all(changes)
+    if params["state"] == "present":
+        known = [change.what for change in scripted]  # in check mode they are still to be made
+        changes = [*scripted, *(change for change in changes if change.what not in known)]
     result = {**as_result(changes), "agents": [converge.state(spec) for spec in specs]}
     return {**result, "changed": False, "diff": []} if params["predict"] else result
 

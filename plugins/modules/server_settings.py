@@ -31,6 +31,10 @@ options:
       - V(false) leaves them as they are.
     type: bool
     default: true
+  only_empty:
+    description: Leave alone those of O(settings) that have a value already, whatever it is.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - kraken_ci.fleet.server
   - kraken_ci.fleet.attributes

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kraken_fleet import bundle
+from kraken_fleet.bundle.archive import unpack
 from kraken_fleet.errors import BundleError
 
 NAMES = ("kkagent", "kktool")
@@ -27,15 +28,15 @@ def sent_along(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments `binaries` and `bundle_version` of the module on the host.
 
     Args:
-        arguments: the task's `bundle`, `bundle_sha256`, `bundle_url` and `bundle_version`; with `source: server`, the
-            release that `server_url` serves, which the host downloads itself unless `download` is controller.
+        arguments: the task's `bundle`, `bundle_sha256`, `bundle_url` and `bundle_version`; with `source: server` or
+            `script`, the release that `server_url` serves, which the host downloads itself unless `download` is controller.
 
     Raises:
         BundleError: the files are missing or damaged, or it is not said what they should be.
     """
     wanted = {str(name): str(value) for name, value in (arguments.get("bundle_sha256") or {}).items()}
     version = str(arguments.get("bundle_version") or "")
-    if arguments.get("source") == "server":
+    if arguments.get("source") in ("server", "script"):
         return _of_server(arguments, wanted, version)
     if url := str(arguments.get("bundle_url") or ""):
         return _downloaded_by_host(url, wanted, version)
@@ -113,9 +114,18 @@ def _own_version(path: Path) -> str:
         return ""
 
 
+def _version_in(content: bytes) -> str:
+    """The same for a file's content."""
+    try:
+        return unpack(content, Path(NAMES[0])).version
+    except BundleError:
+        return ""
+
+
 def _of_server(arguments: Mapping[str, Any], wanted: Mapping[str, str], version: str) -> dict[str, Any]:
     """The controller fetches the files in any case: their sha256 decides whether a host has them."""
     base = _http(str(arguments.get("server_url") or ""))
+    own = ""
     found = []
     for name, blob in _BLOBS.items():
         content = _fetched(f"{base}/{blob}")
@@ -123,13 +133,14 @@ def _of_server(arguments: Mapping[str, Any], wanted: Mapping[str, str], version:
         if wanted.get(name, sha256).lower() != sha256:
             hint = "Correct kraken_agent_bundle_sha256, or see who has changed the server's file"
             raise BundleError(f"its sha256 is {sha256}, expected {wanted[name]}", where=f"{base}/{blob}", hint=hint)
+        own = _version_in(content) if name == NAMES[0] else own
         one = {"name": name, "sha256": sha256}
         if arguments.get("download") == "controller":
             one["content"] = base64.b64encode(zlib.compress(content)).decode("ascii")
         else:
             one["url"] = f"{base}/{blob}"
         found.append(one)
-    return {"bundle_version": version or "server", "self_checking": False, "binaries": found}
+    return {"bundle_version": version or own or "server", "self_checking": bool(own), "binaries": found}
 
 
 def _http(server: str) -> str:

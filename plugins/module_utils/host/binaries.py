@@ -146,13 +146,17 @@ def _check(binary: Binary, content: bytes) -> None:
 
 
 def _content(binary: Binary) -> bytes:
-    content = binary.content if binary.content is not None else _download(binary.url)
+    content = binary.content if binary.content is not None else download(binary.url)
     _check(binary, content)
     return content
 
 
-def _download(url: str) -> bytes:
-    # The proxies of the task's environment are used.
+def download(url: str) -> bytes:
+    """What is at a URL; the proxies of the task's environment are used.
+
+    Raises:
+        HostError: it cannot be had.
+    """
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:
             return bytes(answer.read())

@@ -8,7 +8,7 @@ import os
 from types import MappingProxyType
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
-from . import binaries, env_file, nonce, process, systemd, users
+from . import binaries, env_file, install_script, nonce, process, systemd, users
 from .changes import Change
 from .files import Attributes, absent, directory, read_text, text_file
 from .spec import AgentSpec
@@ -46,6 +46,24 @@ def present(
         restart = regrouped or any(change.restarts for change in files)
         manager = systemd if spec.manager == "systemd" else process
         changes += [*files, *manager.converge(spec, restart=restart)]
+        changes += _left_by_script(spec) if spec.script else ()
+    return changes
+
+
+def by_script(specs: Sequence[AgentSpec]) -> List[Change]:
+    """The run of the server's own script, if it has to be; `present` looks at what it has left.
+
+    The account is made before, so that it is like any other agent's and not like the script would have it.
+
+    Raises:
+        HostError: the script cannot install these agents, or not on this host.
+    """
+    changes: List[Change] = []
+    for spec in specs:
+        if spec.script:
+            install_script.check(spec)
+            script = list(install_script.once(spec))
+            changes += [*_account(spec), *script] if script else ()
     return changes
 
 
@@ -62,10 +80,11 @@ def gone(specs: Sequence[AgentSpec], *, root: bool, keep_data: bool, keep_user: 
             changes += systemd.remove(spec.unit, spec.drain_seconds)
         changes += process.remove(spec.directory, spec.drain_seconds)
         changes += _no_files(spec, keep_data=keep_data)
+        changes += install_script.leavings(spec) if spec.script else ()
     for spec in _one_for_each_user(specs) if root else ():
         if not _others_use(spec.user, specs):
             changes += users.sudoers(spec.user, wanted=False)
-            changes += () if keep_user else users.no_account(spec.user, [one.data for one in specs])
+            changes += () if keep_user else users.no_account(spec.user, _homes(specs))
     return changes
 
 
@@ -116,11 +135,20 @@ def _files(spec: AgentSpec, release: Optional[binaries.Release], back_to: str, *
     yield from text_file(spec.env_file, text, secret, mask=env_file.mask, restarts=True)
 
 
+def _left_by_script(spec: AgentSpec) -> Iterator[Change]:
+    """Comes after everything else: nothing of it is in use then."""
+    yield from install_script.leavings(spec)
+    for name in install_script.old_binaries(spec.directory):
+        yield from absent(os.path.join(spec.directory, name))
+
+
 def _no_files(spec: AgentSpec, *, keep_data: bool) -> Iterator[Change]:
     """Only what a deploy has put there goes; the directory itself when nothing else is in it."""
     names = ["versions", "current", "kraken.env", "nonce", "agent.pid", "agent.log", "agent.log.1"]
     if not keep_data:
         names.append("data")
+    if spec.script:
+        names += install_script.old_binaries(spec.directory)
     for name in names:
         yield from absent(os.path.join(spec.directory, name))
     if os.path.isdir(spec.directory) and not set(os.listdir(spec.directory)).difference(names):
@@ -130,6 +158,11 @@ def _no_files(spec: AgentSpec, *, keep_data: bool) -> Iterator[Change]:
             before=f"{spec.directory}\n",
             before_header=spec.directory,
         )
+
+
+def _homes(specs: Sequence[AgentSpec]) -> List[str]:
+    """Where accounts that were made for agents have their home: by a deploy, or by the server's script."""
+    return [home for spec in specs for home in (spec.data, spec.directory)]
 
 
 def _others_use(user: str, going: Sequence[AgentSpec]) -> bool:

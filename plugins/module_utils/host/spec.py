@@ -33,6 +33,7 @@ class AgentSpec:
         notifies: whether the agent tells systemd how it is, as ours does and others do not.
         attested: whether it is to prove by a secret that it is the one on this host.
         fresh_nonce: whether that is to be a new one.
+        script: the URL of the server's script, when that is to install the agent at first; else empty.
     """
 
     name: str
@@ -56,6 +57,7 @@ class AgentSpec:
     notifies: bool = False
     attested: bool = False
     fresh_nonce: bool = False
+    script: str = ""
 
     @property
     def data(self) -> str:
@@ -122,6 +124,12 @@ def environment_of(params: Mapping[str, Any], directory: str, address: str, extr
     }
     values = {**made, **extra}
     return {name: str(value) for name, value in values.items() if value not in (None, "")}
+
+
+def script_url(server: str) -> str:
+    """Where a Kraken server has its installation script (kraken/server/install.py, 1.7.36)."""
+    base = server if "://" in server else f"http://{server}"
+    return f"{base.rstrip('/')}/bk/install/kraken-agent-install.sh"
 
 
 def source_address(server: str) -> str:

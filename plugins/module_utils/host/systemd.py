@@ -115,7 +115,7 @@ def converge(spec: AgentSpec, *, restart: bool) -> Iterator[Change]:
             unit_path(spec.unit),
             unit_text(spec),
             Attributes(0o644, "root", "root"),
-            then=lambda: _systemctl("daemon-reload"),
+            then=reload,
             restarts=True,
         )
     )
@@ -171,6 +171,16 @@ def state(unit: str) -> Dict[str, Any]:
     }
 
 
+def reload() -> None:
+    """Systemd reads unit files anew."""
+    _systemctl("daemon-reload")
+
+
+def enable_again(unit: str) -> None:
+    """The links that enable a unit point at the unit file that is used now."""
+    _systemctl("reenable", unit)
+
+
 def _service(spec: AgentSpec, running: bool, *, restart: bool) -> Iterator[Change]:
     wanted = spec.service_state == "started"
     if wanted and not running:
@@ -207,7 +217,7 @@ def _journal(unit: str) -> str:
 
 
 def _forget(unit: str) -> None:
-    _systemctl("daemon-reload")
+    reload()
     run(["systemctl", "reset-failed", f"{unit}.service"], check=False)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-from typing import Iterator, List, Optional, Sequence
+from typing import Iterator, List, Optional, Sequence, Set
 
 from .changes import ABSENT, Change, HostError
 from .commands import find, run
@@ -25,6 +25,11 @@ def primary_group(user: str, fallback: str) -> str:
     """The name of the group that a user's files get; `fallback` while there is no such user."""
     found = _user(user)
     return fallback if found is None else grp.getgrgid(found.pw_gid).gr_name
+
+
+def groups_of(user: str) -> Set[str]:
+    """The groups that a user is in besides the one of its files."""
+    return {group.gr_name for group in grp.getgrall() if user in group.gr_mem}
 
 
 def account(user: str, home: str, extra_groups: Sequence[str]) -> Iterator[Change]:

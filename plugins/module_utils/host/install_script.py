@@ -1,0 +1,163 @@
+"""The Kraken server's own `kraken-agent-install.sh`: what it needs, running it once, and what it leaves besides an agent.
+
+The script downloads the server's kkagent and runs its command `install`. What that leaves was read in krakenci 1.7.36
+(kraken/agent/install.py, update.py); kraken-fleet's own kkagent leaves less.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from typing import Iterator, List
+
+from . import systemd, users
+from .binaries import download
+from .changes import ABSENT, Change, HostError
+from .commands import find, run
+from .files import absent, attributes_of, read_text, write_file
+from .spec import AgentSpec
+
+# Where the script installs, whatever it is told.
+_FIXED = {"directory": "/opt/kraken", "unit": "kraken-agent", "user": "kraken"}
+_SECONDS = 600.0
+_INSTEAD = "or choose kraken_agent_install_method: binaries, which needs none of it"
+_SUDOERS_PATH = "/etc/sudoers.d/kraken"
+_SUDOERS = re.compile(r"kraken ALL ?= ?(?:\(ALL\) )?NOPASSWD: ?ALL\n\Z")
+# The system's own files, to which each run of upstream's adds a line.
+_SYSTEMS_OWN = ("/etc/sudoers", "/etc/sudo.conf")
+_UNIT_DIRECTORIES = ("/lib/systemd/system", "/usr/lib/systemd/system")
+_BINARIES = ("kkagent", "kktool")
+
+
+def check(spec: AgentSpec) -> None:
+    """Refuses an agent that the script cannot install.
+
+    Raises:
+        HostError: it is to be elsewhere than the script puts it, or not a service of systemd.
+    """
+    if spec.manager != "systemd":
+        raise HostError(f"the server's script makes a service of systemd, as root; let Ansible become root, {_INSTEAD}")
+    for what, value in _FIXED.items():
+        if getattr(spec, what) != value:
+            raise HostError(
+                f"the server's script installs one agent, its {what} {value}, and {getattr(spec, what)} is asked for; "
+                f"leave kraken_agent_dir, kraken_agent_unit, kraken_agent_user and kraken_agent_instances alone, "
+                "or choose kraken_agent_install_method: binaries"
+            )
+
+
+def once(spec: AgentSpec) -> Iterator[Change]:
+    """The script's run, unless an agent is there already: a second one would add to what the first has left.
+
+    Raises:
+        HostError: the host lacks what the script needs.
+    """
+    if _installed(spec):
+        return
+    _refuse_without_needs()
+    yield Change(
+        "run the server's kraken-agent-install.sh",
+        lambda: _run(spec),
+        after="an agent, to be brought to the state below\n",
+        before_header=ABSENT,
+        after_header=spec.script,
+    )
+
+
+def leavings(spec: AgentSpec) -> Iterator[Change]:
+    """What the script has left outside the agent's directory, and a deploy in another way does not make.
+
+    Comes last: upstream's unit file is hidden by then.
+    """
+    for directory in sorted({os.path.realpath(one) for one in _UNIT_DIRECTORIES}):
+        yield from _second_unit(spec, os.path.join(directory, f"{spec.unit}.service"))
+    if _SUDOERS.match(read_text(_SUDOERS_PATH) or ""):
+        yield from absent(_SUDOERS_PATH)
+
+
+def old_binaries(directory: str) -> List[str]:
+    """The names of upstream's binaries in the agent's directory: `1.7.36`, and the two links into it."""
+    links = [name for name in _BINARIES if os.path.islink(os.path.join(directory, name))]
+    targets = {os.path.dirname(os.path.realpath(os.path.join(directory, name))) for name in links}
+    here = os.path.realpath(directory)
+    return [*links, *sorted(os.path.basename(path) for path in targets if os.path.dirname(path) == here)]
+
+
+def _installed(spec: AgentSpec) -> bool:
+    """Upstream's links `kkagent` itself, kraken-fleet's `current`."""
+    return any(os.path.lexists(os.path.join(spec.directory, name)) for name in ("current", "kkagent"))
+
+
+def _refuse_without_needs() -> None:
+    missing = [name for name in ("bash", "sudo", "python3") if find(name) is None]
+    if find("curl") is None and find("wget") is None:
+        missing.append("curl or wget")
+    if missing:
+        raise HostError(
+            f"the server's kraken-agent-install.sh needs {', '.join(missing)} on the host; install that, {_INSTEAD}"
+        )
+    try:
+        run(["sudo", "-n", "true"])
+    except HostError as error:
+        raise HostError(
+            f"the server's kraken-agent-install.sh needs sudo without a password: {error}; see /etc/sudoers, {_INSTEAD}"
+        ) from error
+
+
+def _run(spec: AgentSpec) -> None:
+    script = download(spec.script)
+    if not script.startswith(b"#!"):
+        raise HostError(f"{spec.script} is no script; see whether kraken_agent_server_url is the Kraken server's")
+    handle, path = tempfile.mkstemp(prefix="kraken-agent-install-", suffix=".sh")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(script)
+        with _kept(_SYSTEMS_OWN), _same_groups(spec.user):
+            said = run(["bash", path], timeout=_SECONDS)
+    finally:
+        os.unlink(path)
+    if not _installed(spec):
+        raise HostError(f"the server's kraken-agent-install.sh has installed no agent. Its last words:\n{said[-2000:]}")
+
+
+@contextlib.contextmanager
+def _kept(paths: "tuple[str, ...]") -> Iterator[None]:
+    """These files are afterwards what they were before."""
+    before = {path: (read_text(path), attributes_of(path)) for path in paths if os.path.exists(path)}
+    try:
+        yield
+    finally:
+        for path in paths:
+            if path not in before:
+                for change in absent(path):
+                    change.apply()
+            elif read_text(path) != before[path][0]:
+                text, attributes = before[path]
+                write_file(path, (text or "").encode("utf-8", "surrogateescape"), attributes)
+
+
+@contextlib.contextmanager
+def _same_groups(user: str) -> Iterator[None]:
+    """The account is afterwards in no more groups than before: which ones says kraken_agent_extra_groups."""
+    before = users.groups_of(user)
+    try:
+        yield
+    finally:
+        for name in sorted(users.groups_of(user) - before):
+            run(["gpasswd", "--delete", user, name])
+
+
+def _second_unit(spec: AgentSpec, path: str) -> Iterator[Change]:
+    """Upstream's unit file is where distributions have theirs; the one in /etc hides it."""
+    if not os.path.lexists(path):
+        return
+
+    def remove() -> None:
+        os.unlink(path)
+        systemd.reload()
+        if spec.enabled and os.path.exists(systemd.unit_path(spec.unit)):
+            systemd.enable_again(spec.unit)
+
+    yield Change(f"remove {path}", remove, before=f"{path}\n", before_header=path, after_header=ABSENT)
