@@ -91,7 +91,7 @@ def _installed(spec: AgentSpec) -> bool:
 
 
 def _refuse_without_needs() -> None:
-    missing = [name for name in ("bash", "sudo", "python3") if find(name) is None]
+    missing = [name for name in ("bash", "sudo", "python3", "which") if find(name) is None]
     if find("curl") is None and find("wget") is None:
         missing.append("curl or wget")
     if missing:
