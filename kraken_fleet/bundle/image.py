@@ -30,11 +30,14 @@ def build_image(tag: str, *, base: str = "", rootfs: Path | None = None) -> str:
 
     Raises:
         UsageError: the tag has no version, or there is not exactly one base.
-        BundleError: Docker is missing, or cannot build it; its last words are in the text.
+        BundleError: Docker is missing, the base is not on this machine, or the image cannot be built; Docker's last
+            words are in the text.
     """
     _check_tag(tag)
     if bool(base) == (rootfs is not None):
         raise UsageError("An image needs one system to build on", hint="Give either --base or --rootfs")
+    if base:
+        _refuse_missing(base)
     imported = _docker("import", str(rootfs)) if rootfs is not None else ""
     try:
         with tempfile.TemporaryDirectory(prefix="kkagent-image-") as directory:
@@ -45,6 +48,15 @@ def build_image(tag: str, *, base: str = "", rootfs: Path | None = None) -> str:
         if imported:
             # Its layers stay with the image that was built on it; without one they go.
             _docker("image", "rm", imported, check=False)
+
+
+def _refuse_missing(base: str) -> None:
+    """Docker would ask a registry for it."""
+    try:
+        _docker("image", "inspect", "--format", "{{.Id}}", base)
+    except BundleError as error:
+        hint = "Make it or load it first (docker load, docker import), or give --rootfs"
+        raise BundleError(f"there is no image {base} on this machine", hint=hint) from error
 
 
 def _check_tag(tag: str) -> None:

@@ -80,6 +80,9 @@ def plan_override(
         NetworkError: names or addresses clash, an address is outside the subnet or taken by the bridge, the subnet
             overlaps another network's or is too small, or the compose file has no `lab_net`.
     """
+    if not agents:
+        hint = "Name some, or set kraken_agent_state to absent"
+        raise NetworkError("there is no agent to run", where="kraken_agent_instances", hint=hint)
     definition = compose.network(LAB_NETWORK)
     network = _parse_subnet(subnet)
     _refuse_overlap(network, other_subnets)
@@ -127,7 +130,8 @@ def _refuse_taken_names(compose: ComposeFile, agents: Iterable[AgentService]) ->
 
 
 def _refuse_bad_addresses(network: IPv4Network, compose: ComposeFile, agents: Sequence[AgentService]) -> None:
-    # The first host address is the bridge's own; every service on lab_net without a fixed address takes one more.
+    # The first host address is the bridge's own; every service on lab_net without a fixed address takes the next one.
+    fixed = _fixed_addresses(compose)
     others = sum(LAB_NETWORK in _networks_of(definition) for definition in compose.services.values())
     needed = 1 + others + len(agents)
     usable = max(network.num_addresses - 2, 0)
@@ -137,7 +141,9 @@ def _refuse_bad_addresses(network: IPv4Network, compose: ComposeFile, agents: Se
             where="kraken_compose_subnet",
             hint="Choose a larger subnet",
         )
-    taken = _fixed_addresses(compose) | {network.network_address + 1: "the bridge itself"}
+    dynamic = [network.network_address + 2 + number for number in range(others - len(fixed))]
+    taken = dict.fromkeys(dynamic, "the server's services, to which Docker gives the first addresses of a network")
+    taken |= fixed | {network.network_address + 1: "the bridge itself"}
     for agent in agents:
         address = _parse_address(agent)
         if address not in network or address in (network.network_address, network.broadcast_address):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import on_host
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.bundles import sent_along
 
 from kraken_fleet.errors import FleetError
-
-# What the server, not the host, is told of an instance.
-_SERVER_SIDE = ("groups", "groups_mode", "enabled", "system", "executors")
 
 
 class ActionModule(ActionBase):
@@ -23,7 +20,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
-        arguments["instances"] = [_on_host(one) for one in arguments.get("instances") or ()]
+        arguments["instances"] = [on_host(one) for one in arguments.get("instances") or ()]
         if arguments.get("state", "present") != "absent" and not arguments.get("releases"):
             try:
                 arguments.update(sent_along(arguments))
@@ -38,10 +35,3 @@ class ActionModule(ActionBase):
             # The controller's time: registration then knows an agent of before from the one that was started now.
             result["started_at"] = began.isoformat()
         return result
-
-
-def _on_host(instance: Any) -> Any:
-    """An entry of kraken_agent_instances without what only registration needs."""
-    if not isinstance(instance, Mapping):
-        return instance  # the module says what is wrong with it
-    return {key: value for key, value in instance.items() if key not in _SERVER_SIDE}

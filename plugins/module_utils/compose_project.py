@@ -65,20 +65,6 @@ def subnets():
     return found
 
 
-def running_services(files, env_file, directory):
-    command = (
-        compose_command() + project_arguments(files, env_file) + ["ps", "--services", "--filter", "status=running"]
-    )
-    return sorted(run(command, directory).split())
-
-
-def project_arguments(files, env_file):
-    arguments = ["--env-file", env_file] if env_file else []
-    for file in files:
-        arguments += ["-f", file]
-    return arguments
-
-
 def write_atomically(path, text):
     descriptor, fresh = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".compose-")
     try:
@@ -91,11 +77,61 @@ def write_atomically(path, text):
         raise
 
 
-def bring_up(files, env_file, directory, recreate_network):
-    """Starts what is missing. With `recreate_network`, takes everything down and removes the network before."""
-    command = compose_command() + project_arguments(files, env_file)
-    if recreate_network:
-        run([*command, "down", "--remove-orphans"], directory)
-        if recreate_network in run(["docker", "network", "ls", "--format", "{{.Name}}"]).split():
-            run(["docker", "network", "rm", recreate_network], directory)
-    run([*command, "up", "--detach", "--remove-orphans"], directory)
+class Project:
+    """A compose project with an override file of ours.
+
+    Args:
+        compose_file: the user's, never written.
+        override_file: ours; it need not be there.
+        env_file: empty for none.
+        drain_seconds: how long a container may take to stop, so that its job can end.
+    """
+
+    def __init__(self, compose_file, override_file, env_file, drain_seconds):
+        self.directory = os.path.dirname(compose_file)
+        self.override_file = override_file
+        self._compose_file = compose_file
+        self._options = ["--env-file", env_file] if env_file else []
+        self._patience = ["--timeout", str(drain_seconds)]
+
+    def compose(self, *arguments):
+        """The output of a compose command over the files that there are."""
+        files = [self._compose_file] + ([self.override_file] if os.path.isfile(self.override_file) else [])
+        named = [part for file in files for part in ("-f", file)]
+        return run([*compose_command(), *self._options, *named, *arguments], self.directory)
+
+    def running_services(self):
+        return sorted(self.compose("ps", "--services", "--filter", "status=running").split())
+
+    def take_out(self, services):
+        """Stops and removes the containers of these services, and no others."""
+        if services:
+            self.compose("stop", *self._patience, *services)
+            self.compose("rm", "--force", *services)
+
+    def start(self, services):
+        """Starts these services, anew where their definition has changed, and no others."""
+        if services:
+            self.compose("up", "--detach", "--no-deps", *self._patience, *services)
+
+    def refuse_strangers(self, project):
+        """Containers of services that only other compose files have would not come up again.
+
+        Raises:
+            ComposeError: there are some.
+        """
+        label = "com.docker.compose.service"
+        chosen = ["--filter", "label=com.docker.compose.project=%s" % project, "--format", '{{.Label "%s"}}' % label]
+        strangers = set(run(["docker", "ps", *chosen]).split()) - set(self.compose("config", "--services").split())
+        if strangers:
+            raise ComposeError(
+                "the project must go down, and it runs %s from other compose files, which would not come up again. "
+                "Nothing was stopped. Take them down first" % ", ".join(sorted(strangers))
+            )
+
+    def start_anew(self, network):
+        """Takes everything down, removes the network, and brings everything up."""
+        self.compose("down")
+        if network in run(["docker", "network", "ls", "--format", "{{.Name}}"]).split():
+            run(["docker", "network", "rm", network])
+        self.compose("up", "--detach")

@@ -98,7 +98,8 @@ options:
     choices: [bundle, server, script]
     default: bundle
   download:
-    description: With V(server) and V(script), whether the V(host) downloads the files or the V(controller) sends them along.
+    description:
+      - Unless O(source=bundle), whether the V(host) downloads the files or the V(controller) sends them along.
     type: str
     choices: [host, controller]
     default: host

@@ -14,9 +14,16 @@ description:
   - Writes an override file beside the server's compose file and starts the agents in it. The user's own file is only
     read.
   - Kraken knows an agent by its address, so each agent gets a fixed one and C(lab_net) an IPAM subnet.
+  - With O(state=absent) the override file and the agents in it go, and nothing else does.
+  - Only the agents are started and stopped, save when C(lab_net) has to be made anew.
   - Clashing names or addresses, a subnet that another network uses, and one that is too small are refused before
     anything is stopped.
 options:
+  state:
+    description: V(present) runs the agents and no others of ours; V(absent) takes them all out.
+    type: str
+    choices: [present, absent]
+    default: present
   compose_file:
     description: The compose file that the server was started from, on the managed host.
     type: path
@@ -25,18 +32,20 @@ options:
     description: Its env file. The default is C(.env) beside it, when there is one.
     type: path
   subnet:
-    description: The IPAM subnet of C(lab_net).
+    description: The IPAM subnet of C(lab_net). Required when O(state=present).
     type: str
-    required: true
+    default: ""
   image:
-    description: The agent's image with its version.
+    description:
+      - The agent's image with its version. Required when O(state=present).
+      - An image without a version, with C(latest), or with a version that begins with C(v) is refused.
     type: str
-    required: true
+    default: ""
   agents:
     description: The extra agents.
     type: list
     elements: dict
-    required: true
+    default: []
     suboptions:
       name: {description: The compose service., type: str, required: true}
       address: {description: The fixed IPv4 address., type: str, required: true}
@@ -48,16 +57,33 @@ options:
       - When it is needed and not allowed, the task fails and says so, and nothing is stopped.
     type: bool
     default: false
+  drain_seconds:
+    description: How long a job may go on when its agent is stopped.
+    type: int
+    default: 300
   operation:
     description: Used internally between controller and host.
     type: str
-    choices: [inspect, apply]
+    choices: [inspect, apply, remove]
     default: inspect
   override:
     description: Used internally, the override file's content.
     type: str
+  services:
+    description: Used internally, the services to start.
+    type: list
+    elements: str
+    default: []
+  superfluous:
+    description: Used internally, the services to take out.
+    type: list
+    elements: str
+    default: []
   network:
     description: Used internally, the network to recreate.
+    type: str
+  project:
+    description: Used internally, the compose project.
     type: str
 extends_documentation_fragment:
   - kraken_ci.fleet.attributes
@@ -75,20 +101,26 @@ EXAMPLES = r"""
     agents:
       - {name: agent1, address: 172.20.0.11}
       - {name: agent2, address: 172.20.0.12}
+
+- name: No more of them
+  kraken_ci.fleet.compose_agents:
+    compose_file: /srv/kraken/kraken-docker-compose-1.7.36.yaml
+    env_file: /srv/kraken/kraken-1.7.36.env
+    state: absent
 """
 
 RETURN = r"""
 override_file:
-  description: The file that was written.
+  description: The file that was written or removed.
   returned: success
   type: str
 network:
   description: The Docker network's real name.
-  returned: success
+  returned: when O(state=present)
   type: str
 network_recreated:
   description: Whether the project was taken down to give the network its subnet.
-  returned: success
+  returned: when O(state=present)
   type: bool
 """
 
@@ -96,7 +128,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kraken_ci.fleet.plugins.module_utils import compose_project
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.compose_project import ComposeError
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.compose_project import ComposeError, Project
 
 OVERRIDE_NAME = "kraken-fleet-agents.override.yaml"
 
@@ -104,14 +136,15 @@ OVERRIDE_NAME = "kraken-fleet-agents.override.yaml"
 def main():
     module = AnsibleModule(
         argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "compose_file": {"type": "path", "required": True},
             "env_file": {"type": "path"},
-            "subnet": {"type": "str", "required": True},
-            "image": {"type": "str", "required": True},
+            "subnet": {"type": "str", "default": ""},
+            "image": {"type": "str", "default": ""},
             "agents": {
                 "type": "list",
                 "elements": "dict",
-                "required": True,
+                "default": [],
                 "options": {
                     "name": {"type": "str", "required": True},
                     "address": {"type": "str", "required": True},
@@ -120,38 +153,61 @@ def main():
                 },
             },
             "recreate_network": {"type": "bool", "default": False},
-            "operation": {"type": "str", "choices": ["inspect", "apply"], "default": "inspect"},
+            "drain_seconds": {"type": "int", "default": 300},
+            "operation": {"type": "str", "choices": ["inspect", "apply", "remove"], "default": "inspect"},
             "override": {"type": "str"},
+            "services": {"type": "list", "elements": "str", "default": []},
+            "superfluous": {"type": "list", "elements": "str", "default": []},
             "network": {"type": "str"},
+            "project": {"type": "str"},
         },
         supports_check_mode=True,
     )
     wanted = module.params
     directory = os.path.dirname(wanted["compose_file"])
+    env_file = env_file_of(wanted, directory)
     override_file = os.path.join(directory, OVERRIDE_NAME)
+    project = Project(wanted["compose_file"], override_file, env_file, wanted["drain_seconds"])
     try:
         if wanted["operation"] == "inspect":
-            module.exit_json(changed=False, **inspect(wanted, directory, override_file))
-        compose_project.write_atomically(override_file, wanted["override"])
-        files = [wanted["compose_file"], override_file]
-        compose_project.bring_up(files, env_file_of(wanted, directory), directory, wanted["network"])
+            module.exit_json(changed=False, **inspect(wanted, project, env_file))
+        {"apply": apply, "remove": remove}[wanted["operation"]](wanted, project)
     except ComposeError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=True)
 
 
-def inspect(wanted, directory, override_file):
+def inspect(wanted, project, env_file):
     """All that the controller needs to plan."""
-    env_file = env_file_of(wanted, directory)
-    files = [wanted["compose_file"]] + ([override_file] if os.path.isfile(override_file) else [])
+    seen = {
+        "override_file": project.override_file,
+        "override_text": compose_project.read_text(project.override_file, optional=True),
+    }
+    if wanted["state"] == "absent":
+        return seen
     return {
+        **seen,
         "compose_text": compose_project.read_text(wanted["compose_file"]),
         "env_text": compose_project.read_text(env_file) if env_file else "",
-        "override_file": override_file,
-        "override_text": compose_project.read_text(override_file, optional=True),
         "subnets": compose_project.subnets(),
-        "running": compose_project.running_services(files, env_file, directory),
+        "running": project.running_services(),
     }
+
+
+def apply(wanted, project):
+    if wanted["network"]:
+        project.refuse_strangers(wanted["project"])
+    project.take_out(wanted["superfluous"])
+    compose_project.write_atomically(project.override_file, wanted["override"])
+    if wanted["network"]:
+        project.start_anew(wanted["network"])
+    else:
+        project.start(wanted["services"])
+
+
+def remove(wanted, project):
+    project.take_out(wanted["superfluous"])
+    os.unlink(project.override_file)
 
 
 def env_file_of(wanted, directory):

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kraken_fleet.errors import UsageError
 from kraken_fleet.model import Agent, Job, activity_of
 from kraken_fleet.model.activity import SILENT_AFTER
+
+# What the server, not the host, is told of an entry of kraken_agent_instances.
+_SERVER_SIDE = ("groups", "groups_mode", "enabled", "system", "executors")
+
+
+def on_host(instance: Any) -> Any:
+    """An entry of kraken_agent_instances without what only registration needs."""
+    if not isinstance(instance, Mapping):
+        return instance  # the module says what is wrong with it
+    return {key: value for key, value in instance.items() if key not in _SERVER_SIDE}
 
 
 def find(names: Sequence[str], agents: Iterable[Agent]) -> tuple[list[Agent], list[str]]:

@@ -29,7 +29,8 @@ def sent_along(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         arguments: the task's `bundle`, `bundle_sha256`, `bundle_url` and `bundle_version`; with `source: server` or
-            `script`, the release that `server_url` serves, which the host downloads itself unless `download` is controller.
+            `script`, the release that `server_url` serves, which the host downloads itself unless `download` is
+            controller.
 
     Raises:
         BundleError: the files are missing or damaged, or it is not said what they should be.

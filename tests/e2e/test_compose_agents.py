@@ -4,41 +4,33 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.docker
+# pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
+sys.path.insert(0, str(Path(__file__).parent))
+from compose_project import (
+    FIRST,
+    IMAGE,
+    OVERRIDE,
+    RUN,
+    SECOND,
+    SERVICES,
+    SUBNET,
+    containers,
+    idle_image,
+    running_project,
+    sh,
+)
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).parents[2]
-IMAGE = "kraken-fleet-test/busybox:1"
-PROJECT = "kfcompose"
-SUBNET = "172.29.240.0/24"
-
-COMPOSE = f"""
-version: "3.6"
-x-idle: &idle
-  image: {IMAGE}
-  command: ["/bin/busybox", "sleep", "3600"]
-services:
-  server:
-    <<: *idle
-    networks: [lab_net]
-  clickhouse-proxy:
-    <<: *idle
-    networks: [lab_net]
-  minio:
-    <<: *idle
-    networks: [lab_net]
-networks:
-  lab_net:
-    driver: bridge
-"""
+PROJECT = f"kfcompose{RUN}"
 
 PLAYBOOK = """
 - hosts: all
@@ -50,43 +42,32 @@ PLAYBOOK = """
         subnet: "{{ subnet }}"
         image: "{{ image }}"
         recreate_network: "{{ recreate | default(false) | bool }}"
-        agents:
-          - {name: agent1, address: "{{ first }}", docker_socket: false}
-          - {name: agent2, address: "{{ second }}", docker_socket: false}
+        drain_seconds: 0
+        state: "{{ state | default('present') }}"
+        agents: >-
+          {{ [{'name': 'agent1', 'address': first, 'docker_socket': false},
+              {'name': 'agent2', 'address': second, 'docker_socket': false}][:(number | default(2) | int)] }}
 """
-
-
-def sh(*command: str, cwd: Path | None = None) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=cwd).stdout
 
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """An image with nothing but busybox, whose default command sleeps."""
-    archive = tmp_path_factory.mktemp("image") / "busybox.tar"
-    busybox = shutil.which("busybox")
-    assert busybox, "busybox-static is not installed"
-    with tarfile.open(archive, "w") as tar:
-        tar.add(busybox, "bin/busybox")
-    sh("docker", "import", "--change", 'CMD ["/bin/busybox", "sleep", "3600"]', str(archive), IMAGE)
-    yield
-    sh("docker", "image", "rm", "--force", IMAGE)
+    with idle_image(tmp_path_factory.mktemp("image")):
+        yield
 
 
 @pytest.fixture
 def project(image: None, tmp_path: Path) -> Iterator[Path]:
-    """The stand-in server, running, its network without any IPAM setting."""
-    folder = tmp_path / PROJECT
-    folder.mkdir()
-    path = folder / "docker-compose.yaml"
-    path.write_text(COMPOSE)
-    sh("docker-compose", "-f", str(path), "up", "--detach", cwd=folder)
-    yield path
-    files = ["-f", str(path)]
-    override = folder / "kraken-fleet-agents.override.yaml"
-    if override.exists():
-        files += ["-f", str(override)]
-    sh("docker-compose", *files, "down", "--remove-orphans", "--timeout", "0", cwd=folder)
+    """One for a test that changes it."""
+    with running_project(tmp_path / PROJECT) as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def untouched(image: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One for the tests after which it must be as before."""
+    with running_project(tmp_path_factory.mktemp("untouched") / f"{PROJECT}untouched") as path:
+        yield path
 
 
 def play(compose_file: Path, *flags: str, **variables: str) -> tuple[int, dict[str, int], str]:
@@ -97,8 +78,8 @@ def play(compose_file: Path, *flags: str, **variables: str) -> tuple[int, dict[s
         "image": IMAGE,
         "compose_file": str(compose_file),
         "subnet": SUBNET,
-        "first": "172.29.240.11",
-        "second": "172.29.240.12",
+        "first": FIRST,
+        "second": SECOND,
     }
     command = [
         str(Path(sys.executable).with_name("ansible-playbook")),
@@ -112,18 +93,13 @@ def play(compose_file: Path, *flags: str, **variables: str) -> tuple[int, dict[s
     return done.returncode, {key: int(value) for key, value in recap.items()}, output
 
 
-def running() -> set[str]:
-    names = sh("docker", "ps", "--filter", f"label=com.docker.compose.project={PROJECT}", "--format", "{{.Names}}")
-    return set(names.split())
-
-
-def test_a_network_that_must_be_made_anew_is_left_alone_until_that_is_allowed(project: Path) -> None:
-    before = running()
-    code, _recap, output = play(project)
+def test_a_network_that_must_be_made_anew_is_left_alone_until_that_is_allowed(untouched: Path) -> None:
+    before = containers(untouched)
+    code, _recap, output = play(untouched)
     assert code == 2
     assert "Nothing was stopped" in output
     assert "kraken_compose_recreate_network" in output
-    assert running() == before
+    assert containers(untouched) == before
 
 
 def test_agents_come_up_with_their_addresses_and_the_second_run_changes_nothing(project: Path) -> None:
@@ -132,35 +108,78 @@ def test_agents_come_up_with_their_addresses_and_the_second_run_changes_nothing(
     network = json.loads(sh("docker", "network", "inspect", f"{PROJECT}_lab_net"))[0]
     addresses = {entry["Name"]: entry["IPv4Address"] for entry in network["Containers"].values()}
     assert network["IPAM"]["Config"][0]["Subnet"] == SUBNET
-    assert addresses[next(name for name in addresses if "agent1" in name)] == "172.29.240.11/24"
-    assert addresses[next(name for name in addresses if "agent2" in name)] == "172.29.240.12/24"
+    assert addresses[next(name for name in addresses if "agent1" in name)] == f"{FIRST}/24"
+    assert addresses[next(name for name in addresses if "agent2" in name)] == f"{SECOND}/24"
     assert project.read_text() == own_file, "the user's own file is only read"
     code, recap, output = play(project, recreate="true")
     assert (code, recap["changed"]) == (0, 0), output
 
 
-def test_check_mode_shows_the_override_and_touches_nothing(project: Path) -> None:
-    before = running()
-    code, recap, output = play(project, "--check", "--diff", recreate="true")
+def test_agents_are_taken_out_alone_and_for_good(project: Path) -> None:
+    own_file = project.read_text()
+    code, _recap, output = play(project, recreate="true")
+    assert code == 0, output
+    before = containers(project)
+
+    code, recap, output = play(project, "--diff", number="1")
+    assert (code, recap["changed"]) == (0, 1), output
+    assert containers(project) == {name: before[name] for name in (*SERVICES, "agent1")}
+
+    code, recap, output = play(project, "--check", "--diff", state="absent")
+    assert (code, recap["changed"]) == (0, 1), output
+    assert "-  agent1:" in output
+    assert "agent1" in containers(project)
+
+    for changed in (1, 0):
+        code, recap, output = play(project, state="absent")
+        assert (code, recap["changed"]) == (0, changed), output
+        assert containers(project) == {name: before[name] for name in SERVICES}
+        assert not project.with_name(OVERRIDE).exists()
+    assert sh("docker", "ps", "--all", "--quiet", "--filter", f"name={PROJECT}_agent") == ""
+    assert project.read_text() == own_file
+
+
+def test_a_project_with_services_from_elsewhere_is_not_taken_down(project: Path) -> None:
+    other = project.with_name("other.yaml")
+    other.write_text(f'version: "3.6"\nservices:\n  db: {{image: {IMAGE}, networks: [lab_net]}}\n')
+    both = ["-f", str(project), "-f", str(other)]
+    sh("docker-compose", *both, "up", "--detach", cwd=project.parent)
+    before = containers(project)
+    try:
+        code, _recap, output = play(project, recreate="true")
+        assert code == 2
+        assert "it runs db from other compose files" in output
+        assert containers(project) == before
+        assert not project.with_name(OVERRIDE).exists()
+    finally:
+        sh("docker-compose", *both, "rm", "--stop", "--force", "db", cwd=project.parent)
+
+
+def test_check_mode_shows_the_override_and_touches_nothing(untouched: Path) -> None:
+    before = containers(untouched)
+    code, recap, output = play(untouched, "--check", "--diff", recreate="true")
     assert (code, recap["changed"]) == (0, 1), output
     assert "+  agent1:" in output
-    assert running() == before
-    assert not project.with_name("kraken-fleet-agents.override.yaml").exists()
+    assert containers(untouched) == before
+    assert not untouched.with_name(OVERRIDE).exists()
 
 
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"second": "172.29.240.11"}, "is taken by agent1"),
-        ({"subnet": "172.29.240.0/30", "first": "172.29.240.1", "second": "172.29.240.2"}, "host addresses and"),
+        ({"second": FIRST}, "is taken by agent1"),
+        ({"subnet": SUBNET.replace("/24", "/30")}, "host addresses and"),
+        ({"second": SECOND.replace(".12", ".2")}, "to which Docker gives the first addresses"),
+        ({"image": "kraken-fleet-test/busybox:v1.7.36"}, "write kraken-fleet-test/busybox:1.7.36"),
+        ({"number": "0"}, "there is no agent to run"),
         ({"subnet": "172.17.0.0/16", "first": "172.17.9.1", "second": "172.17.9.2"}, "of network bridge"),
     ],
 )
 def test_what_cannot_run_is_refused_before_anything_is_stopped(
-    project: Path, variables: dict[str, str], message: str
+    untouched: Path, variables: dict[str, str], message: str
 ) -> None:
-    before = running()
-    code, _recap, output = play(project, recreate="true", **variables)
+    before = containers(untouched)
+    code, _recap, output = play(untouched, recreate="true", **variables)
     assert code == 2
     assert message in output
-    assert running() == before
+    assert containers(untouched) == before

@@ -1,4 +1,4 @@
-"""The Kraken server's own `kraken-agent-install.sh`: what it needs, running it once, and what it leaves besides an agent.
+"""The Kraken server's own `kraken-agent-install.sh`: what it needs, running it once, and what it leaves besides.
 
 The script downloads the server's kkagent and runs its command `install`. What that leaves was read in krakenci 1.7.36
 (kraken/agent/install.py, update.py); kraken-fleet's own kkagent leaves less.

@@ -60,6 +60,8 @@ def test_the_network_is_recreated_only_when_its_subnet_is_another(
         ([AgentService("a", "172.20.0.9"), AgentService("a", "172.20.0.8")], "172.20.0.0/16", {}, "two extra agents"),
         ([AgentService("a", "172.20.0.9"), AgentService("b", "172.20.0.9")], "172.20.0.0/16", {}, "is taken by a"),
         ([AgentService("a", "172.20.0.5")], "172.20.0.0/16", {}, "is taken by service minio"),
+        ([AgentService("a", "172.20.0.3")], "172.20.0.0/16", {}, "is taken by the server's services"),
+        ([], "172.20.0.0/16", {}, "no agent to run"),
         ([AgentService("a", "172.20.0.1")], "172.20.0.0/16", {}, "is taken by the bridge itself"),
         ([AgentService("a", "172.21.0.9")], "172.20.0.0/16", {}, "not a host address of 172.20.0.0/16"),
         ([AgentService("a", "172.20.255.255")], "172.20.0.0/16", {}, "not a host address"),
