@@ -81,9 +81,9 @@ class AgentsCalls:
         """Deletes an agent's record; an agent that speaks again returns, unauthorised and disabled.
 
         Each costs the server a second or more of background work, in the queue that also completes jobs. So all but the
-        first of a client wait while the server still works on a deletion, whoever has sent it.
+        first of a client wait until the server is done with the one before, and while it works on one of somebody else.
         """
-        self._deletion_pace.wait()
+        self._deletion_pace.wait(agent_id)
         self._session.request("DELETE", f"/agents/{agent_id}")
 
     def delete_agents(self, ids: Iterable[int]) -> Iterator[int]:

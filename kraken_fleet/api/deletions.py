@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from kraken_fleet.api.pacing import DELETE_BURST, DELETE_INTERVAL, Pacer
 from kraken_fleet.api.session import Session
@@ -22,9 +24,9 @@ class DeletionPace:
     """Says when the next agent may be deleted. Usable from several threads.
 
     Each deletion is background work in the one queue that also completes jobs: a second on a server at rest, ten and
-    more on a busy one. So the server itself is asked what its queue is doing, and while that is a deletion, one of ours
-    or somebody else's, the next one waits. The first of a client passes at once. A server that does not tell, as the
-    embedded one, which has no such queue, is left to the pace that a server at rest can bear.
+    more on a busy one. So the server is asked what its queue has done: the next deletion waits until our last one is
+    over, and while one of somebody else is at work. No client ever has more than one in the queue then. A server that
+    does not tell, as the embedded one, which has no such queue, is left to the pace that a server at rest can bear.
 
     Args:
         now, sleep: a monotonic clock in seconds, and what waits on it.
@@ -40,34 +42,50 @@ class DeletionPace:
         self._session = session
         self._pacer = Pacer(DELETE_BURST, DELETE_INTERVAL, now=now, sleep=sleep)
         self._now, self._sleep = now, sleep
-        self._is_first = True
+        self._lock = threading.Lock()
+        self._last: int | None = None
         self._tells = True
 
-    def wait(self) -> None:
-        """Returns when the next deletion may be sent.
+    def wait(self, agent_id: int) -> None:
+        """Returns when this agent may be deleted.
 
         Raises:
             ServerError: see kraken_fleet.errors.
         """
-        self._pacer.wait()
-        if not self._is_first:
-            until = self._now() + _PATIENCE
-            while self._is_deleting() and self._now() < until:
-                self._sleep(_INTERVAL)
-        self._is_first = False
+        with self._lock:
+            self._pacer.wait()
+            if self._last is not None:
+                until = self._now() + _PATIENCE
+                while self._is_busy_after(self._last) and self._now() < until:
+                    self._sleep(_INTERVAL)
+            self._last = agent_id
 
-    def _is_deleting(self) -> bool:
+    def _is_busy_after(self, agent_id: int) -> bool:
+        """Whether the deletion of this agent is still to be done, or another one is being done."""
         if not self._tells:
             return False
         try:
-            return self._session.request("GET", "/diagnostics").decoded(_names_a_deletion)
+            queue = self._session.request("GET", "/diagnostics").decoded(_queue)
         except _DOES_NOT_TELL:
             self._tells = False
             return False
+        return f"({agent_id})" not in queue.over or bool(queue.current)
 
 
-def _names_a_deletion(data: object) -> bool:
-    """Whether the queue works on a deletion. The rest of the answer, which has a password in it, is not looked at."""
-    queue = as_object(as_object(data, "the diagnostics").get("rq") or {}, "rq")
-    jobs = [as_object(job, "a job of the queue") for job in as_list(queue.get("current_jobs") or [], "current_jobs")]
-    return any(text(job, "func_name").rpartition(".")[2] == _DELETION for job in jobs)
+class _Queue(NamedTuple):
+    """The deletions that a server's queue works on and those that are over, each as its argument: `(17)`."""
+
+    current: frozenset[str]
+    over: frozenset[str]
+
+
+def _queue(data: object) -> _Queue:
+    """What the diagnostics say of deletions. The rest, which has a password in it, is not looked at."""
+    queue = as_object(as_object(data, "the diagnostics").get("rq"), "rq")
+    return _Queue(_deletions(queue, "current_jobs"), _deletions(queue, "finished_jobs", "failed_jobs"))
+
+
+def _deletions(queue: Mapping[str, object], *lists: str) -> frozenset[str]:
+    jobs = [as_object(job, "a job of the queue") for name in lists for job in as_list(queue.get(name), name)]
+    called = (text(job, "description").partition(_DELETION) for job in jobs)
+    return frozenset(argument for _, found, argument in called if found)

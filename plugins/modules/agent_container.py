@@ -30,28 +30,12 @@ options:
       - An image without a version, with C(latest), or with a version that begins with C(v) is refused.
     type: str
     default: ""
-  server_url:
-    description: The Kraken server as the container reaches it. Required when O(state=present).
-    type: str
-    default: ""
-  clickhouse_addr:
-    description: The log proxy as C(host:port); when empty, the server says.
-    type: str
-    default: ""
-  minio_addr:
-    description: The object store as C(host:port); when empty, the server says.
-    type: str
-    default: ""
   address:
     description:
       - The IP address that the agent introduces itself by.
       - When empty, the one that the host shows to the server, which is right with O(network=host).
     type: str
     default: ""
-  environment:
-    description: More variables for the agent, such as proxies. Values with passwords are hidden in diffs.
-    type: dict
-    default: {}
   network:
     description: The Docker network.
     type: str
@@ -65,11 +49,8 @@ options:
     type: str
     choices: ["no", on-failure, always, unless-stopped]
     default: unless-stopped
-  drain_seconds:
-    description: How long a job may go on when the container is stopped.
-    type: int
-    default: 300
 extends_documentation_fragment:
+  - kraken_ci.fleet.agent
   - kraken_ci.fleet.attributes
 author:
   - kraken-fleet contributors (@kraken-ci)

@@ -151,18 +151,6 @@ options:
     type: str
     choices: [managed, server]
     default: managed
-  server_url:
-    description: The Kraken server as the host reaches it, a URL or C(host:port). Required when O(state=present).
-    type: str
-    default: ""
-  clickhouse_addr:
-    description: The log proxy as C(host:port); when empty, the server says.
-    type: str
-    default: ""
-  minio_addr:
-    description: The object store as C(host:port); when empty, the server says.
-    type: str
-    default: ""
   tools_dirs:
     description: Directories with tools of your own.
     type: list
@@ -172,10 +160,6 @@ options:
     description: What the agent says its system is; when empty, it looks for itself.
     type: str
     default: ""
-  environment:
-    description: More variables for C(kraken.env), such as proxies. Values with passwords are hidden in diffs.
-    type: dict
-    default: {}
   python:
     description: The Python that runs the agent, a full path. When empty, the one that Ansible uses on the host.
     type: str
@@ -217,10 +201,6 @@ options:
     description: Whether it starts with the host.
     type: bool
     default: true
-  drain_seconds:
-    description: How long a job may go on when the agent is stopped or started again.
-    type: int
-    default: 300
   attested:
     description:
       - Make a secret for the agent, by which it shows the server that it is the one on this host; see O(fresh_nonce)
@@ -240,6 +220,7 @@ options:
     type: bool
     default: false
 extends_documentation_fragment:
+  - kraken_ci.fleet.agent
   - kraken_ci.fleet.attributes
 author:
   - kraken-fleet contributors (@kraken-ci)

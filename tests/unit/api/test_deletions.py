@@ -33,31 +33,42 @@ def _pace(client: KrakenClient, clock: Time) -> DeletionPace:
     return DeletionPace(client._session, now=lambda: clock.now, sleep=clock.sleep)
 
 
-def _queue(*functions: str) -> Reply:
+def _queue(current: str = "", *finished: str) -> Reply:
     """Diagnostics as recorded, cut to what is looked at."""
-    jobs = [{"id": "1", "func_name": f"kraken.server.bg.jobs.{name}", "status": "started"} for name in functions]
-    return Reply(body={"rq": {"name": "RQ", "open": True, "current_jobs": jobs, "finished_jobs": []}})
+
+    def jobs(*calls: str) -> list[dict[str, str]]:
+        return [{"id": "1", "description": f"kraken.server.bg.jobs.{call}"} for call in calls if call]
+
+    queue = {"current_jobs": jobs(current), "finished_jobs": jobs(*finished), "failed_jobs": []}
+    return Reply(body={"rq": {"name": "RQ", "open": True, **queue}})
 
 
-def test_the_next_deletion_waits_until_the_server_has_done_the_one_before(
+def test_the_next_deletion_waits_until_the_last_one_is_over_and_none_is_at_work(
     fake: FakeKraken, client: KrakenClient, clock: Time
 ) -> None:
-    fake.script("GET", "/diagnostics", _queue("destroy_machine"), _queue("destroy_machine"), _queue("job_completed"))
+    fake.script(
+        "GET",
+        "/diagnostics",
+        _queue("analyze_run(3)"),  # other work comes first
+        _queue("destroy_machine(17)", "analyze_run(3)"),
+        _queue("destroy_machine(99)", "destroy_machine(17)"),  # somebody else's
+        _queue("job_completed(5)", "destroy_machine(17)", "destroy_machine(99)"),
+    )
     pace = _pace(client, clock)
-    pace.wait()
+    pace.wait(17)
     assert fake.count("GET", "/diagnostics") == 0
-    pace.wait()
-    assert clock.pauses == [0.5, 0.5]
-    assert fake.count("GET", "/diagnostics") == 3
+    pace.wait(18)
+    assert clock.pauses == [0.5] * 3
+    assert fake.count("GET", "/diagnostics") == 4
 
 
 def test_a_queue_that_stands_still_does_not_hold_deletions_up_for_ever(
     fake: FakeKraken, client: KrakenClient, clock: Time
 ) -> None:
-    fake.on("GET", "/diagnostics", lambda _request: _queue("destroy_machine"))
+    fake.on("GET", "/diagnostics", lambda _request: _queue("reindex(1)"))
     pace = _pace(client, clock)
-    pace.wait()
-    pace.wait()
+    pace.wait(17)
+    pace.wait(18)
     assert sum(clock.pauses) == pytest.approx(60)
 
 
@@ -74,8 +85,8 @@ def test_a_server_that_does_not_tell_is_deleted_from_at_our_own_pace(
 
     fake.on("GET", "/diagnostics", tell)
     pace = _pace(client, clock)
-    for _ in range(DELETE_BURST + 3):
-        pace.wait()
+    for number in range(DELETE_BURST + 3):
+        pace.wait(number)
     assert clock.pauses == [DELETE_INTERVAL] * 3
 
 

@@ -78,9 +78,10 @@ def test_a_module_takes_the_arguments_that_it_documents(module: str) -> None:
     found = import_module(f"{_PLUGINS}.modules.{module}")
     documentation = yaml.safe_load(found.DOCUMENTATION)
     documented = dict(documentation.get("options", {}))
-    if "kraken_ci.fleet.server" in documentation["extends_documentation_fragment"]:
-        fragment = import_module(f"{_PLUGINS}.doc_fragments.server").ModuleDocFragment.DOCUMENTATION
-        documented |= yaml.safe_load(fragment)["options"]
+    for fragment in ("server", "agent"):
+        if f"kraken_ci.fleet.{fragment}" in documentation["extends_documentation_fragment"]:
+            text = import_module(f"{_PLUGINS}.doc_fragments.{fragment}").ModuleDocFragment.DOCUMENTATION
+            documented |= yaml.safe_load(text)["options"]
     if module in ACTIONS:
         action = import_module(f"{_PLUGINS}.action.{module}").ActionModule
         taken = getattr(action, "ARGUMENTS", None) or getattr(found, "ARGUMENTS", None)
