@@ -33,15 +33,28 @@ EXAMPLES = r"""
 """
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.results import failure_message
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 _HOSTS_NAMED = 3
+
+
+class _NoteColumn(ProgressColumn):
+    """What goes on in the current phase. It is asked for at each redraw, since a slow host is one that says nothing."""
+
+    def __init__(self, note: Callable[[TaskID], str]) -> None:
+        super().__init__()
+        self._note = note
+
+    def render(self, task: Task) -> Text:
+        return Text(self._note(task.id))
 
 
 class CallbackModule(CallbackBase):
@@ -134,18 +147,20 @@ class CallbackModule(CallbackBase):
                 BarColumn(bar_width=30),
                 TextColumn("{task.completed:.0f}/{task.total:.0f} hosts"),
                 TimeElapsedColumn(),
-                TextColumn("{task.fields[note]}", markup=False),
+                _NoteColumn(self._note),
                 console=self._console,
             )
             self._progress.start()
-        self._bar = self._progress.add_task(phase, total=max(self._hosts, 1), note="")
+        self._bar = self._progress.add_task(phase, total=max(self._hosts, 1))
 
     def _redraw(self) -> None:
         if self._progress is not None and self._bar is not None:
             total = max(self._hosts, len(self._done) + len(self._working), 1)
-            self._progress.update(self._bar, completed=len(self._done), total=total, note=self._note())
+            self._progress.update(self._bar, completed=len(self._done), total=total)
 
-    def _note(self) -> str:
+    def _note(self, bar: TaskID) -> str:
+        if bar != self._bar:
+            return ""  # a phase that is over
         waiting = max(self._hosts - len(self._done) - len(self._failed), 0)
         parts = [self._task_name, f"{waiting} waiting"]
         if self._failed:
@@ -157,7 +172,8 @@ class CallbackModule(CallbackBase):
 
     def _slow(self) -> list[str]:
         now, bound = time.monotonic(), float(self.get_option("slow_seconds"))
-        late = sorted((began, host) for host, began in self._working.items() if now - began > bound)
+        working = list(self._working.items())  # another thread draws
+        late = sorted((began, host) for host, began in working if now - began > bound)
         return [f"{host} {now - began:.0f} s" for began, host in late[:_HOSTS_NAMED]]
 
     def _end_task(self) -> None:
