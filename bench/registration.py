@@ -33,7 +33,6 @@ from kraken_fleet.model import Agent, DesiredAgent, DesiredFleet
 from kraken_fleet.reconcile import reconcile
 from kraken_fleet.server import ServerSettings, serve
 
-GROUPS = ("bench-even", "bench-odd")
 _FIRST = int(ipaddress.ip_address("127.64.0.1"))
 
 
@@ -66,10 +65,11 @@ class Counted:
 
 
 def fleet_of(first: int, number: int) -> DesiredFleet:
-    """`number` hosts from the `first`th address on, each in one of two groups."""
+    """`number` hosts from the `first`th address on, each in one of two groups, which are new as well."""
     addresses = (str(ipaddress.ip_address(_FIRST + first + index)) for index in range(number))
+    groups = [f"bench-{first}-{half}" for half in ("even", "odd")]
     agents = (
-        DesiredAgent(f"host{index}", address, frozenset({GROUPS[index % 2]})) for index, address in enumerate(addresses)
+        DesiredAgent(f"host{index}", address, frozenset({groups[index % 2]})) for index, address in enumerate(addresses)
     )
     return DesiredFleet(tuple(agents), complete=False)
 
@@ -115,9 +115,11 @@ def _correct(client: KrakenClient, agent: Agent, wanted: DesiredAgent, ids: dict
 
 
 def measure(url: str, credentials: Credentials, size: int, way: str, counted: Counted) -> Iterator[Measured]:
-    """A first run and a no-op, on addresses that no earlier one used."""
+    """A first run and a no-op, on addresses and with groups that no earlier one used."""
     fleet = fleet_of(random.randrange(2**22 - size), size)  # noqa: S311 - only to be new, not to be secret
     announce(url, fleet)
+    with KrakenClient(url, credentials, timeout=60) as client:
+        client.groups(), client.agents()  # a server that has just started answers its first questions slowly
     for run in ("first", "no-op"):
         with KrakenClient(url, credentials, timeout=60) as client:
             calls, seconds = counted.measure(functools.partial(WAYS[way], client, fleet))

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -121,6 +125,38 @@ def test_reconcile_tells_programs_one_event_a_line(client: KrakenClient, invento
     assert code == 0
     assert [events[0]["event"], events[-1]["event"]] == ["planned", "finished"]
     assert sum(event["event"] == "done" for event in events) == events[-1]["done"]
+
+
+def _until(process: subprocess.Popen[str], kind: str) -> list[Any]:
+    """The events up to the next one of this kind."""
+    assert process.stdout
+    events: list[Any] = []
+    for line in process.stdout:
+        events.append(json.loads(line))
+        if events[-1]["event"] == kind:
+            break
+    return events
+
+
+def test_a_watch_puts_right_what_others_change_reads_the_inventory_anew_and_ends_when_interrupted(
+    client: KrakenClient, inventory: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "kraken_fleet.cli.main", "reconcile", "-i", inventory, "--watch", "--json"]
+    with subprocess.Popen([*command, "--interval", "1"], text=True, stdout=subprocess.PIPE) as process:
+        try:
+            first = _until(process, "sleeping")
+            assert sum(event["event"] == "done" for event in first) > 0
+            assert 0.9 <= first[-1]["seconds"] <= 1.1
+            (agent,) = [agent for agent in client.agents() if agent.address == "127.0.0.21"]
+            client.set_agent_groups(agent.id, [1])
+            (tmp_path / "hosts.yml").write_text(INVENTORY.replace("linux", "unix"))
+            deadline = time.monotonic() + 60
+            while "unix" not in client.agent(agent.id).group_names and time.monotonic() < deadline:
+                _until(process, "sleeping")
+            assert "unix" in client.agent(agent.id).group_names
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
 
 
 def test_a_trust_file_lets_in_by_network_and_nothing_else(
