@@ -16,7 +16,7 @@ from kraken_fleet.errors import NotPermittedError, RequestRejectedError, ServerF
 _DELETION = "destroy_machine"
 _INTERVAL = 0.5
 # A queue that stands still is somebody else's trouble: after so many seconds the next deletion is sent all the same.
-_PATIENCE = 60.0
+_PATIENCE = 300.0
 _DOES_NOT_TELL = (RequestRejectedError, NotPermittedError, ServerFaultError, UnexpectedAnswerError)
 
 

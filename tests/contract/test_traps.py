@@ -201,11 +201,11 @@ def _heals_all(server: Door) -> None:
 
 
 def test_a_job_is_completed_while_two_clients_delete_agents(crew: Crew, workflow: Workflow) -> None:
-    doomed = [crew.announce()[0] for _ in range(6)]
+    doomed = [crew.announce()[0] for _ in range(4)]
     workflow.run([ECHO])
     job = workflow.take_job()
     with client_of(crew.server) as other, ThreadPoolExecutor() as pool:
-        halves = zip((crew.client, other), (doomed[:3], doomed[3:]), strict=True)
+        halves = zip((crew.client, other), (doomed[:2], doomed[2:]), strict=True)
         deletions = [pool.submit(lambda one, ids: list(one.delete_agents(ids)), *half) for half in halves]
         workflow.report(job, 0, status="done", duration=1)
         assert workflow.tell("get-job-step")["job_step"] == {"finish": True}
@@ -224,7 +224,7 @@ def _most_at_once(server: Door, ids: list[int]) -> int:
     queue = server.api("GET", "/diagnostics").body["rq"]
     calls = {f"kraken.server.bg.jobs.destroy_machine({number})" for number in ids}
     jobs = [job for name in ("finished_jobs", "current_jobs") for job in queue[name] if job["description"] in calls]
-    assert len(jobs) >= len(ids) - 2, "the queue has forgotten them"
+    assert len(jobs) >= len(ids) - 2, "only the last one of each client may still wait, and is in no list then"
     begun = [job["enqueued_at"] for job in jobs]
     return max(sum(job["enqueued_at"] <= at < (job["ended_at"] or "9") for job in jobs) for at in begun)
 
