@@ -24,7 +24,7 @@ help: ## This list
 setup: $(STAMP) ## A virtual environment in .venv with everything in it
 
 # Made again when the list of dependencies changes. A half-made environment has no stamp and is begun anew.
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml tests/windows_collection.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "kraken-fleet needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
 	         "Name another one: make setup PYTHON=python3.12" >&2; exit 1; }
@@ -34,6 +34,7 @@ $(STAMP): pyproject.toml
 	@echo "Installing kraken-fleet and its tools into $(VENV): a minute or two the first time"
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	@$(BIN)/python tests/windows_collection.py
 	@touch $@
 
 demo: $(STAMP) ## Watch it work: a server, three hosts, agents, a job on each group; then all is removed

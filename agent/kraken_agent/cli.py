@@ -37,6 +37,12 @@ Others:
   --version, --help
 """
 
+# It lives on fork, signals and process groups.
+_NOT_HERE = (
+    "kkagent: this agent does not run on Windows. Upstream's does, which a Kraken CI server serves as /bk/install/agent;"
+    " kraken-fleet puts that one on Windows hosts when kraken_agent_source is server\n"
+)
+
 _WITH_VALUE = {
     "-s": "server",
     "--server": "server",
@@ -74,6 +80,9 @@ def main(argv: Optional[List[str]] = None) -> int:
     if "--version" in words:
         sys.stdout.write(f"{__version__}\n")
         return 0
+    if os.name == "nt":
+        sys.stderr.write(_NOT_HERE)
+        return 1
     try:
         command, options = parse(words)
     except UsageError as error:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pwd
 import shutil
 import subprocess
 import sys
@@ -103,6 +102,8 @@ class Installer:
 
     def run(self) -> List[str]:
         """Do what is missing; returns what was done."""
+        import pwd
+
         self._user()
         entry = pwd.getpwnam(_USER)
         self._directory(self._root, 0o755, 0, 0)
@@ -116,6 +117,9 @@ class Installer:
         return self._changes
 
     def _user(self) -> None:
+        import grp
+        import pwd
+
         try:
             pwd.getpwnam(_USER)
         except KeyError:
@@ -123,8 +127,6 @@ class Installer:
                 "useradd", "--system", "--user-group", "--home-dir", self._root, "--shell", "/bin/bash", _USER
             )
             self._changes.append(f"added user {_USER}")
-        import grp
-
         for name in _ENGINE_GROUPS:
             try:
                 is_member = _USER in grp.getgrnam(name).gr_mem

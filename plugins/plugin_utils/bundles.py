@@ -57,7 +57,7 @@ def built() -> Path:
     Raises:
         BundleError: they cannot be built.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kraken-fleet" / "bundles"
+    cache = cache_directory() / "bundles"
     directory = cache / _source_mark()
     if all((directory / name).is_file() for name in NAMES):
         return directory
@@ -67,6 +67,11 @@ def built() -> Path:
         bundle.build(directory)
         _forget_old(cache)
     return directory
+
+
+def cache_directory() -> Path:
+    """Where the controller keeps what it has built or fetched for hosts."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kraken-fleet"
 
 
 def _source_mark() -> str:
@@ -125,11 +130,11 @@ def _version_in(content: bytes) -> str:
 
 def _of_server(arguments: Mapping[str, Any], wanted: Mapping[str, str], version: str) -> dict[str, Any]:
     """The controller fetches the files in any case: their sha256 decides whether a host has them."""
-    base = _http(str(arguments.get("server_url") or ""))
+    base = server_base(str(arguments.get("server_url") or ""))
     own = ""
     found = []
     for name, blob in _BLOBS.items():
-        content = _fetched(f"{base}/{blob}")
+        content = fetched(f"{base}/{blob}")
         sha256 = hashlib.sha256(content).hexdigest()
         if wanted.get(name, sha256).lower() != sha256:
             hint = "Correct kraken_agent_bundle_sha256, or see who has changed the server's file"
@@ -144,11 +149,17 @@ def _of_server(arguments: Mapping[str, Any], wanted: Mapping[str, str], version:
     return {"bundle_version": version or own or "server", "self_checking": bool(own), "binaries": found}
 
 
-def _http(server: str) -> str:
+def server_base(server: str) -> str:
+    """The URL of a server that may be written as `host:port`."""
     return (server if "://" in server else f"http://{server}").rstrip("/")
 
 
-def _fetched(url: str) -> bytes:
+def fetched(url: str) -> bytes:
+    """A file of a Kraken server.
+
+    Raises:
+        BundleError: there is no such file.
+    """
     try:
         with urllib.request.urlopen(url, timeout=60.0) as answer:
             content = bytes(answer.read())

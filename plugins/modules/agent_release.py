@@ -1,0 +1,72 @@
+# Apache-2.0 (see LICENSE)
+"""Documentation; the work is done by the action plugin of the same name."""
+
+from __future__ import absolute_import, annotations, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+module: agent_release
+short_description: The files of a release for Windows hosts, on the controller
+version_added: 0.1.0
+description:
+  - Fetches an agent that runs on Windows, and NSSM, checks them, and keeps them in the controller's cache.
+  - The role C(kraken_agent) copies them to its Windows hosts. The agent that comes with kraken-fleet is refused.
+options:
+  bundle:
+    description: A directory on the controller with the files kkagent and kktool.
+    type: path
+    default: ""
+  bundle_sha256:
+    description: What the sha256 of each of the two files must be.
+    type: dict
+    default: {}
+  bundle_url:
+    description: Where the two files are downloaded from; needs the version and both checksums.
+    type: str
+    default: ""
+  bundle_version:
+    description: What the release is called.
+    type: str
+    default: ""
+  source:
+    description: V(bundle) - O(bundle) or O(bundle_url). V(server) - the agent that the Kraken server serves.
+    type: str
+    choices: [bundle, server]
+    default: bundle
+  server:
+    description: The Kraken server, a URL or C(host:port).
+    type: str
+    default: ""
+  nssm:
+    description: The file nssm-2.24.zip on the controller, or its URL; when empty, the one that the server serves.
+    type: str
+    default: ""
+  nssm_sha256:
+    description: What its sha256 must be.
+    type: str
+    default: 727d1e42275c605e0f04aba98095c38a8e1e46def453cdffce42869428aa6743
+extends_documentation_fragment:
+  - kraken_ci.fleet.attributes
+author:
+  - kraken-fleet contributors (@kraken-ci)
+"""
+
+EXAMPLES = r"""
+- name: Get the server's agent
+  kraken_ci.fleet.agent_release:
+    source: server
+    server: http://kraken.example:6363
+  register: release
+"""
+
+RETURN = r"""
+release:
+  description: The release's name, its version with a checksum.
+  returned: always
+  type: str
+directory:
+  description: A directory on the controller with the files kkagent, kktool and nssm.exe.
+  returned: always
+  type: str
+"""

@@ -1,0 +1,32 @@
+"""Puts the collection ansible.windows into this virtual environment: for ansible-lint, and for the tests of its tasks.
+
+It is taken out of the package `ansible`, which brings a hundred collections. With those installed nobody would notice
+that a role uses one which users do not have.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import zipfile
+from pathlib import Path
+
+GROUP = "windows"  # of pyproject.toml's dependency groups
+PREFIX = "ansible_collections/ansible/windows/"
+PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", directory]
+        subprocess.run([*command, "--group", f"{PROJECT}:{GROUP}"], check=True)
+        (wheel,) = Path(directory).glob("ansible-*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            members = [name for name in archive.namelist() if name.startswith(PREFIX)]
+            archive.extractall(sysconfig.get_path("purelib"), members)
+
+
+if __name__ == "__main__":
+    main()
