@@ -15,7 +15,7 @@ import importlib, logging, os, pkgutil, signal, sys, tempfile, subprocess, selec
 
 for name in ("pwd", "grp", "fcntl", "resource", "termios", "pty", "syslog"):
     sys.modules[name] = None
-for name in ("fork", "setsid", "killpg", "getuid", "geteuid", "getegid", "uname", "waitpid", "WNOHANG", "mkfifo", "chown"):
+for name in ("fork", "setsid", "killpg", "getuid", "geteuid", "getegid", "uname", "waitpid", "WNOHANG", "mkfifo"):
     delattr(os, name)
 for name in ("SIGKILL", "SIGHUP", "SIGCHLD", "SIGPIPE", "SIGUSR1"):
     delattr(signal, name)

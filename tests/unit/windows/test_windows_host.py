@@ -200,7 +200,7 @@ def test_what_cannot_be_is_said_before_anything_is_done(windows: Windows) -> Non
     said = windows.play(**wrong, fails=True)[1]
     assert "win-1 is a Windows host: kraken_agent_install_method docker is not for it" in said
     assert "it has room for one agent" in said
-    assert "does not know kraken_registration_trust attested" in said
+    assert "its agent does not know kraken_registration_trust attested" in said
     assert windows.state == EMPTY
 
 
