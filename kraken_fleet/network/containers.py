@@ -31,19 +31,32 @@ def engine(url: str | None = None) -> Iterator[Any]:
             "looking at containers needs the Python package docker",
             hint="Install kraken-fleet[docker]; for ssh:// also kraken-fleet[ssh]",
         ) from error
+    failures: tuple[type[Exception], ...] = (DockerException, OSError, *_ssh_errors())
     try:
         client = docker.DockerClient(base_url=url) if url else docker.from_env()
         client.ping()
-    except (DockerException, OSError) as error:
+    except failures as error:
+        over_ssh = (url or "").startswith("ssh://")
         raise NetworkError(
             f"no Docker engine answers: {error}",
             where=url or "local engine",
-            hint="Check that the engine runs and that this user may use its socket",
+            hint="Check that `ssh` to this host asks nothing, and that `docker version` works there"
+            if over_ssh
+            else "Check that the engine runs and that this user may use its socket",
         ) from error
     try:
         yield client
     finally:
         client.close()
+
+
+def _ssh_errors() -> tuple[type[Exception], ...]:
+    """What the docker package lets through from the one that it speaks SSH with."""
+    try:
+        from paramiko import SSHException
+    except ImportError:
+        return ()
+    return (SSHException,)
 
 
 def published_ports(client: Any, project: str | None = None) -> tuple[PublishedPort, ...]:

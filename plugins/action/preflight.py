@@ -10,6 +10,7 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.preflight import s
 from kraken_fleet.errors import FleetError
 from kraken_fleet.network.log_proof import clickhouse_search, wait_for_records
 
+_WINDOWS = "This is a Windows host, and what looks at hosts is a program in Python for the others"
 _LOST = "Open UDP port {port} between the host and the ClickHouse proxy, and check kraken_clickhouse_addr"
 
 
@@ -20,6 +21,8 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
+        if self._connection._shell.SHELL_FAMILY == "powershell":
+            return {"failed": True, "msg": _WINDOWS}
         result: dict[str, Any] = self._execute_module(task_vars=task_vars)
         if result.get("failed"):
             return result

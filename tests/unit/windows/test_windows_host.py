@@ -74,13 +74,14 @@ class Windows:
         *more: str,
         fails: bool = False,
         ignore_errors: bool = False,
+        task: dict[str, Any] | None = None,
         **variables: Any,
     ) -> tuple[int, str]:
-        """Runs a role; how many tasks have changed something, and everything that was said."""
+        """Runs a role, or a task; how many tasks have changed something, and everything that was said."""
         book, inventory = self.folder / "book.yml", self.folder / "hosts.yml"
-        task = {"ansible.builtin.import_role": {"name": f"kraken_ci.fleet.{role}"}, "ignore_errors": ignore_errors}
+        given = task or {"ansible.builtin.import_role": {"name": f"kraken_ci.fleet.{role}"}}
         told = {"ansible.builtin.debug": {"msg": "{{ __kraken_agent_host | default({}) }}"}}
-        play = {"hosts": "all", "gather_facts": False, "tasks": [task, told]}
+        play = {"hosts": "all", "gather_facts": False, "tasks": [{**given, "ignore_errors": ignore_errors}, told]}
         book.write_text(yaml.safe_dump([play]))
         found = {
             "ansible_connection": "winrm",
@@ -220,6 +221,11 @@ def test_python_and_git_are_installed_only_where_they_are_missing_and_may_be(win
     assert windows.state["programs"] == ["python"]
     assert windows.play("kraken_prereqs")[0] == 1
     assert windows.play("kraken_prereqs")[0] == 0
+
+
+def test_a_preflight_says_that_it_is_for_other_hosts(windows: Windows) -> None:
+    look = {"kraken_ci.fleet.preflight": {"server_url": windows.server_url}}
+    assert "This is a Windows host" in windows.play(task=look, fails=True)[1]
 
 
 def test_without_the_collection_one_message_says_what_to_install(windows: Windows) -> None:
