@@ -120,7 +120,7 @@ def _own_version(path: Path) -> str:
         return ""
 
 
-def _version_in(content: bytes) -> str:
+def version_in(content: bytes) -> str:
     """The same for a file's content."""
     try:
         return unpack(content, Path(NAMES[0])).version
@@ -139,7 +139,7 @@ def _of_server(arguments: Mapping[str, Any], wanted: Mapping[str, str], version:
         if wanted.get(name, sha256).lower() != sha256:
             hint = "Correct kraken_agent_bundle_sha256, or see who has changed the server's file"
             raise BundleError(f"its sha256 is {sha256}, expected {wanted[name]}", where=f"{base}/{blob}", hint=hint)
-        own = _version_in(content) if name == NAMES[0] else own
+        own = version_in(content) if name == NAMES[0] else own
         one = {"name": name, "sha256": sha256}
         if arguments.get("download") == "controller":
             one["content"] = base64.b64encode(zlib.compress(content)).decode("ascii")

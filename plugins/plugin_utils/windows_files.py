@@ -19,6 +19,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.bundles import (
     fetched,
     sent_along,
     server_base,
+    version_in,
 )
 
 from kraken_fleet.errors import BundleError
@@ -49,7 +50,7 @@ def prepared(arguments: Mapping[str, Any]) -> dict[str, Any]:
         raise BundleError(_OURS, where="kraken_agent_source", hint=_ANOTHER)
     found = sent_along({**arguments, "server_url": arguments["server"], "download": "controller"})
     files = {str(one["name"]): _content(one) for one in found["binaries"]}
-    if any(_is_ours(content) for content in files.values()):
+    if version_in(files["kkagent"]):
         raise BundleError(_OURS, where="kraken_agent_bundle", hint=_ANOTHER)
     binaries = [Binary(name, hashlib.sha256(content).hexdigest()) for name, content in files.items()]
     release = Release(found["bundle_version"], binaries).name
@@ -65,15 +66,6 @@ def _content(binary: Mapping[str, Any]) -> bytes:
     content = fetched(str(binary["url"]))
     _check(content, str(binary["sha256"]), str(binary["url"]))
     return content
-
-
-def _is_ours(content: bytes) -> bool:
-    """Whether kraken-fleet built it: a Kraken server may serve that as well."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return "kraken_agent/__init__.py" in archive.namelist()
-    except zipfile.BadZipFile:
-        return False
 
 
 def _nssm(arguments: Mapping[str, Any]) -> bytes:
