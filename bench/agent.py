@@ -267,6 +267,9 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=3, help="how often each job runs (default 3)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
+    for path in filter(None, (arguments.agent, arguments.against)):
+        if not path.is_file():
+            parser.error(f"there is no file {path}; `kraken-fleet bundle build` makes dist/kkagent")
     with _server(arguments.server) as (url, client):
         figures = measure(arguments.agent.resolve(), client, url, arguments.idle_seconds, arguments.jobs)
         other = None

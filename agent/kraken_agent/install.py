@@ -49,9 +49,34 @@ KillMode=mixed
 TimeoutStopSec={stop_seconds}
 # A step that runs out of memory fails; the agent and the service live on.
 OOMPolicy=continue
-
+{hardening}
 [Install]
 WantedBy=multi-user.target
+"""
+
+# The same as in the unit that the provisioner writes (plugins/module_utils/host/systemd.py says why these).
+_HARDENING = """\
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+ProtectSystem=strict
+ReadWritePaths={data_dir}
+PrivateTmp=yes
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+RemoveIPC=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallErrorNumber=EPERM
+SystemCallFilter=~@clock @module @obsolete @raw-io @reboot @swap
+"""
+_HARDENING_ALWAYS = """\
+ProtectControlGroups=yes
+KeyringMode=private
 """
 
 
@@ -218,14 +243,7 @@ class Installer:
         return True
 
     def _service(self) -> None:
-        text = _UNIT_TEXT.format(
-            user=_USER,
-            data_dir=self._config.data_dir,
-            env_file=os.path.join(self._root, "kraken.env"),
-            python=sys.executable,
-            root=self._root,
-            stop_seconds=int(self._config.drain_seconds) + 30,
-        )
+        text = unit_text(self._config, self._root, sudo=self._sudo)
         has_changed = bool(self._changes)
         unit_changed = self._file(_UNIT_PATH, text, 0o644, 0)
         if not os.path.isdir("/run/systemd/system"):
@@ -241,6 +259,24 @@ class Installer:
         if done.returncode:
             said = done.stdout.decode("utf-8", "replace").strip()
             raise InstallError(f"{' '.join(words)} ended with {done.returncode}: {said}")
+
+
+def unit_text(config: Config, root: str, *, sudo: bool) -> str:
+    """The unit file. With sudo it confines less, since sudo would not work otherwise."""
+    hardening = _HARDENING_ALWAYS
+    if not sudo:
+        hardening = _HARDENING.format(data_dir=config.data_dir) + hardening
+        if not config.data_dir.startswith(("/home/", "/root/")):
+            hardening += "ProtectHome=yes\n"
+    return _UNIT_TEXT.format(
+        user=_USER,
+        data_dir=config.data_dir,
+        env_file=os.path.join(root, "kraken.env"),
+        python=sys.executable,
+        root=root,
+        stop_seconds=int(config.drain_seconds) + 30,
+        hardening=hardening,
+    )
 
 
 def _quoted(value: str) -> str:
