@@ -79,6 +79,38 @@ def test_a_step_that_prints_nothing_is_kept_alive(server: FakeServer, start_agen
     assert len(server.said("keep-alive")) == 1
 
 
+# Makes every second of the agent's last 1/240 of one: its clock runs faster, and it waits as much shorter.
+FAST = """\
+import select, time
+_real, _poll, _begin = time.monotonic, select.poll, time.monotonic()
+time.monotonic = lambda: _begin + 240 * (_real() - _begin)
+
+class poll:
+    def __init__(self):
+        self._poll = _poll()
+        self.register, self.unregister = self._poll.register, self._poll.unregister
+
+    def poll(self, milliseconds):
+        return self._poll.poll(milliseconds / 240)
+
+select.poll = poll
+"""
+
+
+@pytest.mark.slow
+def test_a_step_that_prints_nothing_for_an_hour_is_let_be(
+    server: FakeServer, start_agent: StartAgent, until: Until, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(FAST)
+    job = server.add_job(shell("sleep 15.5", timeout=20000), timeout=30000)
+    start_agent(PYTHONPATH=f"{tmp_path}:{AGENT_SOURCE}")
+    until(lambda: server.results(job), 60)
+    (result,) = server.results(job)
+    assert result["status"] == "done"
+    assert result["duration"] >= 3600
+    assert len(server.said("keep-alive")) >= 30
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(420)
 def test_a_gigabyte_of_output_neither_fills_the_memory_nor_ends_the_step(
