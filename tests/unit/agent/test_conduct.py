@@ -130,7 +130,7 @@ def test_a_gigabyte_of_output_neither_fills_the_memory_nor_ends_the_step(
         return job.finished
 
     until(done, 400)
-    assert server.results(job)[0]["status"] == "done"
+    assert server.results(job)[0]["status"] == "done", server.results(job)
     assert server.sink.bytes > 900_000_000
     assert peak < 100_000, f"{peak} KiB"
 
