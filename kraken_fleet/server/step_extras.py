@@ -43,7 +43,7 @@ def add_extras(core: Core, session: Session, step: Step, data: dict[str, Any]) -
             folders = {key: f"{place}/{key}" for key in keys}
             data["minio_bucket"] = f"{branch_id:08d}-cache"
             data["minio_folder" if data["action"] == "save" else "minio_folders"] = folders
-        case _:
+        case _ if not data["tool_location"].startswith("minio:"):
             return
     data["minio_addr"] = setting(session, "general", "minio_addr")
     data["minio_access_key"] = core.settings.minio_access_key

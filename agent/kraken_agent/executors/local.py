@@ -49,8 +49,9 @@ class LocalExecutor(Executor):
         from kraken_agent.tools import locate, runner
 
         os.chdir(self.place.directory)
+        environment = _environment(call.env, self.place.directory)
         os.environ.clear()
-        os.environ.update(_environment(call.env, self.place.directory))
+        os.environ.update(environment)
         try:
             code = locate.locate(
                 call.step,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,15 @@ def test_users_own_tools_run_with_upstreams_convention(run_job: RunJob, server: 
     assert server.sink.output(job.id) == ["mine hello branch"]
     result = server.results(job)[0]
     assert (result["reason"], result["retcode"], result["msg"]) == ("retcode", 7, "sorry")
+
+
+def test_tools_have_the_agents_environment_but_not_its_secrets(
+    run_job: RunJob, server: FakeServer, tmp_path: Path
+) -> None:
+    code = "import os\ndef run(step):\n    print(os.environ['PATH'], 'NOTIFY_SOCKET' in os.environ)\n    return 0, ''\n"
+    agent = {**_tool(tmp_path / "tools", "env", code), "NOTIFY_SOCKET": "/nowhere"}
+    job = run_job({"tool": "env"}, agent=agent)
+    assert server.sink.output(job.id) == [f"{os.environ['PATH']} False"]
 
 
 def test_partial_results_arrive_while_the_tool_runs(run_job: RunJob, server: FakeServer, tmp_path: Path) -> None:
