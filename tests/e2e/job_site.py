@@ -1,0 +1,185 @@
+"""A real agent at one of the two servers, and flows of many jobs on it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+from contract.door import TIMEOUT, Door
+from contract.workflow import Workflow
+from real_server.fixtures import RealServer
+from s3_server import ACCESS_KEY, SECRET_KEY, S3Server
+
+from kraken_fleet.server.testing import running
+
+AGENT_SOURCE = Path(__file__).resolve().parents[2] / "agent"
+# The last step of each job: when its line is in the log, the log is complete.
+LAST_LINE = "end of the job"
+# A loaded machine, and a scheduler that looks every five seconds.
+PATIENCE = 150.0
+DONE = 2
+_PAGE = 5000
+_RUN_OVER = (4, 5)
+
+Step = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job went, as the server tells it."""
+
+    run: int
+    job: dict[str, Any]
+    log: list[dict[str, Any]]
+
+    def step(self, name: str) -> dict[str, Any]:
+        """The step with this name."""
+        return next(step for step in self.job["steps"] if step["name"] == name)
+
+    def lines(self, name: str) -> list[str]:
+        """What a step wrote."""
+        index = self.step(name)["index"]
+        return [str(entry["message"]) for entry in self.log if entry["step"] == index]
+
+    def failures(self) -> list[tuple[str, Any]]:
+        """The steps that did not end well, with what is known about them."""
+        return [(each["name"], each["result"]) for each in self.job["steps"] if each["status"] != DONE]
+
+
+@dataclass
+class Site:
+    """A branch of our own with a group whose only agent is a process of ours."""
+
+    workflow: Workflow
+    flow: int = 0
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    @property
+    def door(self) -> Door:
+        return self.workflow.server
+
+    @property
+    def branch(self) -> int:
+        return int(self.workflow.branch["id"])
+
+    def keep_secret(self, name: str, **parts: str) -> None:
+        """Give the project a secret, which steps then name."""
+        body = {"name": name, "kind": "ssh-key" if "key" in parts else "simple", **parts}
+        said = self.door.api("POST", f"/projects/{self.workflow.project['id']}/secrets", body)
+        assert said.status == 201, said.body
+
+    def run(self, jobs: Mapping[str, Sequence[Step]], *, system: str = "any", executor: str = "local") -> None:
+        """Run a stage of these jobs in the one flow, and wait until all its jobs are over and their logs have come."""
+        environment = {"system": system, "agents_group": self.workflow.group, "config": "c", "executor": executor}
+        last = {"tool": "shell", "name": "last", "cmd": f"echo {LAST_LINE}", "when": "always"}
+        stage = {
+            "parent": "root",
+            "triggers": {"parent": not self.flow},
+            "parameters": [],
+            "configs": [],
+            "jobs": [
+                {"name": name, "timeout": 600, "steps": [*steps, last], "environments": [environment]}
+                for name, steps in jobs.items()
+            ],
+        }
+        body = {"name": secrets.token_hex(4), "schema_code": f"def stage(ctx):\n    return {stage!r}\n"}
+        made = self.door.api("POST", f"/branches/{self.branch}/stages", body)
+        assert made.status == 201, made.body
+        run = self._start(int(made.body["id"]))
+        listed = _wait(lambda: self._jobs(run), lambda found: len(found) == len(jobs) and _all_over(found))
+        for job in listed:
+            shown = self.door.api("GET", f"/jobs/{job['id']}").body
+            self.outcomes[job["name"]] = Outcome(run, shown, self._log(job["id"]))
+
+    def _start(self, stage: int) -> int:
+        if self.flow:
+            return int(self.door.api("POST", f"/flows/{self.flow}/runs", {"stage_id": stage}).body["id"])
+        self.flow = int(self.door.api("POST", f"/branches/{self.branch}/flows/ci", {}).body["id"])
+        runs = _wait(lambda: self.door.api("GET", f"/flows/{self.flow}/runs").body, bool)
+        return int(runs[0]["id"])
+
+    def _jobs(self, run: int) -> list[dict[str, Any]]:
+        return list(self.door.api("GET", f"/runs/{run}/jobs").body["items"])
+
+    def _log(self, job: int) -> list[dict[str, Any]]:
+        def read() -> list[dict[str, Any]]:
+            found: list[dict[str, Any]] = []
+            while True:
+                page = self.door.api("GET", f"/jobs/{job}/logs?start={len(found)}&limit={_PAGE}").body
+                found += page["items"]
+                if len(page["items"]) < _PAGE:
+                    return found
+
+        return _wait(read, lambda found: bool(found) and found[-1]["message"] == LAST_LINE)
+
+
+@contextlib.contextmanager
+def embedded_door(home: Path, s3: S3Server) -> Iterator[Door]:
+    """An embedded server that names an object store."""
+    with running(home, minio_access_key=ACCESS_KEY, minio_secret_key=SECRET_KEY) as server:
+        door = Door("embedded", server.url, server.user, server.password, _token(server), "")
+        said = door.api("PUT", "/settings", {"general": {"minio_addr": s3.address}})
+        assert said.status == 200, said.body
+        yield door
+
+
+def real_door(server: RealServer) -> Door:
+    """The unmodified server, which has its own object store."""
+    return Door("real", server.url, server.user, server.password, _token(server), "")
+
+
+@contextlib.contextmanager
+def agent_at(door: Door, home: Path, **environment: str) -> Iterator[Site]:
+    """Run our agent in a group of its own at a server."""
+    workflow = Workflow.made(door)
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("KRAKEN_")}
+    variables.update(
+        PYTHONPATH=str(AGENT_SOURCE),
+        KRAKEN_SERVER_ADDR=door.url,
+        KRAKEN_DATA_DIR=str(home),
+        KRAKEN_AGENT_ADDRESS=workflow.address,
+        KRAKEN_AGENT_DRAIN_SECONDS="0",
+        **environment,
+    )
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "console").open("wb") as console:
+        command = [sys.executable, "-m", "kraken_agent", "run"]
+        process = subprocess.Popen(command, env=variables, cwd=home, stdout=console, stderr=console)
+    try:
+        yield Site(workflow)
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        door.api("PATCH", "/agents", [{"id": workflow.agent_id, "authorized": False}])
+
+
+def _all_over(jobs: Sequence[Mapping[str, Any]]) -> bool:
+    return all(job["state"] in _RUN_OVER for job in jobs)
+
+
+def _token(server: Any) -> str:
+    account = {"user": server.user, "password": server.password}
+    answer = requests.post(f"{server.url}/api/sessions", json=account, timeout=TIMEOUT)
+    answer.raise_for_status()
+    return str(answer.json()["token"])
+
+
+def _wait(read: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
+    deadline = time.monotonic() + PATIENCE
+    while not wanted(value := read()):
+        assert time.monotonic() < deadline, f"it did not happen in {PATIENCE:g} s: {str(value)[-2000:]}"
+        time.sleep(0.2)
+    return value

@@ -1,0 +1,251 @@
+"""Every tool in a job of our agent, at the embedded server and at the unmodified one, with a real object store and git.
+
+Programs that a machine need not have (Go, Angular, cloc, pylint) are stood in for by what they write.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from e2e.job_site import Outcome, Site, agent_at, embedded_door, real_door
+from git_servers import http_git, ssh_git
+from s3_server import S3Server, s3_server
+
+TOKEN = "very-secret-token"
+LINES = 12_000
+SERVERS = ["embedded", pytest.param("real", marks=pytest.mark.real_server)]
+
+JUNIT = (
+    '<testsuite><testcase classname="c" name="a"/><testcase classname="c" name="b"><failure/></testcase></testsuite>'
+)
+GO = "\n".join(json.dumps({"Action": "pass", "Package": "ex/p", "Test": name}) for name in ("TestA", "TestB"))
+ISSUE = {
+    "path": "a.py",
+    "line": 1,
+    "column": 0,
+    "symbol": "s",
+    "message": "m",
+    "message-id": "C1",
+    "type": "convention",
+}
+LINT = [
+    {"filePath": "/src/a.ts", "messages": [{"line": 3, "column": 1, "message": "no", "ruleId": "r", "severity": 2}]}
+]
+CLOC = {"Python": {"nFiles": 1, "blank": 2, "comment": 3, "code": 4}, "SUM": {"nFiles": 1, "blank": 2, "comment": 3, "code": 4}}
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def materials(home: Path) -> Path:
+    """What the job copies into its directory."""
+    files = {
+        "tests/test_it.py": "def test_good():\n    pass\n\n\ndef test_bad():\n    assert 1 == 2\n",
+        "junit.xml": JUNIT,
+        "values.json": '{"speed": 3.5}',
+        "data.json": '{"answer": 42}',
+        "deps/lib.txt": "kept in the cache\n",
+        "out/a/report.txt": "from the first run\n",
+        "mine/entry.py": "import helper\ndef run(step):\n    print(helper.TEXT, step['word'])\n    return 0, ''\n",
+        "mine/vendor/helper.py": "TEXT = 'brought along'\n",
+        "found/go": GO,
+        "found/pylint": json.dumps([ISSUE]),
+        "found/npx": json.dumps(LINT),
+        "found/cloc": json.dumps(CLOC),
+    }
+    for name, text in files.items():
+        path = home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for name in ("go", "pylint", "npx", "cloc"):
+        program = home / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\ncat found/{name}\n")
+        program.chmod(0o755)
+    with zipfile.ZipFile(home / "out/tool.zip", "w") as archive:
+        archive.writestr("greeter.py", "import words\ndef run(step):\n    print(words.TEXT)\n    return 0, ''\n")
+        archive.writestr("vendor/words.py", "TEXT = 'hello from the store'\n")
+    return home
+
+
+def steps(home: Path, http: str, ssh: str) -> list[dict[str, object]]:
+    """The first run."""
+    return [
+        {"tool": "shell", "name": "prepare", "cmd": f"cp -r {home}/. . && echo $WORD", "env": {"WORD": "prepared"}},
+        {
+            "tool": "git",
+            "name": "git with a token",
+            "checkout": f"{http}/project.git",
+            "access-token": "git_token",
+            "destination": "by-token",
+            "git_cfg": {"user.email": "job@example.com"},
+        },
+        {
+            "tool": "git",
+            "name": "git with a key",
+            "checkout": ssh,
+            "ssh-key": "git_key",
+            "destination": "by-key",
+            "branch": "stable",
+        },
+        {"tool": "git", "name": "git again", "checkout": ssh, "ssh-key": "git_key", "destination": "again"},
+        {"tool": "shell", "name": "look", "cmd": "cat by-token/a.txt by-key/a.txt; git -C by-token config user.email"},
+        {"tool": "artifacts", "name": "upload", "source": ["out/**", "junit.xml"]},
+        {"tool": "cache", "name": "save", "action": "save", "key": "deps", "paths": ["deps"]},
+        {"tool": "shell", "name": "lose", "cmd": "rm -r deps"},
+        {"tool": "cache", "name": "restore", "action": "restore", "keys": ["deps"]},
+        {"tool": "shell", "name": "have again", "cmd": "cat deps/lib.txt"},
+        {"tool": "pytest", "name": "python tests", "pytest_exe": f"{sys.executable} -m pytest", "params": "tests"},
+        {"tool": "gotest", "name": "go tests", "go_exe": "go", "params": "./..."},
+        {"tool": "junit_collect", "name": "junit", "file_glob": "*.xml"},
+        {"tool": "values_collect", "name": "values", "files": [{"name": "values.json", "namespace": "perf"}]},
+        {"tool": "data", "name": "data", "operation": "set", "scope": "flow", "file": "data.json", "json_pointer": "/"},
+        {"tool": "pylint", "name": "python issues", "rcfile": "", "modules_or_packages": "a.py"},
+        {"tool": "nglint", "name": "angular issues", "cwd": "."},
+        {"tool": "cloc", "name": "lines of code", "cwd": "."},
+        {"tool": "rndtest", "name": "random tests", "count": 5},
+        {
+            "tool": "local_tool",
+            "name": "own tool",
+            "tool_location": "mine",
+            "tool_entry": "entry",
+            "word": "by the job",
+        },
+    ]
+
+
+def second_steps(branch: int, flow: int, run: int) -> list[dict[str, object]]:
+    """Another run of the same flow: it gets what the first has stored."""
+    store = f"minio:{branch:08d}/{flow}/{run}/out/tool.zip"
+    return [
+        {"tool": "artifacts", "name": "download", "action": "download", "source": "out", "destination": "got"},
+        {"tool": "shell", "name": "look", "cmd": "cat got/out/a/report.txt"},
+        {"tool": "local_tool", "name": "tool in the store", "tool_location": store, "tool_entry": "greeter"},
+    ]
+
+
+LOG_STEPS = [
+    {"tool": "shell", "name": "many", "cmd": f"seq 1 {LINES}", "timeout": 120},
+    {"tool": "shell", "name": "long", "cmd": "for i in $(seq 5000); do printf 'żółw€'; done; echo; echo short"},
+    {"tool": "shell", "name": "no text", "cmd": r"printf 'a\377\376b\n\200\n'; echo text"},
+    {"tool": "shell", "name": "secret", "cmd": f"printf 'a {TOKEN[:6]}'; sleep 0.3; printf '{TOKEN[6:]} b\\n'"},
+]
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with s3_server(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """All jobs of this file, done at one server."""
+    home = tmp_path_factory.mktemp("site")
+    prepared = materials(home / "materials")
+    path = f"{prepared / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    if request.param == "real":
+        with agent_at(real_door(request.getfixturevalue("real_server")), home / "agent", PATH=path) as made:
+            run_all(made, home, prepared)
+            yield made
+        return
+    s3: S3Server = request.getfixturevalue("s3")
+    with embedded_door(home / "server", s3) as door, agent_at(door, home / "agent", PATH=path) as made:
+        for kind in ("", "-git", "-cache"):
+            s3.client().make_bucket(f"{made.branch:08d}{kind}")
+        run_all(made, home, prepared)
+        yield made
+
+
+def run_all(site: Site, home: Path, prepared: Path) -> None:
+    work = home / "work"
+    work.mkdir()
+    git(work, "init", "-q", "-b", "master")
+    for text in ("one", "two"):
+        (work / "a.txt").write_text(text + "\n")
+        git(work, "add", ".")
+        git(work, "commit", "-q", "-m", text)
+        if text == "one":
+            git(work, "branch", "stable")
+    git(home, "clone", "-q", "--bare", "work", "project.git")
+    (home / "sshd").mkdir()
+    with http_git(home, TOKEN) as http, ssh_git(home / "sshd") as ssh:
+        site.keep_secret("git_token", secret=TOKEN)
+        site.keep_secret("git_key", username=ssh.user, key=ssh.key)
+        address = f"ssh://{ssh.user}@127.0.0.1:{ssh.port}{home}/project.git"
+        site.run({"tools": steps(prepared, http.url, address), "logs": LOG_STEPS})
+    site.run({"second": second_steps(site.branch, site.flow, site.outcomes["tools"].run)})
+
+
+def git(directory: Path, *words: str) -> None:
+    identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
+    subprocess.run(["git", *identity, *words], cwd=directory, check=True, capture_output=True)
+
+
+@pytest.fixture
+def tools(site: Site) -> Outcome:
+    return site.outcomes["tools"]
+
+
+@pytest.fixture
+def logs(site: Site) -> Outcome:
+    return site.outcomes["logs"]
+
+
+def test_every_step_of_every_job_ends_well(site: Site) -> None:
+    assert {name: outcome.failures() for name, outcome in site.outcomes.items()} == {
+        "tools": [],
+        "logs": [],
+        "second": [],
+    }
+
+
+def test_a_step_has_its_variables(tools: Outcome) -> None:
+    assert tools.lines("prepare") == ["prepared"]
+
+
+def test_repositories_come_with_a_token_and_with_a_key_to_the_wanted_branch(tools: Outcome) -> None:
+    assert tools.lines("look") == ["two", "one", "job@example.com"]
+
+
+def test_a_repository_comes_from_the_bundle_in_the_store_the_second_time(tools: Outcome) -> None:
+    assert any("bundle" in line for line in tools.lines("git again")), tools.lines("git again")
+
+
+def test_a_cache_is_restored(tools: Outcome) -> None:
+    assert tools.lines("have again") == ["kept in the cache"]
+
+
+def test_artifacts_of_an_earlier_run_of_the_flow_are_downloaded(site: Site) -> None:
+    assert site.outcomes["second"].lines("look") == ["from the first run"]
+
+
+def test_users_own_tools_run_from_the_jobs_directory_and_from_the_store(site: Site, tools: Outcome) -> None:
+    assert tools.lines("own tool") == ["brought along by the job"]
+    assert site.outcomes["second"].lines("tool in the store") == ["hello from the store"]
+
+
+def test_lines_arrive_complete_and_in_order(logs: Outcome) -> None:
+    assert logs.lines("many") == [str(number) for number in range(1, LINES + 1)]
+
+
+def test_long_lines_are_split_between_characters(logs: Outcome) -> None:
+    *pieces, short = logs.lines("long")
+    assert len(pieces) > 1
+    assert "".join(pieces) == "żółw€" * 5000
+    assert short == "short"
+
+
+def test_bytes_that_are_no_text_do_no_harm(logs: Outcome) -> None:
+    assert logs.lines("no text") == ["a\ufffd\ufffdb", "\ufffd", "text"]
+
+
+def test_a_secret_of_the_project_is_masked_although_it_comes_in_two_pieces(logs: Outcome) -> None:
+    assert logs.lines("secret") == ["a ****** b"]
+    assert not [entry for entry in logs.log if TOKEN in entry["message"]]
