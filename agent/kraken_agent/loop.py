@@ -119,6 +119,8 @@ class Agent:
                 known = not self._reload() and known
             if not known:
                 known = self._become_known()
+                if known:
+                    self._sweep()
                 continue
             if self._session.has_reports:
                 self._session.deliver()
@@ -180,14 +182,19 @@ class Agent:
             except ValueError as error:
                 self._log.warning(str(error))
 
+    def _sweep(self) -> None:
+        """Once: containers of a killed agent are not left until there is another job, which may be never."""
+        if not self._is_swept:
+            from kraken_agent import leftovers
+
+            leftovers.sweep(self._reactor, self._config.data_dir, str(self._session.address))
+            self._is_swept = True
+
     def _work(self, answer: Answer) -> None:
         from kraken_agent import family, leftovers
         from kraken_agent.job import JobRun
 
         family.adopt_orphans()
-        if not self._is_swept:
-            leftovers.sweep(self._reactor, self._config.data_dir, str(self._session.address))
-            self._is_swept = True
         self._service.status(f"job {answer.job.get('id')}")
         self._in_job = True
         try:

@@ -55,11 +55,46 @@ class Outcome:
         return [(each["name"], each["result"]) for each in self.job["steps"] if each["status"] != DONE]
 
 
+class AgentProcess:
+    """An agent of this checkout.
+
+    Args:
+        home: its data directory; what it writes is in the file `console` there.
+        variables: its environment.
+    """
+
+    def __init__(self, home: Path, variables: Mapping[str, str]) -> None:
+        self._home = home
+        self._variables = variables
+        home.mkdir(parents=True, exist_ok=True)
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "kraken_agent", "run"]
+        with (self._home / "console").open("ab") as console:
+            self._process = subprocess.Popen(
+                command, env=self._variables, cwd=self._home, stdout=console, stderr=console
+            )
+
+    def kill(self) -> None:
+        """End it as an accident does."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End it as the service manager does."""
+        self._process.terminate()
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
 @dataclass
 class Site:
     """A branch of our own with a group whose only agent is a process of ours."""
 
     workflow: Workflow
+    agent: AgentProcess
     flow: int = 0
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
@@ -79,6 +114,14 @@ class Site:
 
     def run(self, jobs: Mapping[str, Sequence[Step]], *, system: str = "any", executor: str = "local") -> None:
         """Run a stage of these jobs in the one flow, and wait until all its jobs are over and their logs have come."""
+        run = self.start(jobs, system=system, executor=executor)
+        listed = eventually(lambda: self.jobs(run), lambda found: len(found) == len(jobs) and _all_over(found))
+        for job in listed:
+            shown = self.door.api("GET", f"/jobs/{job['id']}").body
+            self.outcomes[job["name"]] = Outcome(run, shown, self._log(job["id"]))
+
+    def start(self, jobs: Mapping[str, Sequence[Step]], *, system: str = "any", executor: str = "local") -> int:
+        """Run a stage of these jobs in the one flow; its run's id."""
         environment = {"system": system, "agents_group": self.workflow.group, "config": "c", "executor": executor}
         last = {"tool": "shell", "name": "last", "cmd": f"echo {LAST_LINE}", "when": "always"}
         stage = {
@@ -94,20 +137,17 @@ class Site:
         body = {"name": secrets.token_hex(4), "schema_code": f"def stage(ctx):\n    return {stage!r}\n"}
         made = self.door.api("POST", f"/branches/{self.branch}/stages", body)
         assert made.status == 201, made.body
-        run = self._start(int(made.body["id"]))
-        listed = _wait(lambda: self._jobs(run), lambda found: len(found) == len(jobs) and _all_over(found))
-        for job in listed:
-            shown = self.door.api("GET", f"/jobs/{job['id']}").body
-            self.outcomes[job["name"]] = Outcome(run, shown, self._log(job["id"]))
+        return self._start(int(made.body["id"]))
 
     def _start(self, stage: int) -> int:
         if self.flow:
             return int(self.door.api("POST", f"/flows/{self.flow}/runs", {"stage_id": stage}).body["id"])
         self.flow = int(self.door.api("POST", f"/branches/{self.branch}/flows/ci", {}).body["id"])
-        runs = _wait(lambda: self.door.api("GET", f"/flows/{self.flow}/runs").body, bool)
+        runs = eventually(lambda: self.door.api("GET", f"/flows/{self.flow}/runs").body, bool)
         return int(runs[0]["id"])
 
-    def _jobs(self, run: int) -> list[dict[str, Any]]:
+    def jobs(self, run: int) -> list[dict[str, Any]]:
+        """The jobs of a run."""
         return list(self.door.api("GET", f"/runs/{run}/jobs").body["items"])
 
     def _log(self, job: int) -> list[dict[str, Any]]:
@@ -119,7 +159,7 @@ class Site:
                 if len(page["items"]) < _PAGE:
                     return found
 
-        return _wait(read, lambda found: bool(found) and found[-1]["message"] == LAST_LINE)
+        return eventually(read, lambda found: bool(found) and found[-1]["message"] == LAST_LINE)
 
 
 @contextlib.contextmanager
@@ -150,19 +190,12 @@ def agent_at(door: Door, home: Path, **environment: str) -> Iterator[Site]:
         KRAKEN_AGENT_DRAIN_SECONDS="0",
         **environment,
     )
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "console").open("wb") as console:
-        command = [sys.executable, "-m", "kraken_agent", "run"]
-        process = subprocess.Popen(command, env=variables, cwd=home, stdout=console, stderr=console)
+    agent = AgentProcess(home, variables)
+    agent.start()
     try:
-        yield Site(workflow)
+        yield Site(workflow, agent)
     finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        agent.stop()
         door.api("PATCH", "/agents", [{"id": workflow.agent_id, "authorized": False}])
 
 
@@ -177,7 +210,12 @@ def _token(server: Any) -> str:
     return str(answer.json()["token"])
 
 
-def _wait(read: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
+def eventually(read: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
+    """Read until it is as wanted.
+
+    Raises:
+        AssertionError: it never is.
+    """
     deadline = time.monotonic() + PATIENCE
     while not wanted(value := read()):
         assert time.monotonic() < deadline, f"it did not happen in {PATIENCE:g} s: {str(value)[-2000:]}"
