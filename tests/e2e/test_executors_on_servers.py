@@ -31,10 +31,10 @@ STEPS = [
     {"tool": "shell", "name": "a user", "cmd": "id -un", "user": "games"},
     {"tool": "rndtest", "name": "a tool", "count": 3, "override_result": 1},
     {"tool": "shell", "name": "many", "cmd": "seq 1 3000"},
-    {"tool": "shell", "name": "too long", "cmd": "echo begun; sleep 100", "timeout": 2},
+    {"tool": "shell", "name": "fails", "cmd": "echo begun; exit 3"},
     {"tool": "shell", "name": "left out", "cmd": "echo never"},
 ]
-SKIPPED, FAILED = 4, 3
+IN_PROGRESS, FAILED, SKIPPED = 1, 3, 4
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -94,13 +94,13 @@ def test_output_comes_whole_and_in_order(outcome: Outcome) -> None:
     assert outcome.lines("many") == [str(number) for number in range(1, 3001)]
 
 
-def test_a_step_that_runs_too_long_fails_and_the_rest_is_left_out(outcome: Outcome) -> None:
-    assert outcome.lines("too long") == ["begun"]
+def test_a_step_that_fails_is_told_and_the_rest_is_left_out(outcome: Outcome) -> None:
+    assert outcome.lines("fails") == ["begun"]
     assert [(name, result and result["reason"]) for name, result in outcome.failures()] == [
-        ("too long", "step-timeout"),
+        ("fails", "retcode"),
         ("left out", None),
     ]
-    assert (outcome.step("too long")["status"], outcome.step("left out")["status"]) == (FAILED, SKIPPED)
+    assert (outcome.step("fails")["status"], outcome.step("left out")["status"]) == (FAILED, SKIPPED)
 
 
 def test_nothing_is_left_when_the_job_is_over(site: Site, kind: Kind, outcome: Outcome) -> None:
@@ -112,7 +112,8 @@ def test_the_container_of_an_agent_that_was_killed_is_gone_when_it_is_back(site:
     steps = [{"tool": "shell", "name": "long", "cmd": "sleep 100", "timeout": 200}]
     run = site.start({f"{kind.executor.name} killed": steps}, system=kind.image, executor=kind.executor.name)
     address = site.workflow.address
-    (left,) = eventually(lambda: kind.executor.containers(address), bool)
+    eventually(lambda: site.jobs(run), lambda jobs: jobs and jobs[0]["steps"][0]["status"] == IN_PROGRESS)
+    (left,) = kind.executor.containers(address)
     site.agent.kill()
     for job in site.jobs(run):
         assert site.door.api("DELETE", f"/jobs/{job['id']}").status == 200

@@ -11,6 +11,7 @@ import http.client
 import importlib.util
 import json
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping
 
@@ -34,6 +35,8 @@ _WITH_KEY = (
     'eval "$(ssh-agent -s)" >/dev/null; ssh-add -q - || exit; '
     '"$@"; code=$?; kill "$SSH_AGENT_PID"; exit "$code"'
 )
+_BUSY_SECONDS = 30.0
+_BUSY_PAUSE_SECONDS = 1.0
 _NO_PYTHON = 96
 _NO_FILES = 97
 # Any Python from 3.8 on with its standard library, of which distributions have cut-down packages; the names beside
@@ -79,8 +82,21 @@ class ContainerExecutor(Executor):
         """Remove the containers that a killed agent left."""
         survive_broken_pipes()
         for container in cls.containers(address):
-            cls.remove(container)
+            until = time.monotonic() + _BUSY_SECONDS
+            while not cls._is_removed(container, until):
+                time.sleep(_BUSY_PAUSE_SECONDS)
             say(f"container {container} of an earlier job is removed")
+
+    @classmethod
+    def _is_removed(cls, container: str, until: float) -> bool:
+        """Whether it could be removed: the engine may still be at what the killed agent has asked for."""
+        try:
+            cls.remove(container)
+        except ExecutorError:
+            if time.monotonic() >= until:
+                raise
+            return False
+        return True
 
     @classmethod
     def containers(cls, address: str) -> List[str]:

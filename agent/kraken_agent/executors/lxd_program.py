@@ -118,6 +118,9 @@ class _Stream(WebSocketClient):  # type: ignore[misc]  # ws4py has no types
         else:
             self.ended.set()
 
+    def unhandled_error(self, error: BaseException) -> None:
+        """LXD may cut a stream off instead of closing it; ws4py would say so in the log of the step."""
+
     def closed(self, code: int, reason: Any = None) -> None:
         """The daemon has closed it."""
         self.ended.set()
