@@ -2,6 +2,7 @@
 
     bench/agent.py --agent kkagent                       against an embedded server that is started for it
     bench/agent.py --agent kkagent --against upstream    both, and the ratio
+    bench/agent.py --agent kkagent --image debian:12         also a job of one step in a Docker container of that image
     bench/agent.py --agent kkagent --server http://h:6363    against any server; an administrator from KRAKEN_FLEET_USER
                                                          and KRAKEN_FLEET_PASSWORD
 
@@ -54,6 +55,7 @@ class Figures:
     job_10_steps_s: float
     job_1_step_cpu_s: float
     job_10_steps_cpu_s: float
+    job_container_s: float
 
 
 class Proxy(ThreadingHTTPServer):
@@ -161,8 +163,8 @@ def first_message(path: Path) -> float:
     return statistics.median(times)
 
 
-def measure(path: Path, client: KrakenClient, server: str, idle_seconds: float, jobs: int) -> Figures:
-    """All figures of one agent."""
+def measure(path: Path, client: KrakenClient, server: str, idle_seconds: float, jobs: int, image: str) -> Figures:
+    """All figures of one agent; the one of a job in a container is 0 without an image."""
     first = first_message(path)
     proxy = Proxy(server)
     with tempfile.TemporaryDirectory() as directory, Agent(path, proxy.url, Path(directory)) as agent:
@@ -176,6 +178,10 @@ def measure(path: Path, client: KrakenClient, server: str, idle_seconds: float, 
                 walls[count].append(_run(client, proxy, branches[count]))
                 time.sleep(0.3)
                 cpus[count].append(agent.cpu() - before)
+        contained = [0.0]
+        if image:
+            branch = _branch(client, group, 1, image=image)
+            contained = [_run(client, proxy, branch) for _ in range(jobs)]
         before = agent.cpu()
         time.sleep(idle_seconds)
         idle = (agent.cpu() - before) * 60 / idle_seconds
@@ -191,6 +197,7 @@ def measure(path: Path, client: KrakenClient, server: str, idle_seconds: float, 
         round(statistics.median(walls[10]), 3),
         round(statistics.mean(cpus[1]), 4),
         round(statistics.mean(cpus[10]), 4),
+        round(statistics.median(contained), 3),
     )
 
 
@@ -209,13 +216,14 @@ def _let_in(client: KrakenClient) -> str:
     raise SystemExit("the agent did not show up at the server within 30 seconds")
 
 
-def _branch(client: KrakenClient, group: str, steps: int) -> int:
+def _branch(client: KrakenClient, group: str, steps: int, *, image: str = "") -> int:
     project = client.create_project(f"bench-{secrets.token_hex(4)}")
     branch = client.create_branch(project.id, "main")
+    executor = "docker" if image else "local"
     job = {
         "name": "echo",
         "steps": [{"tool": "shell", "cmd": f"echo {number}"} for number in range(steps)],
-        "environments": [{"system": "any", "agents_group": group, "config": "default"}],
+        "environments": [{"system": image or "any", "agents_group": group, "config": "c", "executor": executor}],
     }
     stage = {"parent": "root", "triggers": {"parent": True}, "jobs": [job]}
     client.create_stage(branch.id, "bench", f"def stage(ctx):\n    return {stage!r}")
@@ -265,16 +273,16 @@ def main() -> int:
     parser.add_argument("--server", help="URL of a Kraken server; default: an embedded one")
     parser.add_argument("--idle-seconds", type=float, default=60.0, help="how long idle CPU is measured (default 60)")
     parser.add_argument("--jobs", type=int, default=3, help="how often each job runs (default 3)")
+    parser.add_argument("--image", default="", help="of a Docker job, which is measured too")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
     for path in filter(None, (arguments.agent, arguments.against)):
         if not path.is_file():
             parser.error(f"there is no file {path}; `kraken-fleet bundle build` makes dist/kkagent")
     with _server(arguments.server) as (url, client):
-        figures = measure(arguments.agent.resolve(), client, url, arguments.idle_seconds, arguments.jobs)
-        other = None
-        if arguments.against:
-            other = measure(arguments.against.resolve(), client, url, arguments.idle_seconds, arguments.jobs)
+        how = (client, url, arguments.idle_seconds, arguments.jobs, arguments.image)
+        figures = measure(arguments.agent.resolve(), *how)
+        other = measure(arguments.against.resolve(), *how) if arguments.against else None
     if arguments.json:
         print(json.dumps({"agent": asdict(figures), "against": asdict(other) if other else None}, indent=1))
     else:
