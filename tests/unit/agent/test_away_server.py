@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from fake_server import FakeJob, FakeServer
+from kraken_agent.backoff import Backoff
 
 Until = Callable[..., None]
 StartAgent = Callable[..., object]
@@ -72,6 +73,16 @@ def test_trouble_with_answers_is_waited_out(
     until(lambda: job.finished, 20)
     assert server.sink.output(job.id) == ["it ran"]
     assert [result["status"] for result in server.results(job)] == ["done"]
+
+
+def test_pauses_double_up_to_half_a_minute_and_are_never_the_same_on_two_agents() -> None:
+    first, second = Backoff(), Backoff()
+    pauses = [first.pause() for _ in range(8)]
+    assert pauses != [second.pause() for _ in range(8)]
+    longest = [1, 2, 4, 8, 16, 30, 30, 30]
+    assert all(most / 2 <= pause <= most for pause, most in zip(pauses, longest, strict=True))
+    first.reset()
+    assert first.pause() <= 1
 
 
 def test_pauses_grow_while_the_server_is_broken(server: FakeServer, start_agent: StartAgent, until: Until) -> None:
