@@ -24,6 +24,7 @@ PROGRAMS = {
     "docker-compose": "docker-compose",
     "docker-registry": "docker-registry",
     "debootstrap": "debootstrap",
+    "dnsmasq-base": "dnsmasq",
     "lxd": "lxd",
     "lxd-client": "lxc",
     "openssh-client": "ssh",

@@ -29,7 +29,7 @@ DriverName = Annotated[
     typer.Option(
         "--driver",
         help=f"What the hosts are made of: {', '.join(DRIVERS)}. Which Debian may follow: docker:trixie, "
-        "docker:bullseye, docker:bookworm-bare (a host without Python).",
+        "lxd:bullseye, docker:bookworm-bare (a host without Python).",
     ),
 ]
 ServerName = Annotated[

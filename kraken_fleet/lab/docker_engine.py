@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
 from kraken_fleet.errors import LabError
+from kraken_fleet.lab.host_image import Recipe
+from kraken_fleet.lab.systemd_hosts import HOST_LABEL, LABEL, SystemdHosts, digest_of
 
-# On all that a lab makes: the lab's directory.
-LABEL = "kraken_fleet.lab"
-_HOST_LABEL = "kraken_fleet.host"
+_REPOSITORY = "kraken-fleet/lab-host"
 _IMPORT_SECONDS = 600
 # The engine shows a container its own part of the control groups, read-only; systemd has to write there. With the
 # machine's /sys/fs/cgroup mounted instead, all hosts would be in the same control groups as the machine itself, and
@@ -44,48 +44,68 @@ class Engine:
             hint = "Install Docker (apt-get install docker.io), start it, and be root or in the group docker"
             raise LabError(f"there is no Docker engine: {error}", hint=hint) from error
 
-    def has_image(self, name: str) -> bool:
-        """Whether an image is there already."""
+    def has_image(self, tag: str) -> bool:
         try:
-            self._client.images.get(name)
+            self._client.images.get(f"{_REPOSITORY}:{tag}")
         except ImageNotFound:
             return False
         return True
 
-    def import_image(self, name: str, archive: Path) -> None:
-        """Make an image from a tar file of a root file system."""
-        repository, _, tag = name.partition(":")
-        with _as_lab_error(f"the image {name} could not be made"):
+    def import_image(self, tag: str, archive: Path) -> None:
+        with _as_lab_error(f"the image {tag} could not be made"):
             self._client.api.import_image_from_file(
-                str(archive), repository=repository, tag=tag, changes=['CMD ["/sbin/init"]']
+                str(archive), repository=_REPOSITORY, tag=tag, changes=['CMD ["/sbin/init"]']
             )
-        if not self.has_image(name):
-            raise LabError(f"the engine did not keep the image {name}")
+        if not self.has_image(tag):
+            raise LabError(f"the engine did not keep the image {tag}")
 
-    def create_network(self, name: str, owner: str) -> str:
-        """Make a bridge network for a lab; returns the address of this machine in it."""
+    def create_network(self, lab: Path) -> str:
+        name = _prefix(lab)
         with _as_lab_error(f"the network {name} could not be made"):
-            network = self._client.networks.create(name, driver="bridge", labels={LABEL: owner}, check_duplicate=True)
+            network = self._client.networks.create(
+                name, driver="bridge", labels={LABEL: str(lab)}, check_duplicate=True
+            )
             network.reload()
         return str(network.attrs["IPAM"]["Config"][0]["Gateway"])
 
-    def start_host(
-        self, image: str, name: str, host: str, network: str, owner: str, files: Mapping[str, str]
-    ) -> Container:
-        """Start a container with systemd as its first process.
+    def start_hosts(self, lab: Path, tag: str, names: Sequence[str], files: Mapping[str, str]) -> list[str]:
+        # One by one, so that the addresses come in order.
+        return [self._start(lab, tag, name, files) for name in names]
 
-        Args:
-            name: of the container; `host` is what it calls itself.
-            files: absolute path -> content, put there before anything runs, for root's eyes only.
-        """
-        with _as_lab_error(f"the host {host} could not be made"):
+    def output(self, lab: Path, name: str, *command: str) -> str | None:
+        found = self._containers(lab, name)
+        if not found:
+            return None
+        try:
+            result = found[0].exec_run(list(command))
+        except APIError:
+            return None
+        printed = result.output if isinstance(result.output, bytes) else b"".join(result.output)
+        return printed.decode(errors="replace") if result.exit_code == 0 else None
+
+    def remove_all(self, lab: Path) -> None:
+        with _as_lab_error("a host would not go"):
+            for container in self._containers(lab):
+                _remove(container)
+            for network in self._client.networks.list(filters={"label": f"{LABEL}={lab}"}):
+                network.remove()
+
+    def _containers(self, lab: Path, name: str = "") -> list[Container]:
+        """Those of a lab, or of its host with that name, also when they do not run."""
+        labels = [f"{LABEL}={lab}", *([f"{HOST_LABEL}={name}"] if name else [])]
+        with _as_lab_error("the engine does not list containers"):
+            return self._client.containers.list(all=True, filters={"label": labels})
+
+    def _start(self, lab: Path, tag: str, name: str, files: Mapping[str, str]) -> str:
+        """Start one host; its address."""
+        with _as_lab_error(f"the host {name} could not be made"):
             container = self._client.containers.create(
-                image,
+                f"{_REPOSITORY}:{tag}",
                 ["/bin/sh", "-c", _BOOT],
-                name=name,
-                hostname=host,
-                labels={LABEL: owner, _HOST_LABEL: host},
-                network=network,
+                name=f"{_prefix(lab)}-{name}",
+                hostname=name,
+                labels={LABEL: str(lab), HOST_LABEL: name},
+                network=_prefix(lab),
                 cap_add=["SYS_ADMIN"],  # systemd mounts; the engine's own profiles would forbid it
                 security_opt=["seccomp=unconfined", "apparmor=unconfined"],
                 tmpfs={"/run": "", "/run/lock": ""},
@@ -96,35 +116,18 @@ class Engine:
             container.put_archive("/", _archive(files))
             container.start()
             container.reload()
-        return container
-
-    def address(self, container: Container) -> str:
-        """The IP address of a container in its only network."""
         (network,) = container.attrs["NetworkSettings"]["Networks"].values()
         return str(network["IPAddress"])
 
-    def output(self, container: Container, *command: str) -> str | None:
-        """What a command inside prints, or None when it fails or the container does not run."""
-        try:
-            result = container.exec_run(list(command))
-        except APIError:
-            return None
-        printed = result.output if isinstance(result.output, bytes) else b"".join(result.output)
-        return printed.decode(errors="replace") if result.exit_code == 0 else None
 
-    def hosts(self, owner: str) -> dict[str, Container]:
-        """The containers of a lab by the name of the host, also those that do not run."""
-        with _as_lab_error("the engine does not list containers"):
-            found = self._client.containers.list(all=True, filters={"label": f"{LABEL}={owner}"})
-        return {container.labels[_HOST_LABEL]: container for container in found}
+def driver(variant: str = "") -> SystemdHosts:
+    """The driver, as `load_driver` wants it; `variant` is what follows the colon of its name."""
+    return SystemdHosts(Engine(), Recipe.parse(variant) if variant else Recipe())
 
-    def remove_all(self, owner: str) -> None:
-        """Remove containers and networks of a lab."""
-        with _as_lab_error("a host would not go"):
-            for container in self.hosts(owner).values():
-                _remove(container)
-            for network in self._client.networks.list(filters={"label": f"{LABEL}={owner}"}):
-                network.remove()
+
+def _prefix(lab: Path) -> str:
+    """The name of the lab's network and the beginning of its containers' names."""
+    return f"kraken-{lab.name}-{digest_of(lab)}"
 
 
 def _remove(container: Container) -> None:

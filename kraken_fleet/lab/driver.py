@@ -14,7 +14,8 @@ from kraken_fleet.errors import LabError
 # Imported when chosen: a driver may need a library that only its users have.
 _DRIVERS = {
     "local": "kraken_fleet.lab.local",
-    "docker": "kraken_fleet.lab.docker_hosts",
+    "docker": "kraken_fleet.lab.docker_engine",
+    "lxd": "kraken_fleet.lab.lxd_engine",
 }
 DRIVERS = tuple(_DRIVERS)
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
@@ -74,6 +76,24 @@ class RealLab:
         done = self._run([program, limit, "-m", "ansible.builtin.shell", "-a", command, "-o"])
         lines = [line.split(" | ", 1) for line in done.stdout.splitlines() if " | " in line]
         return {host: rest.partition("(stdout) ")[2].partition(" (stderr)")[0] for host, rest in lines}
+
+    @property
+    def known_hosts(self) -> Path:
+        """The keys by which the hosts are known."""
+        return self.directory / "hosts" / "ssh" / "known_hosts"
+
+    def addresses(self) -> list[str]:
+        """Of the hosts, in their order."""
+        return [each["host"]["address"] for each in self.asked("lab", "status", *self.named())["hosts"]]
+
+    def log_in(self, host: str, *options: str, own_key: bool = True) -> subprocess.CompletedProcess[str]:
+        """A new SSH connection with what the inventory says, without the one that Ansible may still hold."""
+        inventory = yaml.safe_load((self.directory / "hosts.yml").read_text())
+        variables = inventory["kraken_agents"]["hosts"][host]
+        command = ["ssh", "-F", "none", "-o", "ControlPath=none", *options]
+        command += ["-i", variables["ansible_ssh_private_key_file"]] if own_key else []
+        command += [*shlex.split(variables["ansible_ssh_common_args"]), f"root@{variables['ansible_host']}", "true"]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

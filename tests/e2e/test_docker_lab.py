@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -13,9 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from kraken_fleet.lab.docker_engine import LABEL
+from kraken_fleet.lab.systemd_hosts import LABEL
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -44,12 +42,8 @@ def _left(lab: RealLab) -> list[str]:
     return _docker("ps", "-aq", "--filter", label) + _docker("network", "ls", "-q", "--filter", label)
 
 
-def _addresses(lab: RealLab) -> list[str]:
-    return [each["host"]["address"] for each in lab.asked("lab", "status", *lab.named())["hosts"]]
-
-
 def test_each_host_is_a_booted_debian_with_an_address_of_its_own_on_the_labs_network(lab: RealLab) -> None:
-    addresses = _addresses(lab)
+    addresses = lab.addresses()
     assert len(set(addresses)) == 2
     (network,) = _docker("network", "ls", "-q", "--filter", f"label={LABEL}={lab.directory.resolve()}")
     (subnet,) = _docker("network", "inspect", "-f", "{{range .IPAM.Config}}{{.Subnet}}{{end}}", network)
@@ -71,44 +65,24 @@ def test_the_hosts_reach_the_labs_server(lab: RealLab) -> None:
 
 
 def test_a_host_whose_key_is_not_the_known_one_is_refused(lab: RealLab) -> None:
-    known = lab.directory / "hosts" / "ssh" / "known_hosts"
+    known = lab.known_hosts
     before = known.read_text()
-    first, second = _addresses(lab)
-    assert _log_in(lab, "build-2").returncode == 0
+    first, second = lab.addresses()
+    assert lab.log_in("build-2").returncode == 0
     foreign = [line.replace(first, second) for line in before.splitlines(keepends=True) if line.startswith(first)]
     known.write_text("".join(foreign))
     try:
-        refused = _log_in(lab, "build-2")
+        refused = lab.log_in("build-2")
     finally:
         known.write_text(before)
     assert refused.returncode == 255
     assert "Host key verification failed" in refused.stderr
 
 
-def _log_in(lab: RealLab, host: str) -> subprocess.CompletedProcess[str]:
-    """A new connection with what the inventory says, without the one that Ansible may still hold."""
-    inventory = yaml.safe_load((lab.directory / "hosts.yml").read_text())
-    variables = inventory["kraken_agents"]["hosts"][host]
-    command = ["ssh", "-o", "ControlPath=none", "-i", variables["ansible_ssh_private_key_file"]]
-    command += [*shlex.split(variables["ansible_ssh_common_args"]), f"root@{variables['ansible_host']}", "true"]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def test_a_host_answers_only_to_the_labs_key(lab: RealLab) -> None:
-    options = [
-        "-o",
-        "BatchMode=yes",
-        "-o",
-        "StrictHostKeyChecking=no",
-        "-o",
-        "UserKnownHostsFile=/dev/null",
-        "-F",
-        "none",
-    ]
-    command = ["ssh", *options, "-o", "IdentityFile=none", f"root@{_addresses(lab)[0]}", "true"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 255
-    assert "Permission denied (publickey" in done.stderr
+    refused = lab.log_in("build-1", "-o", "IdentityFile=none", "-o", "BatchMode=yes", own_key=False)
+    assert refused.returncode == 255
+    assert "Permission denied (publickey" in refused.stderr
 
 
 def test_another_lab_uses_the_same_image_and_its_end_leaves_this_one_alone(lab: RealLab, tmp_path: Path) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from kraken_fleet.errors import LabError
 
 RELEASES = ("bookworm", "trixie", "bullseye")
-REPOSITORY = "kraken-fleet/lab-host"
+# Debootstrap takes minutes: what it makes is kept for all engines, until its recipe changes.
+CACHE = Path("/var/cache/kraken-fleet/lab-hosts")
 _SYSTEM = ("systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "iproute2", "ca-certificates")
 # What a managed host has before kraken-fleet comes.
 _WITH_PYTHON = ("python3", "git")
@@ -72,33 +72,51 @@ class Recipe:
         return _SYSTEM + (_WITH_PYTHON if self.python else ())
 
     @property
-    def image(self) -> str:
-        """The image's name; its tag changes with everything that goes into it."""
+    def tag(self) -> str:
+        """What tells this image from others; it changes with everything that goes into it."""
         ingredients = (self.release, *self.packages, _SSH_KEYS, _SSHD, *_MASKED)
         digest = hashlib.sha256("\0".join(ingredients).encode()).hexdigest()[:12]
-        return f"{REPOSITORY}:{self.release}{'' if self.python else '-bare'}-{digest}"
+        return f"{self.release}{'' if self.python else '-bare'}-{digest}"
 
 
-@contextmanager
-def built_archive(recipe: Recipe) -> Iterator[Path]:
-    """Build a root file system and give it as a tar file, which is gone after the block.
+def archive_of(recipe: Recipe) -> Path:
+    """A tar file of the root file system, built unless it is there. Who comes second waits for who came first.
 
     Raises:
         LabError: debootstrap is not there, may not be used, or failed.
     """
+    archive = CACHE / f"{recipe.tag}.tar"
+    if archive.exists():
+        return archive
     if shutil.which("debootstrap") is None:
         raise LabError("the image of a lab host is made by debootstrap", hint="apt-get install debootstrap")
     if os.geteuid() != 0:
         raise LabError("only root can make the image of a lab host", hint="Run `lab up` once with sudo; it is kept")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not archive.exists():
+            _build(recipe, archive)
+            for other in CACHE.glob("*.tar"):
+                if _kind(other) == _kind(archive) and other != archive:
+                    other.unlink()
+    return archive
+
+
+def _kind(archive: Path) -> str:
+    """Release and variant: of an older recipe for the same nothing is kept."""
+    return archive.stem.rpartition("-")[0]
+
+
+def _build(recipe: Recipe, archive: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="kraken-fleet-image-", dir="/var/tmp") as directory:
         root = Path(directory) / "root"
         # Without a mirror debootstrap takes Debian's own.
         _run("debootstrap", "--variant=minbase", f"--include={','.join(recipe.packages)}", recipe.release, root)
         _furnish(root)
-        archive = Path(directory) / "root.tar"
-        _run("tar", "--numeric-owner", "-C", root, "-cf", archive, ".")
-        shutil.rmtree(root)
-        yield archive
+        fresh = archive.with_suffix(".new")
+        _run("tar", "--numeric-owner", "-C", root, "-cf", fresh, ".")
+        fresh.replace(archive)
 
 
 def _furnish(root: Path) -> None:
