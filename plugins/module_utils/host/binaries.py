@@ -10,6 +10,7 @@ import urllib.request
 import zipfile
 from typing import Iterator, List, NamedTuple, Optional, Sequence
 
+from . import selinux
 from .changes import ABSENT, Change, HostError
 from .commands import run
 from .files import Attributes, set_attributes, write_file
@@ -180,6 +181,7 @@ def _install(target: str, release: Release, owner: Attributes, python: str) -> N
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
+    selinux.restore(target)
     _sweep(parent)
 
 
@@ -194,6 +196,7 @@ def _switch(directory: str, name: str) -> None:
     fresh = os.path.join(directory, f".current-{os.getpid()}")
     os.symlink(os.path.join("versions", name), fresh)
     os.replace(fresh, os.path.join(directory, "current"))
+    selinux.restore(os.path.join(directory, "current"))
     os.utime(os.path.join(directory, "versions", name))
 
 

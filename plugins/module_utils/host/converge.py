@@ -8,7 +8,7 @@ import os
 from types import MappingProxyType
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
-from . import binaries, env_file, install_script, nonce, process, systemd, users
+from . import binaries, env_file, install_script, nonce, process, selinux, systemd, users
 from .changes import Change
 from .files import Attributes, absent, directory, read_text, text_file
 from .spec import AgentSpec
@@ -41,6 +41,7 @@ def present(
     for spec in _one_for_each_user(specs) if root else ():
         changes += _account(spec)
     regrouped = any(change.restarts for change in changes)
+    changes += selinux.converge(_labelled(specs), [spec.data for spec in specs]) if root else ()
     for spec in specs:
         files = list(_files(spec, release, releases.get(spec.name, ""), root=root))
         restart = regrouped or any(change.restarts for change in files)
@@ -104,6 +105,10 @@ def state(spec: AgentSpec) -> Dict[str, Any]:
 
 def _one_for_each_user(specs: Sequence[AgentSpec]) -> List[AgentSpec]:
     return list({spec.user: spec for spec in reversed(specs)}.values())
+
+
+def _labelled(specs: Sequence[AgentSpec]) -> List[str]:
+    return [path for spec in specs for path in (spec.directory, systemd.unit_path(spec.unit))]
 
 
 def _account(spec: AgentSpec) -> Iterator[Change]:

@@ -11,6 +11,7 @@ import stat
 import tempfile
 from typing import Callable, Iterator, NamedTuple, Optional
 
+from . import selinux
 from .changes import ABSENT, Change, HostError
 
 
@@ -38,6 +39,7 @@ def directory(path: str, wanted: Attributes) -> Iterator[Change]:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         os.mkdir(path, 0o700)
         set_attributes(path, wanted)
+        selinux.restore(path)
 
     yield Change(f"make directory {path}", make, before_header=ABSENT, after_header=path, after=f"directory {wanted}\n")
 
@@ -127,6 +129,7 @@ def write_file(path: str, content: bytes, wanted: Attributes, validate: Optional
     except BaseException:
         os.unlink(fresh)
         raise
+    selinux.restore(path)
 
 
 def set_attributes(path: str, wanted: Attributes) -> None:

@@ -72,7 +72,7 @@ def _manager(params: Mapping[str, Any]) -> str:
         raise HostError("this host is not managed by systemd; set kraken_agent_service_manager to process")
     if wanted == "systemd" and not root:
         raise HostError(
-            "a systemd service needs root; let Ansible become root (kraken_agent_become: true), or set "
+            "a systemd service needs root; let Ansible become root (kraken_become: true), or set "
             "kraken_agent_service_manager to process"
         )
     return str(wanted)

@@ -6,6 +6,7 @@ import os
 import time
 from typing import Any, Dict, Iterator, List
 
+from . import selinux
 from .changes import Change, HostError
 from .commands import run
 from .files import Attributes, absent, text_file
@@ -196,7 +197,7 @@ def _state_change(spec: AgentSpec, verb: str, before: str, after: str) -> Change
         try:
             _systemctl(verb, spec.unit, timeout=spec.drain_seconds + 90.0)
         except HostError as error:
-            raise HostError(f"{error}\n{_journal(spec.unit)}".rstrip()) from error
+            raise HostError(f"{error}\n{_last_words(spec.unit)}".rstrip()) from error
         if verb in ("start", "restart"):
             _see_it_up(spec.unit)
 
@@ -208,12 +209,13 @@ def _see_it_up(unit: str) -> None:
     now = show(unit)
     if now["ActiveState"] not in _RUNNING:
         raise HostError(
-            f"{unit} does not stay up ({now['ActiveState']}, {now['SubState']}). Its last words:\n{_journal(unit)}"
+            f"{unit} does not stay up ({now['ActiveState']}, {now['SubState']}). Its last words:\n{_last_words(unit)}"
         )
 
 
-def _journal(unit: str) -> str:
-    return run(["journalctl", "--no-pager", "--output=cat", "--lines=10", f"--unit={unit}.service"], check=False)
+def _last_words(unit: str) -> str:
+    journal = run(["journalctl", "--no-pager", "--output=cat", "--lines=10", f"--unit={unit}.service"], check=False)
+    return f"{journal}{selinux.advice()}"
 
 
 def _forget(unit: str) -> None:
