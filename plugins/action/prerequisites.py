@@ -18,6 +18,7 @@ class ActionModule(ControllerAction):
     ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {
         "install": {"type": "bool", "default": True},
         "lock_timeout": {"type": "int", "default": 120},
+        "environment": {"type": "dict", "default": {}},
     }
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -38,10 +39,11 @@ class ActionModule(ControllerAction):
             result["diff"] = {"before": "", "after": after, "before_header": "packages", "after_header": "packages"}
         if self._task.check_mode:
             return result
-        return {**result, **self._install(command, complaint, interpreter)}
+        through = prerequisites.proxies(arguments["environment"])
+        return {**result, **self._install(through + command, complaint, interpreter)}
 
-    def _install(self, command: str, complaint: str, interpreter: str) -> dict[str, Any]:
-        done = self._low_level_execute_command(command, executable="/bin/sh")
+    def _install(self, script: str, complaint: str, interpreter: str) -> dict[str, Any]:
+        done = self._low_level_execute_command(prerequisites.FROM_INPUT, in_data=script.encode(), executable="/bin/sh")
         found = self._look(interpreter)
         if not found.missing:
             return _result(found, interpreter)

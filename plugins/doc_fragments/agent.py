@@ -24,7 +24,9 @@ options:
     type: str
     default: ""
   environment:
-    description: More variables for the agent, such as proxies. Values with passwords are hidden in diffs.
+    description:
+      - More variables for the agent. Values with passwords are hidden in diffs.
+      - Proxies (C(http_proxy), C(https_proxy), C(no_proxy)) are used for what the host downloads, too.
     type: dict
     default: {}
   drain_seconds:

@@ -369,6 +369,11 @@ def main():
 
 
 def bring_about(params, *, check):
+    # What is downloaded here goes through the agent's own proxies. They come with the parameters and not in the task's
+    # environment, which Ansible writes on a command line: a proxy's password would be seen by all users of the host.
+    os.environ.update(
+        {name: str(value) for name, value in params["environment"].items() if name[-6:].lower() == "_proxy"}
+    )
     apply = not check and not params["predict"]
     specs = specs_of(params)
     root = os.geteuid() == 0 and specs[0].manager == "systemd"

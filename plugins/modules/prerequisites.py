@@ -23,6 +23,10 @@ options:
     description: Seconds to wait for another installation that goes on, on Debian and its kin.
     type: int
     default: 120
+  environment:
+    description: The agent's variables; those that name proxies are used for what is installed.
+    type: dict
+    default: {}
 extends_documentation_fragment:
   - kraken_ci.fleet.attributes
 author:

@@ -120,6 +120,16 @@ def install(found: Found, timeout: int) -> str:
     return " || ".join(f"( {one} )" for one in tries)
 
 
+# Reads its text from standard input: what a command line says, all users of the host can see.
+FROM_INPUT = 'eval "$(cat)" </dev/null'
+
+
+def proxies(environment: Mapping[str, object]) -> str:
+    """Shell text that lets what follows go through the agent's proxies; empty when it has none."""
+    named = {name: value for name, value in environment.items() if name.lower().endswith("_proxy")}
+    return "".join(f"export {name}={shlex.quote(str(value))}\n" for name, value in sorted(named.items()))
+
+
 def complaint(found: Found) -> str:
     """What is missing, for people."""
     parts = []

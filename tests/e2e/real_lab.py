@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from kraken_fleet.lab.systemd_hosts import HOST_LABEL, LABEL
+
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
@@ -85,6 +87,13 @@ class RealLab:
     def addresses(self) -> list[str]:
         """Of the hosts, in their order."""
         return [each["host"]["address"] for each in self.asked("lab", "status", *self.named())["hosts"]]
+
+    def container(self, host: str) -> str:
+        """The Docker container that is a host."""
+        labels = (f"{LABEL}={self.directory.resolve()}", f"{HOST_LABEL}={host}")
+        filters = [word for label in labels for word in ("--filter", f"label={label}")]
+        command = ["docker", "ps", "--all", "--format", "{{.Names}}", *filters]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     def log_in(self, host: str, *options: str, own_key: bool = True) -> subprocess.CompletedProcess[str]:
         """A new SSH connection with what the inventory says, without the one that Ansible may still hold."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -45,23 +44,14 @@ def lab(made: RealLab) -> RealLab:
     return made
 
 
-def container(lab: RealLab, host: str) -> str:
-    """The container that is a host: the lab names it by its own name and the host's."""
-    names = subprocess.run(
-        ["docker", "ps", "--all", "--format", "{{.Names}}"], capture_output=True, text=True, check=True
-    )
-    digest = hashlib.sha256(str(lab.directory).encode()).hexdigest()[:8]
-    return next(name for name in names.stdout.split() if digest in name and name.endswith(f"-{host}"))
-
-
 def on(lab: RealLab, host: str, script: str, *, wait: bool = True) -> None:
     """Runs a script on a host through the engine, which works also when SSH does not."""
     flags = [] if wait else ["--detach"]
-    subprocess.run(["docker", "exec", *flags, container(lab, host), "sh", "-c", script], check=wait)
+    subprocess.run(["docker", "exec", *flags, lab.container(host), "sh", "-c", script], check=wait)
 
 
 def running(lab: RealLab, host: str) -> bool:
-    check = ["docker", "exec", container(lab, host), "systemctl", "is-active", "--quiet", "kraken-agent"]
+    check = ["docker", "exec", lab.container(host), "systemctl", "is-active", "--quiet", "kraken-agent"]
     return subprocess.run(check, check=False).returncode == 0
 
 
@@ -84,7 +74,7 @@ def assert_healed(lab: RealLab) -> None:
 
 def test_a_host_that_is_down(lab: RealLab) -> None:
     # Frozen whole: as from outside a host is that hangs or has lost its power.
-    name = container(lab, SICK)
+    name = lab.container(SICK)
     subprocess.run(["docker", "pause", name], check=True, capture_output=True)
     try:
         assert_only_the_sick_one_failed(lab, lab.play(DEPLOY, *HOSTS_ONLY), "unreachable")

@@ -153,7 +153,7 @@ def _content(binary: Binary) -> bytes:
 
 
 def download(url: str) -> bytes:
-    """What is at a URL; the proxies of the task's environment are used.
+    """What is at a URL; the proxies of this process's environment are used.
 
     Raises:
         HostError: it cannot be had.
