@@ -128,8 +128,8 @@ def test_what_a_host_downloads_goes_through_the_agents_proxy(lab: RealLab) -> No
     server = lab.asked("lab", "status", *lab.named())["server_url"]
     # Whoever looks at the command lines of the host meanwhile sees no password; it is backwards on the spy's own.
     spy = (
-        f"echo {PROXY_PASSWORD[::-1]} | rev >/root/word; while [ -e /root/word ]; do cat /proc/[0-9]*/cmdline 2>/dev/null"
-        " | grep -qaf /root/word && touch /root/seen; sleep 0.05; done"
+        f"echo {PROXY_PASSWORD[::-1]} | rev >/root/word; while [ -e /root/word ]; do"
+        " cat /proc/[0-9]*/cmdline 2>/dev/null | grep -qaf /root/word && touch /root/seen; sleep 0.05; done"
     )
     lab.on_hosts("dpkg --purge --force-depends git", OTHER)
     with ForwardProxy.started(server.split("//")[1].rpartition(":")[0], f"fleet:{PROXY_PASSWORD}") as proxy:
