@@ -16,7 +16,6 @@ from kraken_fleet.errors import LabError
 from kraken_fleet.lab.host_image import Recipe
 from kraken_fleet.lab.systemd_hosts import HOST_LABEL, LABEL, SystemdHosts, digest_of
 
-_REPOSITORY = "kraken-fleet/lab-host"
 _IMPORT_SECONDS = 600
 # The engine shows a container its own part of the control groups, read-only; systemd has to write there. With the
 # machine's /sys/fs/cgroup mounted instead, all hosts would be in the same control groups as the machine itself, and
@@ -44,20 +43,21 @@ class Engine:
             hint = "Install Docker (apt-get install docker.io), start it, and be root or in the group docker"
             raise LabError(f"there is no Docker engine: {error}", hint=hint) from error
 
-    def has_image(self, tag: str) -> bool:
+    def has_image(self, image: str) -> bool:
         try:
-            self._client.images.get(f"{_REPOSITORY}:{tag}")
+            self._client.images.get(image)
         except ImageNotFound:
             return False
         return True
 
-    def import_image(self, tag: str, archive: Path) -> None:
-        with _as_lab_error(f"the image {tag} could not be made"):
+    def import_image(self, image: str, archive: Path) -> None:
+        repository, _, tag = image.partition(":")
+        with _as_lab_error(f"the image {image} could not be made"):
             self._client.api.import_image_from_file(
-                str(archive), repository=_REPOSITORY, tag=tag, changes=['CMD ["/sbin/init"]']
+                str(archive), repository=repository, tag=tag, changes=['CMD ["/sbin/init"]']
             )
-        if not self.has_image(tag):
-            raise LabError(f"the engine did not keep the image {tag}")
+        if not self.has_image(image):
+            raise LabError(f"the engine did not keep the image {image}")
 
     def create_network(self, lab: Path) -> str:
         name = _prefix(lab)
@@ -68,9 +68,9 @@ class Engine:
             network.reload()
         return str(network.attrs["IPAM"]["Config"][0]["Gateway"])
 
-    def start_hosts(self, lab: Path, tag: str, names: Sequence[str], files: Mapping[str, str]) -> list[str]:
+    def start_hosts(self, lab: Path, image: str, names: Sequence[str], files: Mapping[str, str]) -> list[str]:
         # One by one, so that the addresses come in order.
-        return [self._start(lab, tag, name, files) for name in names]
+        return [self._start(lab, image, name, files) for name in names]
 
     def output(self, lab: Path, name: str, *command: str) -> str | None:
         found = self._containers(lab, name)
@@ -96,11 +96,11 @@ class Engine:
         with _as_lab_error("the engine does not list containers"):
             return self._client.containers.list(all=True, filters={"label": labels})
 
-    def _start(self, lab: Path, tag: str, name: str, files: Mapping[str, str]) -> str:
+    def _start(self, lab: Path, image: str, name: str, files: Mapping[str, str]) -> str:
         """Start one host; its address."""
         with _as_lab_error(f"the host {name} could not be made"):
             container = self._client.containers.create(
-                f"{_REPOSITORY}:{tag}",
+                image,
                 ["/bin/sh", "-c", _BOOT],
                 name=f"{_prefix(lab)}-{name}",
                 hostname=name,

@@ -14,6 +14,7 @@ from pathlib import Path
 from kraken_fleet.errors import LabError
 
 RELEASES = ("bookworm", "trixie", "bullseye")
+_REPOSITORY = "kraken-fleet/lab-host"
 # Debootstrap takes minutes: what it makes is kept for all engines, until its recipe changes.
 CACHE = Path("/var/cache/kraken-fleet/lab-hosts")
 _SYSTEM = ("systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "iproute2", "ca-certificates")
@@ -72,11 +73,11 @@ class Recipe:
         return _SYSTEM + (_WITH_PYTHON if self.python else ())
 
     @property
-    def tag(self) -> str:
-        """What tells this image from others; it changes with everything that goes into it."""
+    def image(self) -> str:
+        """The image's name; its tag changes with everything that goes into it."""
         ingredients = (self.release, *self.packages, _SSH_KEYS, _SSHD, *_MASKED)
         digest = hashlib.sha256("\0".join(ingredients).encode()).hexdigest()[:12]
-        return f"{self.release}{'' if self.python else '-bare'}-{digest}"
+        return f"{_REPOSITORY}:{self.release}{'' if self.python else '-bare'}-{digest}"
 
 
 def archive_of(recipe: Recipe) -> Path:
@@ -85,7 +86,7 @@ def archive_of(recipe: Recipe) -> Path:
     Raises:
         LabError: debootstrap is not there, may not be used, or failed.
     """
-    archive = CACHE / f"{recipe.tag}.tar"
+    archive = CACHE / f"{recipe.image.rpartition(':')[2]}.tar"
     if archive.exists():
         return archive
     if shutil.which("debootstrap") is None:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import platform
+import re
 import secrets
 import sys
 import tarfile
@@ -26,7 +27,6 @@ from kraken_fleet.lab.host_image import Recipe
 from kraken_fleet.lab.systemd_hosts import HOST_LABEL, LABEL, SystemdHosts, digest_of
 
 _MARK = f"user.{LABEL}"
-_ALIAS = "kraken-fleet-lab-host-"
 _ROUTES = Path("/proc/net/route")
 _CHUNK = 1 << 20
 _AT_ONCE = 4
@@ -51,24 +51,24 @@ class Engine:
             hint = "Install LXD (apt-get install lxd), run `lxd init --minimal`, and be root or in the group lxd"
             raise LabError(f"there is no LXD daemon: {error}", hint=hint) from error
 
-    def has_image(self, tag: str) -> bool:
+    def has_image(self, image: str) -> bool:
         with _as_lab_error("LXD does not list images"):
-            return bool(self._client.images.exists(_ALIAS + tag, alias=True))
+            return bool(self._client.images.exists(_alias(image), alias=True))
 
-    def import_image(self, tag: str, archive: Path) -> None:
-        metadata = _metadata(tag)
-        with _as_lab_error(f"the image {tag} could not be made"):
+    def import_image(self, image: str, archive: Path) -> None:
+        metadata = _metadata(image)
+        with _as_lab_error(f"the image {image} could not be made"):
             try:
                 with archive.open("rb") as root:
-                    image = self._client.images.create(root, metadata=io.BytesIO(metadata))
+                    made = self._client.images.create(root, metadata=io.BytesIO(metadata))
             except LXDAPIException as error:
                 # LXD refuses a content that it has: another lab brought it at the same time, or was cut off before
                 # it could give it the name.
-                image = self._image_of(metadata, archive, error)
+                made = self._image_of(metadata, archive, error)
             try:
-                image.add_alias(_ALIAS + tag, "kraken-fleet lab host")
+                made.add_alias(_alias(image), "kraken-fleet lab host")
             except LXDAPIException:
-                if not self.has_image(tag):
+                if not self.has_image(image):
                     raise
 
     def create_network(self, lab: Path) -> str:
@@ -83,7 +83,7 @@ class Engine:
             self._client.networks.create(_prefix(lab), description="kraken-fleet lab", type="bridge", config=config)
         return str(gateway)
 
-    def start_hosts(self, lab: Path, tag: str, names: Sequence[str], files: Mapping[str, str]) -> list[str]:
+    def start_hosts(self, lab: Path, image: str, names: Sequence[str], files: Mapping[str, str]) -> list[str]:
         if len(names) > _MOST:
             raise LabError(f"{len(names)} hosts are more than a lab's network has room for", hint=f"At most {_MOST}")
         gateway = self._gateway(lab)
@@ -92,7 +92,7 @@ class Engine:
         with _as_lab_error("a host could not be made"):
             # All at once: LXD unpacks the image for each.
             begun = [
-                self._client.api.instances.post(json=_instance(lab, tag, name, pool, address, gateway))
+                self._client.api.instances.post(json=_instance(lab, image, name, pool, address, gateway))
                 for name, address in zip(names, addresses, strict=True)
             ]
             for answer in begun:
@@ -192,13 +192,15 @@ def _instance_name(lab: Path, name: str) -> str:
     return f"{_prefix(lab)}-{name}"
 
 
-def _instance(lab: Path, tag: str, name: str, pool: str, address: IPv4Address, gateway: IPv4Address) -> dict[str, Any]:
+def _instance(
+    lab: Path, image: str, name: str, pool: str, address: IPv4Address, gateway: IPv4Address
+) -> dict[str, Any]:
     """What LXD is asked to make; of its profiles it takes nothing."""
     network = IPv4Network(f"{gateway}/24", strict=False)
     return {
         "name": _instance_name(lab, name),
         "type": "container",
-        "source": {"type": "image", "alias": _ALIAS + tag},
+        "source": {"type": "image", "alias": _alias(image)},
         "profiles": [],
         "config": {
             _MARK: str(lab),
@@ -238,12 +240,17 @@ def _remove(instance: Instance) -> None:
         instance.delete(wait=True)
 
 
-def _metadata(tag: str) -> bytes:
-    """What LXD wants to know of an image, as a tar file which is always the same for one tag."""
+def _alias(image: str) -> str:
+    """The image's name as LXD takes it: a colon would name a remote."""
+    return re.sub(r"[/:]", "-", image)
+
+
+def _metadata(image: str) -> bytes:
+    """What LXD wants to know of an image, as a tar file which is always the same for one image."""
     about = {
         "architecture": platform.machine(),
         "creation_date": 1,
-        "properties": {"name": _ALIAS + tag, "description": f"kraken-fleet lab host {tag}"},
+        "properties": {"name": _alias(image), "description": "kraken-fleet lab host"},
     }
     data = json.dumps(about).encode()  # JSON is YAML
     buffer = io.BytesIO()

@@ -31,16 +31,16 @@ _SERVICE = "kraken-agent.service"
 class Engine(Protocol):
     """What makes system containers. Every method raises LabError when the engine does not do what is asked."""
 
-    def has_image(self, tag: str) -> bool:
-        """Whether the image of lab hosts with that tag is there."""
+    def has_image(self, image: str) -> bool:
+        """Whether an image is there already."""
 
-    def import_image(self, tag: str, archive: Path) -> None:
-        """Make it from a tar file of a root file system."""
+    def import_image(self, image: str, archive: Path) -> None:
+        """Make an image from a tar file of a root file system."""
 
     def create_network(self, lab: Path) -> str:
         """Make a bridge network; returns the address of this machine in it."""
 
-    def start_hosts(self, lab: Path, tag: str, names: Sequence[str], files: Mapping[str, str]) -> list[str]:
+    def start_hosts(self, lab: Path, image: str, names: Sequence[str], files: Mapping[str, str]) -> list[str]:
         """Start a container for each name, with systemd as its first process, in the lab's network.
 
         Args:
@@ -76,12 +76,12 @@ class SystemdHosts:
         return self._gateway
 
     def create(self, directory: Path, names: Sequence[str]) -> tuple[LabHost, ...]:
-        if not self._engine.has_image(self._recipe.tag):
-            self._engine.import_image(self._recipe.tag, archive_of(self._recipe))
+        if not self._engine.has_image(self._recipe.image):
+            self._engine.import_image(self._recipe.image, archive_of(self._recipe))
         key = ssh.own_key(directory / "hosts" / "ssh")
         self._gateway = self._engine.create_network(directory)
         login = {"/root/.ssh/authorized_keys": key.with_suffix(".pub").read_text(encoding="utf-8")}
-        addresses = self._engine.start_hosts(directory, self._recipe.tag, names, login)
+        addresses = self._engine.start_hosts(directory, self._recipe.image, names, login)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(lambda address: ssh.wait_for_banner(address, seconds=_BOOT_SECONDS), addresses))
             keys = list(pool.map(lambda name: self._host_keys(directory, name), names))

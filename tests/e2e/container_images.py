@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kraken_fleet.lab.docker_engine import Engine
-from kraken_fleet.lab.docker_image import Recipe, built_archive
+from kraken_fleet.lab.host_image import Recipe, archive_of
 
 # A shell and its commands, two users, and nothing else.
 MINIMAL = "kraken-fleet-test/shell:1"
@@ -31,8 +31,7 @@ def docker_images(tmp_path_factory: pytest.TempPathFactory) -> None:
         _pack_shell(archive)
         engine.import_image(MINIMAL, archive)
     if not engine.has_image(WITH_PYTHON):
-        with built_archive(Recipe()) as archive:
-            engine.import_image(WITH_PYTHON, archive)
+        engine.import_image(WITH_PYTHON, archive_of(Recipe()))
 
 
 def _pack_shell(target: Path) -> None:

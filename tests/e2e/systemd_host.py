@@ -13,7 +13,7 @@ import requests
 from real_lab import RealLab, Recap
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
-from kraken_fleet.lab.docker_engine import LABEL
+from kraken_fleet.lab.systemd_hosts import LABEL
 from kraken_fleet.model import Job
 
 UNIT = "kraken-agent"

@@ -18,15 +18,15 @@ def test_bookworm_with_python_and_git_is_the_default() -> None:
 def test_a_bare_host_has_no_python_and_an_image_of_its_own(release: str) -> None:
     full, bare = Recipe.parse(release), Recipe.parse(f"{release}-bare")
     assert not {"python3", "git"} & set(bare.packages)
-    assert full.tag != bare.tag
-    assert bare.tag.startswith(f"{release}-bare-")
+    assert full.image != bare.image
+    assert bare.image.startswith(f"kraken-fleet/lab-host:{release}-bare-")
 
 
 def test_the_image_is_named_after_what_goes_into_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = Recipe().tag
-    assert Recipe().tag == before
+    before = Recipe().image
+    assert Recipe().image == before
     monkeypatch.setattr("kraken_fleet.lab.host_image._SSHD", "PermitRootLogin yes\n")
-    assert Recipe().tag != before
+    assert Recipe().image != before
 
 
 @pytest.mark.parametrize("name", ["jessie", "bookworm-small", "-bare"])
