@@ -208,6 +208,32 @@ def test_downloads_are_filled_in_and_missing_addresses_can_be_set(person: Person
     assert "has no" not in person.get("/downloads")
 
 
+_STAGE = """
+def stage(ctx):
+    return {"parent": "root", "triggers": {"parent": True}, "parameters": [], "configs": [], "jobs": [
+        {"name": "j", "steps": [{"tool": "shell", "cmd": "true"}],
+         "environments": [{"system": "any", "agents_group": "lonely", "config": "default"}]}]}
+"""
+
+
+def test_a_group_whose_waiting_jobs_nobody_may_take_is_marked(person: Person, server: RunningServer) -> None:
+    speak = {"address": "10.0.0.31", "msg": "get-job"}
+    requests.post(f"{server.url}/backend", json=speak, timeout=5)
+    with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
+        (agent,) = [agent for agent in client.agents(unauthorized=True) if agent.address == speak["address"]]
+        client.set_authorized([agent.id])
+        client.set_agent_groups(agent.id, [1, client.create_group("lonely").id])
+        branch = client.create_branch(client.create_project("lonely").id, "main")
+        client.create_stage(branch.id, "s", _STAGE)
+        for _ in range(2):  # the agent takes the first job only, and holds it
+            client.start_flow(branch.id)
+            requests.post(f"{server.url}/backend", json=speak, timeout=5)
+        assert "nobody can run them" not in person.get("/groups")
+        client.set_agent_disabled(agent.id, True)
+        assert "nobody can run them" in person.get("/groups")
+        client.set_authorized([agent.id], False)
+
+
 def test_a_hundred_agents_render_in_under_fifty_milliseconds(server: RunningServer, tmp_path: Path) -> None:
     for number in range(100):
         message = {"address": f"10.50.0.{number}", "msg": "get-job"}
