@@ -8,7 +8,7 @@ import time
 
 from kraken_agent import child, family, outcome
 from kraken_agent.executors.base import ExecutorError, JobPlace
-from kraken_agent.executors.registry import executor_class
+from kraken_agent.executors.registry import executor_for
 from kraken_agent.masking import Masker, secret_values
 from kraken_agent.process import GRACE_SECONDS, Process
 from kraken_agent.steps import KEEP_ALIVE_SECONDS, JobOverError, StepRun, Surroundings
@@ -104,7 +104,7 @@ class JobRun:
         os.chmod(directory, 0o700)
         name = str(self._job.get("executor") or "local")
         address = str(self._session.address or "")
-        return executor_class(name)(JobPlace(self._job, directory, self._config.data_dir, address, self._seconds))
+        return executor_for(name, JobPlace(self._job, directory, self._config.data_dir, address, self._seconds))
 
     def _run_on(self, executor: Executor) -> None:
         self._around = around = Surroundings(

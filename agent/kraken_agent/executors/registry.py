@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterator, Tuple, Type
 
-    from kraken_agent.executors.base import Executor
+    from kraken_agent.executors.base import Executor, JobPlace
 
 _DOCKER_SOCKET = "/var/run/docker.sock"
 _LXD_SOCKETS = ("/var/lib/lxd/unix.socket", "/var/snap/lxd/common/lxd/unix.socket")
@@ -17,6 +17,23 @@ _EXECUTORS = {
     "docker": ("kraken_agent.executors.docker", "DockerExecutor"),
     "lxd": ("kraken_agent.executors.lxd", "LxdExecutor"),
 }
+
+
+def executor_for(name: str, place: JobPlace) -> Executor:
+    """The executor of a job, without the modules of containers.
+
+    Args:
+        name: the job's `executor`.
+        place: the job.
+
+    Raises:
+        ExecutorError: this agent has no such executor.
+    """
+    if name in _EXECUTORS and name != "local":
+        from kraken_agent.executors.deferred import DeferredExecutor
+
+        return DeferredExecutor(name, place)
+    return executor_class(name)(place)
 
 
 def executor_class(name: str) -> Type[Executor]:

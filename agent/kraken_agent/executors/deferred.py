@@ -1,0 +1,52 @@
+"""Stands for an executor whose module is loaded in the children that need it.
+
+The modules of containers cost 6 MB, which an agent would keep for all its life after its first job in one.
+"""
+
+from __future__ import annotations
+
+from kraken_agent.executors.base import Executor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
+
+    from kraken_agent.executors.base import JobPlace, Send, ShellCommand, ToolCall
+
+
+class DeferredExecutor(Executor):
+    """The executor with a name; every method loads it.
+
+    Args:
+        name: see `executors.registry`.
+        place: the job.
+    """
+
+    has_setup = True
+
+    def __init__(self, name: str, place: JobPlace) -> None:
+        super().__init__(place)
+        self.name = name
+
+    def prepare(self) -> Optional[Dict[str, Any]]:
+        """See the executor."""
+        return self._real().prepare()
+
+    def shell(self, command: ShellCommand) -> int:
+        """See the executor."""
+        return self._real().shell(command)
+
+    def tool(self, call: ToolCall, send: Send) -> None:
+        """See the executor."""
+        self._real().tool(call, send)
+
+    def cleanup(self) -> None:
+        """See the executor."""
+        self._real().cleanup()
+
+    def _real(self) -> Executor:
+        from kraken_agent.executors.registry import executor_class
+
+        executor = executor_class(self.name)(self.place)
+        executor.state = self.state
+        return executor
