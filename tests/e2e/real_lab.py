@@ -56,9 +56,13 @@ class RealLab:
 
     def fleet(self, *arguments: str) -> str:
         """A kraken-fleet command that must succeed; what it printed."""
-        done = self._run([str(PROGRAMS / "kraken-fleet"), *arguments])
+        done = self.attempt(*arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def attempt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A kraken-fleet command that may fail."""
+        return self._run([str(PROGRAMS / "kraken-fleet"), *arguments])
 
     def asked(self, *arguments: str) -> Any:
         """The answer of a kraken-fleet command with --json."""

@@ -153,7 +153,7 @@ def _no_files(spec: AgentSpec, *, keep_data: bool) -> Iterator[Change]:
     if not keep_data:
         names.append("data")
     if spec.script:
-        names += install_script.old_binaries(spec.directory)
+        names += [*install_script.old_binaries(spec.directory), *install_script.skeleton(spec.directory)]
     for name in names:
         yield from absent(os.path.join(spec.directory, name))
     if os.path.isdir(spec.directory) and not set(os.listdir(spec.directory)).difference(names):

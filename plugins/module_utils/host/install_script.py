@@ -7,6 +7,7 @@ The script downloads the server's kkagent and runs its command `install`. What t
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import os
 import re
 import tempfile
@@ -28,6 +29,7 @@ _SUDOERS = re.compile(r"kraken ALL ?= ?(?:\(ALL\) )?NOPASSWD: ?ALL\n\Z")
 # The system's own files, to which each run of upstream's adds a line.
 _SYSTEMS_OWN = ("/etc/sudoers", "/etc/sudo.conf")
 _UNIT_DIRECTORIES = ("/lib/systemd/system", "/usr/lib/systemd/system")
+_SKELETON = "/etc/skel"
 _BINARIES = ("kkagent", "kktool")
 
 
@@ -83,6 +85,16 @@ def old_binaries(directory: str) -> List[str]:
     targets = {os.path.dirname(os.path.realpath(os.path.join(directory, name))) for name in links}
     here = os.path.realpath(directory)
     return [*links, *sorted(os.path.basename(path) for path in targets if os.path.dirname(path) == here)]
+
+
+def skeleton(directory: str) -> List[str]:
+    """The names of files that useradd has copied from /etc/skel: to upstream's account the directory is its home."""
+    names = os.listdir(_SKELETON) if os.path.isdir(_SKELETON) else []
+    return [name for name in sorted(names) if _alike(os.path.join(_SKELETON, name), os.path.join(directory, name))]
+
+
+def _alike(one: str, other: str) -> bool:
+    return os.path.isfile(one) and os.path.isfile(other) and filecmp.cmp(one, other, shallow=False)
 
 
 def _installed(spec: AgentSpec) -> bool:

@@ -50,6 +50,19 @@ def test_upstreams_binaries_are_known_and_nothing_else_is(tmp_path: Path) -> Non
     assert install_script.old_binaries(str(tmp_path)) == ["kkagent", "kktool", "1.7.36"]
 
 
+def test_what_useradd_has_copied_is_known_unless_somebody_changed_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skeleton, home = tmp_path / "skel", tmp_path / "home"
+    for folder in (skeleton, home):
+        folder.mkdir()
+        for name in (".bashrc", ".profile"):
+            (folder / name).write_text("as Debian has it\n")
+    (home / ".profile").write_text("somebody's own\n")
+    monkeypatch.setattr(install_script, "_SKELETON", str(skeleton))
+    assert install_script.skeleton(str(home)) == [".bashrc"]
+
+
 def test_the_systems_own_files_are_afterwards_as_before(tmp_path: Path) -> None:
     kept, new = tmp_path / "sudoers", tmp_path / "sudo.conf"
     kept.write_text("Defaults env_reset\n")

@@ -1,0 +1,232 @@
+"""Every way to install an agent, on systemd hosts and a Docker engine, against the unmodified Kraken server."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from kraken_fleet.lab.docker_image import Recipe
+
+# pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
+sys.path.insert(0, str(Path(__file__).parent))
+from compose_project import FIRST, OVERRIDE, RUN, SECOND, SERVICES, SUBNET, containers, idle_image, running_project, sh
+from real_lab import RealLab, Recap
+
+pytestmark = [pytest.mark.docker, pytest.mark.real_server, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+IMAGE = f"kraken-fleet-test/kkagent:0.0.{RUN}"
+CONTAINER = f"kraken-agent-methods-{RUN}"
+LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "kraken_become": False}
+
+# What upstream's kkagent leaves when somebody has run the script by hand (kraken/agent/install.py, 1.7.36).
+BY_HAND = r"""
+set -e
+useradd kraken -d /opt/kraken -m -s /bin/bash -G sudo
+echo "kraken ALL = NOPASSWD: ALL" > /etc/sudoers.d/kraken
+mkdir -p /opt/kraken/1.7.36 /opt/kraken/data
+printf "#!/bin/sh\nexec sleep 3600\n" > /opt/kraken/1.7.36/kkagent
+cp /opt/kraken/1.7.36/kkagent /opt/kraken/1.7.36/kktool
+chmod 777 /opt/kraken/1.7.36/*
+ln -s /opt/kraken/1.7.36/kkagent /opt/kraken/1.7.36/kktool /opt/kraken/
+echo KRAKEN_SERVER_ADDR=http://192.0.2.1:6363 > /opt/kraken/kraken.env
+chown -R kraken:kraken /opt/kraken
+printf "[Service]\nUser=kraken\nExecStart=/opt/kraken/kkagent run\n[Install]\nWantedBy=multi-user.target\n" \
+  > /lib/systemd/system/kraken-agent.service
+systemctl daemon-reload
+systemctl enable --quiet --now kraken-agent.service
+"""
+LEFT_BY_UPSTREAM = (
+    "ls -d /opt/kraken/kk* /opt/kraken/1.7.36 /lib/systemd/system/kraken-agent.service /etc/sudoers.d/kraken"
+    " 2>/dev/null; true"
+)
+LEFT = (
+    "ls -d /opt/kraken /etc/systemd/system/kraken* /lib/systemd/system/kraken* /etc/sudoers.d/kraken*"
+    " 2>/dev/null; getent passwd kraken; true"
+)
+STATE = (
+    "systemctl is-active kraken-agent; systemctl is-enabled kraken-agent; readlink /opt/kraken/current;"
+    " stat -c %U:%a /opt/kraken /opt/kraken/versions /opt/kraken/data;"
+    " sha256sum < /etc/systemd/system/kraken-agent.service"
+)
+
+
+@dataclass
+class Site:
+    """A lab with a host for each method.
+
+    Args:
+        variables: of the hosts, by name; tests change them before they play.
+        bundles: a directory with kkagent and kktool, the one that the server serves.
+        project: the compose file of the stand-in that has the server's services.
+    """
+
+    lab: RealLab
+    variables: dict[str, dict[str, Any]]
+    bundles: Path
+    project: Path
+
+    def play(self, playbook: str, *arguments: str) -> Recap:
+        extra = self.lab.parent / "methods.yml"
+        groups = {f"kraken_group_{name.replace('-', '_')}": {"hosts": {name: {}}} for name in self.variables}
+        agents = {"hosts": self.variables, "vars": {"kraken_agent_drain_seconds": 5}}
+        extra.write_text(yaml.safe_dump({"kraken_agents": agents, **groups}))
+        return self.lab.play(playbook, "-i", str(self.lab.directory / "hosts.yml"), "-i", str(extra), *arguments)
+
+    def changed_twice(self, *arguments: str) -> tuple[dict[str, int], dict[str, int], str]:
+        """What two deploys have changed, and what the first has said."""
+        first, second = (self.play("deploy-agents.yml", *arguments) for _ in range(2))
+        assert first.code == 0, first.output
+        assert second.code == 0, second.output
+        return first.changed, second.changed, first.output
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Two bare hosts, this machine's engine, and the server; nothing is left of them afterwards."""
+    folder = tmp_path_factory.mktemp("methods")
+    lab = RealLab(folder, "methods")
+    try:
+        lab.up(2)
+        lab.fleet("bundle", "image", "--tag", IMAGE, "--base", Recipe().image)
+        status = lab.asked("lab", "status", "--name", lab.name, "--dir", str(lab.parent))
+        first, second = (each["host"]["name"] for each in status["hosts"])
+        server = yaml.safe_load((lab.directory / "hosts.yml").read_text())["kraken_agents"]["vars"]["kraken_server_url"]
+        with (
+            idle_image(tmp_path_factory.mktemp("idle")),
+            running_project(folder / f"kfmethods{RUN}", f"KRAKEN_SERVER_ADDR={server}\n") as project,
+        ):
+            variables = {
+                first: {"kraken_agent_install_method": "script"},
+                second: {"kraken_agent_install_method": "script"},
+                "engine": {
+                    **LOCAL,
+                    "kraken_agent_install_method": "docker",
+                    "kraken_agent_image": IMAGE,
+                    "kraken_agent_unit": CONTAINER,
+                    "kraken_agent_docker_socket": True,
+                    "kraken_agent_address": urlsplit(server).hostname,
+                },
+                "beside": {
+                    **LOCAL,
+                    "kraken_agent_install_method": "compose",
+                    "kraken_compose_file": str(project),
+                    "kraken_compose_subnet": SUBNET,
+                    "kraken_compose_recreate_network": True,
+                    "kraken_agent_image": IMAGE,
+                    "kraken_agent_instances": [
+                        {"name": "agent1", "address": FIRST},
+                        {"name": "agent2", "address": SECOND},
+                    ],
+                },
+            }
+            yield Site(lab, variables, lab.directory / "bundles", project)
+    finally:
+        for rest in (["rm", "--force", CONTAINER, f"{CONTAINER}-new"], ["image", "rm", "--force", IMAGE]):
+            subprocess.run(["docker", *rest], capture_output=True, check=False)
+        lab.down()
+
+
+def _hosts(site: Site) -> list[str]:
+    return [name for name in site.variables if name not in ("engine", "beside")]
+
+
+def test_the_script_is_refused_where_it_could_not_run(site: Site) -> None:
+    bare = _hosts(site)[0]
+    played = site.play("deploy-agents.yml", "--tags", "agent", "--limit", bare)
+    assert played.failed == {bare: 1}
+    assert "kraken-agent-install.sh needs curl or wget" in played.output
+    assert site.lab.on_hosts("ls -A /opt", bare) == {bare: ""}
+
+
+def test_every_method_gives_agents_that_work_and_a_second_deploy_changes_nothing(site: Site) -> None:
+    scripted, by_hand = _hosts(site)
+    sudoers = site.lab.on_hosts("sha256sum /etc/sudoers", scripted)
+    site.lab.on_hosts("apt-get update -qq && apt-get install -y -qq --no-install-recommends curl", scripted)
+    encoded = base64.b64encode(BY_HAND.encode()).decode()  # for two shells on its way
+    site.lab.on_hosts(f"echo {encoded} | base64 -d | bash", by_hand)
+    assert "kkagent" in site.lab.on_hosts(LEFT_BY_UPSTREAM, by_hand)[by_hand]
+
+    first, second, output = site.changed_twice()
+    assert all(first[name] for name in site.variables), output
+    assert second == dict.fromkeys(site.variables, 0)
+
+    units = site.lab.on_hosts(STATE)
+    assert len(set(units.values())) == 1, units
+    assert "active" in units[scripted]
+    assert set(site.lab.on_hosts(LEFT_BY_UPSTREAM).values()) == {""}
+    assert site.lab.on_hosts("sha256sum /etc/sudoers", scripted) == sudoers
+    assert set(containers(site.project)) == {*SERVICES, "agent1", "agent2"}
+    groups = {
+        agent["address"]: {group["name"] for group in agent["groups"]} for agent in site.lab.asked("agents", "list")
+    }
+    assert groups[FIRST] == groups[SECOND] == {"all", "beside"}
+    assert groups[site.variables["engine"]["kraken_agent_address"]] == {"all", "engine"}
+
+
+def test_binaries_come_from_a_path_a_url_and_the_server_in_both_ways(site: Site) -> None:
+    one, other = _hosts(site)
+    sums = {name: hashlib.sha256((site.bundles / name).read_bytes()).hexdigest() for name in ("kkagent", "kktool")}
+    agents = ["--tags", "agent", "--limit", f"{one},{other}"]
+    known = {"kraken_agent_install_method": "binaries", "kraken_agent_bundle_sha256": sums}
+    gateway = site.variables["engine"]["kraken_agent_address"]
+    handler = partial(SimpleHTTPRequestHandler, directory=str(site.bundles))
+    with ThreadingHTTPServer((gateway, 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://{gateway}:{server.server_port}"
+        site.variables[one] = {**known, "kraken_agent_bundle": str(site.bundles), "kraken_agent_bundle_version": "path"}
+        site.variables[other] = {**known, "kraken_agent_bundle_url": url, "kraken_agent_bundle_version": "url"}
+        first, second, _output = site.changed_twice(*agents)
+        server.shutdown()
+        thread.join()
+    assert (first, second) == ({one: 1, other: 1}, {one: 0, other: 0})
+    releases = site.lab.on_hosts("readlink /opt/kraken/current", f"{one},{other}")
+    assert releases[one].startswith("versions/path-")
+    assert releases[other].startswith("versions/url-")
+
+    for name, download in ((one, "host"), (other, "controller")):
+        site.variables[name] = {
+            "kraken_agent_source": "server",
+            "kraken_agent_download": download,
+            "kraken_agent_bundle_version": download,
+        }
+    first, second, _output = site.changed_twice(*agents)
+    assert (first, second) == ({one: 1, other: 1}, {one: 0, other: 0})
+    releases = site.lab.on_hosts("readlink /opt/kraken/current", f"{one},{other}")
+    assert releases[one].startswith("versions/host-")
+    assert releases[other].startswith("versions/controller-")
+    assert set(site.lab.on_hosts("systemctl is-active kraken-agent", f"{one},{other}").values()) == {"active"}
+
+
+def test_every_method_can_be_undone(site: Site) -> None:
+    for name in _hosts(site):
+        site.variables[name] = {"kraken_agent_install_method": "script"}
+    removed = site.play("remove-agents.yml")
+    assert removed.code == 0, removed.output
+    assert all(removed.changed[name] for name in site.variables)
+    assert site.lab.asked("agents", "list") == []
+    assert set(site.lab.on_hosts(LEFT).values()) == {""}
+    assert set(containers(site.project)) == SERVICES
+    assert not site.project.with_name(OVERRIDE).exists()
+    assert sh("docker", "ps", "--all", "--quiet", "--filter", f"name={CONTAINER}") == ""
+    again = site.play("remove-agents.yml")
+    assert (again.code, again.changed) == (0, dict.fromkeys(site.variables, 0)), again.output
+
+
+def test_an_image_is_not_built_on_what_only_a_registry_has(site: Site) -> None:
+    done = site.lab.attempt("bundle", "image", "--tag", IMAGE, "--base", "kraken-fleet-test/nowhere:1")
+    assert done.returncode == 1
+    assert "there is no image kraken-fleet-test/nowhere:1 on this machine" in done.stderr
