@@ -79,7 +79,7 @@ def stop(directory: Path, name: str, *, with_signal: int = signal.SIGTERM, secon
     return pid is not None
 
 
-def wait_ready(directory: Path, name: str, ready: Callable[[], bool], *, seconds: float = 60.0) -> None:
+def wait_ready(directory: Path, name: str, ready: Callable[[], bool], *, seconds: float = 180.0) -> None:
     """Wait until a process does its work.
 
     Raises:
