@@ -59,7 +59,7 @@ def _start(instance: Instance, name: str, command: list[Any]) -> None:
 
 def _gunicorn(instance: Instance) -> list[Any]:
     door = f"{instance.bind}:{SERVER_PORT + instance.offset}"
-    options = ["--workers", "2", "--timeout", "60", "--bind", door]
+    options = ["--workers", "2", "--timeout", "180", "--bind", door]
     return [instance.program("gunicorn"), *options, "kraken.server.server:create_app()"]
 
 
@@ -105,5 +105,5 @@ def _settings(instance: Instance) -> None:
 def _call(instance: Instance, method: str, path: str, body: object, token: str | None = None) -> dict[str, Any]:
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
     request = urllib.request.Request(instance.url + path, json.dumps(body).encode(), headers, method=method)
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         return dict(json.load(answer))
