@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-
 from kraken_fleet.lab.docker_image import Recipe
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
