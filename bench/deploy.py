@@ -3,8 +3,12 @@
     python bench/deploy.py --hosts 1 4 8 --rounds 3
 
 Needs root and Docker, and the packages of the dependency group `bench`. The contenders take turns, each first on hosts
-that were made bare again and then once more with nothing to do. Registration on the server is left out: only
-kraken-fleet has it. Figures are seconds of wall time; the ratio is to kraken-fleet's median.
+that were made bare again and then once more with nothing to do. All open their SSH connections anew in each run.
+Registration on the server is left out: only kraken-fleet has it. What it does besides the common end state stays in:
+Python and Git are looked for on every host, and a service is believed only when it stays up.
+
+Seconds are wall time, and CPU time of this machine's side of the deploy; hosts and other work share the machine, which
+CPU time shows less of. Ratios are to kraken-fleet's medians.
 """
 
 from __future__ import annotations
@@ -12,15 +16,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -35,6 +41,18 @@ BARE = (
 )
 
 
+class Taken(NamedTuple):
+    """Seconds of a deploy: on the clock, and of this side's CPUs."""
+
+    wall: float
+    cpu: float
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @dataclass(frozen=True)
 class Lab:
     """Hosts without agents."""
@@ -45,9 +63,9 @@ class Lab:
     sha256: str
     environment: dict[str, str]
 
-    def run(self, *command: str | Path, **environment: str) -> float:
-        """Runs a command; gives its seconds."""
-        started = time.monotonic()
+    def run(self, *command: str | Path, **environment: str) -> Taken:
+        """Runs a command; gives what it took."""
+        started, cpu = time.monotonic(), _cpu()
         done = subprocess.run(
             [str(part) for part in command],
             env=self.environment | environment,
@@ -58,10 +76,15 @@ class Lab:
         )
         if done.returncode:
             sys.exit(f"{command[0]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-        return time.monotonic() - started
+        return Taken(time.monotonic() - started, _cpu() - cpu)
 
     def make_bare(self) -> None:
         self.run(PROGRAMS / "ansible", "all", "-m", "ansible.builtin.raw", "-a", BARE)
+
+    def hang_up(self) -> None:
+        """Ends the connections that Ansible keeps for a minute: pyinfra keeps none."""
+        for path in (self.inventory.parent / "ansible" / "cp").glob("*"):
+            subprocess.run(["ssh", "-o", f"ControlPath={path}", "-O", "exit", "-"], capture_output=True, check=False)
 
 
 @contextmanager
@@ -82,23 +105,23 @@ def lab(hosts: int) -> Iterator[Lab]:
             subprocess.run([*fleet, "down", *where], check=True, stdout=subprocess.DEVNULL)
 
 
-def with_kraken_fleet(lab: Lab) -> float:
+def with_kraken_fleet(lab: Lab) -> Taken:
     return lab.run(PROGRAMS / "ansible-playbook", ROOT / "playbooks" / "deploy-agents.yml", "--tags", "prereqs,agent")
 
 
-def with_plain_ansible(lab: Lab, **environment: str) -> float:
+def with_plain_ansible(lab: Lab, **environment: str) -> Taken:
     given = {"bundle_dir": str(lab.bundles), "agent_sha256": lab.sha256, "server": _server(lab)}
     return lab.run(PROGRAMS / "ansible-playbook", HERE / "plain.yml", "-e", json.dumps(given), **environment)
 
 
-def with_mitogen(lab: Lab) -> float:
+def with_mitogen(lab: Lab) -> Taken:
     import ansible_mitogen
 
     strategies = Path(ansible_mitogen.__file__).parent / "plugins" / "strategy"
     return with_plain_ansible(lab, ANSIBLE_STRATEGY_PLUGINS=str(strategies), ANSIBLE_STRATEGY="mitogen_linear")
 
 
-def with_pyinfra(lab: Lab) -> float:
+def with_pyinfra(lab: Lab) -> Taken:
     inventory = lab.folder / "pyinfra_inventory.py"
     hosts = [
         (host["ansible_host"], {"ssh_user": "root", "ssh_key": host["ansible_ssh_private_key_file"]})
@@ -118,7 +141,7 @@ def _server(lab: Lab) -> str:
     return str(yaml.safe_load(lab.inventory.read_text())["kraken_agents"]["vars"]["kraken_server_url"])
 
 
-CONTENDERS: dict[str, Callable[[Lab], float]] = {
+CONTENDERS: dict[str, Callable[[Lab], Taken]] = {
     "kraken-fleet": with_kraken_fleet,
     "pyinfra": with_pyinfra,
     "plain Ansible, mitogen": with_mitogen,
@@ -126,37 +149,48 @@ CONTENDERS: dict[str, Callable[[Lab], float]] = {
 }
 
 
-def measure(hosts: int, rounds: int) -> dict[str, dict[str, float]]:
-    """The median seconds of each contender, fresh and unchanged."""
-    seconds: dict[str, dict[str, list[float]]] = {name: {"fresh": [], "unchanged": []} for name in CONTENDERS}
+def measure(hosts: int, rounds: int, contenders: Sequence[str]) -> dict[str, dict[str, Taken]]:
+    """The medians of each contender, fresh and unchanged."""
+    taken: dict[str, dict[str, list[Taken]]] = {name: {"fresh": [], "unchanged": []} for name in contenders}
     with lab(hosts) as made:
         for _ in range(rounds):
-            for name, deploy in CONTENDERS.items():
+            for name in contenders:
                 made.make_bare()
-                seconds[name]["fresh"].append(deploy(made))
-                seconds[name]["unchanged"].append(deploy(made))
-    return {name: {kind: statistics.median(taken) for kind, taken in kinds.items()} for name, kinds in seconds.items()}
+                for runs in taken[name].values():
+                    made.hang_up()
+                    runs.append(CONTENDERS[name](made))
+    return {name: {kind: _median(runs) for kind, runs in kinds.items()} for name, kinds in taken.items()}
+
+
+def _median(runs: Sequence[Taken]) -> Taken:
+    return Taken(*map(statistics.median, zip(*runs, strict=True)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hosts", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--against", nargs="*", choices=list(CONTENDERS)[1:], default=list(CONTENDERS)[1:])
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
-    figures = {hosts: measure(hosts, chosen.rounds) for hosts in chosen.hosts}
+    contenders = ["kraken-fleet", *chosen.against]
+    figures = {hosts: measure(hosts, chosen.rounds, contenders) for hosts in chosen.hosts}
     if chosen.json:
-        print(json.dumps(figures, indent=1))
+        print(json.dumps({hosts: _as_dicts(found) for hosts, found in figures.items()}, indent=1))
         return
-    print(f"{'hosts':>5}  {'contender':24}{'fresh':>8}{'ratio':>7}{'unchanged':>11}{'ratio':>7}")
-    for hosts, contenders in figures.items():
-        ours = contenders["kraken-fleet"]
-        for name, taken in contenders.items():
-            ratios = {kind: taken[kind] / ours[kind] for kind in taken}
-            print(
-                f"{hosts:>5}  {name:24}{taken['fresh']:>7.1f}s{ratios['fresh']:>7.2f}"
-                f"{taken['unchanged']:>10.1f}s{ratios['unchanged']:>7.2f}"
-            )
+    print(f"{'hosts':>5}  {'contender':24}{'':10}{'wall':>9}{'ratio':>7}{'CPU':>9}{'ratio':>7}")
+    for hosts, found in figures.items():
+        for name, kinds in found.items():
+            for kind, taken in kinds.items():
+                ours = found["kraken-fleet"][kind]
+                print(
+                    f"{hosts:>5}  {name:24}{kind:10}{taken.wall:>8.1f}s{taken.wall / ours.wall:>7.2f}"
+                    f"{taken.cpu:>8.1f}s{taken.cpu / ours.cpu:>7.2f}"
+                )
+
+
+def _as_dicts(found: dict[str, dict[str, Taken]]) -> dict[str, dict[str, dict[str, float]]]:
+    return {name: {kind: taken._asdict() for kind, taken in kinds.items()} for name, kinds in found.items()}
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play_inventory imp
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.registration import Outcome
 
 from kraken_fleet.api import KrakenClient
+from kraken_fleet.deploys import state_dir
 from kraken_fleet.errors import PartialFailureError
 from kraken_fleet.model import Agent, DesiredFleet
 from kraken_fleet.plan import PlanPolicy, make_plan
@@ -32,7 +33,6 @@ from kraken_fleet.reconcile import (
     reconcile,
     remove,
 )
-from kraken_fleet.reconcile.deploys import state_dir
 from kraken_fleet.reconcile.run import utc_now
 
 _VERBS = {"drained": "drain", "enabled": "enable", "absent": "delete the record of"}

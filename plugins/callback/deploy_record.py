@@ -31,8 +31,8 @@ from typing import Any
 from ansible.plugins.callback import CallbackBase
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.results import failure_message
 
+from kraken_fleet.deploys import save, state_dir
 from kraken_fleet.model import Deploy, HostResult
-from kraken_fleet.reconcile.deploys import save, state_dir
 
 
 class CallbackModule(CallbackBase):

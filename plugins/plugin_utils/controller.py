@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 
-from kraken_fleet.api import KrakenClient, PasswordCredentials, TokenCredentials, credentials_from
-from kraken_fleet.api.credentials import Credentials
 from kraken_fleet.errors import FleetError, UsageError
+
+# Imported where a client is made: each host of a task has a process of its own, and most tasks need no server.
+if TYPE_CHECKING:
+    from kraken_fleet.api import KrakenClient
+    from kraken_fleet.api.credentials import Credentials
 
 SERVER_ARGUMENTS: dict[str, dict[str, Any]] = {
     "server_url": {"type": "str", "default": ""},
@@ -58,6 +61,8 @@ def client_of(arguments: dict[str, Any]) -> KrakenClient:
     Raises:
         UsageError: there is no server or no account.
     """
+    from kraken_fleet.api import KrakenClient
+
     url = arguments["server_url"] or os.environ.get("KRAKEN_FLEET_SERVER", "")
     if not url:
         raise UsageError("There is no Kraken server to talk to", hint="Set kraken_server_url or KRAKEN_FLEET_SERVER")
@@ -70,6 +75,8 @@ def client_of(arguments: dict[str, Any]) -> KrakenClient:
 
 
 def _credentials(arguments: dict[str, Any]) -> Credentials:
+    from kraken_fleet.api import PasswordCredentials, TokenCredentials, credentials_from
+
     user, password, token = (arguments[f"server_{name}"] for name in ("user", "password", "token"))
     if token and password:
         raise UsageError("Both a token and a password are given", hint="Set one of them")

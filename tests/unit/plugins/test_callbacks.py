@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from kraken_fleet.reconcile.deploys import recent
+from kraken_fleet.deploys import recent
 
 ROOT = Path(__file__).parents[3]
 PLAYBOOK = """

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from kraken_fleet.deploys import KEPT, recent, save, state_dir
 from kraken_fleet.model import Deploy, HostResult
-from kraken_fleet.reconcile.deploys import KEPT, recent, save, state_dir
 
 
 def deploy(minute: int) -> Deploy:
