@@ -72,6 +72,20 @@ def assert_healed(lab: RealLab) -> None:
     assert running(lab, SICK)
 
 
+def test_a_python_that_is_too_old(lab: RealLab) -> None:
+    old = "printf '#!/bin/sh\\necho 3.7.3\\n' >/usr/bin/python3; chmod 755 /usr/bin/python3"
+    on(lab, SICK, f"mv /usr/bin/python3 /usr/bin/python3.away; {old}")
+    try:
+        given = json.dumps({"kraken_prereqs_install": False})
+        recap = lab.play(DEPLOY, *HOSTS_ONLY, "-e", given)
+    finally:
+        on(lab, SICK, "mv /usr/bin/python3.away /usr/bin/python3")
+    assert_only_the_sick_one_failed(
+        lab, recap, "only Python 3.7.3", "need Python 3.8 or newer", "kraken_prereqs_install"
+    )
+    assert_healed(lab)
+
+
 def test_a_host_that_is_down(lab: RealLab) -> None:
     # Frozen whole: as from outside a host is that hangs or has lost its power.
     name = lab.container(SICK)
