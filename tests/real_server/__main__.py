@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from real_server.down import down, status
-from real_server.plan import MAX_OFFSET, Instance, RealServerError, default_directory, free_offset, load
+from real_server.plan import (
+    MAX_OFFSET,
+    Instance,
+    RealServerError,
+    cache_directory,
+    default_directory,
+    free_offset,
+    load,
+)
 from real_server.up import up
 
 
@@ -25,10 +36,20 @@ def main() -> int:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    instance = _existing(arguments) or _new(arguments)
-    up(instance, _say, agent_files=arguments.agent_files)
+    with _alone():
+        instance = _existing(arguments) or _new(arguments)
+        up(instance, _say, agent_files=arguments.agent_files)
     print(json.dumps(instance.public(), indent=1))
     return 0
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One server comes up at a time: two of them might find the same ports free."""
+    cache_directory().mkdir(parents=True, exist_ok=True)
+    with (cache_directory() / "up.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _existing(arguments: argparse.Namespace) -> Instance | None:
