@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from kraken_fleet.lab.docker_image import Recipe
+
+from kraken_fleet.lab.host_image import Recipe
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
 sys.path.insert(0, str(Path(__file__).parent))
