@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping
 
@@ -50,7 +51,7 @@ _WITH_PYTHON = (
 )
 
 
-class ContainerExecutor(Executor):
+class ContainerExecutor(Executor, ABC):
     """What Docker and LXD have in common; they say how a container is made, found again and removed.
 
     Attributes:
@@ -73,9 +74,9 @@ class ContainerExecutor(Executor):
             return {}
 
     @classmethod
+    @abstractmethod
     def version(cls) -> str:
         """Ask the engine, without a library that is slow to import."""
-        raise NotImplementedError
 
     @classmethod
     def sweep(cls, address: str) -> None:
@@ -99,18 +100,18 @@ class ContainerExecutor(Executor):
         return True
 
     @classmethod
+    @abstractmethod
     def containers(cls, address: str) -> List[str]:
         """The containers of an agent's jobs, running or not."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def remove(cls, container: str) -> None:
         """End a container and remove it with everything in it; one that is gone is fine."""
-        raise NotImplementedError
 
+    @abstractmethod
     def box(self) -> Box:
         """The container that `prepare` has made."""
-        raise NotImplementedError
 
     def shell(self, command: ShellCommand) -> int:
         """Run a shell step."""
