@@ -26,7 +26,7 @@ class DeletionPace:
     Each deletion is background work in the one queue that also completes jobs: a second on a server at rest, ten and
     more on a busy one. So the server is asked what its queue has done: the next deletion waits until our last one is
     over, and while one of somebody else is at work. No client ever has more than one in the queue then. A server that
-    does not tell, as the embedded one, which has no such queue, is left to the pace that a server at rest can bear.
+    does not tell is left to the pace that a server at rest can bear.
 
     Args:
         now, sleep: a monotonic clock in seconds, and what waits on it.

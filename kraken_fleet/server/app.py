@@ -14,12 +14,12 @@ from kraken_fleet.server import install, problems, watchdog
 from kraken_fleet.server.core import Core
 from kraken_fleet.server.door import AgentsDoor
 from kraken_fleet.server.log_sink import LogSink
-from kraken_fleet.server.routes import agents, execution, groups, logs, projects, sessions, settings
+from kraken_fleet.server.routes import agents, diagnostics, execution, groups, logs, projects, sessions, settings
 from kraken_fleet.server.settings import ServerSettings
 from kraken_fleet.server.sockets import bind_udp
 
 Mount = tuple[str, ASGIApp]
-_API = (sessions, agents, groups, settings, projects, execution, logs)
+_API = (sessions, agents, groups, settings, projects, execution, logs, diagnostics)
 
 
 def create_app(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,13 +19,16 @@ from kraken_fleet.server.settings import ServerSettings
 from kraken_fleet.server.sockets import host_port, outward_address
 from kraken_fleet.server.tables import Setting
 
+# Clients ask after the last one of theirs.
+_DELETIONS = 100
+
 
 @dataclass
 class Core:
     """What routes, the agents' door and the watchdog share. Everything here is used from one thread only.
 
     `agent_cfg` says to agents where to send logs, and the server's version; `no_job` is the whole answer to an idle
-    agent's poll, ready to send.
+    agent's poll, ready to send. `deletions` are the last deleted agents: id and time.
     """
 
     settings: ServerSettings
@@ -34,6 +38,7 @@ class Core:
     started: float = field(default_factory=now)
     agent_cfg: dict[str, object] = field(default_factory=dict)
     no_job: bytes = b""
+    deletions: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=_DELETIONS))
 
     @classmethod
     def open(cls, settings: ServerSettings, on_first_password: Callable[[str], None]) -> Core:

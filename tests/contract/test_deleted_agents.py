@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from contract.door import Door
 from contract.records import agent_record, timeless
 
@@ -38,3 +40,21 @@ def test_a_deleted_agent_that_speaks_again_is_back_under_its_id_unauthorised_and
     record = server.api("GET", f"/agents/{agent_id}").body
     assert (record["deleted"], record["authorized"], record["disabled"]) == (None, False, True)
     assert agent_id in _listed(server, "&unauthorized=true")
+
+
+def test_the_diagnostics_tell_when_a_deletion_is_over(server: Door) -> None:
+    agent_id, _ = server.announce()
+    server.api("DELETE", f"/agents/{agent_id}")
+    call = f"kraken.server.bg.jobs.destroy_machine({agent_id})"
+    deadline = time.monotonic() + 100  # what other tests have left in the queue comes first
+    while True:
+        said = server.api("GET", "/diagnostics")
+        found = [job for job in said.body["rq"]["finished_jobs"] if job["description"] == call]
+        if found or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    assert said.status == 200
+    (deletion,) = found
+    assert (deletion["func_name"], deletion["status"]) == ("kraken.server.bg.jobs.destroy_machine", "finished")
+    assert deletion["enqueued_at"] <= deletion["ended_at"]
+    assert said.body["rq"]["open"] is True

@@ -67,7 +67,17 @@ def test_the_version_needs_a_token(server: Door) -> None:
     assert (refused.status, refused.body) == (401, problem(401, NO_TOKEN))
 
 
-READS = ["/agents", "/agents/1", "/agents/1/jobs", "/groups", "/groups/1", "/systems", "/projects", "/version"]
+READS = [
+    "/agents",
+    "/agents/1",
+    "/agents/1/jobs",
+    "/groups",
+    "/groups/1",
+    "/systems",
+    "/projects",
+    "/version",
+    "/diagnostics",
+]
 WRITES = [
     ("PATCH", "/agents", [{"id": 999999999, "authorized": True}]),
     ("PUT", "/agents/999999999", {"disabled": True}),
@@ -113,6 +123,7 @@ def test_only_bearer_tokens_count(server: Door, headers: dict[str, str], detail:
     ("method", "path", "body", "detail"),
     [
         ("GET", "/agents", ..., "only superadmin can get agents"),
+        ("GET", "/diagnostics", ..., "only superadmin can get diagnostics"),
         ("PATCH", "/agents", [{"id": 1, "authorized": True}], "only superadmin can modify agents"),
         ("PUT", "/settings", {"general": {"server_url": "x"}}, "only superadmin can get modify settings"),
     ],

@@ -25,6 +25,10 @@ WITNESSES = {
         "test_workflow.py::test_cancelling_a_run_ends_its_jobs",
         "test_workflow.py::test_what_does_not_exist[DELETE /runs/999999999]",
     ),
+    "GET /diagnostics": (
+        "test_deleted_agents.py::test_the_diagnostics_tell_when_a_deletion_is_over",
+        "test_sessions.py::test_without_a_token_nothing_is_said_or_done[GET /diagnostics]",
+    ),
     "GET /agents": (
         "test_agents.py::test_pages_of_agents",
         "test_sessions.py::test_without_a_token_nothing_is_said_or_done[GET /agents]",

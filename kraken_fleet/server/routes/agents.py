@@ -155,6 +155,7 @@ async def delete_agent(core: CoreDep, agent_id: int) -> Response:
         found.deleted, found.authorized, found.disabled = now(), False, True
         found.assignments = []
         assign(session, core)
+        core.deletions.append((agent_id, found.deleted))
     return answer({})
 
 

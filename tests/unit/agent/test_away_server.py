@@ -30,13 +30,15 @@ def test_a_result_arrives_once_when_the_server_is_back(
     agent = start_agent()
     until(lambda: server.sink.output())
     server.stop()
+    spool = agent.data_dir / "spool"
+    until(lambda: any(spool.glob("*.json")))
     until(lambda: "trying again" in agent.said())
-    kept = list((agent.data_dir / "spool").glob("*.json"))
+    kept = list(spool.glob("*.json"))
     assert [json.loads(path.read_text())["result"]["retcode"] for path in kept] == [6]
     server.start()
     until(lambda: job.finished, 30)
     assert [(result["step"], result["status"]) for result in server.results(job)] == [(0, "error"), (1, "done")]
-    assert not list((agent.data_dir / "spool").iterdir())
+    assert not list(spool.iterdir())
     assert "answers again" in agent.said()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import signal
 import subprocess
@@ -142,7 +143,10 @@ def test_a_watch_puts_right_what_others_change_reads_the_inventory_anew_and_ends
     client: KrakenClient, inventory: str, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "kraken_fleet.cli.main", "reconcile", "-i", inventory, "--watch", "--json"]
-    with subprocess.Popen([*command, "--interval", "1"], text=True, stdout=subprocess.PIPE) as process:
+    # Whoever runs the tests in the background ignores Ctrl-C, and what is started from there would, too.
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    command += ["--interval", "1"]
+    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, preexec_fn=heard) as process:
         try:
             first = _until(process, "sleeping")
             assert sum(event["event"] == "done" for event in first) > 0
