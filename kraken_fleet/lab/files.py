@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import secrets
 import shlex
@@ -16,6 +17,8 @@ from kraken_fleet.lab.driver import LabHost
 from kraken_fleet.lab.state import ADMIN, LabPaths
 
 _PASSWORD_BYTES = 18
+# Ansible's own, and: a host that hangs while a connection to it is open is given up, and not waited for.
+_SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
 
 
 def host_names(count: int) -> list[str]:
@@ -61,8 +64,15 @@ def write_ansible_config(paths: LabPaths) -> None:
         "callbacks_enabled": "kraken_ci.fleet.deploy_record",
         **collections_setting(),
     }
-    lines = ["[defaults]", *(f"{name} = {value}" for name, value in settings.items())]
-    paths.ansible_config.write_text("\n".join([*lines, "", "[connection]", "pipelining = true", ""]), encoding="utf-8")
+    sections: dict[str, dict[str, object]] = {
+        "defaults": settings,
+        "connection": {"pipelining": True},
+        "ssh_connection": {"ssh_args": _SSH_ARGS},
+    }
+    config = configparser.RawConfigParser()
+    config.read_dict(sections)
+    with paths.ansible_config.open("w", encoding="utf-8") as file:
+        config.write(file)
 
 
 def write_environment(paths: LabPaths, server_url: str) -> None:

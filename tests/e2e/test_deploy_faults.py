@@ -100,10 +100,11 @@ def assert_only_the_sick_one_failed(lab: RealLab, recap: Recap, *causes: str) ->
         assert cause.lower() in told.lower(), recap.output
 
 
-def assert_healed(lab: RealLab) -> None:
+def assert_healed(lab: RealLab, *, may_be_whole: bool = False) -> None:
+    """A second run heals; a host whose connection was cut may have gone on by itself."""
     recap = lab.play(DEPLOY, *HOSTS_ONLY)
     assert recap.code == 0, recap.output
-    assert recap.changed[SICK] > 0, recap.output
+    assert recap.changed[SICK] > 0 or may_be_whole, recap.output
     assert recap.changed[WELL] == 0, recap.output
     assert running(lab, SICK)
 
@@ -139,7 +140,7 @@ def test_sshd_is_cut_in_the_middle_of_the_deploy(lab: RealLab) -> None:
     on(lab, SICK, cut, wait=False)
     assert_only_the_sick_one_failed(lab, lab.play(DEPLOY, *HOSTS_ONLY), "unreachable")
     on(lab, SICK, "systemctl start ssh")
-    assert_healed(lab)
+    assert_healed(lab, may_be_whole=True)
 
 
 def test_the_disk_is_full(lab: RealLab) -> None:
@@ -177,7 +178,7 @@ def test_the_server_is_stopped_between_deploy_and_registration(lab: RealLab, ser
     server.stop()
     recap = lab.play(DEPLOY, "--tags", "registration,verify")
     assert recap.code != 0
-    assert f"{server.url}: " in recap.output, recap.output
+    assert f"{server.url}/" in recap.output, recap.output
     assert running(lab, SICK)
     assert running(lab, WELL)
     server.start()
