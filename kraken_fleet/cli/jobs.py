@@ -11,7 +11,8 @@ from kraken_fleet.cli import output
 from kraken_fleet.cli.application import command_group
 from kraken_fleet.cli.connection import connected
 from kraken_fleet.model import Job, ago
-from kraken_fleet.reconcile.waiting import stranded, waiting_jobs
+from kraken_fleet.plan import stranded
+from kraken_fleet.reconcile.waiting import waiting_jobs
 
 app = command_group()
 

@@ -15,7 +15,7 @@ from kraken_fleet.cli.connection import connected
 from kraken_fleet.errors import PlanError
 from kraken_fleet.inventory import load
 from kraken_fleet.plan import GroupsMode, Plan, Prune, make_plan, plan_to_dict, plan_to_json
-from kraken_fleet.reconcile import observe
+from kraken_fleet.reconcile import observe, with_waiting_jobs
 
 app = single_command()
 _CHANGES = 2
@@ -40,13 +40,8 @@ def plan(
     """Compare an inventory with the server. Exit code 0: no changes, 2: changes, 1: error."""
     policy = planning.policy_of(groups, prune, max_prune, stale_minutes, trust)
     desired = load(inventory, limit)
-    made = make_plan(
-        desired,
-        observe(client, names=desired.groups, memory=planning.memory()),
-        policy,
-        now=datetime.now(UTC),
-        server=client.url,
-    )
+    observed = with_waiting_jobs(client, observe(client, names=desired.groups, memory=planning.memory()))
+    made = make_plan(desired, observed, policy, now=datetime.now(UTC), server=client.url)
     if out:
         _save(made, out)
     if as_json:

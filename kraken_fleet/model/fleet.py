@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from kraken_fleet.model.agent import Agent
 from kraken_fleet.model.group import AgentsGroup
+from kraken_fleet.model.job import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,16 @@ class ObservedFleet:
         groups: the groups that are alive.
         taken: when it was read.
         deleted_groups: deleted groups that still hold their name; a living group of the same name is then unusable.
+        waiting_jobs: jobs that no agent has taken yet; empty when nobody asked for them.
+        all_jobs_seen: False when there may be more of those.
     """
 
     agents: tuple[Agent, ...] = ()
     groups: tuple[AgentsGroup, ...] = ()
     taken: datetime | None = field(default=None, compare=False)
     deleted_groups: tuple[AgentsGroup, ...] = ()
+    waiting_jobs: tuple[Job, ...] = ()
+    all_jobs_seen: bool = True
 
     def by_address(self) -> dict[str, Agent]:
         return {agent.address: agent for agent in self.agents}
@@ -84,4 +89,4 @@ class ObservedFleet:
         return {group.name: group.id for group in self.groups}
 
     def with_agents(self, agents: Iterable[Agent]) -> ObservedFleet:
-        return ObservedFleet(tuple(agents), self.groups, self.taken, self.deleted_groups)
+        return replace(self, agents=tuple(agents))

@@ -28,6 +28,7 @@ from kraken_fleet.plan.trust import (
     TrustPolicy,
     decide,
 )
+from kraken_fleet.plan.waiting import stranded
 
 __all__ = [
     "SCHEMA",
@@ -61,4 +62,5 @@ __all__ = [
     "plan_from_json",
     "plan_to_dict",
     "plan_to_json",
+    "stranded",
 ]

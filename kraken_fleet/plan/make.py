@@ -15,6 +15,7 @@ from kraken_fleet.plan.membership import LivingGroups, groups_change, healing, m
 from kraken_fleet.plan.policy import GroupsMode, PlanPolicy
 from kraken_fleet.plan.prune import prune
 from kraken_fleet.plan.trust import Decision, TrustPolicy, decide
+from kraken_fleet.plan.waiting import jobs_without_agents
 
 
 def make_plan(
@@ -58,7 +59,11 @@ def make_plan(
     scope = None if numbers.candidates and pruned else frozenset(_scope(wanted, actions))
     return Plan(
         actions=tuple(actions),
-        findings=(*_not_healed(told, heals), *_not_trusted(desired, observed, decisions)),
+        findings=(
+            *_not_healed(told, heals),
+            *_not_trusted(desired, observed, decisions),
+            *jobs_without_agents(desired, observed, actions),
+        ),
         prune=numbers,
         created=now,
         server=server,

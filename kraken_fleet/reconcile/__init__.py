@@ -20,7 +20,7 @@ from kraken_fleet.reconcile.events import (
 )
 from kraken_fleet.reconcile.group_memory import GroupMemory
 from kraken_fleet.reconcile.lifecycle import drain, enable, remove
-from kraken_fleet.reconcile.observe import observe
+from kraken_fleet.reconcile.observe import observe, with_waiting_jobs
 from kraken_fleet.reconcile.run import reconcile, watch
 
 __all__ = [
@@ -50,4 +50,5 @@ __all__ = [
     "remove",
     "wait_for_agents",
     "watch",
+    "with_waiting_jobs",
 ]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from kraken_fleet.api import KrakenClient
+from kraken_fleet.errors import NotPermittedError, RequestRejectedError, ServerFaultError, UnexpectedAnswerError
 from kraken_fleet.model import Agent, ObservedFleet
 from kraken_fleet.reconcile.group_memory import GroupMemory
+from kraken_fleet.reconcile.waiting import WaitingJobs, find_waiting_jobs
 
 # How many deleted groups are asked for at most, newest first: each is a call of about 7 ms, which no list spares.
 DELETED_LIMIT = 2_000
+# Two for each branch of the server and one for each run with waiting jobs, however many agents there are.
+JOBS_LIMIT = 200
+_DOES_NOT_TELL = (NotPermittedError, RequestRejectedError, ServerFaultError, UnexpectedAnswerError)
 
 
 def observe(
@@ -41,6 +47,18 @@ def observe(
     if memory:
         memory.keep(client, groups)
     return ObservedFleet(agents, groups, datetime.now(UTC), deleted)
+
+
+def with_waiting_jobs(client: KrakenClient, observed: ObservedFleet) -> ObservedFleet:
+    """The same with the jobs that wait for an agent, as far as JOBS_LIMIT calls find them.
+
+    Jobs are nothing that a plan rests on: a server that does not tell of them leaves it without.
+    """
+    try:
+        found = find_waiting_jobs(client, JOBS_LIMIT)
+    except _DOES_NOT_TELL:
+        found = WaitingJobs((), complete=False)
+    return replace(observed, waiting_jobs=found.jobs, all_jobs_seen=found.complete)
 
 
 def observe_agents(client: KrakenClient) -> tuple[Agent, ...]:

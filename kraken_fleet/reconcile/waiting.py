@@ -2,47 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
 
-from kraken_fleet.api import KrakenClient
-from kraken_fleet.model import Agent, Job, JobState
+from kraken_fleet.api import MAX_CONNECTIONS, KrakenClient
+from kraken_fleet.errors import RequestRejectedError
+from kraken_fleet.model import Job, JobState
+from kraken_fleet.plan import stranded
 
 _WAITING = (JobState.PREQUEUED, JobState.QUEUED)
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingJobs:
+    """Jobs without an agent, the oldest first.
+
+    Args:
+        complete: whether every branch was looked at.
+    """
+
+    jobs: tuple[Job, ...]
+    complete: bool = True
 
 
 def waiting_jobs(client: KrakenClient) -> tuple[Job, ...]:
-    """Every job without an agent, of each branch's unfinished flows.
+    """Every job without an agent, of each branch's unfinished flows. A job's `notes` say why it was not placed."""
+    return find_waiting_jobs(client).jobs
 
-    One request for the projects, one for each branch and kind of flow, one for each run that has waiting jobs. A
-    job's `notes` say why the server could not place it.
+
+def find_waiting_jobs(client: KrakenClient, max_calls: int | None = None) -> WaitingJobs:
+    """The same within a number of requests, none of which is about agents.
+
+    One request for the projects, one for each branch and kind of flow, one for each run that has waiting jobs; several
+    at a time.
+
+    Args:
+        max_calls: how many at most; the newest branches and runs come first.
     """
-    found = (job for run_id in _unfinished_runs(client) for job in client.run_jobs(run_id))
+    branches = sorted((branch.id for project in client.projects() for branch in project.branches), reverse=True)
+    looks = [(number, kind) for number in branches for kind in ("ci", "dev")]
+    seen = looks if max_calls is None else looks[: max_calls * 3 // 4]
+    flows = _ask(lambda look: client.flows(*look), seen)
+    unfinished = {run.id for found in flows for flow in found for run in flow.runs if run.jobs_waiting}
+    runs = sorted(unfinished, reverse=True)
+    asked = runs if max_calls is None else runs[: max_calls - 1 - len(seen)]
+    found = (job for jobs in _ask(client.run_jobs, asked) for job in jobs)
     # One that was given to an agent stays queued until the agent asks for it.
-    return tuple(job for job in found if job.state in _WAITING and job.agent_id is None)
+    jobs = [job for job in found if job.state in _WAITING and job.agent_id is None]
+    return WaitingJobs(tuple(sorted(jobs, key=lambda job: job.id)), len(seen) == len(looks) and asked == runs)
 
 
 def stranded_jobs(client: KrakenClient) -> tuple[Job, ...]:
-    """The waiting jobs that nobody will ever take, see `stranded`."""
+    """The waiting jobs that nobody will ever take, see kraken_fleet.plan.stranded."""
     waiting = waiting_jobs(client)
     return stranded(waiting, client.agents()) if waiting else ()
 
 
-def stranded(waiting: Iterable[Job], agents: Iterable[Agent]) -> tuple[Job, ...]:
-    """The jobs whose agents group has no agent that is authorised and enabled.
+def _ask(call: Callable[[Item], tuple[Answer, ...]], items: Sequence[Item]) -> list[tuple[Answer, ...]]:
+    def answer(item: Item) -> tuple[Answer, ...]:
+        try:
+            return call(item)
+        except RequestRejectedError:
+            return ()  # it was deleted since it was listed
 
-    A group that has none when a run starts is another matter: the server ends the run's jobs for it at once.
-
-    Args:
-        waiting: jobs without an agent.
-        agents: the authorised agents of the server.
-    """
-    served = {ref.name for agent in agents if agent.enabled for ref in agent.groups}
-    return tuple(job for job in waiting if job.agents_group_name not in served)
-
-
-def _unfinished_runs(client: KrakenClient) -> Iterator[int]:
-    for project in client.projects():
-        for branch in project.branches:
-            for kind in ("ci", "dev"):
-                for flow in client.flows(branch.id, kind):
-                    yield from (run.id for run in flow.runs if run.jobs_waiting)
+    with ThreadPoolExecutor(max_workers=MAX_CONNECTIONS) as pool:
+        return list(pool.map(answer, items))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from contract.crew import ECHO, Crew
 from contract.workflow import Workflow, eventually
 
-from kraken_fleet.model import Job
+from kraken_fleet.model import DesiredAgent, DesiredFleet, Job
+from kraken_fleet.plan import Plan, make_plan
+from kraken_fleet.reconcile import observe, with_waiting_jobs
 from kraken_fleet.reconcile.waiting import stranded_jobs, waiting_jobs
 
 
@@ -46,6 +50,22 @@ def test_a_waiting_job_is_stranded_once_its_group_has_no_agent_left(crew: Crew, 
     else:
         crew.client.set_authorized([workflow.agent_id], False)
     assert second in [job.id for job in _of(workflow, stranded_jobs(crew.client))]
+
+
+def test_a_plan_tells_of_the_group_and_its_jobs_and_is_no_change(crew: Crew, workflow: Workflow) -> None:
+    _busy_with_another_waiting(crew, workflow)
+    fleet = DesiredFleet((DesiredAgent("a", workflow.address, frozenset({workflow.group})),), complete=False)
+
+    def plan() -> Plan:
+        return make_plan(fleet, with_waiting_jobs(crew.client, observe(crew.client)), now=datetime.now(UTC))
+
+    assert [finding for finding in plan().findings if finding.kind == "jobs_without_agents"] == []
+    crew.client.set_agent_disabled(workflow.agent_id, True)
+    (finding,) = [finding for finding in plan().findings if finding.kind == "jobs_without_agents"]
+    assert finding.subject == workflow.group
+    assert finding.message.startswith("1 job waits for the agents group")
+    assert finding.hint.startswith("Enable its agent again")
+    assert not [action for action in plan().actions if workflow.group in action.describe()]
 
 
 def test_a_job_for_a_group_that_is_empty_from_the_start_has_ended_and_does_not_wait(

@@ -120,6 +120,37 @@ def test_json_is_one_document_with_the_schema(client: KrakenClient, inventory: s
     assert document["data"]["summary"]["authorize"] == 2
 
 
+_STAGE = """
+def stage(ctx):
+    return {"parent": "root", "triggers": {"parent": True}, "parameters": [], "configs": [], "jobs": [
+        {"name": "compile", "steps": [{"tool": "shell", "cmd": "true"}],
+         "environments": [{"system": "any", "agents_group": "linux", "config": "default"}]}]}
+"""
+
+
+def test_plan_tells_which_group_jobs_wait_for_in_vain_and_exits_as_before(
+    client: KrakenClient, inventory: str, run: Run
+) -> None:
+    run("apply", "-i", inventory, "--limit", "build-1")
+    (agent,) = [agent for agent in client.agents() if agent.address == "127.0.0.21"]
+    branch = client.create_branch(client.create_project("p").id, "b")
+    client.create_stage(branch.id, "s", _STAGE)
+    for _ in range(2):  # the agent takes the first job only, and holds it
+        client.start_flow(branch.id)
+        requests.post(f"{client.url}/backend", json={"address": agent.address, "msg": "get-job"}, timeout=5)
+    client.set_agent_disabled(agent.id, True)
+    code, out, _ = run("plan", "-i", inventory, "--limit", "build-1")
+    assert code == 0
+    assert "1 job waits for the agents group linux, which has no agent that may take jobs. Enable its agent" in out
+    assert "No changes" in out
+    code, out, _ = run("plan", "-i", inventory, "--json")
+    told = [found for found in json.loads(out)["data"]["findings"] if found["kind"] == "jobs_without_agents"]
+    assert code == 2
+    assert [(found["subject"], found["hint"]) for found in told] == [
+        ("linux", "Apply this plan: it brings the group an agent")
+    ]
+
+
 def test_reconcile_tells_programs_one_event_a_line(client: KrakenClient, inventory: str, run: Run) -> None:
     code, out, _ = run("reconcile", "-i", inventory, "--json")
     events: list[Any] = [json.loads(line) for line in out.splitlines()]

@@ -7,7 +7,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from kraken_fleet.model import Agent, AgentsGroup, DesiredAgent, DesiredFleet, GroupRef, HostInfo, JobRef, ObservedFleet
+from kraken_fleet.model import (
+    Agent,
+    AgentsGroup,
+    DesiredAgent,
+    DesiredFleet,
+    GroupRef,
+    HostInfo,
+    Job,
+    JobRef,
+    JobState,
+    ObservedFleet,
+)
 from kraken_fleet.plan import (
     AttestedTrust,
     CidrTrust,
@@ -45,7 +56,12 @@ def observed(case: dict[str, Any]) -> ObservedFleet:
         if number
     )
     deleted = tuple(AgentsGroup(id=i, name=name, deleted=NOW) for i, name in found.get("deleted_groups", []))
-    return ObservedFleet(tuple(_agent(item, groups) for item in found["agents"]), living, NOW, deleted)
+    jobs = tuple(
+        Job(number, f"j{number}", JobState.QUEUED, agents_group_name=name)
+        for number, name in enumerate(found.get("jobs_wait_for", []), 1)
+    )
+    agents = tuple(_agent(item, groups) for item in found["agents"])
+    return ObservedFleet(agents, living, NOW, deleted, jobs, found.get("all_jobs_seen", True))
 
 
 def policy(case: dict[str, Any]) -> PlanPolicy:
