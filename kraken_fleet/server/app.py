@@ -14,12 +14,23 @@ from kraken_fleet.server import install, problems, watchdog
 from kraken_fleet.server.core import Core
 from kraken_fleet.server.door import AgentsDoor
 from kraken_fleet.server.log_sink import LogSink
-from kraken_fleet.server.routes import agents, diagnostics, execution, groups, logs, projects, sessions, settings
+from kraken_fleet.server.routes import (
+    agents,
+    diagnostics,
+    execution,
+    groups,
+    logs,
+    projects,
+    sessions,
+    settings,
+    tools,
+    webhooks,
+)
 from kraken_fleet.server.settings import ServerSettings
 from kraken_fleet.server.sockets import bind_udp
 
 Mount = tuple[str, ASGIApp]
-_API = (sessions, agents, groups, settings, projects, execution, logs, diagnostics)
+_API = (sessions, agents, groups, settings, projects, execution, logs, diagnostics, tools)
 
 
 def create_app(
@@ -65,6 +76,7 @@ def create_app(
         app.mount(f"{prefix}/api", api)
         app.mount(f"{prefix}/install", installer)
         app.include_router(logs.text_router, prefix=prefix)
+        app.include_router(webhooks.router, prefix=prefix)
     for path, inner in mounts:
         app.mount(path, inner)
     app.add_middleware(AgentsDoor, core=core)

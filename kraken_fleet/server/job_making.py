@@ -174,7 +174,7 @@ def _missing_group(session: Session) -> AgentsGroup:
 
 def _tool(session: Session, name: str) -> Tool | None:
     base, _, version = name.partition("@")
-    query = select(Tool).where(Tool.name == base)
+    query = select(Tool).where(Tool.name == base).order_by(Tool.id.desc())
     return session.scalars(query.where(Tool.version == version) if version else query).first()
 
 

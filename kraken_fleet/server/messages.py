@@ -215,7 +215,8 @@ def _current(session: Session, core: Core, agent: Agent) -> Job | None:
 
 def _where(job: Job) -> dict[str, Any]:
     flow = job.run.flow
-    return {"branch_id": flow.branch_id, "flow_kind": flow.kind, "flow_id": flow.id, "run_id": job.run_id}
+    where = {"branch_id": flow.branch_id, "flow_kind": flow.kind, "flow_id": flow.id, "run_id": job.run_id}
+    return {**where, "trigger_data": [flow.trigger]} if flow.trigger else where
 
 
 _HANDLERS: dict[str, Callable[[Core, Session, Agent, Message], Answer]] = {

@@ -24,7 +24,7 @@ def project_json(project: Project) -> dict[str, Any]:
         "name": project.name,
         "description": project.description,
         "secrets": [secret_json(secret) for secret in project.secrets if secret.deleted is None],
-        "webhooks": {},
+        "webhooks": project.webhooks,
         "branches": [branch_json(branch) for branch in project.branches if branch.deleted is None],
     }
 
@@ -98,7 +98,7 @@ def flow_json(flow: Flow) -> dict[str, Any]:
         "duration": duration_text((flow.finished or now()) - flow.created),
         "branch_name": flow.branch_name,
         "args": flow.args,
-        "trigger": None,
+        "trigger": flow.trigger,
         "artifacts": {},
         "seq": flow.seq,
         "report_entries": [],

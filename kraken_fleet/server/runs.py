@@ -19,12 +19,21 @@ from kraken_fleet.server.tables import Branch, Flow, Job, Run, Sequence, Stage
 _OVER = (RunState.COMPLETED, RunState.PROCESSED)
 
 
-def start_flow(session: Session, branch: Branch, kind: int, args: Mapping[str, Mapping[str, Any]]) -> Flow:
+def start_flow(
+    session: Session,
+    branch: Branch,
+    kind: int,
+    args: Mapping[str, Mapping[str, Any]],
+    reason: str = "manual",
+    trigger: Mapping[str, Any] | None = None,
+) -> Flow:
     """A flow with a run for each enabled stage without a parent.
 
     Args:
         kind: 0 is ci, 1 is dev.
         args: values for parameters by stage name; those under `Common` go to all.
+        reason: why its runs start.
+        trigger: what a webhook said.
     """
     common = dict(args.get("Common", {}))
     branch_name = common.pop("BRANCH", None) or branch.branch_name
@@ -36,13 +45,14 @@ def start_flow(session: Session, branch: Branch, kind: int, args: Mapping[str, M
         "branch": branch_name or "master",
     }
     flow = Flow(branch=branch, kind=kind, branch_name=branch_name, args=common | label | about, seq=seq)
+    flow.trigger = dict(trigger) if trigger else None
     session.add(flow)
     session.flush()
     for stage in branch.stages:
         schema = stage.schema
         at_root = schema["parent"] == "root" and schema["triggers"].get("parent", True) is not False
         if stage.deleted is None and stage.enabled and at_root:
-            start_run(session, stage, flow, "manual", args.get(stage.name, {}))
+            start_run(session, stage, flow, reason, args.get(stage.name, {}))
     if not flow.runs:
         flow.state, flow.finished = 2, now()
     return flow

@@ -33,7 +33,9 @@ def add_extras(core: Core, session: Session, step: Step, data: dict[str, Any]) -
     match data["tool"]:
         case "git":
             folder = re.sub(r"[/:.]", "_", data["checkout"])
-            data |= {"minio_bucket": f"{branch_id:08d}-git", "minio_folder": folder, **_https(data["checkout"])}
+            data |= {"minio_bucket": f"{branch_id:08d}-git", "minio_folder": folder}
+            if address := https_address(data["checkout"]):
+                data["http_url"] = address
         case "artifacts":
             data["minio_bucket"] = f"{branch_id:08d}"
             data.setdefault("destination", ".")
@@ -89,11 +91,11 @@ def _put_secrets(project: Project, data: dict[str, Any]) -> None:
         data["access-token"] = secrets[data["access-token"]]["secret"]
 
 
-def _https(url: str) -> dict[str, str]:
-    """The same repository over HTTPS, when its address says how."""
+def https_address(url: str) -> str:
+    """The same repository over HTTPS; empty when its address does not say how."""
     if url.startswith("https://"):
-        return {"http_url": url}
+        return url
     if url.startswith("http://"):
-        return {"http_url": url.replace("http", "https", 1)}
+        return url.replace("http", "https", 1)
     found = _SCP_URL.fullmatch(url)
-    return {"http_url": f"https://{found[1]}/{found[2]}"} if found else {}
+    return f"https://{found[1]}/{found[2]}" if found else ""

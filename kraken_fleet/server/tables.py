@@ -10,7 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from kraken_fleet.server.clock import now
 
 # Raised whenever a table changes; a database with another number is refused.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Base(DeclarativeBase):
@@ -68,12 +68,15 @@ class Tool(Base):
     version: Mapped[str] = mapped_column(default="1")
     location: Mapped[str] = mapped_column(default="")
     entry: Mapped[str] = mapped_column(default="")
+    description: Mapped[str] = mapped_column(default="")
+    parameters: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
 class Project(Record, Base):
     __tablename__ = "projects"
     name: Mapped[str]
     description: Mapped[str] = mapped_column(default="")
+    webhooks: Mapped[dict[str, Any]] = mapped_column(default=dict)
     branches: Mapped[list[Branch]] = relationship(back_populates="project", order_by="Branch.name")
     secrets: Mapped[list[Secret]] = relationship(back_populates="project", order_by="Secret.name")
 
@@ -124,6 +127,8 @@ class Stage(Record, Base):
 
 
 class Flow(Record, Base):
+    """`trigger` is what a webhook said: the agent checks its commit out."""
+
     __tablename__ = "flows"
     branch_id: Mapped[int] = mapped_column(ForeignKey("branches.id"), index=True)
     branch: Mapped[Branch] = relationship()
@@ -135,6 +140,7 @@ class Flow(Record, Base):
     args: Mapped[dict[str, Any]] = mapped_column(default=dict)
     seq: Mapped[dict[str, Any]] = mapped_column(default=dict)
     user_data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    trigger: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     runs: Mapped[list[Run]] = relationship(back_populates="flow", order_by="Run.id")
 
 

@@ -114,14 +114,21 @@ class Site:
 
     def run(self, jobs: Mapping[str, Sequence[Step]], *, system: str = "any", executor: str = "local") -> None:
         """Run a stage of these jobs in the one flow, and wait until all its jobs are over and their logs have come."""
-        run = self.start(jobs, system=system, executor=executor)
-        listed = eventually(lambda: self.jobs(run), lambda found: len(found) == len(jobs) and _all_over(found))
+        self.finish(self.start(jobs, system=system, executor=executor), len(jobs))
+
+    def finish(self, run: int, count: int = 1) -> None:
+        """Wait until so many jobs of a run are over and their logs have come."""
+        listed = eventually(lambda: self.jobs(run), lambda found: len(found) == count and _all_over(found))
         for job in listed:
             shown = self.door.api("GET", f"/jobs/{job['id']}").body
             self.outcomes[job["name"]] = Outcome(run, shown, self._log(job["id"]))
 
     def start(self, jobs: Mapping[str, Sequence[Step]], *, system: str = "any", executor: str = "local") -> int:
         """Run a stage of these jobs in the one flow; its run's id."""
+        return self._start(self.stage(jobs, system=system, executor=executor))
+
+    def stage(self, jobs: Mapping[str, Sequence[Step]], *, system: str = "any", executor: str = "local") -> int:
+        """Make a stage of these jobs; its id. It begins by itself only in a flow that is not there yet."""
         environment = {"system": system, "agents_group": self.workflow.group, "config": "c", "executor": executor}
         last = {"tool": "shell", "name": "last", "cmd": f"echo {LAST_LINE}", "when": "always"}
         stage = {
@@ -137,7 +144,7 @@ class Site:
         body = {"name": secrets.token_hex(4), "schema_code": f"def stage(ctx):\n    return {stage!r}\n"}
         made = self.door.api("POST", f"/branches/{self.branch}/stages", body)
         assert made.status == 201, made.body
-        return self._start(int(made.body["id"]))
+        return int(made.body["id"])
 
     def _start(self, stage: int) -> int:
         if self.flow:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
+import secrets
+import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from contract.door import TIMEOUT
 from e2e.job_site import Site, agent_at, embedded_door, eventually, real_door
+from git_servers import http_git
 from s3_server import S3Server
 
 SERVERS = ["embedded", pytest.param("real", marks=pytest.mark.real_server)]
@@ -32,7 +41,20 @@ def test_never():
 """
 PASSED, FAILED = 1, 2
 ERROR, SKIPPED = 3, 4
+# Users' own tools: a server shares the names among all who test on it.
+MODULE, ARCHIVE = (f"{name}_{secrets.token_hex(4)}" for name in ("module", "archive"))
+GREETER = """\
+def collect_tests(step):
+    return ["good", "bad"]
+
+def run_tests(step, report_result):
+    for test in step["tests"]:
+        print(step["word"], test)
+        report_result({"test": test, "cmd": test, "status": 1 if test == "good" else 2})
+    return 0, ""
+"""
 CANCELLED_BY_USER = 8
+TOKEN, SECRET = "token-of-the-repository", "secret-of-the-webhook"
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -40,13 +62,29 @@ pytestmark = pytest.mark.timeout(600)
 @pytest.fixture(scope="module", params=SERVERS)
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     home = tmp_path_factory.mktemp("site")
+    settings = {"KRAKEN_TOOLS_DIRS": str(tools_dir(home / "tools"))}
     if request.param == "real":
-        with agent_at(real_door(request.getfixturevalue("real_server")), home / "agent") as made:
+        with agent_at(real_door(request.getfixturevalue("real_server")), home / "agent", **settings) as made:
             yield made
         return
-    # No step here needs the store.
-    with embedded_door(home / "server", S3Server("127.0.0.1:9")) as door, agent_at(door, home / "agent") as made:
+    # No step here needs the store: a bundle of a repository is only a shortcut.
+    with (
+        embedded_door(home / "server", S3Server("127.0.0.1:9")) as door,
+        agent_at(door, home / "agent", **settings) as made,
+    ):
         yield made
+
+
+def tools_dir(directory: Path) -> Path:
+    """Make a tools directory with a tool that is a module, and one that is a zip file with what it needs."""
+    directory.mkdir()
+    (directory / f"kraken_{MODULE}.py").write_text(GREETER)
+    with zipfile.ZipFile(directory / f"{ARCHIVE}.zip", "w") as archive:
+        archive.writestr(
+            f"kraken_{ARCHIVE}.py", "import words\ndef run(step):\n    print(words.TEXT)\n    return 0, ''\n"
+        )
+        archive.writestr("vendor/words.py", "TEXT = 'brought along'\n")
+    return directory
 
 
 def test_a_job_that_is_cancelled_while_its_tests_run_keeps_their_results_and_the_agent_takes_the_next(
@@ -72,16 +110,93 @@ def test_a_job_that_is_cancelled_while_its_tests_run_keeps_their_results_and_the
     assert left["completion_status"] == CANCELLED_BY_USER
     assert [step["status"] for step in left["steps"]] == [ERROR, SKIPPED, SKIPPED]
     assert reported(left) == reported(job)
-    counted = site.door.api("GET", f"/runs/{run}").body
-    assert (counted["tests_total"], counted["tests_passed"], counted["tests_not_run"]) == (4, 1, 2)
+    assert counts(site, run) == (4, 1, 2)
     log = site.door.api("GET", f"/jobs/{job['id']}/logs?start=0&limit=1000").body["items"]
     assert not [line for line in log if line["message"] == "never"]
+
+
+def test_users_tools_come_from_the_tools_directories(site: Site) -> None:
+    for name in (MODULE, ARCHIVE):
+        known = {
+            "name": name,
+            "description": "",
+            "location": "",
+            "entry": "",
+            "parameters": {"properties": {"word": {}}},
+        }
+        assert site.door.api("POST", "/tools", known).status == 201
+    steps = [{"tool": MODULE, "name": "module", "word": "hello"}, {"tool": ARCHIVE, "name": "archive"}]
+    site.run({"own tools": steps})
+    done = site.outcomes["own tools"]
+    assert done.failures() == []
+    assert done.lines("module") == ["hello good", "hello bad"]
+    assert done.lines("archive") == ["brought along"]
+    eventually(lambda: counts(site, done.run), lambda found: found == (2, 1, 0))
+
+
+def test_a_run_that_a_push_has_started_checks_the_pushed_commit_out(site: Site, tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "master", "work")
+    before, pushed, _ = [commit(tmp_path / "work", text) for text in ("before", "pushed", "newer")]
+    git(tmp_path, "clone", "-q", "--bare", "work", "project.git")
+    if not site.flow:
+        site.run({"first": []})
+    with http_git(tmp_path, TOKEN) as http:
+        site.keep_secret("git_token", secret=TOKEN)
+        checkout = {"tool": "git", "checkout": f"{http.url}/project.git", "access-token": "git_token"}
+        stage = site.stage({"pushed": [checkout, {"tool": "shell", "name": "look", "cmd": "cat project/a.txt"}]})
+        allowed = {"webhooks": {"github_enabled": True, "github_secret": SECRET}}
+        assert site.door.api("PUT", f"/projects/{site.workflow.project['id']}", allowed).status == 200
+        push(site, http.url.replace("http:", "https:"), before=before, after=pushed)
+        runs = eventually(
+            lambda: [run for run in site.door.api("GET", f"/flows/{site.flow}/runs").body if run["stage_id"] == stage],
+            bool,
+        )
+        site.finish(int(runs[0]["id"]))
+    assert site.outcomes["pushed"].failures() == []
+    assert site.outcomes["pushed"].lines("look") == ["pushed"]
+
+
+def push(site: Site, url: str, *, before: str, after: str) -> None:
+    """Tell the server of a push, as GitHub does."""
+    said = {
+        "ref": f"refs/heads/{site.workflow.branch['branch_name']}",
+        "before": before,
+        "after": after,
+        "repository": {"clone_url": f"{url}/project.git"},
+        "pusher": {"name": "somebody"},
+        "commits": [{"id": after}],
+    }
+    raw = json.dumps(said).encode()
+    signature = "sha1=" + hmac.new(SECRET.encode(), raw, hashlib.sha1).hexdigest()
+    headers = {"Content-Type": "application/json", "X-GitHub-Event": "push", "X-Hub-Signature": signature}
+    url = f"{site.door.url}/webhooks/{site.workflow.project['id']}/github"
+    assert requests.post(url, data=raw, headers=headers, timeout=TIMEOUT).status_code == 204
+
+
+def commit(directory: Path, text: str) -> str:
+    """Commit a text in `a.txt`; the commit's name."""
+    (directory / "a.txt").write_text(f"{text}\n")
+    git(directory, "add", ".")
+    git(directory, "commit", "-q", "-m", text)
+    return git(directory, "rev-parse", "HEAD")
+
+
+def git(directory: Path, *words: str) -> str:
+    identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
+    done = subprocess.run(["git", *identity, *words], cwd=directory, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def reported(job: dict[str, Any]) -> list[tuple[str, int]]:
     """The results of the job's first step that the server has."""
     results = (job["steps"][0]["result"] or {}).get("test-results", [])
     return [(result["test"].rpartition("::")[2], result["status"]) for result in results]
+
+
+def counts(site: Site, run: int) -> tuple[int, int, int]:
+    """How many tests a run has, how many passed, and how many did not run."""
+    shown = site.door.api("GET", f"/runs/{run}").body
+    return shown["tests_total"], shown["tests_passed"], shown["tests_not_run"]
 
 
 def runs(pid: int) -> bool:

@@ -27,6 +27,7 @@ WantedSecret = Annotated[
     Any,
     Depends(body({"name": "string", "kind": "string", "secret": "string", "username": "string", "key": "string"})),
 ]
+WantedWebhooks = Annotated[Any, Depends(body({"webhooks": "object"}))]
 EnvVar = Annotated[Any, Depends(body({"name": "string", "value": "string"}))]
 
 
@@ -55,6 +56,17 @@ async def create_project(core: CoreDep, wanted: Named) -> Response:
 async def project(core: CoreDep, project_id: int) -> Response:
     with core.db.read() as session:
         found = need(session, Project, project_id, f"Project with id {project_id} does not exist", 400)
+        return answer(project_json(found))
+
+
+@router.put(
+    "/projects/{project_id:int}",
+    dependencies=[Depends(admin("only superadmin, project admin and project power user roles can modify project"))],
+)
+async def change_project(core: CoreDep, project_id: int, wanted: WantedWebhooks) -> Response:
+    with core.db.write() as session:
+        found = need(session, Project, project_id, "Project not found")
+        found.webhooks = wanted.get("webhooks", found.webhooks)
         return answer(project_json(found))
 
 
