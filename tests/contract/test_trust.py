@@ -10,7 +10,17 @@ from contract.workflow import eventually
 
 from kraken_fleet.errors import PartialFailureError
 from kraken_fleet.model import DesiredAgent, DesiredFleet
-from kraken_fleet.plan import AttestedTrust, CidrTrust, Finding, Plan, PlanPolicy, Rule, RulesTrust, TrustPolicy
+from kraken_fleet.plan import (
+    AttestedTrust,
+    CidrTrust,
+    Finding,
+    InventoryTrust,
+    Plan,
+    PlanPolicy,
+    Rule,
+    RulesTrust,
+    TrustPolicy,
+)
 from kraken_fleet.plan.trust import NONCE_KEY
 from kraken_fleet.reconcile import Event, TrialFailed, TrialPassed, reconcile
 
@@ -164,6 +174,31 @@ def test_an_attested_agent_that_another_has_replaced_is_put_out(crew: Crew) -> N
         _trial(crew, agent_id, policy, wanted)
     record = crew.record(agent_id)
     assert (record["authorized"], record["disabled"]) == (True, False)
+
+
+@pytest.mark.parametrize("policy", ["inventory", "cidr", "rules"])
+def test_without_attestation_a_rebuilt_host_is_the_agent_that_it_was(crew: Crew, policy: str) -> None:
+    """What docs/trust.md says: the server keeps the record, so these policies have nothing to tell the two apart by."""
+    agent_id, address = crew.announce(authorized=True)
+    network, group = f"{address}/32", random_name()
+    trust: dict[str, TrustPolicy] = {
+        "inventory": InventoryTrust(),
+        "cidr": CidrTrust((network,)),
+        "rules": RulesTrust((Rule(frozenset({group}), (network,), systems=("debian-*",)),)),
+    }
+    crew.server.agent(address, "host-info", info=SYSTEM)
+    wanted = DesiredAgent("a", address, frozenset({group}), system="debian-12")
+    crew.reconcile(wanted)
+    before = crew.record(agent_id)
+    crew.server.agent(address, "host-info", info={"system": "ubuntu-24.04"})  # the new machine's first words
+    after = crew.record(agent_id)
+    changing = ("host_info", "last_seen")
+    assert {name for name, value in after.items() if value != before[name]} <= set(changing)
+    plan = plan_of(crew.reconcile(wanted, policy=_policy(trust[policy])))
+    assert not [action for action in plan.actions if address in action.describe()]
+    # A declared system is all that can tell, and only when the new one differs.
+    (finding,) = _about(plan, "system_mismatch")
+    assert finding.message == "the inventory says debian-12, the agent reports ubuntu-24.04"
 
 
 def test_an_agent_on_trial_gets_no_job_of_a_group_before_it_has_stood_it(crew: Crew) -> None:
