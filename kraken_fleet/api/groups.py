@@ -11,7 +11,13 @@ from kraken_fleet.api.agents import AgentsCalls
 from kraken_fleet.api.deleted_groups import DeletedGroups, KnownGroups
 from kraken_fleet.api.paging import read_all
 from kraken_fleet.api.session import Session
-from kraken_fleet.errors import UnsafeChangeError
+from kraken_fleet.errors import (
+    FleetError,
+    RequestRejectedError,
+    ServerFaultError,
+    UnexpectedAnswerError,
+    UnsafeChangeError,
+)
 from kraken_fleet.model import ALL_GROUP, AgentsGroup
 
 # How many deleted groups are looked at, newest first, when a name is taken into use. One costs about 7 ms, once for a
@@ -80,11 +86,22 @@ class GroupsCalls(AgentsCalls):
             RequestRejectedError: a living group has the name (400), or there is no such project.
         """
         _check_name(name)
-        body: dict[str, object] = {"name": name}
-        if project_id is not None:
-            body["project_id"] = project_id
         self.heal_group_name(name)
-        return self._session.request("POST", "/groups", body=body).decoded(decode.group)
+        return self._post_group(name, project_id)
+
+    def create_groups(self, names: Iterable[str]) -> list[tuple[str, AgentsGroup | FleetError]]:
+        """Creates several with one look for deleted groups that have their names: one call more for each of them.
+
+        A name that a living group has already is not created again.
+
+        Returns:
+            each name with its group, or with why there is none: it is empty, or the server does not take it.
+        """
+        wanted = list(dict.fromkeys(names))
+        if not wanted:
+            return []
+        living = {group.name: group for group in self._freed(wanted, HEAL_LIMIT)[0]}
+        return [(name, living.get(name) or self._created(name)) for name in wanted]
 
     def rename_group(self, group_id: int, name: str) -> AgentsGroup:
         """Gives a group another name; stages that name it have to be changed too.
@@ -136,14 +153,36 @@ class GroupsCalls(AgentsCalls):
         Returns:
             the groups that were renamed, as they are now.
         """
+        return self._freed([name], max_calls)[1]
+
+    def _freed(self, names: Collection[str], max_calls: int) -> tuple[tuple[AgentsGroup, ...], tuple[AgentsGroup, ...]]:
+        """Takes names from the deleted groups that have them; the living groups, and those that were renamed."""
         living = self.groups()
         taken = [group.name for group in living]
-        deleted = self.deleted_groups(living, names=[name], max_calls=max_calls)
-        return tuple(
-            self._put_name(group.id, _free(f"{name}-deleted-{group.id}", taken))
+        deleted = self.deleted_groups(living, names=names, max_calls=max_calls)
+        renamed = tuple(
+            self._put_name(group.id, _free(f"{group.name}-deleted-{group.id}", taken))
             for group in reversed(deleted)
-            if group.name == name
+            if group.name in names
         )
+        return living, renamed
+
+    def _created(self, name: str) -> AgentsGroup | FleetError:
+        """A group whose name has just been freed."""
+        try:
+            _check_name(name)
+            return self._post_group(name, None)
+        except RequestRejectedError as error:
+            # Somebody else may have been faster.
+            return next((group for group in self.groups() if group.name == name), error)
+        except (UnsafeChangeError, ServerFaultError, UnexpectedAnswerError) as error:
+            return error
+
+    def _post_group(self, name: str, project_id: int | None) -> AgentsGroup:
+        body: dict[str, object] = {"name": name}
+        if project_id is not None:
+            body["project_id"] = project_id
+        return self._session.request("POST", "/groups", body=body).decoded(decode.group)
 
     def _put_name(self, group_id: int, name: str) -> AgentsGroup:
         group = self._session.request("PUT", f"/groups/{group_id}", body={"name": name}).decoded(decode.group)

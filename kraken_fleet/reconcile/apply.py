@@ -124,7 +124,7 @@ class _Run:
         yield from self._each(plan.of(RenameGroup), self._rename, workers=1)
         if plan.summary().keys() & {SetGroups.kind, CreateGroup.kind}:
             self._groups = dict(LivingGroups.of(self._living()).ids)
-        yield from self._each(plan.of(CreateGroup), self._create, workers=1)
+        yield from self._create(plan.of(CreateGroup))
         yield from self._each(plan.of(Disable), lambda item: self._disable(item, disabled=True))
         yield from self._authorize(plan.of(Authorize), authorized=True)
         yield from self._each(plan.of(SetGroups), self._set_groups)
@@ -181,19 +181,12 @@ class _Run:
         else:
             self._client.rename_group(action.group_id, action.new_name)
 
-    def _create(self, action: CreateGroup) -> None:
-        if action.name not in self._groups:
-            self._groups[action.name] = self._created(action.name)
-
-    def _created(self, name: str) -> int:
-        try:
-            return self._client.create_group(name).id
-        except RequestRejectedError:
-            # Another controller may have been faster.
-            found = {group.name: group.id for group in self._client.groups()}
-            if name not in found:
-                raise
-            return found[name]
+    def _create(self, actions: Sequence[CreateGroup]) -> Iterator[Event]:
+        made = dict(self._client.create_groups(action.name for action in actions if action.name not in self._groups))
+        self._groups |= {name: group.id for name, group in made.items() if isinstance(group, AgentsGroup)}
+        for action in actions:
+            group = made.get(action.name)
+            yield self._fail(action, group) if isinstance(group, FleetError) else self._succeed(action)
 
     def _set_groups(self, action: SetGroups) -> None:
         missing = [name for name in action.added if name not in self._groups]

@@ -7,7 +7,7 @@ agent that has just been started with a new secret is about to tell it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import FleetError
@@ -50,7 +50,7 @@ def hold_trials(
     passed: set[int] = set()
     deadline = clock.now() + timeout
     while pending:
-        late = clock.now() >= deadline
+        late, places = clock.now() >= deadline, _Places(client)
         agents = {agent.id: agent for agent in client.agents() if agent.id in pending}
         for number, action in list(pending.items()):
             agent = agents.get(number)
@@ -59,7 +59,7 @@ def hold_trials(
                 passed.add(number)
             elif decision is not None:
                 del pending[number]
-                yield _sentence(client, action, agent, decision)
+                yield _sentence(client, places, action, agent, decision)
         if pending:
             clock.sleep(_INTERVAL)
 
@@ -76,13 +76,36 @@ def _judged(
     return None
 
 
-def _sentence(client: KrakenClient, action: Trial, agent: Agent | None, decision: Decision) -> Event:
+class _Places:
+    """The groups that agents come into: read once for all who have stood their trial in one look."""
+
+    def __init__(self, client: KrakenClient) -> None:
+        self._client = client
+        self._living: LivingGroups | None = None
+
+    def with_all(self, wanted: Iterable[str]) -> LivingGroups:
+        """The living groups; those of `wanted` that are missing are created.
+
+        Raises:
+            FleetError: one of them cannot be.
+        """
+        living = self._living or LivingGroups.of(self._client.groups())
+        created: dict[str, int] = {}
+        for name, group in self._client.create_groups(sorted(set(wanted) - living.ids.keys())):
+            if isinstance(group, FleetError):
+                raise group
+            created[name] = group.id
+        self._living = living.with_created(created)
+        return self._living
+
+
+def _sentence(client: KrakenClient, places: _Places, action: Trial, agent: Agent | None, decision: Decision) -> Event:
     try:
         if agent is None or not decision.admitted:
             _put_out(client, action)
             return TrialFailed(subject=action.label, policy=decision.policy, reason=decision.reason)
         if isinstance(action, Authorize):
-            _settle(client, action, agent, decision)
+            _settle(client, places, action, agent, decision)
     except FATAL:
         raise
     except FleetError as error:
@@ -96,12 +119,9 @@ def _put_out(client: KrakenClient, action: Trial) -> None:
     client.set_authorized([action.agent_id], False)  # noqa: FBT003 - as above
 
 
-def _settle(client: KrakenClient, action: Authorize, agent: Agent, decision: Decision) -> None:
+def _settle(client: KrakenClient, places: _Places, action: Authorize, agent: Agent, decision: Decision) -> None:
     wanted = DesiredAgent(action.host, agent.address, frozenset(action.groups) | decision.groups)
-    groups = client.groups()
-    missing = wanted.groups - {group.name for group in groups}
-    created = {name: client.create_group(name).id for name in sorted(missing)}
-    living = LivingGroups.of(groups).with_created(created)
+    living = places.with_all(wanted.groups)
     change = groups_change(agent, wanted, living, GroupsMode.EXACT if action.exact else GroupsMode.MERGE)
     if change:
         client.set_agent_groups(agent.id, {*change.kept, *(living.ids[name] for name in change.added)})

@@ -14,7 +14,7 @@ from contract.embedded import Embedded
 from contract.workflow import Workflow
 
 from kraken_fleet.errors import RequestRejectedError, ServerFaultError, UnsafeChangeError
-from kraken_fleet.model import DesiredAgent, DesiredFleet
+from kraken_fleet.model import AgentsGroup, DesiredAgent, DesiredFleet
 from kraken_fleet.plan import CreateGroup, RenameGroup
 from kraken_fleet.reconcile import reconcile
 
@@ -55,6 +55,18 @@ def test_creating_the_name_of_a_group_that_others_deleted_gets_its_jobs(crew: Cr
     old, name = crew.server.group()
     crew.server.api("DELETE", f"/groups/{old}")
     _join(crew, workflow, crew.client.create_group(name).id)
+    assert_gets_its_jobs(workflow, name)
+    assert crew.client.group(old).name == f"{name}-deleted-{old}"
+
+
+def test_creating_several_names_at_once_frees_those_of_groups_that_others_deleted(
+    crew: Crew, workflow: Workflow
+) -> None:
+    old, name = crew.server.group()
+    crew.server.api("DELETE", f"/groups/{old}")
+    made = dict(crew.client.create_groups([name, random_name(), random_name()]))
+    assert all(isinstance(group, AgentsGroup) for group in made.values())
+    _join(crew, workflow, made[name].id)  # type: ignore[union-attr]
     assert_gets_its_jobs(workflow, name)
     assert crew.client.group(old).name == f"{name}-deleted-{old}"
 

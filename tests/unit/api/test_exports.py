@@ -29,7 +29,15 @@ def test_the_client_offers_exactly_these_calls() -> None:
     offered = {name for name in dir(KrakenClient) if not name.startswith("_")}
     about_agents = {"agents", "agents_page", "agent", "set_authorized", "set_agent_groups", "set_agent_disabled"}
     about_agents |= {"delete_agent", "delete_agents", "agent_jobs"}
-    about_groups = {"groups", "group", "create_group", "rename_group", "delete_group", "heal_group_name"}
+    about_groups = {
+        "groups",
+        "group",
+        "create_group",
+        "create_groups",
+        "rename_group",
+        "delete_group",
+        "heal_group_name",
+    }
     about_groups |= {"deleted_groups", "known_deleted_groups", "believe_deleted_groups"}
     about_the_server = {"version", "settings", "update_settings", "systems", "install_file", "url", "close"}
     about_workflows = {"projects", "create_project", "create_branch", "branch", "create_stage", "update_stage"}

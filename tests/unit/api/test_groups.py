@@ -6,7 +6,8 @@ import pytest
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import RequestRejectedError, UnsafeChangeError
-from tests.unit.api.fake_kraken import FakeKraken, Reply, agent_json, group_json
+from kraken_fleet.model import AgentsGroup
+from tests.unit.api.fake_kraken import FakeKraken, Reply, agent_json, group_json, problem
 
 
 def _writes(fake: FakeKraken) -> list[tuple[str, str]]:
@@ -23,6 +24,55 @@ def test_groups_are_read_and_created(fake: FakeKraken, client: KrakenClient) -> 
 def test_a_group_without_a_project_sends_none(fake: FakeKraken, client: KrakenClient) -> None:
     client.create_group("gpu")
     assert fake.bodies("POST", "/groups") == [{"name": "gpu"}]  # a null would be refused
+
+
+def test_several_groups_cost_one_look_and_one_call_each(fake: FakeKraken, client: KrakenClient) -> None:
+    client.groups()
+    calls = []
+    for number in (1, 12):
+        before = len(fake.requests)
+        made = client.create_groups(f"g{number}-{index}" for index in range(number))
+        assert [group.name for _, group in made if isinstance(group, AgentsGroup)] == [name for name, _ in made]
+        calls.append(len(fake.requests) - before)
+    assert calls[1] - calls[0] == 11
+    assert calls[0] == 1 + 5 + 1, "the living groups, the ids beyond the newest, the group"
+
+
+def test_the_names_of_several_groups_are_taken_from_deleted_ones(fake: FakeKraken, client: KrakenClient) -> None:
+    fake.groups |= {2: group_json(2, "a", deleted="2026-11-23T16:29:57Z"), 3: group_json(3, "here")}
+    fake.groups |= {n: group_json(n, name, deleted="2026-11-23T16:29:57Z") for n, name in ((4, "b"), (5, "other"))}
+    made = dict(client.create_groups(["a", "b", "here"]))
+    assert [row["name"] for row in fake.groups.values()] == [
+        "all",
+        "a-deleted-2",
+        "here",
+        "b-deleted-4",
+        "other",
+        "a",
+        "b",
+    ]
+    assert made["here"] == client.group(3)
+    writes = [path for method, path in _writes(fake) if method == "POST"]
+    assert len(writes) == 2
+    assert _writes(fake)[0][0] == "PUT", "a name is free before it is taken"
+
+
+def test_of_several_groups_one_that_cannot_be_does_not_stop_the_others(fake: FakeKraken, client: KrakenClient) -> None:
+    fake.script("POST", "/groups", problem(400, "Unknown project"))
+    made = dict(client.create_groups(["a", " ", "b"]))
+    assert isinstance(made["a"], RequestRejectedError)
+    assert isinstance(made[" "], UnsafeChangeError)
+    assert isinstance(made["b"], AgentsGroup)
+
+
+def test_of_several_groups_one_that_somebody_else_makes_meanwhile_is_taken(
+    fake: FakeKraken, client: KrakenClient
+) -> None:
+    fake.groups[2] = group_json(2, "gpu")
+    fake.script("GET", "/groups", Reply(body={"items": [group_json(1, "all")], "total": 1}))
+    ((_, group),) = client.create_groups(["gpu"])
+    assert isinstance(group, AgentsGroup)
+    assert group.id == 2
 
 
 def test_a_taken_name_is_rejected_by_the_server(fake: FakeKraken, client: KrakenClient) -> None:

@@ -53,6 +53,19 @@ def test_all_agents_are_authorised_in_one_request(lab: Lab) -> None:
     assert len(lab.client.agents()) == 40
 
 
+def test_more_new_groups_cost_one_call_each(lab: Lab) -> None:
+    lab.client.groups()  # signs in
+    calls = []
+    for address, number in ((A, 1), (B, 9)):
+        lab.speak(address)
+        wanted = fleet((address, address, " ".join(f"{address}-{group}" for group in range(number))), complete=False)
+        lab.requests.clear()
+        list(reconcile(lab.client, wanted))
+        calls.append(len(lab.requests))
+        assert len(lab.agent(address).groups) == 1 + number
+    assert calls[1] - calls[0] == 8
+
+
 def test_a_dry_run_sends_no_change(lab: Lab) -> None:
     lab.speak(A)
     (planned,) = reconcile(lab.client, fleet(("a", A, "gpu")), dry_run=True, timeout=60)

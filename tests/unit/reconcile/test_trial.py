@@ -32,6 +32,20 @@ def test_an_agent_that_repeats_its_nonce_is_grouped_and_enabled(lab: Lab) -> Non
     assert (agent.authorized, agent.enabled, agent.group_names) == (True, True, {"all", "gpu"})
 
 
+def test_the_groups_are_read_once_for_all_who_pass_in_one_look(lab: Lab) -> None:
+    for address in (A, B):
+        lab.speak(address)
+
+    def answers() -> None:
+        for address, nonce in ((A, "nonce-a"), (B, "nonce-b")):
+            lab.tell(address, kraken_fleet_nonce=nonce)
+        lab.requests.clear()
+
+    list(reconcile(lab.client, fleet(("a", A, "gpu"), ("b", B, "gpu")), ATTESTED, clock=FakeClock(steps=[answers])))
+    assert lab.agent(A).group_names == lab.agent(B).group_names == {"all", "gpu"}
+    assert len([line for line in lab.requests if "/groups?" in line]) == 1
+
+
 def test_an_agent_with_another_nonce_is_put_out_again_and_the_others_stay(lab: Lab) -> None:
     for address in (A, B):
         lab.speak(address)
