@@ -13,7 +13,6 @@ from starlette.staticfiles import StaticFiles
 
 from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError, ServerUnreachableError
 from kraken_fleet.web import live
-from kraken_fleet.web.applying import Applying, Run
 from kraken_fleet.web.cache import FleetCache
 from kraken_fleet.web.context import COOKIE, Console, SignInNeededError, console_of
 from kraken_fleet.web.history import History
@@ -23,6 +22,7 @@ from kraken_fleet.web.render import Renderer
 from kraken_fleet.web.security import AccessLog, add_headers, refuse_other_origins
 from kraken_fleet.web.sessions import AttemptLimit, SessionStore
 from kraken_fleet.web.settings import ConsoleSettings
+from kraken_fleet.web.work import Run, Work
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -41,6 +41,11 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
         cache.forget()
         log.write(run.user, "console", "apply plan", f"{run.done} of {run.total} changes", run.outcome)
 
+    def deleted(run: Run) -> None:
+        cache.forget()
+        outcome = ": ".join([run.outcome, *run.failures])
+        log.write(run.user, "console", "delete agents", f"{run.done} of {run.total}", outcome)
+
     app = FastAPI(title="kraken-fleet console", openapi_url=None, docs_url=None, redoc_url=None)
     app.state.console = Console(
         settings=settings,
@@ -50,7 +55,8 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
         history=history,
         ignored=Ignored(settings.state_dir / "ignored.json"),
         log=log,
-        applying=Applying(applied),
+        applying=Work("applying", applied),
+        deleting=Work("deleting", deleted),
         renderer=Renderer(),
     )
     app.add_middleware(BaseHTTPMiddleware, dispatch=refuse_other_origins)

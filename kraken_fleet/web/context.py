@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,7 +12,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import FleetError
-from kraken_fleet.web.applying import Applying
+from kraken_fleet.model import Agent
+from kraken_fleet.reconcile import remove
 from kraken_fleet.web.cache import FleetCache, Snapshot
 from kraken_fleet.web.history import History
 from kraken_fleet.web.ignored import Ignored
@@ -20,6 +21,7 @@ from kraken_fleet.web.render import Renderer
 from kraken_fleet.web.security import AccessLog
 from kraken_fleet.web.sessions import AttemptLimit, Session, SessionStore
 from kraken_fleet.web.settings import ConsoleSettings
+from kraken_fleet.web.work import Work
 
 COOKIE = "kraken_fleet_session"
 
@@ -35,7 +37,8 @@ class Console:
     history: History
     ignored: Ignored
     log: AccessLog
-    applying: Applying
+    applying: Work
+    deleting: Work
     renderer: Renderer
 
 
@@ -114,6 +117,16 @@ class Change(Visit):
         self._write(action, target)
         self.session.notice = f"{action} {target}: done"
         return True
+
+    def delete(self, agents: Sequence[Agent]) -> None:
+        """Deletes agents in the background: the server's queue sets the pace, which may be minutes for each."""
+        named = ", ".join(agent.address for agent in agents)
+        if self.console.deleting.start(self.session.user, len(agents), remove(self.client, agents)):
+            self._write("delete", named, outcome="begun")
+            self.session.notice = f"Deleting {named if len(agents) == 1 else f'{len(agents)} agents'}"
+        else:
+            self._write("delete", named, outcome="others are being deleted")
+            self.session.notice = "Other agents are being deleted: try again when that is over"
 
     def back_to(self, path: str) -> Response:
         """Redirects to a page of this console, so that a reload repeats nothing."""

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from kraken_fleet.errors import FleetError
-from kraken_fleet.model import ALL_GROUP, Agent, LogLine, activity_of
+from kraken_fleet.model import ALL_GROUP, LogLine, activity_of
 from kraken_fleet.web.context import Changing, SignedIn, Visit
 from kraken_fleet.web.desired import desired_by_address, difference
 from kraken_fleet.web.rows import Row
@@ -60,19 +60,13 @@ def set_groups(change: Changing, agent_id: int, group: Annotated[list[int] | Non
 @router.post("/agents/{agent_id:int}/{action}")
 def act(change: Changing, agent_id: int, action: str) -> Response:
     agent = change.client.agent(agent_id)
-    gone = _act(change, agent, action)
-    return change.back_to("/agents" if gone else f"/agents/{agent_id}")
-
-
-def _act(change: Changing, agent: Agent, action: str) -> bool:
-    client = change.client
-    if action in ("enable", "disable", "drain"):
-        disabled = action != "enable"
-        change.do(action, agent.address, client.set_agent_disabled, agent.id, disabled)
-        return False
     if action == "delete":
-        return change.do(action, agent.address, client.delete_agent, agent.id)
-    raise HTTPException(400, f"There is no action {action!r}")
+        change.delete([agent])
+        return change.back_to("/agents")
+    if action not in ("enable", "disable", "drain"):
+        raise HTTPException(400, f"There is no action {action!r}")
+    change.do(action, agent.address, change.client.set_agent_disabled, agent.id, action != "enable")
+    return change.back_to(f"/agents/{agent_id}")
 
 
 def _agent_log(visit: Visit, agent_id: int) -> tuple[LogLine, ...]:

@@ -23,7 +23,6 @@ _ACTIONS: Mapping[str, Callable[[KrakenClient, Agent], object]] = {
     "disable": lambda client, agent: client.set_agent_disabled(agent.id, disabled=True),
     "drain": lambda client, agent: client.set_agent_disabled(agent.id, disabled=True),
     "unauthorise": lambda client, agent: client.set_authorized([agent.id], authorized=False),
-    "delete": lambda client, agent: client.delete_agent(agent.id),
 }
 
 
@@ -38,7 +37,15 @@ def list_agents(visit: SignedIn) -> HTMLResponse:
     query = Query.from_params(visit.request.query_params)
     page = make_page(snapshot.agents, query, datetime.now(UTC))
     groups = sorted(group.name for group in snapshot.groups if group.name != ALL_GROUP)
-    return visit.page("agents.html", page=page, query=page.query, groups=groups, sizes=PAGE_SIZES, snapshot=snapshot)
+    return visit.page(
+        "agents.html",
+        page=page,
+        query=page.query,
+        groups=groups,
+        sizes=PAGE_SIZES,
+        snapshot=snapshot,
+        deletion=visit.console.deleting.run,
+    )
 
 
 @router.post("/agents/change")
@@ -53,6 +60,8 @@ def change_agents(
     chosen = [found for agent_id in agent or [] if (found := change.snapshot().agent(agent_id))]
     if not chosen:
         change.session.notice = "No agent was selected: tick at least one"
+    elif action == "delete":
+        change.delete(chosen)
     else:
         _change_each(change, _action(change, action, group), action, chosen)
     return change.back_to("/agents" + (back if back.startswith("?") else ""))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pytest
 import requests
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
+from kraken_fleet.api.deletions import DeletionPace
 from kraken_fleet.server.testing import RunningServer, running
 from kraken_fleet.web import ConsoleSettings
 from tests.console_server import serving
@@ -175,15 +179,65 @@ def test_the_plan_is_shown_applied_with_progress_and_then_empty(person: Person, 
     assert fingerprint
     assert "has changed since" in person.post("/fleet/apply", server_fingerprint="another").text
     person.post("/fleet/apply", server_fingerprint=fingerprint[1])
-    deadline = time.monotonic() + 15
-    while "No changes" not in (page := person.get("/fleet")):
-        assert time.monotonic() < deadline, page
-        time.sleep(0.1)
+    page = _until("No changes", lambda: person.get("/fleet"))
     assert "Last application" in page
     with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
         groups = {agent.address: agent.group_names for agent in client.agents()}
         assert groups["10.0.0.21"] == groups["10.0.0.22"] == {"all", "linux"}
     assert "inventory group kraken_group_linux" in person.get("/groups")
+
+
+def test_agents_are_deleted_in_the_background_and_the_page_shows_how_far_it_is(
+    person: Person, server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = ("10.0.0.41", "10.0.0.42")
+    for address in addresses:
+        requests.post(f"{server.url}/backend", json={"address": address, "msg": "get-job"}, timeout=5)
+    with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
+        ids = [agent.id for agent in client.agents(unauthorized=True) if agent.address in addresses]
+        client.set_authorized(ids)
+        with _held_up(monkeypatch, ids[1]):
+            assert "Deleting 2 agents" in person.post("/agents/change", action="delete", agent=ids).text
+            page = _until("1 of 2 agents", lambda: person.get("/agents"))
+            assert "data-follow" in page, "the page fetches itself again while it goes on"
+            assert ">10.0.0.41<" not in page
+            assert "try again when that is over" in person.post(f"/agents/{ids[1]}/delete").text
+        page = _until("2 of 2 agents", lambda: person.get("/agents"))
+        assert "Last deletion" in page
+        assert "data-follow" not in page
+        assert {agent.id for agent in client.agents()}.isdisjoint(ids)
+    log = [json.loads(line) for line in (tmp_path / "state" / "access.log").read_text().splitlines()]
+    assert [(line["action"], line["target"], line["outcome"]) for line in log[-3:]] == [
+        ("delete", "10.0.0.41, 10.0.0.42", "begun"),
+        ("delete", "10.0.0.42", "others are being deleted"),
+        ("delete agents", "2 of 2", "done"),
+    ]
+
+
+@contextmanager
+def _held_up(monkeypatch: pytest.MonkeyPatch, agent_id: int) -> Iterator[None]:
+    """The server's queue is far behind when the turn comes to this agent."""
+    go_on, wait = threading.Event(), DeletionPace.wait
+
+    def wait_long(pace: DeletionPace, asked: int) -> None:
+        if asked == agent_id:
+            assert go_on.wait(30)
+        wait(pace, asked)
+
+    monkeypatch.setattr(DeletionPace, "wait", wait_long)
+    try:
+        yield
+    finally:
+        go_on.set()
+
+
+def _until(text: str, look: Callable[[], str]) -> str:
+    """The page once it says this."""
+    deadline = time.monotonic() + 30
+    while text not in (page := look()):
+        assert time.monotonic() < deadline, page
+        time.sleep(0.1)
+    return page
 
 
 def test_sign_ins_and_changes_are_written_down_and_passwords_are_not(
