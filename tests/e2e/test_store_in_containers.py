@@ -1,0 +1,86 @@
+"""The object store from inside a container, by our agent at the embedded server and at the unmodified one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from e2e.job_site import Site, agent_at, embedded_door, real_door
+from s3_server import s3_server
+from tcp_relay import tcp_relay
+
+# pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
+sys.path.insert(0, str(Path(__file__).parent))
+from container_images import WITH_PYTHON, docker_images  # noqa: F401 - the fixture is used by name
+
+SERVERS = ["embedded", pytest.param("real", marks=pytest.mark.real_server)]
+WRITE = "mkdir -p out/deep deps && hostname >out/deep/report.txt && echo kept >deps/lib.txt && cp out/deep/report.txt ."
+PACK = """\
+printf 'import words\\ndef run(step):\\n    print(words.TEXT)\\n    return 0, ""\\n' >greeter.py
+mkdir vendor
+echo "TEXT = 'hello from the store'" >vendor/words.py
+python3 -m zipfile -c out/tool.zip greeter.py vendor
+"""
+FIRST = [
+    {"tool": "shell", "name": "write", "cmd": f"{WRITE} && cat report.txt"},
+    {"tool": "shell", "name": "pack", "script": PACK},
+    {"tool": "artifacts", "name": "upload", "source": ["out/**", "report.txt"]},
+    {"tool": "cache", "name": "save", "action": "save", "key": "deps", "paths": ["deps"]},
+    {"tool": "shell", "name": "lose", "cmd": "rm -r deps"},
+    {"tool": "cache", "name": "restore", "action": "restore", "keys": ["deps"]},
+    {"tool": "shell", "name": "have again", "cmd": "cat deps/lib.txt"},
+]
+
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_images"), pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """An agent whose containers reach the store by another address than the server's."""
+    home = tmp_path_factory.mktemp("site")
+    if request.param == "real":
+        door = real_door(request.getfixturevalue("real_server"))
+        store = door.api("GET", "/settings").body["general"]["minio_addr"]
+        with tcp_relay(docker_address(), store) as address, agent_at(door, home, KRAKEN_MINIO_ADDR=address) as made:
+            yield made
+        return
+    (home / "store").mkdir()
+    with (
+        s3_server(home / "store") as s3,
+        embedded_door(home / "server", s3) as door,
+        tcp_relay(docker_address(), s3.address) as address,
+        agent_at(door, home / "agent", KRAKEN_MINIO_ADDR=address) as made,
+    ):
+        for kind in ("", "-cache"):
+            s3.client().make_bucket(f"{made.branch:08d}{kind}")
+        yield made
+
+
+def docker_address() -> str:
+    """This machine as containers see it."""
+    shown = subprocess.run(["docker", "network", "inspect", "bridge"], capture_output=True, check=True).stdout
+    return str(json.loads(shown)[0]["IPAM"]["Config"][0]["Gateway"])
+
+
+def test_artifacts_cache_and_tools_go_to_the_store_and_come_back_in_a_container(site: Site) -> None:
+    site.run({"first": FIRST}, system=WITH_PYTHON, executor="docker")
+    first = site.outcomes["first"]
+    assert first.failures() == []
+    assert first.lines("have again") == ["kept"]
+    store = f"minio:{site.branch:08d}/{site.flow}/{first.run}/out/tool.zip"
+    second = [
+        {"tool": "artifacts", "name": "download", "action": "download", "source": "out", "destination": "got"},
+        {"tool": "shell", "name": "look", "cmd": "cat got/out/deep/report.txt; hostname"},
+        {"tool": "local_tool", "name": "tool in the store", "tool_location": store, "tool_entry": "greeter"},
+    ]
+    site.run({"second": second}, system=WITH_PYTHON, executor="docker")
+    done = site.outcomes["second"]
+    assert done.failures() == []
+    # A container's name is its own, so these steps ran in two containers.
+    written, own = done.lines("look")
+    assert [written] == first.lines("write") != [own]
+    assert done.lines("tool in the store") == ["hello from the store"]
