@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def run_tests(step, report_result):
     return 0, ""
 """
 CANCELLED_BY_USER = 8
+LINES = 100_000
 TOKEN, SECRET = "token-of-the-repository", "secret-of-the-webhook"
 
 pytestmark = pytest.mark.timeout(600)
@@ -154,6 +156,18 @@ def test_a_run_that_a_push_has_started_checks_the_pushed_commit_out(site: Site, 
         site.finish(int(runs[0]["id"]))
     assert site.outcomes["pushed"].failures() == []
     assert site.outcomes["pushed"].lines("look") == ["pushed"]
+
+
+# The agent's half of it is tested without a server, in tests/unit/agent/test_logs.py.
+@pytest.mark.parametrize("site", SERVERS[1:], indirect=True)
+def test_a_hundred_thousand_lines_in_a_minute_arrive_complete_and_in_order(site: Site) -> None:
+    site.run({"many": [{"tool": "shell", "name": "many", "cmd": f"seq 1 {LINES}", "timeout": 120}]})
+    done = site.outcomes["many"]
+    assert done.failures() == []
+    assert done.lines("many") == [str(number) for number in range(1, LINES + 1)]
+    # The agent asks for the next step when the log has left, so this is the time that the lines took.
+    begun, ended = (datetime.fromisoformat(done.job[name]) for name in ("started", "finished"))
+    assert (ended - begun).total_seconds() <= 60, f"{begun} to {ended}"
 
 
 def push(site: Site, url: str, *, before: str, after: str) -> None:
