@@ -5,7 +5,7 @@
 Needs root and Docker, and the packages of the dependency group `bench`. The contenders take turns, each first on hosts
 that were made bare again and then once more with nothing to do. All open their SSH connections anew in each run.
 Registration on the server is left out: only kraken-fleet has it. What it does besides the common end state stays in:
-Python and Git are looked for on every host, and a service is believed only when it stays up.
+Python, Git and the way to the server are looked at on every host, and a service is believed only when it says it is up.
 
 Seconds are wall time, and CPU time of this machine's side of the deploy; hosts and other work share the machine, which
 CPU time shows less of. Ratios are to kraken-fleet's medians.
@@ -106,7 +106,7 @@ def lab(hosts: int) -> Iterator[Lab]:
 
 
 def with_kraken_fleet(lab: Lab) -> Taken:
-    return lab.run(PROGRAMS / "ansible-playbook", ROOT / "playbooks" / "deploy-agents.yml", "--tags", "prereqs,agent")
+    return lab.run(PROGRAMS / "ansible-playbook", ROOT / "playbooks" / "deploy-agents.yml", "--tags", "agent")
 
 
 def with_plain_ansible(lab: Lab, **environment: str) -> Taken:

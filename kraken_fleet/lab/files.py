@@ -58,6 +58,7 @@ def write_ansible_config(paths: LabPaths) -> None:
     settings = {
         "home": paths.directory / "ansible",
         "forks": 25,
+        "internal_poll_interval": 0.005,
         "inventory": paths.inventory,
         "interpreter_python": "auto_silent",
         "localhost_warning": False,

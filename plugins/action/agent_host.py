@@ -2,36 +2,137 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils import preflight
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import on_host
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.bundles import sent_along
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host_action import HostAction, program_of
 
-from kraken_fleet.errors import FleetError
+from kraken_fleet.errors import UsageError
+
+_LEAST_DISK_MB = 512
+_CHECK_SECONDS = 5
 
 
-class ActionModule(ActionBase):
-    """Adds `binaries` to what the user wrote."""
+class ActionModule(HostAction):
+    """What is on the host in module_utils/host does the work; this is what only the controller knows or can see."""
 
-    TRANSFERS_FILES = False
+    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "dir": {"type": "str", "default": "/opt/kraken"},
+        "unit": {"type": "str", "default": "kraken-agent"},
+        "address": {"type": "str", "default": ""},
+        "instances": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "name": {"type": "str", "required": True},
+                "address": {"type": "str", "required": True},
+                "dir": {"type": "str", "default": ""},
+                "unit": {"type": "str", "default": ""},
+                "environment": {"type": "dict", "default": {}},
+            },
+        },
+        "bundle": {"type": "str", "default": ""},
+        "bundle_sha256": {"type": "dict", "default": {}},
+        "bundle_url": {"type": "str", "default": ""},
+        "bundle_version": {"type": "str", "default": ""},
+        "source": {"type": "str", "choices": ["bundle", "server", "script"], "default": "bundle"},
+        "download": {"type": "str", "choices": ["host", "controller"], "default": "host"},
+        "keep_versions": {"type": "int", "default": 3},
+        "releases": {"type": "dict", "default": {}},
+        "predict": {"type": "bool", "default": False},
+        "update": {"type": "str", "choices": ["managed", "server"], "default": "managed"},
+        "server_url": {"type": "str", "default": ""},
+        "clickhouse_addr": {"type": "str", "default": ""},
+        "minio_addr": {"type": "str", "default": ""},
+        "tools_dirs": {"type": "list", "elements": "str", "default": []},
+        "system_id": {"type": "str", "default": ""},
+        "environment": {"type": "dict", "default": {}},
+        "python": {"type": "str", "default": ""},
+        "user": {"type": "str", "default": "kraken"},
+        "extra_groups": {"type": "list", "elements": "str", "default": []},
+        "sudo": {"type": "bool", "default": False},
+        "hardening": {"type": "bool", "default": True},
+        "unit_settings": {"type": "dict", "default": {}},
+        "service_manager": {"type": "str", "choices": ["auto", "systemd", "process"], "default": "auto"},
+        "service_state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
+        "enabled": {"type": "bool", "default": True},
+        "drain_seconds": {"type": "int", "default": 300},
+        "attested": {"type": "bool", "default": False},
+        "fresh_nonce": {"type": "bool", "default": False},
+        "install_prerequisites": {"type": "bool", "default": True},
+        "lock_timeout": {"type": "int", "default": 120},
+        "preflight": {"type": "bool", "default": False},
+        "clickhouse_native_addr": {"type": "str", "default": ""},
+        "keep_data": {"type": "bool", "default": False},
+        "keep_user": {"type": "bool", "default": False},
+    }
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        arguments = dict(self._task.args)
-        arguments["instances"] = [on_host(one) for one in arguments.get("instances") or ()]
-        if arguments.get("state", "present") != "absent" and not arguments.get("releases"):
-            try:
-                arguments.update(sent_along(arguments))
-            except FleetError as error:
-                return {"failed": True, "msg": str(error)}
+        instances = [on_host(one) for one in self._task.args.get("instances") or ()]
+        self._task.args = {**self._task.args, "instances": instances}
+        return super().run(tmp, task_vars)
+
+    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        present = arguments["state"] == "present"
+        if present and not arguments["server_url"]:
+            raise UsageError("it is not said which server the agent belongs to", hint="Set kraken_server_url")
+        only_looking = self._task.check_mode or arguments["predict"]
+        nonce = uuid.uuid4().hex
+        sent: dict[str, Any] = {"binaries": [], "self_checking": False}
+        if present and not arguments["releases"]:
+            sent.update(sent_along(arguments))
+        checks = _checks(arguments, nonce, check_mode=self._task.check_mode)
+        program = program_of(
+            "host.task", self.environment(arguments), {**arguments, **sent, "predict": only_looking, "checks": checks}
+        )
         began = datetime.now(UTC)
-        result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
-        result.get("invocation", {}).pop("module_args", None)  # the files, once more
-        if result.get("changed") and any(
-            change.startswith(("start ", "restart ")) for change in result.get("changes", ())
-        ):
+        prepared, answer = self.prepared(
+            arguments, task_vars, program, only_looking=only_looking, without_git=not present
+        )
+        result = _together(prepared, answer)
+        if arguments["predict"]:
+            result.update(changed=False, diff=[])
+        if result["changed"] and any(change.startswith(("start ", "restart ")) for change in result["changes"]):
             # The controller's time: registration then knows an agent of before from the one that was started now.
             result["started_at"] = began.isoformat()
+        if not result.get("failed") and checks:
+            preflight.judge(result["findings"], nonce, arguments, _CHECK_SECONDS)
+            if bad := preflight.complaint(result["findings"]):
+                result.update(failed=True, msg=bad)
         return result
+
+
+def _checks(arguments: Mapping[str, Any], nonce: str, *, check_mode: bool) -> dict[str, Any] | None:
+    """What the preflight looks at; None when there is none."""
+    if not arguments["preflight"] or arguments["state"] == "absent" or arguments["releases"]:
+        return None
+    return {
+        "server": arguments["server_url"],
+        "minio_addr": arguments["minio_addr"],
+        # A record would be written, if only into the log.
+        "clickhouse_addr": "" if check_mode else arguments["clickhouse_addr"],
+        "directory": arguments["dir"],
+        "nonce": nonce,
+        "least_disk_mb": _LEAST_DISK_MB,
+        "timeout": _CHECK_SECONDS,
+        "ca_bundle": "",
+    }
+
+
+def _together(prepared: dict[str, Any], answer: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What was installed, then what was done to the agents."""
+    given = {"agents": [], "findings": [], **(answer or {})}
+    return {
+        **prepared,
+        **given,
+        "changed": prepared["changed"] or given.get("changed", False),
+        "changes": [*prepared.get("changes", ()), *given.get("changes", ())],
+        "diff": [*prepared.get("diff", ()), *given.get("diff", ())],
+    }

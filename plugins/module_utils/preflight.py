@@ -15,7 +15,9 @@ import ssl
 import sys
 import time
 from email.utils import parsedate_to_datetime
+from urllib.error import HTTPError
 from urllib.parse import urljoin, urlsplit
+from urllib.request import HTTPSHandler, build_opener, getproxies, proxy_bypass
 
 __metaclass__ = type
 
@@ -85,13 +87,21 @@ def check_server(server, timeout, ca_bundle):
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return [finding("server address", False, "%r is not a URL" % server, "Set kraken_server_url")]
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    findings = [_resolve(parts.hostname, port)]
+    host, port = _first_hop(parts)
+    findings = [_resolve(host, port)]
     if findings[-1]["ok"]:
-        findings.append(_connect(parts.hostname, port, timeout))
+        findings.append(_connect(host, port, timeout))
     if findings[-1]["ok"]:
-        findings += _speak(url, parts, port, timeout, ca_bundle)
+        findings += _speak(url, timeout, ca_bundle)
     return findings
+
+
+def _first_hop(parts):
+    """Where connections go: to the server, or to the proxy that the environment names for it."""
+    proxy = None if proxy_bypass(parts.hostname) else getproxies().get(parts.scheme)
+    if proxy:
+        parts = urlsplit(proxy if "://" in proxy else "http://" + proxy)
+    return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _resolve(host, port):
@@ -118,13 +128,18 @@ def _connect(host, port, timeout):
     return finding("tcp", True, "%s:%d in %.0f ms" % (host, port, 1000 * (time.monotonic() - started)))
 
 
-def _speak(url, parts, port, timeout, ca_bundle):
+def _speak(url, timeout, ca_bundle):
     # The agent's door answers 405 to a GET; asking it proves the very address that the agent will use.
-    path = urlsplit(urljoin(url, "backend")).path
+    door = urljoin(url, "backend")
+    path = urlsplit(door).path
     try:
-        status, headers, _body = _get(parts.scheme, parts.hostname, port, path, timeout, ca_bundle)
+        with _opener(ca_bundle).open(door, timeout=timeout) as response:
+            status, headers = response.status, response.headers
+    except HTTPError as error:
+        status, headers = error.code, error.headers
     except (OSError, http.client.HTTPException) as error:
-        return [finding("http", False, "%s: %s" % (url, error), "Check the URL's scheme, port and certificate")]
+        why = getattr(error, "reason", error)
+        return [finding("http", False, "%s: %s" % (url, why), "Check the URL's scheme, port and certificate")]
     kraken = status == 405
     remedy = "Something else than a Kraken server answers there: check kraken_server_url, also its path"
     return [finding("http", kraken, "GET %s gives %d" % (path, status), remedy), _compare_clocks(headers)]
@@ -146,7 +161,7 @@ def check_minio(address, timeout):
     """Whether an S3 store answers there. Without a signature it refuses, in S3's own words, and that is enough."""
     host, port = split_address(address)
     try:
-        status, headers, body = _get("http", host, port, "/", timeout, "")
+        status, headers, body = _get(host, port, "/", timeout)
     except (OSError, http.client.HTTPException) as error:
         return finding(
             "minio",
@@ -199,12 +214,16 @@ def split_address(address):
     return host.strip("[]"), int(port)
 
 
-def _get(scheme, host, port, path, timeout, ca_bundle):
-    if scheme == "https":
-        context = ssl.create_default_context(cafile=ca_bundle or None)
-        connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
-    else:
-        connection = http.client.HTTPConnection(host, port, timeout=timeout)
+def _opener(ca_bundle):
+    return (
+        build_opener(HTTPSHandler(context=ssl.create_default_context(cafile=ca_bundle)))
+        if ca_bundle
+        else build_opener()
+    )
+
+
+def _get(host, port, path, timeout):
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

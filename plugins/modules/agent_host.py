@@ -17,6 +17,7 @@ description:
     before C(current) is switched to them in one step; a damaged file leaves the version that runs as it is.
   - The agent is started again only when its binaries, its settings, its unit or its groups have changed. It lets
     the job that it runs come to its end for up to O(drain_seconds).
+  - Looks for Python and Git first, through the host's shell and in the same round trip, and installs what is missing.
   - Runs on Python 3.8 and newer with the standard library only.
 options:
   state:
@@ -103,32 +104,6 @@ options:
     type: str
     choices: [host, controller]
     default: host
-  binaries:
-    description: The files of the release. Filled in by the controller; leave it alone.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description: The file's name.
-        type: str
-        required: true
-      sha256:
-        description: What its content must have.
-        type: str
-        required: true
-      content:
-        description: The content, compressed by zlib, in base64.
-        type: str
-        default: ""
-      url:
-        description: Where the content is.
-        type: str
-        default: ""
-  self_checking:
-    description: Whether the agent is kraken-fleet's own. Filled in by the controller; leave it alone.
-    type: bool
-    default: false
   keep_versions:
     description: How many releases stay on the host, the current one among them.
     type: int
@@ -211,6 +186,26 @@ options:
     description: Make a new secret on each run. Without it, one that is there stays.
     type: bool
     default: false
+  install_prerequisites:
+    description: Install Python or Git when the host lacks it; when false such a host fails and says what to do.
+    type: bool
+    default: true
+  lock_timeout:
+    description: Seconds to wait for another installation that goes on, on Debian and its kin.
+    type: int
+    default: 120
+  preflight:
+    description:
+      - Before anything else, check what M(kraken_ci.fleet.preflight) does, in the same round trip. When something is
+        bad the host fails and is left as it is. Not done when O(releases) goes back, nor with O(state=absent).
+      - A log record cannot be looked for before the round trip is over, so that a lost one fails the host at the end.
+        In check mode none is sent.
+    type: bool
+    default: false
+  clickhouse_native_addr:
+    description: For O(preflight), ClickHouse as the controller reaches it, C(host:port) of the native protocol.
+    type: str
+    default: ""
   keep_data:
     description: With O(state=absent), leave the directory C(data).
     type: bool
@@ -265,9 +260,19 @@ changes:
   type: list
   elements: str
   sample: [add user kraken, write /opt/kraken/kraken.env, start kraken-agent]
-agents:
-  description: The agents as they are now.
+findings:
+  description: What O(preflight) saw, as M(kraken_ci.fleet.preflight) returns it.
+  returned: with O(preflight)
+  type: list
+  elements: dict
+missing:
+  description: What of Python and Git was missing; in check mode it still is.
   returned: always
+  type: list
+  elements: str
+agents:
+  description: The agents as they are now; empty in check mode when there is no Python yet to look at them.
+  returned: success
   type: list
   elements: dict
   contains:
@@ -279,134 +284,3 @@ agents:
     nonce_sha256: {description: The sha256 of its secret; empty when it is not attested., type: str, returned: always}
     service: {description: "How it runs: manager, state, enabled, pid.", type: dict, returned: always}
 """
-
-import base64
-import binascii
-import os
-import zlib
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import converge
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.binaries import Binary, Release
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all, as_result
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec_of import specs_of
-
-ARGUMENTS = {
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "dir": {"type": "str", "default": "/opt/kraken"},
-    "unit": {"type": "str", "default": "kraken-agent"},
-    "address": {"type": "str", "default": ""},
-    "instances": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "name": {"type": "str", "required": True},
-            "address": {"type": "str", "required": True},
-            "dir": {"type": "str", "default": ""},
-            "unit": {"type": "str", "default": ""},
-            "environment": {"type": "dict", "default": {}},
-        },
-    },
-    "bundle": {"type": "str", "default": ""},
-    "bundle_sha256": {"type": "dict", "default": {}},
-    "bundle_url": {"type": "str", "default": ""},
-    "bundle_version": {"type": "str", "default": ""},
-    "source": {"type": "str", "choices": ["bundle", "server", "script"], "default": "bundle"},
-    "download": {"type": "str", "choices": ["host", "controller"], "default": "host"},
-    "binaries": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "name": {"type": "str", "required": True},
-            "sha256": {"type": "str", "required": True},
-            "content": {"type": "str", "default": "", "no_log": True},
-            "url": {"type": "str", "default": ""},
-        },
-    },
-    "self_checking": {"type": "bool", "default": False},
-    "keep_versions": {"type": "int", "default": 3},
-    "releases": {"type": "dict", "default": {}},
-    "predict": {"type": "bool", "default": False},
-    "update": {"type": "str", "choices": ["managed", "server"], "default": "managed"},
-    "server_url": {"type": "str", "default": ""},
-    "clickhouse_addr": {"type": "str", "default": ""},
-    "minio_addr": {"type": "str", "default": ""},
-    "tools_dirs": {"type": "list", "elements": "str", "default": []},
-    "system_id": {"type": "str", "default": ""},
-    "environment": {"type": "dict", "default": {}},
-    "python": {"type": "str", "default": ""},
-    "user": {"type": "str", "default": "kraken"},
-    "extra_groups": {"type": "list", "elements": "str", "default": []},
-    "sudo": {"type": "bool", "default": False},
-    "hardening": {"type": "bool", "default": True},
-    "unit_settings": {"type": "dict", "default": {}},
-    "service_manager": {"type": "str", "choices": ["auto", "systemd", "process"], "default": "auto"},
-    "service_state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
-    "enabled": {"type": "bool", "default": True},
-    "drain_seconds": {"type": "int", "default": 300},
-    "attested": {"type": "bool", "default": False},
-    "fresh_nonce": {"type": "bool", "default": False},
-    "keep_data": {"type": "bool", "default": False},
-    "keep_user": {"type": "bool", "default": False},
-}
-
-
-def main():
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS,
-        supports_check_mode=True,
-        required_if=[("state", "present", ["server_url"])],
-    )
-    try:
-        result = bring_about(module.params, check=module.check_mode)
-    except HostError as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"{error.strerror or error}: {error.filename or 'on this host'}")
-    module.exit_json(**result)
-
-
-def bring_about(params, *, check):
-    # What is downloaded here goes through the agent's own proxies. They come with the parameters and not in the task's
-    # environment, which Ansible writes on a command line: a proxy's password would be seen by all users of the host.
-    os.environ.update(
-        {name: str(value) for name, value in params["environment"].items() if name[-6:].lower() == "_proxy"}
-    )
-    apply = not check and not params["predict"]
-    specs = specs_of(params)
-    root = os.geteuid() == 0 and specs[0].manager == "systemd"
-    if params["state"] == "absent":
-        changes = converge.gone(specs, root=root, keep_data=params["keep_data"], keep_user=params["keep_user"])
-    else:
-        release, scripted = release_of(params), converge.by_script(specs)
-        if apply:
-            apply_all(scripted)  # what it leaves is looked at below
-        changes = converge.present(specs, release, root=root, releases=params["releases"])
-    if apply:
-        apply_all(changes)
-    if params["state"] == "present":
-        known = [change.what for change in scripted]  # in check mode they are still to be made
-        changes = [*scripted, *(change for change in changes if change.what not in known)]
-    result = {**as_result(changes), "agents": [converge.state(spec) for spec in specs]}
-    return {**result, "changed": False, "diff": []} if params["predict"] else result
-
-
-def release_of(params):
-    binaries = [
-        Binary(one["name"], one["sha256"], _decoded(one) if one["content"] else None, one["url"])
-        for one in params["binaries"]
-    ]
-    return Release(params["bundle_version"], binaries, params["self_checking"]) if binaries else None
-
-
-def _decoded(binary):
-    try:
-        return zlib.decompress(base64.b64decode(binary["content"], validate=True))
-    except (binascii.Error, zlib.error) as error:
-        raise HostError(f"{binary['name']} arrived damaged: {error}") from error
-
-
-if __name__ == "__main__":
-    main()

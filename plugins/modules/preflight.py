@@ -50,6 +50,10 @@ options:
     description: A file on the host with the certificate authorities to trust for https.
     type: path
     default: ""
+  environment:
+    description: The agent's variables; the server is reached through the proxies that they name.
+    type: dict
+    default: {}
   strict:
     description: Fail when any finding is bad. When false the findings are only returned.
     type: bool
@@ -90,6 +94,7 @@ nonce:
   type: str
 """
 
+import os
 import uuid
 
 from ansible.module_utils.basic import AnsibleModule
@@ -107,12 +112,17 @@ def main():
             "least_disk_mb": {"type": "int", "default": 512},
             "timeout": {"type": "int", "default": 5},
             "ca_bundle": {"type": "path", "default": ""},
+            "environment": {"type": "dict", "default": {}},
             "strict": {"type": "bool", "default": True},
             "nonce": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
     wanted = module.params
+    # Not by the task's own environment, which Ansible writes on a command line: a proxy may have a password.
+    os.environ.update(
+        {name: str(value) for name, value in wanted["environment"].items() if name[-6:].lower() == "_proxy"}
+    )
     nonce = wanted["nonce"] or uuid.uuid4().hex
     findings = run_checks(
         server=wanted["server_url"],

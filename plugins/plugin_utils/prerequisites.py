@@ -18,10 +18,12 @@ _LINE = re.compile(r"^kraken-fleet: (\w+)=(.*)$", re.MULTILINE)
 # Says one thing a line. The prefix tells them from what a login shell prints of itself.
 _LOOK = """\
 say() {{ printf 'kraken-fleet: %s=%s\\n' "$1" "$2"; }}
+python=
 for candidate in {candidates}; do
   path=$(command -v "$candidate" 2>/dev/null) || continue
-  version=$("$path" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null) || continue
-  say python "$version $path"
+  version=$("$path" -ESs -c '{version}' 2>/dev/null) && python=$path
+  [ -z "$version" ] || say python "$version $path"
+  [ -z "$python" ] || break
 done
 git=$(command -v git 2>/dev/null) && say git "$git"
 for manager in apt-get dnf yum zypper; do
@@ -30,6 +32,12 @@ done
 say system "$(. /etc/os-release 2>/dev/null; printf %s "${{PRETTY_NAME:-$(uname -s)}}")"
 say done yes
 """
+# Prints it in any case; the exit code says whether it is new enough. Also Python 2 understands it.
+_VERSION = f'import sys; print("%d.%d.%d" % sys.version_info[:3]); sys.exit(sys.version_info < {LEAST})'
+# What is sent along waits to be read: a host that closed the connection over it would be told to be unreachable.
+_RUN = """\
+if [ -n "$python" ] && [ -n "${{git}}{without_git}" ]; then exec "$python" {program}; fi
+{otherwise}"""
 
 # Another installation may hold the lock of Debian's package database for a while.
 _APT = "apt-get -q -o DPkg::Lock::Timeout={timeout}"
@@ -78,7 +86,23 @@ def look(interpreter: str = "") -> str:
         interpreter: the Python that the inventory names; then no other will do.
     """
     candidates = (interpreter,) if interpreter else PYTHONS
-    return _LOOK.format(candidates=" ".join(map(shlex.quote, candidates)))
+    return _LOOK.format(candidates=" ".join(map(shlex.quote, candidates)), version=_VERSION)
+
+
+def look_and_run(interpreter: str, program: str = "", *, without_git: bool) -> str:
+    """The shell text that looks and then, when there is what it takes, runs a Python program.
+
+    Args:
+        interpreter: as for `look`.
+        program: its path on the host; empty when it comes through standard input.
+        without_git: whether to run it all the same when only Git is missing.
+    """
+    running = _RUN.format(
+        without_git="yes" if without_git else "",
+        program=shlex.quote(program) if program else "-",
+        otherwise="" if program else "cat >/dev/null\n",
+    )
+    return look(interpreter) + running
 
 
 def read(output: str) -> Found:
@@ -124,10 +148,14 @@ def install(found: Found, timeout: int) -> str:
 FROM_INPUT = 'eval "$(cat)" </dev/null'
 
 
-def proxies(environment: Mapping[str, object]) -> str:
-    """Shell text that lets what follows go through the agent's proxies; empty when it has none."""
-    named = {name: value for name, value in environment.items() if name.lower().endswith("_proxy")}
-    return "".join(f"export {name}={shlex.quote(str(value))}\n" for name, value in sorted(named.items()))
+def proxies(environment: Mapping[str, object]) -> dict[str, str]:
+    """Those of an agent's variables that name proxies."""
+    return {name: str(value) for name, value in environment.items() if name.lower().endswith("_proxy")}
+
+
+def exports(variables: Mapping[str, str]) -> str:
+    """Shell text that sets variables for what follows it."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(variables.items()))
 
 
 def complaint(found: Found) -> str:

@@ -153,7 +153,7 @@ def test_new_settings_restart_the_agent_once_and_secrets_stay_out_of_the_output(
 def test_a_preflight_stops_a_host_before_anything_of_the_agent_is_put_on_it(new_fleet: NewFleet) -> None:
     fleet = new_fleet("build-1", "test-1")
     fleet.host("test-1")["kraken_agent_server_url"] = "http://127.0.0.1:1"
-    done = fleet.play(DEPLOY, "-e", "kraken_prereqs_preflight=true", "-e", "kraken_verify_enabled=false")
+    done = fleet.play(DEPLOY, "-e", "kraken_verify_enabled=false")
     assert done.code == 2
     assert "Check that the server runs and that no firewall stands between" in done.text
     assert not fleet.home("test-1").exists()

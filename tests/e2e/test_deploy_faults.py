@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 
 DEPLOY = "deploy-agents.yml"
 # Proofs and registration are other tests' subject; these are about hosts.
-HOSTS_ONLY = ("--tags", "prereqs,agent")
+HOSTS_ONLY = ("--tags", "agent")
 BARE = (
     "systemctl disable --now kraken-agent 2>/dev/null; umount /opt 2>/dev/null; rm -rf /opt/kraken; "
     "rm -f /etc/systemd/system/kraken-agent.service; systemctl daemon-reload; userdel kraken 2>/dev/null; true"
@@ -145,7 +145,9 @@ def test_sshd_is_cut_in_the_middle_of_the_deploy(lab: RealLab) -> None:
 
 def test_the_disk_is_full(lab: RealLab) -> None:
     on(lab, SICK, "mount -t tmpfs -o size=64k tmpfs /opt")
-    assert_only_the_sick_one_failed(lab, lab.play(DEPLOY, *HOSTS_ONLY), "No space left on device")
+    assert_only_the_sick_one_failed(lab, lab.play(DEPLOY, *HOSTS_ONLY), "0 MiB free at /opt")
+    unchecked = lab.play(DEPLOY, *HOSTS_ONLY, "-e", "kraken_prereqs_preflight=false")
+    assert_only_the_sick_one_failed(lab, unchecked, "No space left on device")
     on(lab, SICK, "umount /opt")
     assert_healed(lab)
 

@@ -14,7 +14,7 @@ from .spec import AgentSpec
 
 UNIT_DIRECTORY = "/etc/systemd/system"
 _RUNNING = ("active", "reloading", "refreshing")
-# How long a service that is up has to stay up to be believed.
+# How long a service has to stay up to be believed. For one that says itself that it is up, systemctl has waited.
 _SETTLE_SECONDS = 0.5
 # An agent whose loop does not turn for this long is started again.
 _WATCHDOG_SECONDS = 180
@@ -198,7 +198,7 @@ def _state_change(spec: AgentSpec, verb: str, before: str, after: str) -> Change
             _systemctl(verb, spec.unit, timeout=spec.drain_seconds + 90.0)
         except HostError as error:
             raise HostError(f"{error}\n{_last_words(spec.unit)}".rstrip()) from error
-        if verb in ("start", "restart"):
+        if verb in ("start", "restart") and not spec.notifies:
             _see_it_up(spec.unit)
 
     return Change(f"{verb} {spec.unit}", act, before=f"{before}\n", after=f"{after}\n", before_header=spec.unit)

@@ -66,5 +66,5 @@ def test_the_options_of_an_action_are_the_documented_ones(module: str, documente
 def test_every_module_that_talks_to_a_server_takes_its_defaults_from_one_place() -> None:
     """`module_defaults: {group/kraken_ci.fleet.fleet: {server_url: ...}}`."""
     text = (ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8")
-    with_server = [module for module in ON_CONTROLLER if "server_url" in (arguments_of(module) or {})]
+    with_server = [module for module in ON_CONTROLLER if "server_user" in (arguments_of(module) or {})]
     assert [module for module in with_server if f"- {module}\n" not in text] == []

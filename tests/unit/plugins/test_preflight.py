@@ -112,3 +112,14 @@ def test_the_disk_is_judged_where_the_directory_will_be(tmp_path: Path) -> None:
     assert enough["ok"]
     assert str(tmp_path) in enough["detail"]
     assert preflight.check_disk(str(tmp_path), 10**9)["ok"] is False
+
+
+def test_a_proxy_is_what_has_to_be_reached(door: tuple[type[Door], int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy asks the server; its answer is the server's. The server itself has a name that only the proxy knows."""
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{door[1]}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    found = by_check(preflight.check_server("http://kraken.invalid:6363", 2, ""))
+    assert list(found) == ["dns", "tcp", "http", "clock"]
+    assert all(finding["ok"] for finding in found.values())
+    monkeypatch.setenv("no_proxy", "kraken.invalid")
+    assert by_check(preflight.check_server("http://kraken.invalid:6363", 2, ""))["dns"]["ok"] is False

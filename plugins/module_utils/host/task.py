@@ -1,0 +1,76 @@
+"""What a task `agent_host` comes to on its host: from the parameters that the controller sends to its answer."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import zlib
+from typing import Any, Dict, List, Mapping, Optional
+
+from ..preflight import run_checks
+from . import converge
+from .binaries import Binary, Release
+from .changes import Change, HostError, apply_all, as_result
+from .spec import AgentSpec
+from .spec_of import specs_of
+
+
+def answer(parameters: Mapping[str, Any]) -> Dict[str, Any]:
+    """Brings the agents of this host to their wanted state, unless the preflight speaks against it.
+
+    Args:
+        parameters: those of the module, checked, and: `binaries`, the files of a release; `self_checking`, whether the
+            agent in it is kraken-fleet's own; `checks`, what to call `run_checks` with, None to leave it; `predict`,
+            whether to change nothing.
+    """
+    findings: List[Dict[str, Any]] = run_checks(**parameters["checks"]) if parameters["checks"] else []
+    if any(finding["ok"] is False for finding in findings):
+        return {"changed": False, "findings": findings}
+    try:
+        return {**_brought_about(parameters), "findings": findings}
+    except HostError as error:
+        return {"failed": True, "msg": str(error)}
+    except OSError as error:
+        return {"failed": True, "msg": f"{error.strerror or error}: {error.filename or 'on this host'}"}
+
+
+def _brought_about(parameters: Mapping[str, Any]) -> Dict[str, Any]:
+    specs = specs_of(parameters)
+    root = os.geteuid() == 0 and specs[0].manager == "systemd"
+    changes = _absent(parameters, specs, root) if parameters["state"] == "absent" else _present(parameters, specs, root)
+    return {**as_result(changes), "agents": [converge.state(spec) for spec in specs]}
+
+
+def _absent(parameters: Mapping[str, Any], specs: List[AgentSpec], root: bool) -> List[Change]:
+    keep = {name: parameters[name] for name in ("keep_data", "keep_user")}
+    changes = converge.gone(specs, root=root, **keep)
+    if not parameters["predict"]:
+        apply_all(changes)
+    return changes
+
+
+def _present(parameters: Mapping[str, Any], specs: List[AgentSpec], root: bool) -> List[Change]:
+    release, scripted = _release(parameters), converge.by_script(specs)
+    if not parameters["predict"]:
+        apply_all(scripted)  # what it leaves is looked at below
+    changes = converge.present(specs, release, root=root, releases=parameters["releases"])
+    if not parameters["predict"]:
+        apply_all(changes)
+    known = [change.what for change in scripted]  # when nothing is applied they are still to be made
+    return [*scripted, *(change for change in changes if change.what not in known)]
+
+
+def _release(parameters: Mapping[str, Any]) -> Optional[Release]:
+    binaries = [
+        Binary(one["name"], one["sha256"], _decoded(one) if "content" in one else None, one.get("url", ""))
+        for one in parameters["binaries"]
+    ]
+    return Release(parameters["bundle_version"], binaries, parameters["self_checking"]) if binaries else None
+
+
+def _decoded(binary: Mapping[str, Any]) -> bytes:
+    try:
+        return zlib.decompress(base64.b64decode(binary["content"], validate=True))
+    except (binascii.Error, zlib.error) as error:
+        raise HostError(f"{binary['name']} arrived damaged: {error}") from error

@@ -1,0 +1,176 @@
+"""Actions that look for Python and Git on a host, and may run a program of kraken-fleet there in the same round trip.
+
+Ansible would pack a module anew for each play and import AnsibleModule on each host, which takes longer than all that
+`agent_host` does; and a host without Python could not be asked at all. What a module is spared here it is not missed:
+becoming another user, proxies, check mode and hosts where pipelining is off work as ever.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host_program import ANSWER
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils import prerequisites
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.prerequisites import Found
+
+_MODULE_UTILS = Path(__file__).resolve().parents[1] / "module_utils"
+_PACKAGE = "kraken_fleet_on_host"
+_BY_HAND = "Install them by hand, or set kraken_prereqs_install to true"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What came back from a host: what it has, and the program's answer, None when it was not run."""
+
+    found: Found
+    answer: dict[str, Any] | None = None
+
+
+class HostAction(ControllerAction):
+    """Needs the arguments `install_prerequisites`, `lock_timeout` and `environment`, the agent's variables."""
+
+    def prepared(
+        self,
+        arguments: Mapping[str, Any],
+        task_vars: Mapping[str, Any],
+        program: str = "",
+        *,
+        only_looking: bool,
+        without_git: bool = False,
+    ) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """The result as far as Python and Git are concerned, and the program's answer.
+
+        Args:
+            program: Python to run when the host has what it takes; see the function `program_of`.
+            only_looking: whether nothing may be installed; then Python alone is enough for the program.
+            without_git: whether the host can do without Git, and is to be left without.
+        """
+        interpreter = self._interpreter(task_vars)
+        seen = self._see(interpreter, program, without_git=only_looking or without_git)
+        missing = tuple(name for name in seen.found.missing if not (without_git and name == "git"))
+        result = _result(seen.found, interpreter)
+        if not missing:
+            return result, seen.answer
+        complaint = prerequisites.complaint(seen.found)
+        if not arguments["install_prerequisites"]:
+            return {**result, "failed": True, "msg": f"{complaint}. {_BY_HAND}"}, None
+        command = prerequisites.install(seen.found, arguments["lock_timeout"])
+        if not command:
+            advice = f"{seen.found.system} has no apt-get, dnf, yum or zypper. Install them by hand"
+            return {**result, "failed": True, "msg": f"{complaint}. {advice}"}, None
+        change = {"changed": True, "diff": [_diff(missing)], "changes": [f"install {name}" for name in missing]}
+        if only_looking:
+            return {**result, **change}, seen.answer
+        script = prerequisites.exports(prerequisites.proxies(arguments["environment"])) + command
+        done = self._low_level_execute_command(prerequisites.FROM_INPUT, in_data=script.encode(), executable="/bin/sh")
+        seen = self._see(interpreter, program, without_git=without_git)
+        if seen.found.missing:
+            still = prerequisites.complaint(seen.found)
+            text = f"{complaint}. Installing did not help ({still}):\n{_words(done)}"
+            return {**result, "failed": True, "msg": text}, None
+        return {**_result(seen.found, interpreter), **change}, seen.answer
+
+    def environment(self, arguments: Mapping[str, Any]) -> dict[str, str]:
+        """The variables of the task's keyword `environment`, and the agent's proxies."""
+        found: dict[str, Any] = {}
+        self._compute_environment_string(found)
+        return {
+            name: str(value) for name, value in {**found, **prerequisites.proxies(arguments["environment"])}.items()
+        }
+
+    def _see(self, interpreter: str, program: str, *, without_git: bool) -> Seen:
+        if not program:
+            done = self._low_level_execute_command(prerequisites.look(interpreter), executable="/bin/sh")
+        elif self._is_pipelining_enabled("new"):
+            command = prerequisites.look_and_run(interpreter, without_git=without_git)
+            done = self._low_level_execute_command(command, in_data=program.encode(), executable="/bin/sh")
+        else:
+            path = self._on_host(program)
+            command = prerequisites.look_and_run(interpreter, path, without_git=without_git)
+            done = self._low_level_execute_command(command, executable="/bin/sh")
+        return read(done)
+
+    def _on_host(self, program: str) -> str:
+        """Puts the program where the account that runs it can read it; Ansible removes it after the task."""
+        if self._connection._shell.tmpdir is None:
+            self._make_tmp_path()
+        directory = self._connection._shell.tmpdir
+        path: str = self._transfer_data(self._connection._shell.join_path(directory, "program.py"), program)
+        self._fixup_perms2((directory, path))
+        return path
+
+    def _interpreter(self, task_vars: Mapping[str, Any]) -> str:
+        """The Python that the inventory names; empty when Ansible is to find one itself."""
+        value = str(self._templar.template(task_vars.get("ansible_python_interpreter") or ""))
+        return value if value.startswith("/") else ""
+
+
+def program_of(module: str, environment: Mapping[str, str], parameters: Mapping[str, Any]) -> str:
+    """A Python program that calls `answer` of a module of module_utils on a host.
+
+    Args:
+        module: its name below module_utils (`host.task`).
+        environment: variables that it runs with. Here they are in no command line, for a proxy may have a password.
+        parameters: what it gets: numbers, texts, lists and dictionaries.
+    """
+    beginning = (_MODULE_UTILS / "host_program.py").read_text(encoding="utf-8")
+    call = (_sources(), f"{_PACKAGE}.{module}", dict(environment), dict(parameters))
+    # What ascii() makes of such values is Python that gives them back, whatever the host takes its input for.
+    return f"{beginning}\n\nrun{call!a}\n"
+
+
+def _sources() -> dict[str, str]:
+    """The modules that hosts run, by the names that they have there."""
+    paths = [*_MODULE_UTILS.glob("host/*.py"), _MODULE_UTILS / "preflight.py"]
+    return {_PACKAGE: ""} | {_name(path): path.read_text(encoding="utf-8") for path in paths}
+
+
+def _name(path: Path) -> str:
+    parts = path.relative_to(_MODULE_UTILS).with_suffix("").parts
+    return ".".join([_PACKAGE, *(part for part in parts if part != "__init__")])
+
+
+def read(done: Mapping[str, Any]) -> Seen:
+    """What the host said.
+
+    Raises:
+        AnsibleActionFail: it was not what a shell and the program say.
+    """
+    output = str(done.get("stdout", ""))
+    found = prerequisites.read(output)
+    if not found.complete:
+        raise AnsibleActionFail(f"the host's shell did not answer as a POSIX shell does: {_words(done)}")
+    told = next((line for line in output.splitlines() if line.startswith(ANSWER)), None)
+    if told is None and done.get("rc"):
+        raise AnsibleActionFail(f"what runs on the host broke off: {_words(done)}")
+    return Seen(found, json.loads(told[len(ANSWER) :]) if told else None)
+
+
+def _words(done: Mapping[str, Any]) -> str:
+    return f"{done.get('stdout', '')}\n{done.get('stderr', '')}".strip()[-1500:]
+
+
+def _diff(missing: tuple[str, ...]) -> dict[str, str]:
+    after = "".join(f"{name}\n" for name in missing)
+    return {"before": "", "after": after, "before_header": "packages", "after_header": "packages"}
+
+
+def _result(found: Found, interpreter: str) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "changed": False,
+        "python": found.python,
+        "python_version": found.version,
+        "git": found.git,
+        "system": found.system,
+        "missing": list(found.missing),
+    }
+    if found.python and not interpreter:
+        # Ansible need not look for itself, which would take another round trip and might find one that is too old.
+        result["ansible_facts"] = {"discovered_interpreter_python": found.python}
+    return result

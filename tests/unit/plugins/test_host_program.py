@@ -1,0 +1,119 @@
+"""What is sent to a host: real shells and real Pythons run it here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible_collections.kraken_ci.fleet.plugins.action.agent_host import ActionModule
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils import host_action, prerequisites
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host_action import Seen, program_of
+
+DEFAULTS = {name: option.get("default") for name, option in ActionModule.ARGUMENTS.items()}
+
+
+def program(directory: Path, **more: Any) -> str:
+    """It takes an agent off a host that has none, and so changes nothing."""
+    of_process = {
+        "state": "absent",
+        "dir": str(directory),
+        "service_manager": "process",
+        "binaries": [],
+        "self_checking": False,
+    }
+    return program_of("host.task", {"SOME": "thing"}, {**DEFAULTS, **of_process, "checks": None, **more})
+
+
+def sent(command: str, text: str = "", **environment: str) -> Mapping[str, Any]:
+    done = subprocess.run(
+        ["/bin/sh", "-c", command],
+        input=text,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        check=False,
+    )
+    return {"stdout": done.stdout, "stderr": done.stderr, "rc": done.returncode}
+
+
+def seen(text: str, interpreter: str = sys.executable, *, without_git: bool = True, **environment: str) -> Seen:
+    command = prerequisites.look_and_run(interpreter, without_git=without_git)
+    return host_action.read(sent(command, text, **environment))
+
+
+def test_one_command_looks_at_the_host_and_answers_for_its_agent(tmp_path: Path) -> None:
+    answered = seen(program(tmp_path / "agent"))
+    assert answered.found.python == sys.executable
+    assert answered.answer == {
+        "changed": False,
+        "changes": [],
+        "diff": [],
+        "findings": [],
+        "agents": [{**answered.answer["agents"][0], "dir": str(tmp_path / "agent")}],
+    }
+
+
+def test_where_pipelining_is_off_it_runs_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a program.py"
+    path.write_text(program(tmp_path / "agent"))
+    command = prerequisites.look_and_run(sys.executable, str(path), without_git=True)
+    assert host_action.read(sent(command)).answer is not None
+
+
+def test_it_is_not_run_without_git_nor_without_python(tmp_path: Path) -> None:
+    text = program(tmp_path / "agent")
+    (tmp_path / "cat").symlink_to("/bin/cat")
+    without_git = seen(text, without_git=False, PATH=str(tmp_path))
+    assert (without_git.found.missing, without_git.answer) == (("git",), None)
+    without_python = seen(text, "/nonexistent/python3")
+    assert ("python" in without_python.found.missing, without_python.answer) == (True, None)
+
+
+def test_a_bad_finding_leaves_the_host_as_it_is(tmp_path: Path) -> None:
+    checks = {
+        "server": "http://127.0.0.1:1", "minio_addr": "", "clickhouse_addr": "", "directory": str(tmp_path),
+        "nonce": "n", "least_disk_mb": 0, "timeout": 2, "ca_bundle": "",
+    }  # fmt: skip
+    answer = seen(program(tmp_path / "agent", state="present", server_url="http://127.0.0.1:1", checks=checks)).answer
+    assert answer is not None
+    assert [finding["check"] for finding in answer["findings"] if finding["ok"] is False] == ["tcp"]
+    assert not (tmp_path / "agent").exists()
+
+
+def test_what_a_host_refuses_is_told_in_words(tmp_path: Path) -> None:
+    answer = seen(program(Path("/usr/lib"))).answer
+    assert answer is not None
+    assert answer["failed"]
+    assert "belongs to the system" in answer["msg"]
+
+
+def test_a_program_that_breaks_off_is_told_from_a_shell_that_does_not_answer(tmp_path: Path) -> None:
+    with pytest.raises(AnsibleActionFail, match=r"(?s)broke off.*ZeroDivisionError"):
+        seen("1/0\n")
+    with pytest.raises(AnsibleActionFail, match="did not answer as a POSIX shell does: no such login"):
+        host_action.read({"stdout": "no such login\n", "rc": 1})
+
+
+def test_a_failure_of_our_own_does_not_show_what_was_sent(tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text(program(tmp_path / "agent", instances=["hunter-two"]))
+    done = sent(prerequisites.look_and_run(sys.executable, str(path), without_git=True))
+    assert "Traceback" in done["stderr"]
+    assert "hunter-two" not in done["stderr"] + done["stdout"]
+
+
+def test_a_python_that_is_too_old_is_left_for_the_next(tmp_path: Path) -> None:
+    """The first on the path claims to be 3.6, as its exit code says too."""
+    old = tmp_path / "python3"
+    old.write_text("#!/bin/sh\necho 3.6.8\nexit 1\n")
+    old.chmod(0o755)
+    (tmp_path / "python3.11").symlink_to(sys.executable)
+    found = seen(program(tmp_path / "agent"), "", PATH=f"{tmp_path}:/nonexistent").found
+    assert found.python != str(old)
+    assert found.version != "3.6.8"
