@@ -27,6 +27,16 @@ IMAGE = "kraken-fleet-test/kkagent:0.0.1"
 NAME = "kraken-agent-methods-test"
 
 
+class ServesItsAgent(SimpleHTTPRequestHandler):
+    """A Kraken server as far as somebody sees it who takes the agent from it: files, and the door for agents."""
+
+    def do_GET(self) -> None:
+        if self.path == "/backend":
+            self.send_error(405)  # as Kraken's door answers whoever only looks at it
+        else:
+            super().do_GET()
+
+
 def docker(*arguments: str) -> str:
     return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout.strip()
 
@@ -95,7 +105,7 @@ def test_the_agent_that_a_server_serves_is_installed_once(
     folder.mkdir(parents=True)
     for blob, name in (("agent", "kkagent"), ("tool", "kktool")):
         (folder / blob).write_bytes((tmp_path / "bundle" / name).read_bytes())
-    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "www"))
+    handler = partial(ServesItsAgent, directory=str(tmp_path / "www"))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
