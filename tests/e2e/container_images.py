@@ -35,22 +35,32 @@ def docker_images(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def _pack_shell(target: Path) -> None:
+    with tarfile.open(target, "w") as tar:
+        add_shell(tar)
+
+
+def add_shell(tar: tarfile.TarFile, below: str = "") -> None:
+    """Add a system of busybox alone to an archive, below a directory with a slash at its end."""
     busybox = shutil.which("busybox")
     assert busybox, "busybox-static is not installed"
-    with tarfile.open(target, "w") as tar:
-        tar.add(busybox, "bin/busybox")
-        for applet in _do("busybox", "--list").split():
-            if applet != "busybox":
-                link = tarfile.TarInfo(f"bin/{applet}")
-                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-                tar.addfile(link)
-        for name, mode in (("tmp", 0o1777), ("root", 0o700)):
-            directory = tarfile.TarInfo(name)
-            directory.type, directory.mode = tarfile.DIRTYPE, mode
-            tar.addfile(directory)
-        users = tarfile.TarInfo("etc/passwd")
-        users.size, users.mode = len(_USERS), 0o644
-        tar.addfile(users, io.BytesIO(_USERS))
+    tar.add(busybox, f"{below}bin/busybox")
+    for applet in _do("busybox", "--list").split():
+        if applet != "busybox":
+            link = tarfile.TarInfo(f"{below}bin/{applet}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(link)
+    for name, mode in (("tmp", 0o1777), ("root", 0o700)):
+        directory = tarfile.TarInfo(below + name)
+        directory.type, directory.mode = tarfile.DIRTYPE, mode
+        tar.addfile(directory)
+    add_file(tar, f"{below}etc/passwd", _USERS)
+
+
+def add_file(tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> None:
+    """Add a file that is nowhere else."""
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(content), mode
+    tar.addfile(member, io.BytesIO(content))
 
 
 def _do(*command: str) -> str:
@@ -61,8 +71,8 @@ def _do(*command: str) -> str:
 
 LXD_ALIAS = "kraken-lab/bookworm-python"
 # The smallest thing that can be process 1 of a container: it waits, collects orphans, and ends when it is told to.
-_INIT = '#!/bin/sh\ntrap "exit 0" PWR TERM INT\nwhile :; do sleep 1000 & wait; done\n'
-_METADATA = "architecture: {machine}\ncreation_date: 1700000000\nproperties: {{description: Debian for tests}}\n"
+INIT = '#!/bin/sh\ntrap "exit 0" PWR TERM INT\nwhile :; do sleep 1000 & wait; done\n'
+METADATA = "architecture: {machine}\ncreation_date: 1700000000\nproperties: {{description: Debian for tests}}\n"
 # Every container of a directory pool is a copy of all files: what no test needs stays behind.
 _LEFT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/lib/apt/lists", "var/cache")
 
@@ -84,8 +94,8 @@ def lxd_image(docker_images: None, tmp_path_factory: pytest.TempPathFactory) -> 
         _do("docker", "rm", "--force", made)
     init = root / "sbin/init"
     init.unlink()
-    init.write_text(_INIT)
+    init.write_text(INIT)
     init.chmod(0o755)
-    (home / "metadata.yaml").write_text(_METADATA.format(machine=os.uname().machine))
+    (home / "metadata.yaml").write_text(METADATA.format(machine=os.uname().machine))
     _do("tar", "-C", str(home), "-cf", str(home / "image.tar"), "metadata.yaml", "rootfs")
     _do("lxc", "image", "import", str(home / "image.tar"), "--alias", LXD_ALIAS)

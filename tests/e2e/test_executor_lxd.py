@@ -13,7 +13,8 @@ from kraken_agent.executors.lxd import LxdExecutor
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
 sys.path.insert(0, str(Path(__file__).parent))
 from container_images import LXD_ALIAS, docker_images, lxd_image  # noqa: F401 - the fixtures are used by name
-from executor_child import Job
+from executor_child import ChildError, Job
+from lxd_images_server import ALIAS, images_server
 
 pytestmark = [pytest.mark.lxd, pytest.mark.usefixtures("lxd_image"), pytest.mark.timeout(300)]
 
@@ -28,3 +29,27 @@ def test_an_image_can_be_named_by_its_fingerprint(tmp_path):
     finally:
         job.cleanup()
     assert job.lines()[-1] == str(job.directory)
+
+
+def test_an_image_that_the_daemon_lacks_comes_from_the_configured_remote(tmp_path, monkeypatch):
+    with images_server() as remote:
+        monkeypatch.setenv("KRAKEN_LXD_REMOTE", remote.url)
+        job = Job(LxdExecutor, tmp_path / "jobs/1", ALIAS, f"test-{os.getpid()}-remote")
+        try:
+            job.prepare()
+            assert job.shell("echo it runs") == 0
+        finally:
+            job.cleanup()
+            # The daemon keeps what it took, and would not ask a second time.
+            subprocess.run(["lxc", "image", "delete", remote.fingerprint], check=False)
+    assert job.lines()[-1] == "it runs"
+    assert remote.asked[-1] == "images/lxd.tar.gz"
+
+
+def test_an_image_that_is_on_no_remote_is_named(tmp_path, monkeypatch):
+    with images_server() as remote:
+        monkeypatch.setenv("KRAKEN_LXD_REMOTE", remote.url)
+        job = Job(LxdExecutor, tmp_path / "jobs/1", "nothing/0", f"test-{os.getpid()}-nowhere")
+        with pytest.raises(ChildError, match=r"image nothing/0 cannot be made: .*couldn.t be found"):
+            job.prepare()
+        job.cleanup()
