@@ -15,11 +15,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from real_server.install import install_packages
-from real_server.plan import RealServerError
+from real_server.plan import RealServerError, cache_directory
 
 PROGRAMS = {
     "busybox-static": "busybox",
     "chromium": "chromium",
+    "cloc": "cloc",
     "docker.io": "dockerd",
     "docker-compose": "docker-compose",
     "docker-registry": "docker-registry",
@@ -42,6 +43,7 @@ def main() -> int:
     try:
         install_packages(say)
         install_programs()
+        install_angular()
         start_docker()
         start_lxd()
     except (RealServerError, subprocess.CalledProcessError) as error:
@@ -59,6 +61,25 @@ def install_programs() -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *missing]):
         subprocess.run(["apt-get", *command], env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+def install_angular() -> None:
+    """What `ng lint` needs, some 120 MB, where there is npm; elsewhere tests make do with what it wrote."""
+    package = Path(__file__).parent / "cases/tools/angular/package.json"
+    home = cache_directory() / "angular"
+    if shutil.which("npm") is None or ((home / "node_modules").is_dir() and _same(package, home / "package.json")):
+        return
+    say("installing Angular's lint")
+    home.mkdir(parents=True, exist_ok=True)
+    command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
+    shutil.copy(package, home)
+    if subprocess.run([*command, "--prefix", str(home)], check=False, stdout=subprocess.DEVNULL).returncode:
+        say("npm could not install it")
+        shutil.rmtree(home)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.exists() and one.read_bytes() == other.read_bytes()
 
 
 def start_docker() -> None:

@@ -1,11 +1,10 @@
 """Every tool in a job of our agent, at the embedded server and at the unmodified one, with a real object store and git.
 
-Programs that a machine need not have (Go, Angular, cloc, pylint) are stood in for by what they write.
+Of programs that a machine need not have (Go, Angular, cloc) it is what they wrote where they are missing.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -14,9 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.job_site import Outcome, Site, agent_at, embedded_door, real_door
+from e2e.job_site import Outcome, Site, agent_at, embedded_door, eventually, real_door
 from git_servers import http_git, ssh_git
 from s3_server import S3Server, s3_server
+
+# pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
+sys.path.insert(0, str(Path(__file__).parent))
+from tool_programs import put_projects, stand_ins
 
 TOKEN = "very-secret-token"
 LINES = 12_000
@@ -25,21 +28,6 @@ SERVERS = ["embedded", pytest.param("real", marks=pytest.mark.real_server)]
 JUNIT = (
     '<testsuite><testcase classname="c" name="a"/><testcase classname="c" name="b"><failure/></testcase></testsuite>'
 )
-GO = "\n".join(json.dumps({"Action": "pass", "Package": "ex/p", "Test": name}) for name in ("TestA", "TestB"))
-ISSUE = {
-    "path": "a.py",
-    "line": 1,
-    "column": 0,
-    "symbol": "s",
-    "message": "m",
-    "message-id": "C1",
-    "type": "convention",
-}
-LINT = [
-    {"filePath": "/src/a.ts", "messages": [{"line": 3, "column": 1, "message": "no", "ruleId": "r", "severity": 2}]}
-]
-COUNTED = {"nFiles": 1, "blank": 2, "comment": 3, "code": 4}
-
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -54,20 +42,13 @@ def materials(home: Path) -> Path:
         "out/a/report.txt": "from the first run\n",
         "mine/entry.py": "import helper\ndef run(step):\n    print(helper.TEXT, step['word'])\n    return 0, ''\n",
         "mine/vendor/helper.py": "TEXT = 'brought along'\n",
-        "found/go": GO,
-        "found/pylint": json.dumps([ISSUE]),
-        "found/npx": json.dumps(LINT),
-        "found/cloc": json.dumps({"Python": COUNTED, "SUM": COUNTED}),
+        "a.py": "import os\n",
     }
     for name, text in files.items():
         path = home / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    for name in ("go", "pylint", "npx", "cloc"):
-        program = home / "bin" / name
-        program.parent.mkdir(exist_ok=True)
-        program.write_text(f"#!/bin/sh\ncat found/{name}\n")
-        program.chmod(0o755)
+    put_projects(home)
     with zipfile.ZipFile(home / "out/tool.zip", "w") as archive:
         archive.writestr("greeter.py", "import words\ndef run(step):\n    print(words.TEXT)\n    return 0, ''\n")
         archive.writestr("vendor/words.py", "TEXT = 'hello from the store'\n")
@@ -102,13 +83,19 @@ def steps(home: Path, http: str, ssh: str) -> list[dict[str, object]]:
         {"tool": "cache", "name": "restore", "action": "restore", "keys": ["deps"]},
         {"tool": "shell", "name": "have again", "cmd": "cat deps/lib.txt"},
         {"tool": "pytest", "name": "python tests", "pytest_exe": f"{sys.executable} -m pytest", "params": "tests"},
-        {"tool": "gotest", "name": "go tests", "go_exe": "go", "params": "./..."},
+        {"tool": "gotest", "name": "go tests", "go_exe": "go", "params": "./...", "cwd": "go"},
         {"tool": "junit_collect", "name": "junit", "file_glob": "*.xml"},
         {"tool": "values_collect", "name": "values", "files": [{"name": "values.json", "namespace": "perf"}]},
         {"tool": "data", "name": "data", "operation": "set", "scope": "flow", "file": "data.json", "json_pointer": "/"},
-        {"tool": "pylint", "name": "python issues", "rcfile": "", "modules_or_packages": "a.py"},
-        {"tool": "nglint", "name": "angular issues", "cwd": "."},
-        {"tool": "cloc", "name": "lines of code", "cwd": "."},
+        {
+            "tool": "pylint",
+            "name": "python issues",
+            "pylint_exe": f"{sys.executable} -m pylint",
+            "rcfile": "",
+            "modules_or_packages": "a.py",
+        },
+        {"tool": "nglint", "name": "angular issues", "cwd": "angular"},
+        {"tool": "cloc", "name": "lines of code", "cwd": "go"},
         {"tool": "rndtest", "name": "random tests", "count": 5},
         {
             "tool": "local_tool",
@@ -149,7 +136,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """All jobs of this file, done at one server."""
     home = tmp_path_factory.mktemp("site")
     prepared = materials(home / "materials")
-    path = f"{prepared / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    path = f"{stand_ins(home / 'bin')}{os.pathsep}{os.environ['PATH']}"
     if request.param == "real":
         with agent_at(real_door(request.getfixturevalue("real_server")), home / "agent", PATH=path) as made:
             run_all(made, home, prepared)
@@ -229,6 +216,25 @@ def test_artifacts_of_an_earlier_run_of_the_flow_are_downloaded(site: Site) -> N
 def test_users_own_tools_run_from_the_jobs_directory_and_from_the_store(site: Site, tools: Outcome) -> None:
     assert tools.lines("own tool") == ["brought along by the job"]
     assert site.outcomes["second"].lines("tool in the store") == ["hello from the store"]
+
+
+def test_programs_find_what_there_is_to_find(tools: Outcome) -> None:
+    assert "--- PASS: TestAdd" in "".join(tools.lines("go tests"))
+    assert tools.lines("python issues")[1:] == ["a.py:1  Missing module docstring", "a.py:1  Unused import os"]
+    assert tools.lines("angular issues")[-1] == "src/a.ts:2  Unexpected 'debugger' statement."
+    assert tools.lines("lines of code")[1:] == [
+        "Go: 15 lines of code in 2 files",
+        "SUM: 15 lines of code in 2 files",
+    ]
+
+
+def test_the_server_counts_what_was_found(site: Site, tools: Outcome) -> None:
+    # pytest, go, JUnit, values, cloc, random tests.
+    tests = 2 + 3 + 2 + 1 + 2 + 5
+    # The embedded server keeps no issues; the others are pylint's and Angular's.
+    issues = 2 + 1 if site.door.kind == "real" else 0
+    shown = eventually(lambda: site.door.api("GET", f"/runs/{tools.run}").body, lambda run: run["tests_total"] == tests)
+    assert shown["issues_total"] == issues
 
 
 def test_lines_arrive_complete_and_in_order(logs: Outcome) -> None:

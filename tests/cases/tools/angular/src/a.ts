@@ -1,0 +1,4 @@
+export function add(left: number, right: number) {
+  debugger;
+  return left + right;
+}
