@@ -60,7 +60,7 @@ class ActionModule(ControllerAction):
                 f"the agents group {group.name} has {group.agents_count} agents, which would go on listing it",
                 hint="Take them out of it first, or set force to true",
             )
-        return self._changed(group.name, "", lambda: client.delete_group(group.id))
+        return self._changed(group.name, "", lambda: client.delete_group(group.id, force=force))
 
     def _changed(self, before: str, after: str, act: Any) -> dict[str, Any]:
         done = None if self._task.check_mode else act()

@@ -28,7 +28,7 @@ options:
     choices: [present, absent]
     default: present
   force:
-    description: Delete it although it has agents.
+    description: Delete it although it has agents; they are taken out of it first, and keep their other groups.
     type: bool
     default: false
 extends_documentation_fragment:
