@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 NewFleet = Callable[..., Fleet]
 DEPLOY, DRAIN, ENABLE, UPGRADE = "deploy-agents.yml", "drain-agents.yml", "enable-agents.yml", "upgrade-agents.yml"
+REMOVE = "remove-agents.yml"
 UNPROVEN = ("-e", "kraken_verify_enabled=false")
 
 
@@ -41,6 +42,28 @@ def test_agents_are_drained_and_enabled_again_save_those_that_are_to_stay_out(ne
     assert done.diffs == predicted.diffs
     assert enabled(fleet) == {"one": True, "two": False}
     assert not any(fleet.play(ENABLE).changed.values())
+
+
+def test_no_batch_follows_one_in_which_a_host_failed(new_fleet: NewFleet) -> None:
+    fleet = new_fleet("a", "b", "c")
+    fleet.host("a")["kraken_agent_groups"] = ["slow"]
+    assert fleet.play(DEPLOY, *UNPROVEN).code == 0
+    batches = ("-e", "kraken_registration_serial=2", "-e", "kraken_registration_drain_timeout=1")
+    strict = (*batches, "-e", "kraken_registration_max_fail_percentage=0")
+    with fleet.client() as client:
+        run = start_long_job(client, "slow", seconds=200)
+        for playbook in (DRAIN, REMOVE):
+            stopped = fleet.play(playbook, *strict)
+            assert stopped.failed == {"a": True, "b": False}, stopped.text
+            assert "still runs a job" in stopped.message
+            assert enabled(fleet) == {"a": False, "b": False, "c": True}
+        went_on = fleet.play(DRAIN, *batches)
+        assert went_on.failed == {"a": True, "b": False, "c": False}, went_on.text
+        assert not any(enabled(fleet).values())
+        client.cancel_run(run)
+    done = fleet.play(ENABLE, *strict)
+    assert done.code == 0, done.text
+    assert done.changed == {"a": 1, "b": 0, "c": 1}, "one call to the server for each batch"
 
 
 def want(fleet: Fleet, version: str, kkagent: str = "") -> None:
