@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from kraken_fleet.api import decode
 from kraken_fleet.api.agents import AgentsCalls
@@ -79,7 +79,8 @@ class GroupsCalls(AgentsCalls):
     def create_group(self, name: str, project_id: int | None = None) -> AgentsGroup:
         """Creates an agents group, after giving deleted groups of that name another one.
 
-        In this order no run ever sees two groups of one name, not even when the connection breaks in between.
+        In this order no run ever sees two groups of one name, not even when the connection breaks in between. When
+        another client creates the name at the same moment, the server lets both: then it is the older group.
 
         Raises:
             UnsafeChangeError: the name is empty.
@@ -87,10 +88,11 @@ class GroupsCalls(AgentsCalls):
         """
         _check_name(name)
         self.heal_group_name(name)
-        return self._post_group(name, project_id)
+        (group,) = self._only_ones([self._post_group(name, project_id)])
+        return group
 
     def create_groups(self, names: Iterable[str]) -> list[tuple[str, AgentsGroup | FleetError]]:
-        """Creates several with one look for deleted groups that have their names: one call more for each of them.
+        """Creates several; only the POST is one for each of them, what `create_group` looks for is looked for once.
 
         A name that a living group has already is not created again.
 
@@ -101,7 +103,9 @@ class GroupsCalls(AgentsCalls):
         if not wanted:
             return []
         living = {group.name: group for group in self._freed(wanted, HEAL_LIMIT)[0]}
-        return [(name, living.get(name) or self._created(name)) for name in wanted]
+        made = {name: self._created(name) for name in wanted if name not in living}
+        living |= {group.name: group for group in self._only_ones([*_groups(made.values())])}
+        return [(name, living.get(name) or made[name]) for name in wanted]
 
     def rename_group(self, group_id: int, name: str) -> AgentsGroup:
         """Gives a group another name; stages that name it have to be changed too.
@@ -178,6 +182,19 @@ class GroupsCalls(AgentsCalls):
         except (UnsafeChangeError, ServerFaultError, UnexpectedAnswerError) as error:
             return error
 
+    def _only_ones(self, created: Sequence[AgentsGroup]) -> list[AgentsGroup]:
+        """Groups that were just created; in place of one that two clients created at once, the older of the two.
+
+        The server asks whether there is the name and then inserts it, and its table lets a name be there twice.
+        """
+        oldest: dict[str, AgentsGroup] = {}
+        for group in sorted(self.groups() if created else (), key=lambda group: group.id):
+            oldest.setdefault(group.name, group)
+        for group in created:
+            if oldest.get(group.name, group).id != group.id:
+                self.delete_group(group.id)
+        return [oldest.get(group.name, group) for group in created]
+
     def _post_group(self, name: str, project_id: int | None) -> AgentsGroup:
         body: dict[str, object] = {"name": name}
         if project_id is not None:
@@ -216,6 +233,10 @@ class GroupsCalls(AgentsCalls):
                 f"Will not {verb} the agents group {ALL_GROUP!r}",
                 hint="The server puts every agent it authorises into it and fails without it",
             )
+
+
+def _groups(made: Iterable[AgentsGroup | FleetError]) -> Iterator[AgentsGroup]:
+    return (group for group in made if isinstance(group, AgentsGroup))
 
 
 def _check_name(name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from contract.door import Door
 from contract.embedded import Embedded
 from contract.workflow import Workflow
 
+from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import RequestRejectedError, ServerFaultError, UnsafeChangeError
 from kraken_fleet.model import AgentsGroup, DesiredAgent, DesiredFleet
 from kraken_fleet.plan import CreateGroup, RenameGroup
@@ -113,6 +115,30 @@ def test_a_deleted_group_newer_than_every_living_one_is_found(crew: Crew, workfl
     crew.reconcile(_wanted(workflow, name))
     assert living in {group["id"] for group in crew.record(workflow.agent_id)["groups"]}
     assert_gets_its_jobs(workflow, name)
+
+
+def test_two_controllers_that_make_the_same_group_at_once_end_with_one(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both, post = threading.Barrier(2), KrakenClient._post_group
+
+    def post_together(client: KrakenClient, name: str, project_id: int | None) -> AgentsGroup:
+        both.wait(60)
+        return post(client, name, project_id)
+
+    def made(client: KrakenClient, name: str) -> int:
+        ((_, group),) = client.create_groups([name])
+        assert isinstance(group, AgentsGroup), group
+        return group.id
+
+    monkeypatch.setattr(KrakenClient, "_post_group", post_together)
+    names = [random_name() for _ in range(10)]  # without care the real server makes two of some of them
+    with client_of(crew.server) as other, ThreadPoolExecutor() as pool:
+        for name in names:
+            first, second = pool.map(made, (crew.client, other), (name, name))
+            assert first == second
+    living = [group.name for group in crew.client.groups()]
+    assert [living.count(name) for name in names] == [1] * len(names)
 
 
 # 2. A group renamed to a taken name.

@@ -7,7 +7,7 @@ import pytest
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import RequestRejectedError, UnsafeChangeError
 from kraken_fleet.model import AgentsGroup
-from tests.unit.api.fake_kraken import FakeKraken, Reply, agent_json, group_json, problem
+from tests.unit.api.fake_kraken import FakeKraken, Reply, Request, agent_json, group_json, problem
 
 
 def _writes(fake: FakeKraken) -> list[tuple[str, str]]:
@@ -35,7 +35,7 @@ def test_several_groups_cost_one_look_and_one_call_each(fake: FakeKraken, client
         assert [group.name for _, group in made if isinstance(group, AgentsGroup)] == [name for name, _ in made]
         calls.append(len(fake.requests) - before)
     assert calls[1] - calls[0] == 11
-    assert calls[0] == 1 + 5 + 1, "the living groups, the ids beyond the newest, the group"
+    assert calls[0] == 1 + 5 + 1 + 1, "the living groups, the ids beyond the newest, the group, the living ones again"
 
 
 def test_the_names_of_several_groups_are_taken_from_deleted_ones(fake: FakeKraken, client: KrakenClient) -> None:
@@ -73,6 +73,20 @@ def test_of_several_groups_one_that_somebody_else_makes_meanwhile_is_taken(
     ((_, group),) = client.create_groups(["gpu"])
     assert isinstance(group, AgentsGroup)
     assert group.id == 2
+
+
+def test_of_two_groups_that_two_clients_made_at_once_the_older_one_stays(
+    fake: FakeKraken, client: KrakenClient
+) -> None:
+    def both(request: Request) -> Reply:
+        for number in (7, 8):
+            fake.groups[number] = group_json(number, "gpu")
+        return Reply(201, fake.groups[8])
+
+    fake.on("POST", "/groups", both)
+    assert client.create_group("gpu").id == 7
+    assert (fake.groups[8]["name"], bool(fake.groups[8]["deleted"])) == ("gpu-deleted-8", True)
+    assert (fake.groups[7]["name"], fake.groups[7]["deleted"]) == ("gpu", None)
 
 
 def test_a_taken_name_is_rejected_by_the_server(fake: FakeKraken, client: KrakenClient) -> None:
