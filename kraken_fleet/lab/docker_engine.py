@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import docker
@@ -14,7 +14,7 @@ from docker.models.containers import Container
 
 from kraken_fleet.errors import LabError
 from kraken_fleet.lab.host_image import Recipe
-from kraken_fleet.lab.systemd_hosts import HOST_LABEL, LABEL, SystemdHosts, digest_of
+from kraken_fleet.lab.systemd_hosts import HOST_LABEL, LABEL, SystemdHosts, as_lab_error, digest_of
 
 _IMPORT_SECONDS = 600
 # The engine shows a container its own part of the control groups, read-only; systemd has to write there. With the
@@ -26,6 +26,8 @@ for mounted in $(while read -r _ where _; do echo "$where"; done </proc/mounts);
 done
 exec /sbin/init
 """
+
+_as_lab_error = partial(as_lab_error, DockerException)
 
 
 class Engine:
@@ -150,11 +152,3 @@ def _archive(files: Mapping[str, str]) -> bytes:
             entry.size, entry.mode = len(data), 0o600
             archive.addfile(entry, io.BytesIO(data))
     return buffer.getvalue()
-
-
-@contextmanager
-def _as_lab_error(what: str) -> Iterator[None]:
-    try:
-        yield
-    except DockerException as error:
-        raise LabError(f"{what}: {error}") from error

@@ -10,9 +10,10 @@ import re
 import secrets
 import sys
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,7 +25,7 @@ from requests.exceptions import RequestException
 
 from kraken_fleet.errors import LabError
 from kraken_fleet.lab.host_image import Recipe
-from kraken_fleet.lab.systemd_hosts import HOST_LABEL, LABEL, SystemdHosts, digest_of
+from kraken_fleet.lab.systemd_hosts import HOST_LABEL, LABEL, SystemdHosts, as_lab_error, digest_of
 
 _MARK = f"user.{LABEL}"
 _ROUTES = Path("/proc/net/route")
@@ -35,6 +36,8 @@ _FIRST_HOST = 11
 _MOST = 200
 # An empty unit file masks a unit. What this one mounts belongs to the machine, and not to a container of its own user.
 _MASKED = {"/etc/systemd/system/systemd-binfmt.service": ""}
+
+_as_lab_error = partial(as_lab_error, (LXDAPIException, RequestException))
 
 
 class Engine:
@@ -259,11 +262,3 @@ def _metadata(image: str) -> bytes:
         entry.size = len(data)
         archive.addfile(entry, io.BytesIO(data))
     return buffer.getvalue()
-
-
-@contextmanager
-def _as_lab_error(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (LXDAPIException, RequestException) as error:
-        raise LabError(f"{what}: {error}") from error

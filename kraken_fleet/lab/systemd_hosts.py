@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -119,3 +120,17 @@ class SystemdHosts:
 def digest_of(lab: Path) -> str:
     """Tells labs of one name in different directories apart, in names that all of an engine's containers share."""
     return hashlib.sha256(str(lab).encode()).hexdigest()[:8]
+
+
+@contextmanager
+def as_lab_error(faults: type[Exception] | tuple[type[Exception], ...], what: str) -> Iterator[None]:
+    """Raises LabError for an engine's own errors.
+
+    Args:
+        faults: those errors.
+        what: what could not be done.
+    """
+    try:
+        yield
+    except faults as error:
+        raise LabError(f"{what}: {error}") from error

@@ -15,7 +15,7 @@ from e2e.fleet import Fleet
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
 sys.path.insert(0, str(Path(__file__).parent))
-from real_lab import RealLab
+from real_lab import real_lab
 from systemd_host import SystemdHost
 
 # No two tests share an address, also when they run in several processes: to a server it is who an agent is.
@@ -47,9 +47,5 @@ def new_fleet(tmp_path: Path, embedded: Embedded) -> Iterator[Callable[..., Flee
 @pytest.fixture(scope="session")
 def systemd_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
     """A bare lab host beside an embedded server; each file of tests deploys what it needs."""
-    lab = RealLab(tmp_path_factory.mktemp("systemd"), "systemd")
-    try:
-        lab.up(1, server="embedded")
+    with real_lab(tmp_path_factory.mktemp("systemd"), "systemd", 1) as lab:
         yield SystemdHost(lab)
-    finally:
-        lab.down()

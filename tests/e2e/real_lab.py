@@ -8,6 +8,8 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +47,7 @@ class RealLab:
         self.name = name
         self.directory = parent / ".lab" / name
 
-    def up(self, hosts: int, driver: str = "docker", server: str = "krakenci") -> None:
+    def up(self, hosts: int, driver: str, server: str) -> None:
         """Make hosts and server, without agents."""
         chosen = ["--hosts", str(hosts), "--driver", driver, "--server", server, "--no-deploy"]
         self.fleet("lab", "up", *chosen, *self.named())
@@ -132,3 +134,16 @@ class RealLab:
     def named(self) -> list[str]:
         """The options that name this lab."""
         return ["--name", self.name, "--dir", str(self.parent)]
+
+
+@contextmanager
+def real_lab(
+    parent: Path, name: str, hosts: int, driver: str = "docker", server: str = "embedded"
+) -> Iterator[RealLab]:
+    """A lab of bare hosts and a server, of which nothing is left after the block."""
+    lab = RealLab(parent, name)
+    try:
+        lab.up(hosts, driver, server)
+        yield lab
+    finally:
+        lab.down()

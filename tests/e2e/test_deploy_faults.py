@@ -17,7 +17,7 @@ from kraken_fleet.lab.server import start_server
 from kraken_fleet.lab.state import LabState, lab_paths
 
 sys.path.insert(0, str(Path(__file__).parent))
-from real_lab import RealLab, Recap
+from real_lab import RealLab, Recap, real_lab
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -33,12 +33,8 @@ SICK, WELL = "build-1", "build-2"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
-    lab = RealLab(tmp_path_factory.mktemp("faults"), "faults")
-    try:
-        lab.up(2, server="embedded")
+    with real_lab(tmp_path_factory.mktemp("faults"), "faults", 2) as lab:
         yield lab
-    finally:
-        lab.down()
 
 
 class Server:

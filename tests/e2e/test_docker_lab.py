@@ -17,7 +17,7 @@ from kraken_fleet.lab.systemd_hosts import LABEL
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
 sys.path.insert(0, str(Path(__file__).parent))
-from real_lab import PROGRAMS, RealLab
+from real_lab import PROGRAMS, RealLab, real_lab
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -25,12 +25,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1200)]
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     """Two hosts and the embedded server, in a directory whose name is not simple."""
-    made = RealLab(tmp_path_factory.mktemp("it's a lab"), "hosts")
-    try:
-        made.up(2, server="embedded")
+    with real_lab(tmp_path_factory.mktemp("it's a lab"), "hosts", 2) as made:
         yield made
-    finally:
-        made.down()
 
 
 def _docker(*arguments: str) -> list[str]:
@@ -87,12 +83,8 @@ def test_a_host_answers_only_to_the_labs_key(lab: RealLab) -> None:
 
 def test_another_lab_uses_the_same_image_and_its_end_leaves_this_one_alone(lab: RealLab, tmp_path: Path) -> None:
     images = _docker("images", "-q", "kraken-fleet/lab-host")
-    other = RealLab(tmp_path, "hosts")
-    try:
-        other.up(1, server="embedded")
+    with real_lab(tmp_path, "hosts", 1) as other:
         assert _docker("images", "-q", "kraken-fleet/lab-host") == images
-    finally:
-        other.down()
     assert _left(other) == []
     assert set(lab.on_hosts("echo here")) == {"build-1", "build-2"}
 
@@ -112,11 +104,7 @@ def test_what_an_interrupted_lab_has_made_is_removed(tmp_path: Path) -> None:
 
 
 def test_a_bare_host_has_no_python(tmp_path: Path) -> None:
-    lab = RealLab(tmp_path, "bare")
-    try:
-        lab.up(1, driver="docker:bookworm-bare", server="embedded")
+    with real_lab(tmp_path, "bare", 1, driver="docker:bookworm-bare") as lab:
         (container,) = _docker("ps", "-q", "--filter", f"label={LABEL}={lab.directory.resolve()}")
         done = subprocess.run(["docker", "exec", container, "python3", "-V"], capture_output=True, check=False)
         assert done.returncode in (126, 127)
-    finally:
-        lab.down()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from e2e.real_lab import RealLab
+from e2e.real_lab import RealLab, real_lab
 from e2e.upgrading import release_of, start_long_job
 
 from kraken_fleet.api import KrakenClient, credentials_from
@@ -42,17 +42,13 @@ class Upgrading:
 @pytest.fixture(scope="module")
 def upgrading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgrading]:
     """The lab, and its agents of some release."""
-    lab = RealLab(tmp_path_factory.mktemp("upgrades"), "hosts")
-    try:
-        lab.up(len(HOSTS), server="embedded")
+    with real_lab(tmp_path_factory.mktemp("upgrades"), "hosts", len(HOSTS)) as lab:
         done = lab.play("deploy-agents.yml", "-e", "kraken_verify_enabled=false")
         assert done.code == 0, done.output
         status = lab.asked("lab", "status", *lab.named())
         addresses = {each["host"]["name"]: each["host"]["address"] for each in status["hosts"]}
         with KrakenClient(status["server_url"], credentials_from("admin", lab.directory / "admin-password")) as client:
             yield Upgrading(lab, client, addresses)
-    finally:
-        lab.down()
 
 
 def test_an_upgrade_leaves_an_agent_that_does_not_come_to_rest_and_waits_for_one_that_does(

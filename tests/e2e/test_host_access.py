@@ -18,7 +18,7 @@ from kraken_fleet.lab.state import lab_paths
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
 sys.path.insert(0, str(Path(__file__).parent))
 from forward_proxy import ForwardProxy
-from real_lab import RealLab, Recap
+from real_lab import RealLab, Recap, real_lab
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -31,12 +31,8 @@ PROXY_PASSWORD = "s3cretProxyWord"
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     """Two hosts and the embedded server."""
-    made = RealLab(tmp_path_factory.mktemp("access"), "access")
-    try:
-        made.up(2, server="embedded")
+    with real_lab(tmp_path_factory.mktemp("access"), "access", 2) as made:
         yield made
-    finally:
-        made.down()
 
 
 def play(lab: RealLab, playbook: str, host: str, variables: dict[str, Any], *arguments: str) -> Recap:

@@ -19,7 +19,7 @@ from kraken_fleet.lab.systemd_hosts import LABEL
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
 sys.path.insert(0, str(Path(__file__).parent))
-from real_lab import PROGRAMS, RealLab
+from real_lab import PROGRAMS, RealLab, real_lab
 
 pytestmark = [pytest.mark.lxd, pytest.mark.slow, pytest.mark.timeout(900)]
 HOSTS = ("build-1", "build-2")
@@ -28,12 +28,8 @@ HOSTS = ("build-1", "build-2")
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     """Two hosts and the embedded server; nothing is left of them afterwards."""
-    made = RealLab(tmp_path_factory.mktemp("it's a lab"), "hosts")
-    try:
-        made.up(len(HOSTS), driver="lxd", server="embedded")
+    with real_lab(tmp_path_factory.mktemp("it's a lab"), "hosts", len(HOSTS), driver="lxd") as made:
         yield made
-    finally:
-        made.down()
     assert _instances(made) == []
     assert _networks(made) == []
 

@@ -10,7 +10,7 @@ import pytest
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
 sys.path.insert(0, str(Path(__file__).parent))
-from real_lab import RealLab, Recap
+from real_lab import RealLab, Recap, real_lab
 
 HOSTS = 8
 pytestmark = [pytest.mark.docker, pytest.mark.real_server, pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -19,12 +19,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.real_server, pytest.mark.slow, pyt
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     """Eight bare hosts and the server; nothing is left of them afterwards."""
-    made = RealLab(tmp_path_factory.mktemp("real"), "real")
-    try:
-        made.up(HOSTS)
+    with real_lab(tmp_path_factory.mktemp("real"), "real", HOSTS, server="krakenci") as made:
         yield made
-    finally:
-        made.down()
 
 
 @pytest.fixture(scope="module")

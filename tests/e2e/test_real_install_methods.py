@@ -7,6 +7,7 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -23,7 +24,7 @@ from kraken_fleet.lab.host_image import Recipe
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
 sys.path.insert(0, str(Path(__file__).parent))
 from compose_project import FIRST, OVERRIDE, RUN, SECOND, SERVICES, SUBNET, containers, idle_image, running_project, sh
-from real_lab import RealLab, Recap
+from real_lab import RealLab, Recap, real_lab
 
 pytestmark = [pytest.mark.docker, pytest.mark.real_server, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -93,13 +94,21 @@ class Site:
         return first.changed, second.changed, first.output
 
 
+@contextmanager
+def engine_left_clean() -> Iterator[None]:
+    """Removes what the method docker leaves on this machine's engine."""
+    try:
+        yield
+    finally:
+        for rest in (["rm", "--force", CONTAINER, f"{CONTAINER}-new"], ["image", "rm", "--force", IMAGE]):
+            subprocess.run(["docker", *rest], capture_output=True, check=False)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Two bare hosts, this machine's engine, and the server; nothing is left of them afterwards."""
     folder = tmp_path_factory.mktemp("methods")
-    lab = RealLab(folder, "methods")
-    try:
-        lab.up(2)
+    with real_lab(folder, "methods", 2, server="krakenci") as lab, engine_left_clean():
         lab.fleet("bundle", "image", "--tag", IMAGE, "--base", Recipe().image)
         status = lab.asked("lab", "status", "--name", lab.name, "--dir", str(lab.parent))
         first, second = (each["host"]["name"] for each in status["hosts"])
@@ -133,10 +142,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 },
             }
             yield Site(lab, variables, lab.directory / "bundles", project)
-    finally:
-        for rest in (["rm", "--force", CONTAINER, f"{CONTAINER}-new"], ["image", "rm", "--force", IMAGE]):
-            subprocess.run(["docker", *rest], capture_output=True, check=False)
-        lab.down()
 
 
 def _hosts(site: Site) -> list[str]:
