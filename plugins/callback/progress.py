@@ -161,7 +161,7 @@ class CallbackModule(CallbackBase):
     def _note(self, bar: TaskID) -> str:
         if bar != self._bar:
             return ""  # a phase that is over
-        waiting = max(self._hosts - len(self._done) - len(self._failed), 0)
+        waiting = max(self._hosts - len(self._done | self._failed.keys()), 0)
         parts = [self._task_name, f"{waiting} waiting"]
         if self._failed:
             parts.append(f"{len(self._failed)} failed")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
-from contract.crew import Crew, plan_of, random_name
+from contract.crew import Crew, client_of, plan_of, random_name
 from contract.door import Door
 
 from kraken_fleet.errors import PlanError
 from kraken_fleet.model import DesiredAgent, DesiredFleet
-from kraken_fleet.plan import GroupsMode, Plan, PlanPolicy, Prune, make_plan, plan_from_json, plan_to_json
-from kraken_fleet.reconcile import apply, apply_saved, observe
+from kraken_fleet.plan import Authorize, GroupsMode, Plan, PlanPolicy, Prune, make_plan, plan_from_json, plan_to_json
+from kraken_fleet.reconcile import apply, apply_saved, observe, reconcile
 
 
 def _mine(plan: Plan, *words: object) -> list[str]:
@@ -70,6 +71,20 @@ def test_a_slice_of_an_inventory_touches_nobody_else(crew: Crew) -> None:
     assert {getattr(action, "address", ours) for action in plan.actions} == {ours}
     assert _state(crew, other) == (True, False, {"all", own})
     assert _state(crew, waiting) == (False, False, set())
+
+
+def test_two_controllers_do_their_slices_at_the_same_time(crew: Crew) -> None:
+    group, agents = frozenset({random_name()}), [crew.announce() for _ in range(8)]
+    slices = [
+        DesiredFleet(tuple(DesiredAgent(a, a, group) for _, a in agents[start::2]), complete=False) for start in (0, 1)
+    ]
+    with client_of(crew.server) as other, ThreadPoolExecutor() as pool:
+        plans = list(pool.map(lambda one, fleet: plan_of(list(reconcile(one, fleet))), (crew.client, other), slices))
+    assert [len(plan.of(Authorize)) for plan in plans] == [4, 4]
+    assert [_state(crew, number) for number, _ in agents] == [(True, False, {"all", *group})] * 8
+    everybody = DesiredFleet(tuple(agent for fleet in slices for agent in fleet.agents), complete=False)
+    again = make_plan(everybody, observe(crew.client, names=group), now=datetime.now(UTC))
+    assert _mine(again, *group, *(address for _, address in agents)) == []
 
 
 @pytest.mark.parametrize("prune", [Prune.DISABLE, Prune.UNAUTHORIZE, Prune.DELETE])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ import requests
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.cli.main import main
 from kraken_fleet.server.testing import running
+from tests.terminal import on_a_terminal
 
 INVENTORY = """
 kraken_agents:
@@ -76,6 +79,54 @@ def test_plan_shows_what_would_change_changes_nothing_and_exits_2(
     assert "far" in out, "a host that the server never saw is told"
     assert "127.0.0.66" in out, "an agent that the inventory has not is told"
     assert addresses(client) == set()
+
+
+def test_plan_exits_1_when_it_cannot_compare(
+    client: KrakenClient, inventory: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken.yml"
+    broken.write_text("kraken_agents: {hosts: {a: {kraken_agent_address: 127.0.0.21, kraken_agent_enabled: perhaps}}}")
+    code, _, err = run("plan", "-i", str(broken))
+    assert code == 1
+    assert "kraken_agent_enabled" in err
+    monkeypatch.setenv("KRAKEN_FLEET_SERVER", "http://127.0.0.1:9")
+    code, out, _ = run("plan", "-i", inventory, "--json")
+    assert code == 1
+    assert json.loads(out)["error"]["kind"] == "ServerUnreachable"
+
+
+def test_the_groups_mode_of_the_inventory_decides_who_leaves_other_groups(
+    client: KrakenClient, inventory: str, run: Run, tmp_path: Path
+) -> None:
+    run("apply", "-i", inventory)
+    old = client.create_group("old").id
+    agents = {agent.address: agent for agent in client.agents()}
+    for address in ("127.0.0.21", "127.0.0.22"):
+        client.set_agent_groups(agents[address].id, [*(ref.id for ref in agents[address].groups), old])
+    assert run("plan", "-i", inventory)[0] == 0, "merge is the default"
+    one_exact = INVENTORY.replace(
+        "{kraken_agent_address: 127.0.0.21}", "{kraken_agent_address: 127.0.0.21, kraken_agent_groups_mode: exact}"
+    )
+    (tmp_path / "hosts.yml").write_text(one_exact)
+    code, out, _ = run("plan", "-i", inventory)
+    assert code == 2
+    assert "groups of build-1 (127.0.0.21): -old" in out
+    assert "build-2" not in out
+    assert "groups of build-2 (127.0.0.22): -old" in run("plan", "-i", inventory, "--groups", "exact")[1]
+
+
+def test_people_at_a_terminal_see_a_bar_and_programs_do_not(
+    client: KrakenClient, inventory: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "kraken_fleet.cli.main", "apply", "-i", inventory]
+    code, drawn = on_a_terminal(command, os.environ)
+    assert code == 0, drawn
+    assert re.search(r"changing ━+ 5/5 0:00:\d\d", drawn), drawn
+    assert "5 done, 0 failed" in drawn
+    (tmp_path / "hosts.yml").write_text(INVENTORY.replace("linux", "unix"))
+    piped = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "3 done, 0 failed" in piped.stdout
+    assert "━" not in piped.stdout + piped.stderr
 
 
 def test_apply_makes_it_so_and_then_there_is_nothing_to_do(client: KrakenClient, inventory: str, run: Run) -> None:

@@ -96,6 +96,19 @@ def test_a_group_is_created_once_and_deleted(ask: Ask, capsys: pytest.CaptureFix
     assert "no agents group 'build'" in capsys.readouterr().err
 
 
+def test_a_group_with_agents_is_deleted_only_by_force(
+    server: RunningServer, ask: Ask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask("authorize", "127.0.0.21")
+    with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
+        (agent,) = [agent for agent in client.agents() if agent.address == "127.0.0.21"]
+        client.set_agent_groups(agent.id, [1, client.create_group("build").id])
+        assert main(["groups", "delete", "build"]) == 1
+        assert "'build' has agents (1)" in capsys.readouterr().err
+        assert ask("groups", "delete", "build", "--force")["deleted"]["name"] == "build"
+        assert client.agent(agent.id).group_names == {"all"}
+
+
 @pytest.mark.usefixtures("server")
 def test_a_group_is_renamed_but_not_to_a_name_that_is_taken(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:
     group = ask("groups", "create", "build")["group"]

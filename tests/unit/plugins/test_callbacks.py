@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import pytest
 
 from kraken_fleet.deploys import recent
+from tests.terminal import on_a_terminal
 
 ROOT = Path(__file__).parents[3]
 PLAYBOOK = """
@@ -41,7 +37,15 @@ SLOW = """
   gather_facts: false
   tasks:
     - name: Take a while
-      ansible.builtin.command: sleep {{ 4 if inventory_hostname == 'b' else 0 }}
+      ansible.builtin.shell: sleep {{ 4 if inventory_hostname == 'b' else 0 }}; test {{ inventory_hostname }} != c
+      changed_when: false
+
+- name: Check
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Look again
+      ansible.builtin.command: sleep 1
       changed_when: false
 """
 
@@ -103,25 +107,21 @@ def test_the_run_is_remembered_with_every_host_result(run: tuple[str, Path]) -> 
     assert deploy.hosts["b"].message == "the disk is full"
 
 
-def _on_a_terminal(command: list[str | Path], environment: dict[str, str]) -> tuple[int, str]:
-    """Runs a command on a terminal of its own; its exit code and all that it drew there."""
-    ours, its = pty.openpty()
-    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
-    with subprocess.Popen(command, env=environment, stdin=its, stdout=its, stderr=its) as process:
-        os.close(its)
-        drawn = b""
-        with contextlib.suppress(OSError):  # how a terminal says that nobody has it open any more
-            while piece := os.read(ours, 65536):
-                drawn += piece
-        os.close(ours)
-        return process.wait(), drawn.decode()
-
-
 def test_on_a_terminal_a_bar_counts_the_hosts_and_names_the_slow_one_while_it_works(tmp_path: Path) -> None:
-    environment = {**_environment(tmp_path), "KRAKEN_FLEET_PROGRESS_SLOW_SECONDS": "1", "TERM": "xterm"}
-    code, drawn = _on_a_terminal(_command(tmp_path, SLOW), environment)
-    assert code == 0, drawn
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn)
-    assert re.search(r"Install .*2/3 hosts.* Take a while · 1 waiting · slow: b \d+ s", text), text
+    environment = {**_environment(tmp_path), "KRAKEN_FLEET_PROGRESS_SLOW_SECONDS": "1"}
+    code, text = on_a_terminal(_command(tmp_path, SLOW), environment)
+    assert code == 2, text
+    assert re.search(r"Install .*2/3 hosts.* Take a while · 1 waiting · 1 failed · slow: b \d+ s", text), text
+    # Who has failed takes no part in what comes after, and nobody waits for it.
+    assert re.search(r"Check .*2/3 hosts.* Look again · 0 waiting · 1 failed", text), text
     assert "3 hosts in" in text
     assert "Take a while: 3 hosts" not in text, "plain lines are for what is no terminal"
+
+
+def test_ansibles_own_output_stays_unless_this_one_is_chosen(tmp_path: Path) -> None:
+    environment = {name: text for name, text in _environment(tmp_path).items() if name != "ANSIBLE_STDOUT_CALLBACK"}
+    command = _command(tmp_path, PLAYBOOK)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert "TASK [Make something] ***" in done.stdout
+    assert "PLAY RECAP ***" in done.stdout
+    assert "Make something: 3 hosts" not in done.stdout
