@@ -33,6 +33,11 @@ _TICK_SECONDS = 0.01
 _JOIN_FROM_BYTES = 16 * 1024 * 1024
 # From here on output stays in the pipe, and so makes the step wait.
 FULL_BYTES = 24 * 1024 * 1024
+# Characters that JSON escapes: such as are in no usual text, and the others; the backslash first.
+_RARE = bytes(code for code in range(32) if code not in b"\t\n\r")
+_SHORT = ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\t", b"\\t"), (b"\r", b"\\r"))
+# From here on looking for such characters is quicker than going through all of them.
+_LONG_BYTES = 1000
 # What an entry costs beyond its bytes, roughly: a program may write them one by one.
 _ENTRY_BYTES = 200
 
@@ -99,16 +104,23 @@ class LogSink:
 class _Entry:
     """Bytes of one context, waiting to be cut into records."""
 
-    __slots__ = ("context", "data", "position", "time")
+    __slots__ = ("_head", "_tail", "data", "position")
 
     def __init__(self, context: bytes, when: float, data: bytes) -> None:
-        self.context = context
-        self.time = when
+        # Thousands of lines may come at one time: what their records share is made once.
+        seconds = int(when)
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int((when - seconds) * 1e6):06d}Z"
+        self._head = f'{{"@timestamp": "{stamp}", "message": '.encode()
+        self._tail = b", " + context
         self.data = data
         self.position = 0
 
-    def take(self, *, join: bool) -> bytes:
-        """The next record's message: a line, a piece of a long one, or as many lines as fit into a piece."""
+    def record(self, *, join: bool) -> bytes:
+        """The next record."""
+        return b"".join((self._head, _quoted(self._take(join=join)), self._tail))
+
+    def _take(self, *, join: bool) -> bytes:
+        """The next message: a line, a piece of a long one, or as many lines as fit into a piece."""
         start = self.position
         limit = start + _PIECE_BYTES
         end = self.data.rfind(b"\n", start, limit) if join else -1
@@ -121,6 +133,15 @@ class _Entry:
         else:
             end = self.position = _character_start(self.data, limit)
         return self.data[start:end].rstrip(b"\r")
+
+
+def _quoted(text: bytes) -> bytes:
+    """Text as JSON has it; bytes that are no text become replacement characters."""
+    if len(text) >= _LONG_BYTES and text.isascii() and len(text.translate(None, _RARE)) == len(text):
+        for character, escaped in _SHORT:
+            text = text.replace(character, escaped)
+        return b'"' + text + b'"'
+    return json.encoder.encode_basestring_ascii(text.decode("utf-8", "replace")).encode()
 
 
 def _character_start(data: bytes, position: int) -> int:
@@ -244,22 +265,14 @@ class Log:
         """Send the next record; returns its size."""
         entry = self._queue[0]
         before = entry.position
-        message = entry.take(join=self._joins)
+        datagram = entry.record(join=self._joins)
         self._bytes -= entry.position - before
         if entry.position >= len(entry.data):
             self._queue.popleft()
             self._bytes -= _ENTRY_BYTES
             self._joins = self._joins and bool(self._queue)
-        datagram = _record(entry.context, entry.time, message)
         self.sink.send(datagram)
         return len(datagram)
-
-
-def _record(context: bytes, when: float, message: bytes) -> bytes:
-    seconds = int(when)
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int((when - seconds) * 1e6):06d}Z"
-    text = json.dumps(message.decode("utf-8", "replace"))
-    return f'{{"@timestamp": "{stamp}", "message": {text}, '.encode() + context
 
 
 class LineStream:

@@ -116,7 +116,10 @@ def test_a_step_that_prints_nothing_for_an_hour_is_let_be(
 def test_a_gigabyte_of_output_neither_fills_the_memory_nor_ends_the_step(
     server: FakeServer, start_agent: StartAgent, until: Until
 ) -> None:
-    """The step's own time, half a minute, stands still while it waits for the log."""
+    """The step's own time, half a minute, stands still while it waits for the log, which has its pace.
+
+    So the test lasts three minutes; of the processor's time it and the agent take some twenty seconds.
+    """
     server.sink.keep = False
     step = shell("yes 0123456789012345678901234567890123456789 | head -c 1000000000", timeout=30)
     job = server.add_job(step, timeout=5000)

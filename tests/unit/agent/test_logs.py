@@ -50,6 +50,13 @@ def test_bytes_that_are_no_text_do_no_harm(run_job: RunJob, server: FakeServer) 
     assert server.results(job)[0]["status"] == "done"
 
 
+def test_a_long_line_of_what_json_escapes_arrives_as_it_is(run_job: RunJob, server: FakeServer) -> None:
+    pattern = 'a"b\\c\td\x7f/\re'
+    repeat = "for i in $(seq 400); do printf '%s' \"$WORD\"; done; echo"
+    job = run_job(shell(repeat, env={"WORD": pattern}))
+    assert server.sink.output(job.id) == [pattern * 400]
+
+
 def test_empty_lines_and_carriage_returns_are_kept_as_lines(run_job: RunJob, server: FakeServer) -> None:
     job = run_job(shell(r"printf 'a\n\nb\r\nno end'"))
     assert server.sink.output(job.id) == ["a", "", "b", "no end"]
