@@ -44,6 +44,12 @@ class SystemdHost:
         assert done.code == 0, done.output
         return done
 
+    def remove(self, **variables: Any) -> Recap:
+        """Remove the agent from host and server."""
+        done = self._lab.play("remove-agents.yml", "-e", json.dumps(variables))
+        assert done.code == 0, done.output
+        return done
+
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         """A shell command as root."""
         words = ["docker", "exec", self._container, "sh", "-c", command]

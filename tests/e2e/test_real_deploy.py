@@ -91,7 +91,8 @@ def test_removing_leaves_nothing_on_hosts_and_server_and_can_be_repeated(lab: Re
     assert all(removed.changed.values())
     assert _agents(lab) == []
     left = (
-        "ls -d /opt/kraken /etc/systemd/system/kraken* /etc/sudoers.d/*kraken* 2>/dev/null; getent passwd kraken; true"
+        "ls -d /opt/kraken /etc/systemd/system/kraken* /etc/sudoers.d/*kraken* 2>/dev/null; getent passwd kraken;"
+        " getent group kraken; true"
     )
     assert set(lab.on_hosts(left).values()) == {""}
     again = lab.play("remove-agents.yml")
