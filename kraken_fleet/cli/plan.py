@@ -56,6 +56,9 @@ def _save(made: Plan, path: Path) -> None:
     """Whole or not at all: a half-written plan must not be applied."""
     fresh = path.with_name(f".{path.name}.new")
     try:
+        if path.exists() and not path.is_file():  # a pipe or /dev/stdout is written to, never replaced
+            path.write_text(plan_to_json(made), encoding="utf-8")
+            return
         fresh.write_text(plan_to_json(made), encoding="utf-8")
         fresh.replace(path)
     except OSError as error:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,18 @@ def test_a_saved_plan_is_applied_exactly_and_once(
     code, _, err = run("apply", saved)
     assert code == 1
     assert "make a new plan" in err.lower()
+
+
+def test_a_plan_goes_into_a_pipe_and_leaves_it_one(
+    client: KrakenClient, inventory: str, run: Run, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        reader = pool.submit(pipe.read_text)
+        assert run("plan", "-i", inventory, "--out", str(pipe))[0] == 2
+        assert json.loads(reader.result(30))["changes"]
+    assert pipe.is_fifo()
 
 
 def test_a_plan_is_refused_when_the_server_has_changed_meanwhile(
