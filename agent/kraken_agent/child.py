@@ -37,7 +37,12 @@ def prepare(executor: Executor) -> Callable[[Send], int]:
     """A child that gets the executor ready."""
 
     def main(send: Send) -> int:
-        send({STATE: executor.prepare() or {}})
+        state = executor.prepare() or {}
+        try:
+            send({STATE: state})
+        except BrokenPipeError:
+            # The agent was killed meanwhile, and perhaps its successor has looked for leftovers already.
+            executor.abandon(state)
         return 0
 
     return lambda send: _reporting(send, lambda: main(send))

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from kraken_agent import child, family, outcome
+from kraken_agent import child, family, leftovers, outcome
 from kraken_agent.executors.base import ExecutorError, JobPlace
 from kraken_agent.executors.registry import executor_for
 from kraken_agent.masking import Masker, secret_values
@@ -119,6 +119,7 @@ class JobRun:
         )
         try:
             if executor.has_setup:
+                leftovers.expect_container(self._config.data_dir)
                 self._prepare(executor)
             while True:
                 step = self._next_step()
@@ -221,6 +222,8 @@ class JobRun:
             process = self._start_setup(child.cleanup(executor), executor.name)
             if not self._reactor.run_until(lambda: process.has_ended, time.monotonic() + _SETUP_SECONDS):
                 process.stop()
+            elif process.code == 0:
+                leftovers.expect_no_container(self._config.data_dir)
         end_descendants(self._reactor)
         for process in self._around.processes:
             process.close()

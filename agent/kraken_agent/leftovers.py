@@ -21,6 +21,30 @@ if TYPE_CHECKING:
 _GRACE_SECONDS = 3.0
 _SWEEP_SECONDS = 60.0
 _KEPT_JOBS = 10
+# In the data directory while a job has, or is about to have, a container.
+_MARK = "in-container"
+
+
+def expect_container(data_dir: str) -> None:
+    """A container is about to be made: if this agent does not live to remove it, the next one looks for it twice."""
+    try:
+        os.close(os.open(os.path.join(data_dir, _MARK), os.O_WRONLY | os.O_CREAT, 0o600))
+    except OSError:
+        # A full disk keeps no job from running.
+        return
+
+
+def expect_no_container(data_dir: str) -> None:
+    """It is removed."""
+    try:
+        os.unlink(os.path.join(data_dir, _MARK))
+    except OSError:
+        return
+
+
+def is_container_expected(data_dir: str) -> bool:
+    """Whether an agent of this data directory was killed before it had removed its job's container."""
+    return os.path.exists(os.path.join(data_dir, _MARK))
 
 
 def sweep(reactor: Reactor, data_dir: str, address: str) -> None:
@@ -35,6 +59,11 @@ def sweep(reactor: Reactor, data_dir: str, address: str) -> None:
             left = _processes_of_jobs(data_dir)
         if not left:
             break
+    sweep_containers(reactor, address)
+
+
+def sweep_containers(reactor: Reactor, address: str) -> None:
+    """Between jobs: remove every container of an agent."""
     for name, may_work in present():
         if may_work:
             process = Process(reactor, _executor_sweep(name, address), on_output=lambda data: None)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 5.0
 _UNAUTHORIZED_SECONDS = 10.0
+# An engine may still be making the container that a killed agent has asked it for when the next one looks for it.
+_SWEEP_AGAIN_SECONDS = 15.0
 # After the drain has ended the job, so long the server may take to hear about it.
 _LAST_WORDS_SECONDS = 10.0
 
@@ -58,6 +60,7 @@ class Agent:
         self._reload_asked = False
         self._in_job = False
         self._is_swept = False
+        self._sweep_again_at = float("inf")
         self._is_on_trial = False
 
     def run(self) -> int:
@@ -122,6 +125,8 @@ class Agent:
                 if known:
                     self._sweep()
                 continue
+            if time.monotonic() >= self._sweep_again_at:
+                self._sweep_again()
             if self._session.has_reports:
                 self._session.deliver()
             answer = self._session.get_job()
@@ -189,6 +194,15 @@ class Agent:
 
             leftovers.sweep(self._reactor, self._config.data_dir, str(self._session.address))
             self._is_swept = True
+            if leftovers.is_container_expected(self._config.data_dir):
+                self._sweep_again_at = time.monotonic() + _SWEEP_AGAIN_SECONDS
+
+    def _sweep_again(self) -> None:
+        from kraken_agent import leftovers
+
+        self._sweep_again_at = float("inf")
+        leftovers.sweep_containers(self._reactor, str(self._session.address))
+        leftovers.expect_no_container(self._config.data_dir)
 
     def _work(self, answer: Answer) -> None:
         from kraken_agent import family, leftovers

@@ -75,8 +75,13 @@ class AgentProcess:
                 command, env=self._variables, cwd=self._home, stdout=console, stderr=console
             )
 
+    def children(self) -> list[int]:
+        """The processes that it has started."""
+        pid = self._process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
     def kill(self) -> None:
-        """End it as an accident does."""
+        """End it as an accident does; its children are let be."""
         self._process.kill()
         self._process.wait()
 

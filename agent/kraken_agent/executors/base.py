@@ -133,6 +133,9 @@ class Executor:
         """
         return None
 
+    def abandon(self, state: Mapping[str, Any]) -> None:
+        """In a child: remove what `prepare` has just made, and nothing that another agent has made for the same job."""
+
     def shell(self, command: ShellCommand) -> int:
         """In a child: run a shell step to its end, or replace the child by it.
 

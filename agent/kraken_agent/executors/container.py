@@ -6,6 +6,7 @@ files are needed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import importlib.util
@@ -108,6 +109,10 @@ class ContainerExecutor(Executor, ABC):
     @abstractmethod
     def remove(cls, container: str) -> None:
         """End a container and remove it with everything in it; one that is gone is fine."""
+
+    def abandon(self, state: Mapping[str, Any]) -> None:
+        """Remove the container that `prepare` has made."""
+        self.remove(str(state["container"]))
 
     @abstractmethod
     def box(self) -> Box:
@@ -254,6 +259,12 @@ def _bring_script(box: Box, script: str, user: str) -> str:
     mode = 0o600 if user in ("", "0", "root") else 0o644
     box.unpack(pack_files(HOME, {name: (("set -ex\n" + script).encode("utf-8", "surrogateescape"), mode)}))
     return f"{HOME}/{name}"
+
+
+def say_it_runs(container: str) -> None:
+    """Write to the log that a container is there. When nobody hears it any more, `abandon` is called next."""
+    with contextlib.suppress(BrokenPipeError):
+        say(f"{container} is running")
 
 
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:

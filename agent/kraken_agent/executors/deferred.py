@@ -9,7 +9,7 @@ from kraken_agent.executors.base import Executor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional
+    from typing import Any, Dict, Mapping, Optional
 
     from kraken_agent.executors.base import JobPlace, Send, ShellCommand, ToolCall
 
@@ -31,6 +31,10 @@ class DeferredExecutor(Executor):
     def prepare(self) -> Optional[Dict[str, Any]]:
         """See the executor."""
         return self._real().prepare()
+
+    def abandon(self, state: Mapping[str, Any]) -> None:
+        """See the executor."""
+        self._real().abandon(state)
 
     def shell(self, command: ShellCommand) -> int:
         """See the executor."""

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional
 
 from kraken_agent.executors.base import ExecutorError
 from kraken_agent.executors.box import Program
-from kraken_agent.executors.container import ContainerExecutor
+from kraken_agent.executors.container import ContainerExecutor, say_it_runs
 from kraken_agent.executors.docker_engine import Wanted, make_container, own_container_id
 from kraken_agent.executors.docker_socket import EngineSocket
 from kraken_agent.executors.stopping import survive_broken_pipes
@@ -74,6 +74,7 @@ class DockerExecutor(ContainerExecutor):
             socket=engine.path,
         )
         container, user = make_container(engine, wanted, say)
+        say_it_runs(f"container {container[:12]} of image {wanted.image}")
         return {"container": container, "user": user}
 
     def box(self) -> DockerBox:

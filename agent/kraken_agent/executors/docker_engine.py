@@ -69,7 +69,6 @@ def make_container(engine: EngineSocket, wanted: Wanted, on_line: Callable[[str]
             _join_lab_net(engine, (container, wanted.own_container))
     except EngineError as error:
         raise EngineError(f"{doing}: {error}", error.status) from error
-    on_line(f"container {container[:12]} of image {wanted.image} is running")
     return container, str((image.get("Config") or {}).get("User") or "")
 
 

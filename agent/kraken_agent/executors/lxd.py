@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional
 
 from kraken_agent.executors.base import ExecutorError
 from kraken_agent.executors.box import Program, run_as_root
-from kraken_agent.executors.container import ContainerExecutor
+from kraken_agent.executors.container import ContainerExecutor, say_it_runs
 from kraken_agent.executors.lxd_client import OWNER_KEY, LxdClient
 from kraken_agent.executors.lxd_socket import ask
 from kraken_agent.executors.stopping import survive_broken_pipes
@@ -77,6 +77,7 @@ class LxdExecutor(ContainerExecutor):
         survive_broken_pipes()
         name = self._container_name()
         LxdClient().make(name, str(self.place.job["system"]), self.place.address, say)
+        say_it_runs(f"container {name}")
         run_as_root(LxdBox(name), ["mkdir", "-p", self.place.directory])
         return {"container": name}
 

@@ -64,7 +64,6 @@ class LxdClient:
         with self._about(f"the container of image {image} cannot be started"):
             instance.start(wait=True)
             _wait_until_it_runs(instance)
-        on_line(f"container {name} is running")
 
     def remove(self, name: str) -> None:
         """End a container at once and remove it; one that is gone is fine."""
