@@ -77,14 +77,25 @@ def test_secrets_are_in_no_command_line_and_no_title(host: SystemdHost) -> None:
 def test_a_step_without_enough_memory_fails_with_the_reason_and_the_agent_lives(host: SystemdHost) -> None:
     """The limit is the service's own: the kernel chooses among the agent and its step."""
     before = host.await_agent()
+    killed = killed_for_memory(host)
     job = host.job("python3 -c 'x = bytearray(400_000_000); print(len(x))'", "echo not reached")
     assert not job.succeeded
     result = host.result(job)
     assert result["reason"] == "retcode"
     assert "memory ran out" in str(result["msg"])
+    assert killed_for_memory(host) > killed
+    # A step that fails later, and for another reason, is not mistaken for one of these.
+    assert "memory" not in str(host.result(host.job("exit 3"))["msg"])
     assert host.property("MainPID") == str(before)
     assert host.property("NRestarts") == "0"
     assert host.job("echo lives").succeeded
+
+
+def killed_for_memory(host: SystemdHost) -> int:
+    """How many processes of the service the kernel has ended for want of memory, as it counts them itself."""
+    group = host.property("ControlGroup")
+    files = f"/sys/fs/cgroup{group}/memory.events /sys/fs/cgroup/memory{group}/memory.oom_control"
+    return int(host.out(f"cat {files} 2>/dev/null | sed -n 's/^oom_kill //p'"))
 
 
 def test_a_stop_lets_the_job_come_to_its_end(host: SystemdHost) -> None:

@@ -96,6 +96,7 @@ def run_job(server: FakeServer, start_agent: Callable[..., RunningAgent]) -> Cal
         job = server.add_job(*steps, **fields)
         start_agent("--one-job", **(agent or {}))
         until(lambda: job.finished, seconds)
+        server.sink.settle()
         return job
 
     return run

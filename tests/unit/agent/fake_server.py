@@ -17,6 +17,8 @@ from typing import Any
 
 Message = dict[str, Any]
 FINAL = ("done", "error")
+# A record of ours, which says that all before it have come.
+_MARK = b"mark"
 STATUSES = {"in-progress": 1, "done": 2, "error": 3}
 
 
@@ -66,6 +68,7 @@ class LogSink:
         self.keep = True
         self.bytes = 0
         self.sources: set[str] = set()
+        self._settled = threading.Event()
         threading.Thread(target=self._receive, daemon=True).start()
 
     def _receive(self) -> None:
@@ -74,10 +77,22 @@ class LogSink:
                 data, source = self._socket.recvfrom(70000)
             except OSError:
                 return
+            if data == _MARK:
+                self._settled.set()
+                continue
             self.bytes += len(data)
             if self.keep:
                 self.raw.append(data)
             self.sources.add(source[0])
+
+    def settle(self) -> None:
+        """Wait until what was sent has been taken: the job may be over, and its last lines still with the kernel."""
+        self._settled.clear()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+            own.sendto(_MARK, self._socket.getsockname())
+            # It may be lost when the kernel's buffer is full.
+            while not self._settled.wait(1):
+                own.sendto(_MARK, self._socket.getsockname())
 
     def all(self) -> list[Message]:
         """Every record so far."""
