@@ -12,6 +12,7 @@ from kraken_fleet.plan.actions import (
     SetGroups,
     Unauthorize,
 )
+from kraken_fleet.plan.batches import batches
 from kraken_fleet.plan.document import SCHEMA, Plan, plan_from_dict, plan_from_json, plan_to_dict, plan_to_json
 from kraken_fleet.plan.findings import Finding
 from kraken_fleet.plan.fingerprint import check_fresh
@@ -54,6 +55,7 @@ __all__ = [
     "SetGroups",
     "TrustPolicy",
     "Unauthorize",
+    "batches",
     "check_fresh",
     "decide",
     "groups_change",

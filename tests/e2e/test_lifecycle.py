@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event
 
 import pytest
 from e2e.fleet import Fleet
 from e2e.upgrading import release_of, start_long_job
+
+from kraken_fleet.api import KrakenClient
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -46,12 +51,12 @@ def test_agents_are_drained_and_enabled_again_save_those_that_are_to_stay_out(ne
 
 def test_no_batch_follows_one_in_which_a_host_failed(new_fleet: NewFleet) -> None:
     fleet = new_fleet("a", "b", "c")
-    fleet.host("a")["kraken_agent_groups"] = ["slow"]
+    fleet.host("a")["kraken_agent_groups"] = ["held"]
     assert fleet.play(DEPLOY, *UNPROVEN).code == 0
     batches = ("-e", "kraken_registration_serial=2", "-e", "kraken_registration_drain_timeout=1")
     strict = (*batches, "-e", "kraken_registration_max_fail_percentage=0")
     with fleet.client() as client:
-        run = start_long_job(client, "slow", seconds=200)
+        run = start_long_job(client, "held", seconds=200)
         for playbook in (DRAIN, REMOVE):
             stopped = fleet.play(playbook, *strict)
             assert stopped.failed == {"a": True, "b": False}, stopped.text
@@ -110,6 +115,53 @@ def test_an_upgrade_lets_a_job_end_proves_each_agent_and_then_has_nothing_to_do(
     assert [fleet.pid("one"), fleet.pid("two")] == pids
 
 
+def test_an_upgrade_leaves_each_group_an_agent_at_work(new_fleet: NewFleet) -> None:
+    fleet = new_fleet("gpu-1", "gpu-2", "other")
+    fleet.inventory["kraken_group_gpu"] = {"hosts": {"gpu-1": {}, "gpu-2": {}}}
+    fleet.host("other")["kraken_agent_groups"] = ["other"]
+    assert fleet.play(DEPLOY, *UNPROVEN).code == 0
+    want(fleet, "2.0")
+    fleet.variables["kraken_upgrade_serial"] = "100%"
+    seen: set[int] = set()
+    with fleet.client() as client, watching(lambda: seen.add(at_work(client, "gpu"))):
+        done = fleet.play(UPGRADE)
+    assert done.code == 0, done.text
+    assert [current(fleet, host).partition("-")[0] for host in ("gpu-1", "gpu-2", "other")] == ["2.0"] * 3
+    assert done.text.count("PLAY [Upgrade Kraken agents]") == 2
+    assert seen == {1, 2}
+
+    want(fleet, "3.0")
+    fleet.variables["kraken_upgrade_max_unavailable"] = 2
+    assert fleet.play(UPGRADE, "--check").text.count("PLAY [Upgrade Kraken agents]") == 1
+    fleet.variables["kraken_upgrade_max_unavailable"] = "some"
+    refused = fleet.play(UPGRADE)
+    assert refused.code != 0
+    assert "'some' is no number of hosts or agents" in refused.message
+
+
+@contextmanager
+def watching(look: Callable[[], None]) -> Iterator[None]:
+    """Looks again and again while the block runs."""
+    over = Event()
+
+    def repeat() -> None:
+        while not over.wait(0.02):
+            look()
+
+    with ThreadPoolExecutor(1) as pool:
+        looks = pool.submit(repeat)
+        try:
+            yield
+        finally:
+            over.set()
+        looks.result()
+
+
+def at_work(client: KrakenClient, group: str) -> int:
+    """How many agents of a group may have jobs."""
+    return sum(agent.enabled for agent in client.agents() if group in agent.group_names)
+
+
 @pytest.mark.parametrize(
     ("kkagent", "said"),
     [
@@ -131,7 +183,7 @@ def test_a_version_that_does_not_work_is_taken_back_and_ends_the_upgrade(
     assert done.failed["one"]
     assert said in done.message
     assert f"The host runs {good} again and has jobs as before" in done.message
-    assert "two" not in done.failed, "the next batch was begun"
+    assert done.text.count("PLAY [Upgrade Kraken agents]") == 1, "the next batch was begun"
     assert [current(fleet, host) for host in ("one", "two")] == [good, good]
     assert fleet.pid("two") == untouched
     assert enabled(fleet) == {"one": True, "two": True}

@@ -1,0 +1,70 @@
+"""In which order agents can be taken out of work without an agents group losing too many of them at once."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from kraken_fleet.errors import UsageError
+from kraken_fleet.model import DesiredAgent
+
+# What a batch itself is full by, beside the agents groups: those have names.
+_ITSELF = ""
+
+
+def batches(agents: Iterable[DesiredAgent], sizes: Sequence[int | str], most_out: int | str) -> list[list[str]]:
+    """Hosts in batches: each in the first one that has room for it and its agents.
+
+    A batch has at least one host, and a group can always spare one: else some hosts would never have their turn.
+
+    Args:
+        agents: those of the hosts, whose order is kept.
+        sizes: how many hosts the first batch may have, the second one, and so on; the last size holds for the rest.
+        most_out: how many agents of a group may be in one batch; like the sizes, a number or a percentage ("50%").
+
+    Raises:
+        UsageError: a size is neither.
+    """
+    agents_of: dict[str, Counter[str]] = defaultdict(Counter)
+    for agent in agents:
+        agents_of[agent.host].update(agent.groups)
+    totals = sum(agents_of.values(), Counter[str]())
+    most = {group: _share(most_out, total) for group, total in totals.items()}
+    room = [_share(size, len(agents_of)) for size in sizes]
+    made: list[list[str]] = []
+    out: list[Counter[str]] = []
+
+    def is_full(number: int, group: str) -> bool:
+        if group == _ITSELF:
+            return len(made[number]) >= room[min(number, len(room) - 1)]
+        return out[number][group] >= most[group]
+
+    def fits(number: int, needed: Counter[str]) -> bool:
+        counts = out[number]
+        few = (not counts[group] or counts[group] + count <= most[group] for group, count in needed.items())
+        return not is_full(number, _ITSELF) and all(few)
+
+    # Batches before this one are full, for a group or for all: without it each host would ask all of them.
+    first: Counter[str] = Counter()
+    for host, needed in agents_of.items():
+        number = max(first[group] for group in (_ITSELF, *needed))
+        while number < len(made) and not fits(number, needed):
+            number += 1
+        if number == len(made):
+            made.append([])
+            out.append(Counter())
+        made[number].append(host)
+        out[number] += needed
+        for group in (_ITSELF, *needed):
+            while first[group] < len(made) and is_full(first[group], group):
+                first[group] += 1
+    return made
+
+
+def _share(wanted: int | str, total: int) -> int:
+    """A number, or a percentage of a total rounded down, as Ansible's `serial` has it; at least one."""
+    text = str(wanted).strip()
+    digits = text.removesuffix("%")
+    if not digits.isascii() or not digits.isdigit() or int(digits) == 0:
+        raise UsageError(f"{wanted!r} is no number of hosts or agents", hint='Write a number such as 5, or "25%"')
+    return max(1, total * int(digits) // 100 if text.endswith("%") else int(digits))

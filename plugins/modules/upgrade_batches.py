@@ -1,0 +1,60 @@
+# Apache-2.0 (see LICENSE)
+"""Documentation; the work is done by the action plugin of the same name."""
+
+from __future__ import absolute_import, annotations, division, print_function
+
+__metaclass__ = type
+
+DOCUMENTATION = r"""
+module: upgrade_batches
+short_description: Divide the hosts of a play into batches that no agents group suffers from
+version_added: 0.1.0
+description:
+  - A job for a group whose agents are all disabled fails at once. So hosts whose agents share a group come into
+    different batches when too many of the group would be out of work together.
+  - The inventory says which groups there are; only the hosts of the play count, and no server is asked.
+options:
+  serial:
+    description:
+      - How many hosts a batch may have, as C(serial) of a play has it, that is a number or a percentage, or several of
+        them for the first batch, the second one and so on.
+    type: list
+    elements: str
+    default: ["25%"]
+  max_unavailable:
+    description:
+      - How many agents of one group may be in one batch, a number or a percentage of the group that is rounded down.
+      - One agent of a group always may.
+    type: str
+    default: "50%"
+extends_documentation_fragment:
+  - kraken_ci.fleet.attributes.info
+  - kraken_ci.fleet.attributes.controller
+author:
+  - kraken-fleet contributors (@kraken-ci)
+"""
+
+EXAMPLES = r"""
+- name: Divide the hosts, beginning with a single one
+  kraken_ci.fleet.upgrade_batches:
+    serial: [1, 10%]
+    max_unavailable: 1
+  run_once: true
+  register: divided
+
+- name: Make a group of each batch
+  ansible.builtin.group_by:
+    key: "batch_{{ divided.number[inventory_hostname] }}"
+"""
+
+RETURN = r"""
+batches:
+  description: The hosts of each batch, in their order.
+  returned: success
+  type: list
+  elements: list
+number:
+  description: For each host the number of its batch, from C(00001) on.
+  returned: success
+  type: dict
+"""
