@@ -212,6 +212,7 @@ class _Run:
             before=before,
             timeout=self._trial_timeout,
             clock=self._clock,
+            concurrency=self._concurrency,
         )
         for event in events:
             if isinstance(event, Failed | TrialFailed):

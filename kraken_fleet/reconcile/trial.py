@@ -8,15 +8,16 @@ agent that has just been started with a new secret is about to tell it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import FleetError
-from kraken_fleet.model import Agent, DesiredAgent, HostInfo
+from kraken_fleet.model import Agent, AgentsGroup, DesiredAgent, HostInfo
 from kraken_fleet.plan import Authorize, Decision, GroupsMode, Recheck, TrustPolicy, groups_change
 from kraken_fleet.plan.membership import LivingGroups
 from kraken_fleet.reconcile.clock import Clock
 from kraken_fleet.reconcile.events import Event, Failed, TrialFailed, TrialPassed
-from kraken_fleet.reconcile.parallel import FATAL
+from kraken_fleet.reconcile.parallel import each
 
 # An agent that waits to be let in asks every 10 s, and then tells what it is.
 TRIAL_TIMEOUT = 45.0
@@ -32,6 +33,7 @@ def hold_trials(
     before: Mapping[int, HostInfo | None],
     timeout: float,
     clock: Clock,
+    concurrency: int = 8,
 ) -> Iterator[Event]:
     """Judges each agent once it has said what it is; puts out those that fail and those that say nothing.
 
@@ -40,6 +42,7 @@ def hold_trials(
         trust: the policies that let them in.
         before: what the server knew of their hosts before; a record of an earlier life proves nothing against them.
         timeout: seconds for all of them.
+        concurrency: how many requests are on their way at the same time.
 
     Raises:
         ServerError: the server is gone.
@@ -50,7 +53,8 @@ def hold_trials(
     passed: set[int] = set()
     deadline = clock.now() + timeout
     while pending:
-        late, places = clock.now() >= deadline, _Places(client)
+        late = clock.now() >= deadline
+        verdicts = []
         agents = {agent.id: agent for agent in client.agents() if agent.id in pending}
         for number, action in list(pending.items()):
             agent = agents.get(number)
@@ -59,7 +63,8 @@ def hold_trials(
                 passed.add(number)
             elif decision is not None:
                 del pending[number]
-                yield _sentence(client, places, action, agent, decision)
+                verdicts.append(_Verdict(action, agent, decision))
+        yield from _carry_out(client, verdicts, concurrency)
         if pending:
             clock.sleep(_INTERVAL)
 
@@ -76,41 +81,69 @@ def _judged(
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What is decided of one agent; `agent` is None when the server does not have it any more."""
+
+    action: Trial
+    agent: Agent | None
+    decision: Decision
+
+    @property
+    def newcomer(self) -> tuple[Authorize, Agent] | None:
+        """Whom to let in for good; one that was in already only stays."""
+        if self.agent is not None and self.decision.admitted and isinstance(self.action, Authorize):
+            return self.action, self.agent
+        return None
+
+    @property
+    def groups(self) -> frozenset[str]:
+        return frozenset(self.newcomer[0].groups) | self.decision.groups if self.newcomer else frozenset()
+
+
+def _carry_out(client: KrakenClient, verdicts: Sequence[_Verdict], concurrency: int) -> Iterator[Event]:
+    names = {name for verdict in verdicts for name in verdict.groups}
+    places = _Places(client, names) if any(verdict.newcomer for verdict in verdicts) else None
+
+    def work(verdict: _Verdict) -> None:
+        if verdict.newcomer and places:
+            _settle(client, places, *verdict.newcomer, verdict.groups)
+        elif not verdict.decision.admitted or verdict.agent is None:
+            _put_out(client, verdict.action)
+
+    for verdict, error in each(verdicts, work, concurrency):
+        subject, decision = verdict.action.label, verdict.decision
+        if error:
+            yield Failed(subject=subject, reason=str(error), action=verdict.action)
+        elif decision.admitted and verdict.agent is not None:
+            yield TrialPassed(subject=subject, policy=decision.policy, reason=decision.reason)
+        else:
+            yield TrialFailed(subject=subject, policy=decision.policy, reason=decision.reason)
+
+
 class _Places:
-    """The groups that agents come into: read once for all who have stood their trial in one look."""
+    """The groups that agents come into, read once for all who have stood their trial in one look.
 
-    def __init__(self, client: KrakenClient) -> None:
-        self._client = client
-        self._living: LivingGroups | None = None
+    Args:
+        names: those that have to be there; missing ones are created.
+    """
 
-    def with_all(self, wanted: Iterable[str]) -> LivingGroups:
-        """The living groups; those of `wanted` that are missing are created.
+    def __init__(self, client: KrakenClient, names: Iterable[str]) -> None:
+        living = LivingGroups.of(client.groups())
+        made = client.create_groups(sorted(set(names) - living.ids.keys()))
+        self._errors = {name: group for name, group in made if isinstance(group, FleetError)}
+        self._living = living.with_created({name: group.id for name, group in made if isinstance(group, AgentsGroup)})
+
+    def with_all(self, names: Iterable[str]) -> LivingGroups:
+        """The living groups.
 
         Raises:
-            FleetError: one of them cannot be.
+            FleetError: one of these is not there and could not be created.
         """
-        living = self._living or LivingGroups.of(self._client.groups())
-        created: dict[str, int] = {}
-        for name, group in self._client.create_groups(sorted(set(wanted) - living.ids.keys())):
-            if isinstance(group, FleetError):
-                raise group
-            created[name] = group.id
-        self._living = living.with_created(created)
+        for name in sorted(names):
+            if name in self._errors:
+                raise self._errors[name]
         return self._living
-
-
-def _sentence(client: KrakenClient, places: _Places, action: Trial, agent: Agent | None, decision: Decision) -> Event:
-    try:
-        if agent is None or not decision.admitted:
-            _put_out(client, action)
-            return TrialFailed(subject=action.label, policy=decision.policy, reason=decision.reason)
-        if isinstance(action, Authorize):
-            _settle(client, places, action, agent, decision)
-    except FATAL:
-        raise
-    except FleetError as error:
-        return Failed(subject=action.label, reason=str(error), action=action)
-    return TrialPassed(subject=action.label, policy=decision.policy, reason=decision.reason)
 
 
 def _put_out(client: KrakenClient, action: Trial) -> None:
@@ -119,9 +152,9 @@ def _put_out(client: KrakenClient, action: Trial) -> None:
     client.set_authorized([action.agent_id], False)  # noqa: FBT003 - as above
 
 
-def _settle(client: KrakenClient, places: _Places, action: Authorize, agent: Agent, decision: Decision) -> None:
-    wanted = DesiredAgent(action.host, agent.address, frozenset(action.groups) | decision.groups)
-    living = places.with_all(wanted.groups)
+def _settle(client: KrakenClient, places: _Places, action: Authorize, agent: Agent, groups: frozenset[str]) -> None:
+    living = places.with_all(groups)
+    wanted = DesiredAgent(action.host, agent.address, groups)
     change = groups_change(agent, wanted, living, GroupsMode.EXACT if action.exact else GroupsMode.MERGE)
     if change:
         client.set_agent_groups(agent.id, {*change.kept, *(living.ids[name] for name in change.added)})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kraken_fleet.errors import PartialFailureError, PlanError
+from kraken_fleet.api import KrakenClient
+from kraken_fleet.errors import PartialFailureError, PlanError, ServerFaultError
+from kraken_fleet.model import AgentsGroup
 from kraken_fleet.plan import AttestedTrust, Plan, PlanPolicy, Rule, RulesTrust, make_plan
 from kraken_fleet.reconcile import Done, Event, Planned, TrialFailed, apply, observe, reconcile
 from kraken_fleet.reconcile.run import utc_now
@@ -44,6 +46,33 @@ def test_the_groups_are_read_once_for_all_who_pass_in_one_look(lab: Lab) -> None
     list(reconcile(lab.client, fleet(("a", A, "gpu"), ("b", B, "gpu")), ATTESTED, clock=FakeClock(steps=[answers])))
     assert lab.agent(A).group_names == lab.agent(B).group_names == {"all", "gpu"}
     assert len([line for line in lab.requests if "/groups?" in line]) == 1
+
+
+def test_a_group_that_cannot_be_made_only_hurts_those_who_want_it(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    for address in (A, B):
+        lab.speak(address)
+    make = KrakenClient._post_group
+
+    def refuse(client: KrakenClient, name: str, project_id: int | None) -> AgentsGroup:
+        if name == "docker":
+            raise ServerFaultError("it broke")
+        return make(client, name, project_id)
+
+    monkeypatch.setattr(KrakenClient, "_post_group", refuse)
+    rules = (
+        Rule(frozenset({"docker"}), (f"{A}/32",), executors=frozenset({"docker"})),
+        Rule(frozenset({"debian"}), (f"{B}/32",), systems=("debian-*",)),
+    )
+
+    def answers() -> None:
+        lab.tell(A, docker="28.1")
+        lab.tell(B)
+
+    with pytest.raises(PartialFailureError) as caught:
+        list(reconcile(lab.client, fleet(), PlanPolicy(trust=(RulesTrust(rules),)), clock=FakeClock(steps=[answers])))
+    assert caught.value.failures == {A: "it broke"}
+    assert (lab.agent(B).enabled, lab.agent(B).group_names) == (True, {"all", "debian"})
+    assert lab.agent(A).disabled, "it gets no job before it is where it belongs"
 
 
 def test_an_agent_with_another_nonce_is_put_out_again_and_the_others_stay(lab: Lab) -> None:
