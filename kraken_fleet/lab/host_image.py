@@ -112,8 +112,10 @@ def _kind(archive: Path) -> str:
 def _build(recipe: Recipe, archive: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="kraken-fleet-image-", dir="/var/tmp") as directory:
         root = Path(directory) / "root"
-        # Without a mirror debootstrap takes Debian's own.
-        _run("debootstrap", "--variant=minbase", f"--include={','.join(recipe.packages)}", recipe.release, root)
+        included = f"--include={','.join(recipe.packages)}"
+        # What debootstrap mounts in the tree goes with this name space: were it cut off, parts of this machine would
+        # still be in there when the directory is removed. Without a mirror it takes Debian's own.
+        _run("unshare", "--mount", "debootstrap", "--variant=minbase", included, recipe.release, root)
         _furnish(root)
         fresh = archive.with_suffix(".new")
         _run("tar", "--numeric-owner", "-C", root, "-cf", fresh, ".")
