@@ -114,6 +114,7 @@ class _Run:
         self._trial_timeout = trial_timeout
         self._groups: dict[str, int] = {}
         self._done = 0
+        self._total = len(plan.actions) - len(plan.of(Recheck))
         self._failures: dict[str, str] = {}
         self._spoilt: set[int] = set()
 
@@ -222,7 +223,7 @@ class _Run:
 
     def _succeed(self, action: Action) -> Done:
         self._done += 1
-        return Done(action=action, number=self._done, total=len(self._plan.actions) - len(self._plan.of(Recheck)))
+        return Done(action=action, number=self._done, total=self._total)
 
     def _fail(self, action: Action, error: FleetError) -> Failed:
         subject = action.name if isinstance(action, CreateGroup | RenameGroup) else action.label
