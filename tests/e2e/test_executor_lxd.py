@@ -53,3 +53,15 @@ def test_an_image_that_is_on_no_remote_is_named(tmp_path, monkeypatch):
         with pytest.raises(ChildError, match=r"image nothing/0 cannot be made: .*couldn.t be found"):
             job.prepare()
         job.cleanup()
+
+
+def test_many_quick_steps_all_end_well(tmp_path):
+    """LXD closes a program's streams at the very moment when we do."""
+    job = Job(LxdExecutor, tmp_path / "jobs/1", LXD_ALIAS, f"test-{os.getpid()}-quick")
+    try:
+        job.prepare()
+        codes = [job.shell(f"echo {number}") for number in range(80)]
+    finally:
+        job.cleanup()
+    assert job.lines() == [str(number) for number in range(80)]
+    assert set(codes) == {0}

@@ -36,7 +36,7 @@ def _command(instance: Instance, folder: Path, accounts: Path) -> list[str | Pat
     unused = ["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"]
     # A lone master elects itself after one to two of these; the default makes a restart last 20 s.
     patience = ["-master.electionTimeout=1s", "-volume.preStopSeconds=0"]
-    limits = ["-master.volumeSizeLimitMB=64", "-volume.max=50", "-filer", f"-s3.config={accounts}"]
+    limits = ["-master.volumeSizeLimitMB=64", "-volume.max=1000", "-filer", f"-s3.config={accounts}"]
     return [
         instance.program("weed"),
         "server",

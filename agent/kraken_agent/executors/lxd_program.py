@@ -78,8 +78,7 @@ def _run(container: str, program: Program, uid: int) -> int:
             each.ended.wait()
     finally:
         for each in streams:
-            with contextlib.suppress(OSError, WebSocketException):
-                each.close()
+            _close(each)
     if mark.code is not None:
         return mark.code
     return int(ask("GET", f"{place}/wait?timeout={_WAIT_SECONDS}", timeout=2 * _WAIT_SECONDS)["metadata"]["return"])
@@ -91,6 +90,13 @@ def _feed(stream: WebSocketClient, data: bytes) -> None:
         for start in range(0, len(data), _CHUNK):
             stream.send(data[start : start + _CHUNK], binary=True)
         stream.send(b"", binary=False)
+
+
+def _close(stream: WebSocketClient) -> None:
+    # LXD may close it at the same moment. To ws4py it is then terminated (RuntimeError), or half-way so: its parser is
+    # gone (AttributeError).
+    with contextlib.suppress(OSError, WebSocketException, RuntimeError, AttributeError):
+        stream.close()
 
 
 class _Stream(WebSocketClient):  # type: ignore[misc]  # ws4py has no types
