@@ -42,16 +42,17 @@ def test_never():
 """
 PASSED, FAILED = 1, 2
 ERROR, SKIPPED = 3, 4
-# Users' own tools: a server shares the names among all who test on it.
+# Users' own tools: a server shares the names among all who test on it. The names of tests too: the real one answers 500
+# when a tool reports a test that another tool has reported before (`test_cases_name_key`).
 MODULE, ARCHIVE = (f"{name}_{secrets.token_hex(4)}" for name in ("module", "archive"))
 GREETER = """\
 def collect_tests(step):
-    return ["good", "bad"]
+    return [step["tool"] + ".good", step["tool"] + ".bad"]
 
 def run_tests(step, report_result):
     for test in step["tests"]:
         print(step["word"], test)
-        report_result({"test": test, "cmd": test, "status": 1 if test == "good" else 2})
+        report_result({"test": test, "cmd": test, "status": 1 if test.endswith("good") else 2})
     return 0, ""
 """
 CANCELLED_BY_USER = 8
@@ -131,7 +132,7 @@ def test_users_tools_come_from_the_tools_directories(site: Site) -> None:
     site.run({"own tools": steps})
     done = site.outcomes["own tools"]
     assert done.failures() == []
-    assert done.lines("module") == ["hello good", "hello bad"]
+    assert done.lines("module") == [f"hello {MODULE}.good", f"hello {MODULE}.bad"]
     assert done.lines("archive") == ["brought along"]
     eventually(lambda: counts(site, done.run), lambda found: found == (2, 1, 0))
 
