@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Recover = Callable[[Answer, Mapping[str, Any]], Optional[Answer]]
 
 _ANSWER_SECONDS = 120.0
-# A report that the server refuses so often, while it answers other messages well, is dropped: it would never be taken.
+# What the server refuses so often, while it answers other messages well, is given up: it would never be taken.
 _REFUSALS = 5
 _UNAUTHORIZED_PAUSE = 10.0
 
@@ -80,9 +80,26 @@ class Session:
         return self._insist_until(protocol.get_job_step(self.address), until)
 
     def dispatch_tests(self, job: int, step: int, tests: List[str], until: float) -> Optional[Answer]:
-        """Ask which tests to run; waits for the server until a time."""
+        """Ask which tests to run; waits for the server until a time.
+
+        Returns:
+            the answer, empty when the server refuses the question for ever; None when the time came first.
+        """
         message = protocol.dispatch_tests(self.address, job, step, tests)
-        return self._insist_until(message, until, protocol.answer_to_dispatch)
+        refusals = 0
+        while True:
+            try:
+                answer = self._exchange_once(message, _seconds_until(until), protocol.answer_to_dispatch)
+            except TransportError as error:
+                refusals += 1 if isinstance(error, StatusError) else 0
+                self._note(error)
+                if refusals >= _REFUSALS and self._is_well(message):
+                    return Answer({})
+                if not self._sleep(self._backoff.pause(), until):
+                    return None
+                continue
+            self._well()
+            return answer
 
     def keep_alive(self, job: int) -> Optional[Answer]:
         """Say that the step still runs; None when nobody heard it."""
@@ -149,12 +166,10 @@ class Session:
                 return answer
             self.sleep(self._backoff.pause())
 
-    def attempt(
-        self, message: Message, seconds: float = _ANSWER_SECONDS, recover: Optional[Recover] = None
-    ) -> Optional[Answer]:
-        """Exchange a message once; None when there was no good answer. `recover` as in `_exchange_once`."""
+    def attempt(self, message: Message, seconds: float = _ANSWER_SECONDS) -> Optional[Answer]:
+        """Exchange a message once; None when there was no good answer."""
         try:
-            answer = self._exchange_once(message, seconds, recover) if recover else self._exchange(message, seconds)
+            answer = self._exchange(message, seconds)
         except TransportError as error:
             self._note(error)
             return None
@@ -171,9 +186,9 @@ class Session:
         if self._interrupted():
             raise InterruptedExchangeError
 
-    def _insist_until(self, message: Message, until: float, recover: Optional[Recover] = None) -> Optional[Answer]:
+    def _insist_until(self, message: Message, until: float) -> Optional[Answer]:
         while True:
-            answer = self.attempt(message, min(_ANSWER_SECONDS, max(1.0, until - time.monotonic())), recover)
+            answer = self.attempt(message, _seconds_until(until))
             if answer is not None or not self._sleep(self._backoff.pause(), until):
                 return answer
 
@@ -250,6 +265,11 @@ class Session:
             self._log.info(f"{self.server} answers again")
         self._trouble = ""
         self._backoff.reset()
+
+
+def _seconds_until(until: float) -> float:
+    """How long to wait for one answer when there is no time after that."""
+    return min(_ANSWER_SECONDS, max(1.0, until - time.monotonic()))
 
 
 def _own_address(host: str) -> Optional[str]:

@@ -220,7 +220,8 @@ class StepRun:
             raise ExecutorError("the server did not say in time which tests to run", outcome.JOB_TIMEOUT)
         self._heed(reply)
         if reply.tests is None:
-            raise ExecutorError("the server refused the list of tests; it does so when a name is in it twice")
+            why = "it does so when a name is in it twice, or a test of another tool has it"
+            raise ExecutorError(f"the server refused the list of tests; {why}")
         return reply.tests
 
     def _tool_command(self, command: str) -> Message:

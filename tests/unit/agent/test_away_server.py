@@ -228,6 +228,18 @@ def test_tests_whose_dispatch_was_not_answered_are_not_dispatched_again(
     assert sorted(reported) == sorted(lost[0]["tests"])
 
 
+def test_tests_that_the_server_refuses_for_ever_fail_their_step_alone(
+    server: FakeServer, start_agent: StartAgent, until: Until
+) -> None:
+    server.trouble = lambda message: (500, b"{}", 0.0) if message["msg"] == "dispatch-tests" else None
+    job = server.add_job({"tool": "rndtest", "count": 3}, shell("echo after", when="always"))
+    start_agent()
+    until(lambda: job.finished, 60)
+    refused, after = server.results(job)
+    assert "refused the list of tests" in refused["msg"]
+    assert after["status"] == "done"
+
+
 def test_a_killed_agents_report_that_had_arrived_is_not_repeated(
     server: FakeServer, start_agent: StartAgent, until: Until
 ) -> None:
