@@ -22,6 +22,10 @@ from kraken_fleet.reconcile.parallel import each
 # An agent that waits to be let in asks every 10 s, and then tells what it is.
 TRIAL_TIMEOUT = 45.0
 _INTERVAL = 1.0
+# An agent tells what it is when it notices that it is let in. One that was out for less time than passes between two of
+# its questions, 5.5 s at most, has noticed nothing: after a while without news it is shut out once more, long enough.
+_NEWS_SECONDS = 10.0
+_SHUT_OUT_SECONDS = 7.0
 Trial = Authorize | Recheck
 
 
@@ -51,7 +55,8 @@ def hold_trials(
     pending = {action.agent_id: action for action in trials}
     # Somebody else may speak under the same address: what is said has to hold for a second look.
     passed: set[int] = set()
-    deadline = clock.now() + timeout
+    began = clock.now()
+    deadline, noticed = began + timeout, False
     while pending:
         late = clock.now() >= deadline
         verdicts = []
@@ -65,8 +70,28 @@ def hold_trials(
                 del pending[number]
                 verdicts.append(_Verdict(action, agent, decision))
         yield from _carry_out(client, verdicts, concurrency)
+        if pending and not noticed and clock.now() - began >= _NEWS_SECONDS:
+            _let_in_noticeably(client, _without_news(pending, agents, before), clock)
+            noticed = True
         if pending:
             clock.sleep(_INTERVAL)
+
+
+def _without_news(
+    pending: Mapping[int, Trial], agents: Mapping[int, Agent], before: Mapping[int, HostInfo | None]
+) -> list[int]:
+    """The newcomers of whom the server still knows only what it knew before."""
+    newcomers = [number for number, action in pending.items() if isinstance(action, Authorize) and number in agents]
+    return [
+        number for number in newcomers if (info := agents[number].host_info) is not None and info == before.get(number)
+    ]
+
+
+def _let_in_noticeably(client: KrakenClient, numbers: Sequence[int], clock: Clock) -> None:
+    if numbers:
+        client.set_authorized(numbers, False)  # noqa: FBT003 - its second argument is the verb's sense
+        clock.sleep(_SHUT_OUT_SECONDS)
+        client.set_authorized(numbers, True)  # noqa: FBT003 - as above
 
 
 def _judged(

@@ -113,7 +113,7 @@ def test_on_a_terminal_a_bar_counts_the_hosts_and_names_the_slow_one_while_it_wo
     assert code == 2, text
     assert re.search(r"Install .*2/3 hosts.* Take a while · 1 waiting · 1 failed · slow: b \d+ s", text), text
     # Who has failed takes no part in what comes after, and nobody waits for it.
-    assert re.search(r"Check .*2/3 hosts.* Look again · 0 waiting · 1 failed", text), text
+    assert re.search(r"Check .*2/3 hosts.* · 0 waiting · 1 failed", text), text
     assert "3 hosts in" in text
     assert "Take a while: 3 hosts" not in text, "plain lines are for what is no terminal"
 

@@ -116,6 +116,25 @@ def test_a_record_of_an_earlier_life_is_not_held_against_an_agent(lab: Lab) -> N
     assert lab.agent(A).authorized
 
 
+def test_an_agent_that_has_not_noticed_that_it_was_out_is_shut_out_once_more(lab: Lab) -> None:
+    """It tells what it is only after it was told that it is not let in."""
+    _let_in(lab, "nonce-a")
+    lab.tell(A, kraken_fleet_nonce="somebody else's")
+    lab.client.set_authorized([lab.agent(A).id], authorized=False)
+    seen: list[bool] = []
+
+    def ask() -> None:
+        seen.append(lab.agent(A).authorized)
+        if seen[-2:] == [False, True]:
+            lab.tell(A, kraken_fleet_nonce="nonce-a")
+
+    clock = FakeClock(steps=[ask] * 30)
+    policy = PlanPolicy(trust=(AttestedTrust({A: "nonce-a"}),))
+    list(reconcile(lab.client, fleet(("a", A, "gpu")), policy, clock=clock))
+    assert lab.agent(A).authorized
+    assert seen.count(False) == 1
+
+
 def _let_in(lab: Lab, nonce: str) -> None:
     """An agent that has proved itself and is in the group gpu."""
     lab.speak(A)
