@@ -27,10 +27,11 @@ def _accept(listener: socket.socket, target: tuple[str, int]) -> None:
             return
         far = socket.create_connection(target)
         for source, sink in ((near, far), (far, near)):
-            threading.Thread(target=_pass_on, args=(source, sink), daemon=True).start()
+            threading.Thread(target=pass_on, args=(source, sink), daemon=True).start()
 
 
-def _pass_on(source: socket.socket, sink: socket.socket) -> None:
+def pass_on(source: socket.socket, sink: socket.socket) -> None:
+    """Pass on what comes from one side until it has ended, and say its end to the other."""
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
             sink.sendall(data)

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from tcp_relay import pass_on
+
 _ENGINE = "/var/run/docker.sock"
 _CREATE = b"POST /containers/create"
 _LIST = b"GET /containers/json"
@@ -64,15 +66,7 @@ class HeldEngine:
                 self.release.wait()
             far.connect(_ENGINE)
             far.sendall(request)
-            back = threading.Thread(target=_pass_on, args=(far, near))
+            back = threading.Thread(target=pass_on, args=(far, near))
             back.start()
-            _pass_on(near, far)
+            pass_on(near, far)
             back.join()
-
-
-def _pass_on(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
