@@ -13,6 +13,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play_inventory imp
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.role_specs import options, secrets
 
 from kraken_fleet.inventory import fleet_from_hostvars
+from kraken_fleet.inventory.addresses import Resolver, resolve_name
 from kraken_fleet.model import Agent, DesiredAgent, DesiredFleet, ObservedFleet
 from kraken_fleet.plan import Action, Plan
 from kraken_fleet.plan.actions import ACTION_TYPES
@@ -72,23 +73,36 @@ class Outcome:
 
 
 def desired_fleet(inventory: PlayInventory, hosts: Iterable[str], groups_mode: str) -> DesiredFleet:
-    """The agents of these hosts. A play never is the whole fleet: what it lacks means nothing.
+    """The agents of these hosts, each with a groups mode: its own, else this one.
+
+    Raises:
+        InventoryError: a variable is wrong.
+    """
+    fleet = fleet_of(inventory, hosts)
+    agents = (
+        agent if agent.groups_mode else dataclasses.replace(agent, groups_mode=groups_mode) for agent in fleet.agents
+    )
+    return dataclasses.replace(fleet, agents=tuple(agents))
+
+
+def fleet_of(inventory: PlayInventory, hosts: Iterable[str], resolve: Resolver = resolve_name) -> DesiredFleet:
+    """What the inventory says of these hosts. A play never is the whole fleet: what it lacks means nothing.
+
+    Args:
+        resolve: finds the address of a host that is known by name only.
 
     Raises:
         InventoryError: a variable is wrong.
     """
     wanted, hidden = list(hosts), secrets()
-    fleet = fleet_from_hostvars(
+    return fleet_from_hostvars(
         {host: inventory.variables(host, skip=hidden) for host in wanted},
         {host: inventory.groups(host) for host in wanted},
         levels={host: inventory.levels(host) for host in wanted},
         complete=False,
+        resolve=resolve,
         known=options(),
     )
-    agents = (
-        agent if agent.groups_mode else dataclasses.replace(agent, groups_mode=groups_mode) for agent in fleet.agents
-    )
-    return dataclasses.replace(fleet, agents=tuple(agents))
 
 
 def deployed_after(hostvars: Any, hosts: Iterable[str]) -> dict[str, datetime]:
