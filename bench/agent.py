@@ -202,7 +202,7 @@ def measure(path: Path, client: KrakenClient, server: str, idle_seconds: float, 
 
 
 def _let_in(client: KrakenClient) -> str:
-    """Authorise the agent that is on this machine's loopback address, alone in a group of its own."""
+    """Authorize the agent that is on this machine's loopback address, alone in a group of its own."""
     name = f"bench-{secrets.token_hex(4)}"
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:

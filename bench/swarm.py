@@ -98,7 +98,7 @@ async def poll(port: int, address: str, tally: Tally) -> None:
 
 
 async def enrol(port: int, addresses: list[str]) -> None:
-    """Announces all agents and authorises them in one request."""
+    """Announces all agents and authorizes them in one request."""
     gate = asyncio.Semaphore(50)
 
     async def announce(address: str) -> None:
@@ -111,7 +111,7 @@ async def enrol(port: int, addresses: list[str]) -> None:
     changes = [{"id": number, "authorized": True} for number in range(1, len(addresses) + 1)]
     status, body = await call(port, "PATCH", "/api/agents", changes, token)
     if status != 200:
-        raise SystemExit(f"authorising failed: {status} {body!r}")
+        raise SystemExit(f"authorizing failed: {status} {body!r}")
 
 
 async def steady(port: int, addresses: list[str], seconds: float, interval: float) -> tuple[Tally, float]:
@@ -170,7 +170,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, object]:
         capacity = len(storm.seconds) / max(process_cost(pid)[0] - before, 0.01)
         return {
             "agents": arguments.agents,
-            "announce_and_authorise_seconds": round(enrolled, 2),
+            "announce_and_authorize_seconds": round(enrolled, 2),
             "steady": calm.figures(calm_wall) | {"server_cpu_percent": round(100 * cpu / calm_wall, 1)},
             "flat_out": storm.figures(storm_wall) | {"polls_per_server_cpu_second": round(capacity)},
             "server_resident_mb": round(process_cost(pid)[1], 1),

@@ -141,7 +141,7 @@ class JobRun:
             if answer is None:
                 raise JobOverError("the server has gone and left the job's time run out")
             if answer.unauthorized:
-                raise JobOverError("the server has withdrawn this agent's authorisation")
+                raise JobOverError("the server has withdrawn this agent's authorization")
             if answer.is_step_answer:
                 return answer.step
             if time.monotonic() >= limit:

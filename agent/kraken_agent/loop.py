@@ -152,8 +152,8 @@ class Agent:
             self._apply(answer)
             self._log.info(f"known to the server as {self._session.address}")
             return True
-        self._service.status("waits to be authorised")
-        self._log.info(f"the server has not authorised {self._session.address} yet")
+        self._service.status("waits to be authorized")
+        self._log.info(f"the server has not authorized {self._session.address} yet")
         self._wait(self._patience(_UNAUTHORIZED_SECONDS))
         return False
 

@@ -142,7 +142,7 @@ class Session:
                     return Answer({})
                 continue
             if answer.unauthorized:
-                self._note("the server has withdrawn this agent's authorisation; reports are kept")
+                self._note("the server has withdrawn this agent's authorization; reports are kept")
                 if not self._sleep(_UNAUTHORIZED_PAUSE, until):
                     return Answer({})
                 continue

@@ -1,4 +1,4 @@
-"""Agents: both lists, one of them, authorising in bulk, groups, disabling, deleting."""
+"""Agents: both lists, one of them, authorizing in bulk, groups, disabling, deleting."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class AgentsCalls:
         self._deletion_pace = DeletionPace(session)
 
     def agents(self, *, unauthorized: bool = False) -> tuple[Agent, ...]:
-        """All authorised agents, or all that wait to be authorised; never deleted ones.
+        """All authorized agents, or all that wait to be authorized; never deleted ones.
 
         Raises:
             ServerError: see kraken_fleet.errors; so do all methods here.
@@ -56,9 +56,9 @@ class AgentsCalls:
         return self._session.request("GET", f"/agents/{agent_id}").decoded(decode.agent)
 
     def set_authorized(self, ids: Iterable[int], authorized: bool = True) -> None:  # noqa: FBT001, FBT002 - one meaning
-        """Authorises agents, or takes it back, 500 in one request; each request is done whole or not at all.
+        """Authorizes agents, or takes it back, 500 in one request; each request is done whole or not at all.
 
-        The server also puts each authorised agent into the group `all`.
+        The server also puts each authorized agent into the group `all`.
 
         Raises:
             RequestRejectedError: one of the ids is unknown; of its request nothing is done.
@@ -78,7 +78,7 @@ class AgentsCalls:
         return self._session.request("PUT", f"/agents/{agent_id}", body={"disabled": disabled}).decoded(decode.agent)
 
     def delete_agent(self, agent_id: int) -> None:
-        """Deletes an agent's record; an agent that speaks again returns, unauthorised and disabled.
+        """Deletes an agent's record; an agent that speaks again returns, unauthorized and disabled.
 
         Each costs the server a second or more of background work, in the queue that also completes jobs. So all but the
         first of a client wait until the server is done with the one before, and while it works on one of somebody else.

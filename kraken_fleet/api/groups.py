@@ -208,7 +208,7 @@ class GroupsCalls(AgentsCalls):
         return group
 
     def _empty(self, group: AgentsGroup, *, force: bool) -> None:
-        # The group's own count leaves out agents that are not authorised.
+        # The group's own count leaves out agents that are not authorized.
         listed = (*self.agents(), *self.agents(unauthorized=True))
         members = {agent.id: ids for agent in listed if group.id in (ids := {ref.id for ref in agent.groups})}
         count = max(len(members), group.agents_count)
@@ -231,7 +231,7 @@ class GroupsCalls(AgentsCalls):
         if group.name == ALL_GROUP:
             raise UnsafeChangeError(
                 f"Will not {verb} the agents group {ALL_GROUP!r}",
-                hint="The server puts every agent it authorises into it and fails without it",
+                hint="The server puts every agent it authorizes into it and fails without it",
             )
 
 

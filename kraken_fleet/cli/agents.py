@@ -1,4 +1,4 @@
-"""`kraken-fleet agents`: the authorised agents of a server."""
+"""`kraken-fleet agents`: the authorized agents of a server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def list_agents(
     group: Annotated[str | None, typer.Option("--group", help="Only members of this agents group.")] = None,
     as_json: output.AsJson = False,
 ) -> None:
-    """List the authorised agents, with their groups and what they are doing."""
+    """List the authorized agents, with their groups and what they are doing."""
     agents = [agent for agent in client.agents() if group is None or group in agent.group_names]
     if as_json:
         output.answer(agents)
@@ -34,7 +34,7 @@ def list_agents(
             (agent.name, agent.address, state(agent), groups(agent), system(agent), ago(agent.last_seen))
             for agent in sorted(agents, key=lambda agent: agent.name)
         ],
-        empty="There are no authorised agents. `kraken-fleet discovered list` shows those that wait.",
+        empty="There are no authorized agents. `kraken-fleet discovered list` shows those that wait.",
     )
 
 
@@ -70,7 +70,7 @@ def show_agent(
 def state(agent: Agent) -> str:
     """What an agent is doing, in one word or two."""
     if not agent.authorized:
-        return "not authorised"
+        return "not authorized"
     if agent.disabled:
         return "disabled"
     return f"runs job {agent.job.id}" if agent.job else "idle"

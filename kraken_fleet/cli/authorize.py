@@ -26,9 +26,9 @@ def authorize(
     everyone: Annotated[bool, typer.Option("--all", help="Every agent that waits.")] = False,
     as_json: output.AsJson = False,
 ) -> None:
-    """Authorise agents. Whoever reaches the server can announce an agent: look at `discovered list` first."""
+    """Authorize agents. Whoever reaches the server can announce an agent: look at `discovered list` first."""
     if bool(agents) == everyone:
-        raise UsageError("name the agents to authorise, or give --all", hint="See `kraken-fleet discovered list`")
+        raise UsageError("name the agents to authorize, or give --all", hint="See `kraken-fleet discovered list`")
     waiting = client.agents(unauthorized=True)
     chosen = list(waiting) if everyone else find_agents(agents or [], (*waiting, *client.agents()))
     fresh = [agent for agent in chosen if not agent.authorized]
@@ -39,6 +39,6 @@ def authorize(
         output.answer({"authorized": [agent.name for agent in fresh], "already": already})
         return
     for agent in chosen:
-        output.line(f"{agent.name} {'was authorised already' if agent.authorized else 'is authorised now'}")
+        output.line(f"{agent.name} {'was authorized already' if agent.authorized else 'is authorized now'}")
     if not chosen:
-        output.line("No agent waits to be authorised.")
+        output.line("No agent waits to be authorized.")

@@ -1,4 +1,4 @@
-"""`kraken-fleet discovered`: agents that have announced themselves and wait to be authorised."""
+"""`kraken-fleet discovered`: agents that have announced themselves and wait to be authorized."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def list_discovered(client: KrakenClient, as_json: output.AsJson = False) -> Non
             (agent.id, agent.name, agent.address, agent.ip_address or "-", ago(agent.last_seen))
             for agent in sorted(agents, key=lambda agent: agent.name)
         ],
-        empty="No agent waits to be authorised.",
+        empty="No agent waits to be authorized.",
     )

@@ -18,7 +18,7 @@ app = command_group()
 @app.command("list")
 @connected
 def list_groups(client: KrakenClient, as_json: output.AsJson = False) -> None:
-    """List the agents groups and how many authorised agents each has."""
+    """List the agents groups and how many authorized agents each has."""
     groups = client.groups()
     if as_json:
         output.answer(groups)

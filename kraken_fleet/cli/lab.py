@@ -132,7 +132,7 @@ def down(
 def _rows(found: LabStatus) -> Iterator[tuple[str, ...]]:
     for each in found.hosts:
         agent = each.agent
-        seen = "unknown" if agent is None else "authorised" if agent.authorized else "waits to be authorised"
+        seen = "unknown" if agent is None else "authorized" if agent.authorized else "waits to be authorized"
         groups = ", ".join(sorted(agent.group_names)) if agent else ""
         yield each.host.name, each.host.address, "running" if each.running else "not running", seen, groups or "-"
 

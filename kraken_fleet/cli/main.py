@@ -39,12 +39,12 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
-    "agents": Entry("agents", "Authorised agents: list them, look at one."),
+    "agents": Entry("agents", "Authorized agents: list them, look at one."),
     "apply": Entry("apply", "Make the server as an inventory, or a saved plan, says."),
-    "authorize": Entry("authorize", "Authorise agents that have announced themselves."),
+    "authorize": Entry("authorize", "Authorize agents that have announced themselves."),
     "bundle": Entry("bundle", "Build kkagent and kktool, the files that run on hosts."),
     "console": Entry("console", "The web console, for any Kraken server.", extra="console"),
-    "discovered": Entry("discovered", "Agents that wait to be authorised."),
+    "discovered": Entry("discovered", "Agents that wait to be authorized."),
     "doctor": Entry("doctor", "Can the hosts of an inventory be agents?"),
     "groups": Entry("groups", "Agents groups: list, create, rename, delete."),
     "jobs": Entry("jobs", "Jobs that wait for an agent, and those that nobody can take."),
@@ -113,7 +113,7 @@ def _root(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Declarative fleets of Kraken CI build agents: an inventory in, authorised and grouped agents out."""
+    """Declarative fleets of Kraken CI build agents: an inventory in, authorized and grouped agents out."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -112,7 +112,7 @@ class Watcher:
     def _show_agents(self, agents: Mapping[str, Agent]) -> None:
         for host, agent in agents.items():
             groups = ", ".join(sorted(agent.group_names))
-            state = "authorised" if agent.authorized else "not authorised"
+            state = "authorized" if agent.authorized else "not authorized"
             self._done(f"agent {agent.address} on {host}", f"{state}, in {groups}")
 
     def _now(self, text: str) -> None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from kraken_fleet.model.agent import Agent
 
-# An idle agent speaks every 5 seconds (10 while unauthorised); six silences in a row are no accident.
+# An idle agent speaks every 5 seconds (10 while unauthorized); six silences in a row are no accident.
 SILENT_AFTER = timedelta(seconds=60)
 
 
@@ -21,7 +21,7 @@ class Activity(StrEnum):
 
 
 def activity_of(agent: Agent, now: datetime, silent_after: timedelta = SILENT_AFTER) -> Activity:
-    """Silence outweighs all else but authorisation: what a silent agent was told cannot be known to it.
+    """Silence outweighs all else but authorization: what a silent agent was told cannot be known to it.
 
     Args:
         agent: as the server told of it.

@@ -58,7 +58,7 @@ class Agent:
     """One agent record of a Kraken server.
 
     `address` is what the agent claims to be and is the only identity Kraken has; `ip_address` is where its last
-    message came from. `host_info` is None until the first `host-info` after authorisation.
+    message came from. `host_info` is None until the first `host-info` after authorization.
     """
 
     id: int

@@ -67,7 +67,7 @@ class ObservedFleet:
     """A server at one moment: both lists of agents, and its groups.
 
     Args:
-        agents: every agent that is not deleted, authorised or not.
+        agents: every agent that is not deleted, authorized or not.
         groups: the groups that are alive.
         taken: when it was read.
         deleted_groups: deleted groups that still hold their name; a living group of the same name is then unusable.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-# The server puts every agent that it authorises into this group and breaks when it is deleted: leave it alone.
+# The server puts every agent that it authorizes into this group and breaks when it is deleted: leave it alone.
 ALL_GROUP = "all"
 
 
 @dataclass(frozen=True, slots=True)
 class AgentsGroup:
-    """One agents group of a Kraken server. `agents_count` counts authorised members."""
+    """One agents group of a Kraken server. `agents_count` counts authorized members."""
 
     id: int
     name: str

@@ -76,7 +76,7 @@ class Authorize(_AgentAction):
     exact: bool = False
 
     def describe(self) -> str:
-        return f"authorise {self.label}" + (" on trial" if self.on_trial else "")
+        return f"authorize {self.label}" + (" on trial" if self.on_trial else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +128,7 @@ class Unauthorize(_AgentAction):
     kind: ClassVar[str] = "unauthorize"
 
     def describe(self) -> str:
-        return f"unauthorise {self.label}"
+        return f"unauthorize {self.label}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,7 @@ def healing(observed: ObservedFleet, wanted: Collection[str]) -> tuple[RenameGro
             reason = "a deleted group still holds the name, so runs that name it would fail"
             renames.append(RenameGroup(group_id=group.id, name=group.name, new_name=new, deleted=True, reason=reason))
     for group in observed.groups:
-        # A second `all` keeps the server from authorising anybody, so that one is nobody's choice.
+        # A second `all` keeps the server from authorizing anybody, so that one is nobody's choice.
         if (group.name in wanted or group.name == ALL_GROUP) and living.ids[group.name] != group.id:
             new = _free(f"{group.name}-duplicate-{group.id}", taken)
             reason = "two groups have the name, so runs that name it fail"

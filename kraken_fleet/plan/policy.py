@@ -18,7 +18,7 @@ class GroupsMode(StrEnum):
 
 
 class Prune(StrEnum):
-    """What becomes of authorised agents that a complete inventory does not have."""
+    """What becomes of authorized agents that a complete inventory does not have."""
 
     REPORT = "report"
     DISABLE = "disable"
@@ -33,7 +33,7 @@ class PlanPolicy:
     Args:
         groups_mode: for agents that say nothing else themselves.
         prune: see Prune.
-        max_prune: percent of the server's authorised agents above which pruning is refused.
+        max_prune: percent of the server's authorized agents above which pruning is refused.
         stale_after: an agent not seen for longer is reported.
         trust: tried in order; the first that admits an agent lets it in. Empty: nobody is let in.
         heal: give a group whose name is used twice another one.

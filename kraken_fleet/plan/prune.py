@@ -15,8 +15,8 @@ class PruneNumbers:
     """Shown before anything is pruned.
 
     Args:
-        candidates: authorised agents that the inventory does not have.
-        total: all authorised agents.
+        candidates: authorized agents that the inventory does not have.
+        total: all authorized agents.
         refused: why the plan must not be applied, empty when it may.
     """
 

@@ -1,4 +1,4 @@
-"""Whom to let in: an agent is only ever authorised by a policy that names it, and each decision says why."""
+"""Whom to let in: an agent is only ever authorized by a policy that names it, and each decision says why."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Decision:
     """What a policy says of an agent.
 
     Args:
-        admitted: whether to authorise it.
+        admitted: whether to authorize it.
         policy: the policy's name.
         reason: why, in words.
         groups: agents groups that it comes into because of this.
-        on_trial: authorise it disabled, and ask `judge` once it has said more of itself.
+        on_trial: authorize it disabled, and ask `judge` once it has said more of itself.
     """
 
     admitted: bool
@@ -47,7 +47,7 @@ class TrustPolicy(Protocol):
     def name(self) -> str: ...
 
     def decide(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
-        """What to do with an agent that is not authorised; `desired` is what the inventory says of its address."""
+        """What to do with an agent that is not authorized; `desired` is what the inventory says of its address."""
 
     def judge(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
         """What to do with one that was let in on trial and has now sent its host info."""
@@ -157,7 +157,7 @@ class Rule:
 class RulesTrust(_LetsInForGood):
     """Lets in who satisfies a rule, into the groups of all rules that it satisfies.
 
-    A rule about system or executors can only be checked after authorisation: such an agent is let in on trial.
+    A rule about system or executors can only be checked after authorization: such an agent is let in on trial.
 
     Raises:
         PlanError: a rule names no network or one that cannot be read.
@@ -182,7 +182,7 @@ class RulesTrust(_LetsInForGood):
             return _refuse(self.name, f"no rule is about the address {agent.address}")
         if agent.host_info is not None or all(rule.by_address_only for rule in possible):
             return self.judge(agent, desired)
-        reason = f"a rule is about {agent.address}; its system and executors are known only after authorisation"
+        reason = f"a rule is about {agent.address}; its system and executors are known only after authorization"
         return _admit(self.name, reason, on_trial=True)
 
     def judge(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
@@ -200,7 +200,7 @@ class AttestedTrust:
     """Lets in who can repeat the secret that Ansible wrote on the host it claims to be.
 
     An agent's address is only a claim. The nonce went to the host over SSH, so whoever reports it is on that host. Host
-    info is read by the server only after authorisation; therefore always on trial.
+    info is read by the server only after authorization; therefore always on trial.
 
     One that is let in already and reports another nonce than its host has, or none, has to repeat it too. Agents whose
     host's nonce is not known, since the host is not in this run, are left alone.

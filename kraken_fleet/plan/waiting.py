@@ -11,13 +11,13 @@ from kraken_fleet.plan.findings import Finding
 
 
 def stranded(waiting: Iterable[Job], agents: Iterable[Agent]) -> tuple[Job, ...]:
-    """The jobs whose agents group has no agent that is authorised and enabled.
+    """The jobs whose agents group has no agent that is authorized and enabled.
 
     A group that has none when a run starts is another matter: the server ends the run's jobs for it at once.
 
     Args:
         waiting: jobs without an agent.
-        agents: of the server; those that are not authorised do not count.
+        agents: of the server; those that are not authorized do not count.
     """
     served = {ref.name for agent in agents if agent.authorized and agent.enabled for ref in agent.groups}
     return tuple(job for job in waiting if job.agents_group_name not in served)

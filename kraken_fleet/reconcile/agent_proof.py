@@ -29,7 +29,7 @@ def verify_agents(
     """Runs a job on each of these agents and yields what became of it, in no particular order.
 
     Args:
-        agents: authorised ones; disabled ones are enabled for their proof only.
+        agents: authorized ones; disabled ones are enabled for their proof only.
         timeout: seconds for the job of an agent.
 
     Raises:
@@ -73,7 +73,7 @@ def _free(client: KrakenClient, agents: Sequence[Agent], numbers: dict[str, int]
 def _put_back(client: KrakenClient, agent: Agent, numbers: dict[str, int], living: set[int]) -> None:
     """As it was, save for groups that have been deleted.
 
-    One that an interrupted verification has left in its group comes into `all`, where authorisation had put it.
+    One that an interrupted verification has left in its group comes into `all`, where authorization had put it.
     """
     slots = {number for name, number in numbers.items() if name.startswith(GROUP_PREFIX)}
     groups = {ref.id for ref in agent.groups} & living

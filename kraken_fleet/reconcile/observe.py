@@ -62,8 +62,8 @@ def with_waiting_jobs(client: KrakenClient, observed: ObservedFleet) -> Observed
 
 
 def observe_agents(client: KrakenClient) -> tuple[Agent, ...]:
-    """All agents, authorised or not, each once."""
-    # Waiting ones first: one that is authorised between the two calls is then in both lists, and not in none.
+    """All agents, authorized or not, each once."""
+    # Waiting ones first: one that is authorized between the two calls is then in both lists, and not in none.
     found = {agent.id: agent for agent in client.agents(unauthorized=True)}
     found.update((agent.id, agent) for agent in client.agents())
     return tuple(found[number] for number in sorted(found))

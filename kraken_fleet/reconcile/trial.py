@@ -1,6 +1,6 @@
 """Agents that have to prove themselves: what they say decides whether they stay.
 
-The server reads an agent's host info only after authorisation, so proof cannot come before it. Until a new agent has
+The server reads an agent's host info only after authorization, so proof cannot come before it. Until a new agent has
 stood its trial it is disabled and only in `all`: it gets no job. One that was let in earlier works on meanwhile, for an
 agent that has just been started with a new secret is about to tell it.
 """
@@ -42,7 +42,7 @@ def hold_trials(
     """Judges each agent once it has said what it is; puts out those that fail and those that say nothing.
 
     Args:
-        trials: the agents, all of them authorised.
+        trials: the agents, all of them authorized.
         trust: the policies that let them in.
         before: what the server knew of their hosts before; a record of an earlier life proves nothing against them.
         timeout: seconds for all of them.

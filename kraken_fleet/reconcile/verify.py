@@ -252,5 +252,5 @@ def _why_failed(job: Job, log: Sequence[LogLine]) -> str:
 
 def _hint(job: Job) -> str:
     if job.completion_status == _NO_AGENTS:
-        return "Put an authorised, enabled agent into the group"
+        return "Put an authorized, enabled agent into the group"
     return "Look at the agent's own log"

@@ -74,7 +74,7 @@ class AgentsDoor:
         return 500, b"{}"
 
     def _quick(self, kind: Any, address: str) -> bytes | None:
-        """The answer when the roster is enough for it: unauthorised agents, and idle ones that only poll."""
+        """The answer when the roster is enough for it: unauthorized agents, and idle ones that only poll."""
         entry = self._core.roster.known(address)
         if entry is None or not entry.settled:
             return None

@@ -21,7 +21,7 @@ _FRESH_SECONDS = 15.0
 def assign(session: Session, core: Core) -> int:
     """Gives waiting jobs, oldest run first, to idle agents that fit. Returns how many.
 
-    An agent fits when it is authorised, enabled and active, in the job's group, has the job's system (unless that is
+    An agent fits when it is authorized, enabled and active, in the job's group, has the job's system (unless that is
     `any`, or the executor brings its own), and has reported the job's executor. Among those that fit, the one that has
     been without work for longest gets it.
     """

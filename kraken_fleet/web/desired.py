@@ -51,7 +51,7 @@ def difference(wanted: DesiredAgent, agent: Agent) -> list[str]:
     found = []
     has = agent.group_names - {ALL_GROUP}
     if not agent.authorized:
-        found.append("is not authorised")
+        found.append("is not authorized")
     found += [f"is not in group {name}" for name in sorted(wanted.groups - has)]
     found += [f"is in group {name}, which the inventory does not ask for" for name in sorted(has - wanted.groups)]
     if wanted.enabled is not None and wanted.enabled != agent.enabled:

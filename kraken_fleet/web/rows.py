@@ -104,7 +104,7 @@ def make_page(agents: Iterable[Agent], query: Query, now: datetime) -> Page:
     """Searches, filters, sorts and cuts.
 
     Args:
-        agents: every authorised agent of the server.
+        agents: every authorized agent of the server.
         query: what to show.
         now: the moment that "silent" is measured from, timezone-aware.
     """

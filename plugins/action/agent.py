@@ -1,4 +1,4 @@
-"""Authorises, groups, enables and deletes agents that the server knows."""
+"""Authorizes, groups, enables and deletes agents that the server knows."""
 
 from __future__ import annotations
 

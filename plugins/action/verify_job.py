@@ -19,7 +19,7 @@ from kraken_fleet.model import ALL_GROUP, DesiredFleet
 from kraken_fleet.reconcile.agent_proof import verify_agents
 from kraken_fleet.reconcile.verify import GroupProof, verify_groups
 
-_UNKNOWN = "the server has no authorised agent with its address; deploy it first"
+_UNKNOWN = "the server has no authorized agent with its address; deploy it first"
 
 
 class ActionModule(ControllerAction):

@@ -56,7 +56,7 @@ options:
     description: A file with the certificate authorities to trust for https.
     type: path
   discovered:
-    description: Also take agents that are not authorised.
+    description: Also take agents that are not authorized.
     type: bool
     default: false
   silent_seconds:

@@ -7,7 +7,7 @@ __metaclass__ = type
 
 DOCUMENTATION = r"""
 module: agent
-short_description: Authorise, group, enable or delete agents of a Kraken server
+short_description: Authorize, group, enable or delete agents of a Kraken server
 version_added: 0.1.0
 description:
   - Manages agents that the server has heard of, one or many in one task.

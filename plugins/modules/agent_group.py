@@ -57,5 +57,5 @@ group:
   contains:
     id: {description: Its number., type: int, returned: always}
     name: {description: Its name., type: str, returned: always}
-    agents_count: {description: How many authorised agents it has., type: int, returned: always}
+    agents_count: {description: How many authorized agents it has., type: int, returned: always}
 """

@@ -57,7 +57,7 @@ groups:
     id: {description: Its number., type: int, returned: always}
     name: {description: Its name., type: str, returned: always}
     project: {description: The project it belongs to; null when it is for all., type: str, returned: always}
-    agents_count: {description: How many authorised agents it has., type: int, returned: always}
+    agents_count: {description: How many authorized agents it has., type: int, returned: always}
     agents:
       description: Who is in it.
       returned: always

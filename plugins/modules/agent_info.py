@@ -10,7 +10,7 @@ module: agent_info
 short_description: What a Kraken server knows of its agents
 version_added: 0.1.0
 description:
-  - Returns agents of the server, those that wait to be authorised too.
+  - Returns agents of the server, those that wait to be authorized too.
 options:
   agents:
     description: Only these, each by its address or its name; all when left out.
@@ -36,7 +36,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Which agents wait to be authorised?
+- name: Which agents wait to be authorized?
   kraken_ci.fleet.agent_info:
     authorized: false
     server_url: http://kraken.example:6363

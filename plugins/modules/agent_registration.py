@@ -10,7 +10,7 @@ module: agent_registration
 short_description: Register the agents of a play on the Kraken server
 version_added: 0.1.0
 description:
-  - Waits for the agents of all hosts of the play to appear on the server, then authorises them, creates missing agents
+  - Waits for the agents of all hosts of the play to appear on the server, then authorizes them, creates missing agents
     groups, puts the agents into theirs, and enables or disables them, for all hosts in one call.
   - Which groups an agent is in is said by the inventory. Each inventory group C(kraken_group_NAME) puts its hosts into
     the agents group NAME, and the variable C(kraken_agent_groups) names more; both add up over all levels of the
@@ -23,7 +23,7 @@ options:
     description:
       - V(present) registers.
       - V(drained) disables the agents and waits for the jobs that they run.
-      - V(enabled) lets agents that are authorised have jobs again, save those whose C(kraken_agent_enabled) is false.
+      - V(enabled) lets agents that are authorized have jobs again, save those whose C(kraken_agent_enabled) is false.
       - V(absent) deletes their records. Stop the agents on their hosts first, else they come back.
     type: str
     choices: [present, drained, enabled, absent]
@@ -45,7 +45,7 @@ options:
     default: merge
   trust:
     description:
-      - Whom to authorise. V(inventory) - agents whose address a host of the play has, once the server has heard of them
+      - Whom to authorize. V(inventory) - agents whose address a host of the play has, once the server has heard of them
         after their deploy.
       - V(attested) - of those the ones that repeat a secret which M(kraken_ci.fleet.agent_host) has made on the host in
         this play. Until then they are disabled; one that does not know it is put out again.
@@ -135,7 +135,7 @@ findings:
   type: list
   elements: str
 unknown_hosts:
-  description: Hosts with an agent that the server does not know or has not authorised; empty with O(state=present).
+  description: Hosts with an agent that the server does not know or has not authorized; empty with O(state=present).
   returned: always
   type: list
   elements: str

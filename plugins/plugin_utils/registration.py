@@ -31,7 +31,7 @@ class Outcome:
         failures: why, by host.
         general: failures that belong to no host.
         findings: what a person should know besides, in words.
-        unknown: hosts with an agent that the server does not know, or has not authorised.
+        unknown: hosts with an agent that the server does not know, or has not authorized.
         was_enabled: addresses of the agents that could get jobs before.
     """
 
@@ -159,7 +159,7 @@ def agents_of(fleet: DesiredFleet, agents: Iterable[Agent]) -> list[Agent]:
 
 
 def hosts_without(fleet: DesiredFleet, agents: Iterable[Agent]) -> list[str]:
-    """Hosts of the fleet with an agent that is not among these, or not authorised."""
+    """Hosts of the fleet with an agent that is not among these, or not authorized."""
     known = {agent.address for agent in agents if agent.authorized}
     return list(dict.fromkeys(agent.host for agent in fleet.agents if agent.address not in known))
 

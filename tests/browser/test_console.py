@@ -27,7 +27,7 @@ def test_the_same_story_on_the_real_server(page: Page, real_kraken: Kraken) -> N
 
 
 def _tell_the_whole_story(page: Page, kraken: Kraken) -> None:
-    """Authorise two agents, see them active, run a job and follow it live, drain one, delete one."""
+    """Authorize two agents, see them active, run a job and follow it live, drain one, delete one."""
     group = f"tentacles-{secrets.token_hex(4)}"
     kraken.client.create_group(group)
     first, second = kraken.start_agent(), kraken.start_agent()
@@ -39,8 +39,8 @@ def _tell_the_whole_story(page: Page, kraken: Kraken) -> None:
         page.get_by_label(f"Select {address}").check()
     expect(page.locator("#count")).to_have_text("2 selected")
     page.get_by_label(group).check()
-    page.get_by_role("button", name="Authorise").click()
-    expect(page.get_by_role("status").filter(has_text="authorise")).to_contain_text("done")
+    page.get_by_role("button", name="Authorize").click()
+    expect(page.get_by_role("status").filter(has_text="authorize")).to_contain_text("done")
 
     page.goto(f"{kraken.console}/agents?group={group}")
     row = page.get_by_role("row").filter(has_text=first)
@@ -95,7 +95,7 @@ def test_everything_works_without_javascript(plain_page: Page, kraken: Kraken) -
     sign_in(plain_page, kraken)
     plain_page.goto(f"{kraken.console}/discovered")
     plain_page.get_by_label(f"Select {address}").check()
-    plain_page.get_by_role("button", name="Authorise").click()
+    plain_page.get_by_role("button", name="Authorize").click()
     plain_page.goto(f"{kraken.console}/agents?q={address}")
     expect(plain_page.get_by_role("row").filter(has_text=address)).to_be_visible()
     plain_page.get_by_label(f"Select {address}").check()

@@ -80,7 +80,7 @@ class Crew:
         return list(reconcile(self.client, DesiredFleet(agents, complete=False), policy, **how))
 
     def leave(self) -> None:
-        """Take back every authorisation, and end what still waits."""
+        """Take back every authorization, and end what still waits."""
         for branch_id in self.branches:
             for run in (run for flow in self.client.flows(branch_id) for run in flow.runs if run.jobs_waiting):
                 self.client.cancel_run(run.id)

@@ -75,7 +75,7 @@ class Door:
         return agent_id, address
 
     def find(self, address: str) -> Any:
-        """An unauthorised agent that is among the newest, as the list shows it. The server may know thousands."""
+        """An unauthorized agent that is among the newest, as the list shows it. The server may know thousands."""
         newest = "unauthorized=true&limit=100&sort_field=id&sort_dir=desc"
         listed = self.api("GET", f"/agents?{newest}").body["items"]
         return next(agent for agent in listed if agent["address"] == address)

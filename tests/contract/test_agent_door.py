@@ -20,7 +20,7 @@ HOST = {
 
 @pytest.fixture
 def told(server: Door) -> dict[str, Any]:
-    """What comes with most answers to an authorised agent."""
+    """What comes with most answers to an authorized agent."""
     _, address = server.announce(authorized=True)
     answer = server.agent(address, "get-job2").body
     assert set(answer) == {"job", "cfg", "version"}
@@ -31,7 +31,7 @@ def told(server: Door) -> dict[str, Any]:
 
 @pytest.mark.parametrize("prefix", ["", "/bk"])
 @pytest.mark.parametrize("msg", ["host-info", "get-job", "get-job2"])
-def test_an_unauthorised_agent_only_hears_that_it_is(server: Door, prefix: str, msg: str) -> None:
+def test_an_unauthorized_agent_only_hears_that_it_is(server: Door, prefix: str, msg: str) -> None:
     _, address = server.announce()
     said = server.agent(address, msg, prefix=prefix, **({"info": HOST} if msg == "host-info" else {}))
     assert (said.status, said.body) == (200, {"unauthorized": True})
@@ -48,13 +48,13 @@ def test_without_an_address_the_server_takes_where_it_comes_from(server: Door, p
     assert [agent["address"] for agent in listed if agent["address"] == peer] == [peer]
 
 
-def test_host_info_before_authorisation_is_not_kept(server: Door) -> None:
+def test_host_info_before_authorization_is_not_kept(server: Door) -> None:
     agent_id, address = server.announce()
     server.agent(address, "host-info", info=HOST)
     assert server.api("GET", f"/agents/{agent_id}").body["host_info"] is None
 
 
-def test_host_info_after_authorisation_is_kept_and_its_system_listed(server: Door, told: dict[str, Any]) -> None:
+def test_host_info_after_authorization_is_kept_and_its_system_listed(server: Door, told: dict[str, Any]) -> None:
     agent_id, address = server.announce(authorized=True)
     said = server.agent(address, "host-info", info=HOST)
     assert (said.status, said.body) == (200, {"agent_id": agent_id, **told})

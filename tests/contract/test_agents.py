@@ -1,4 +1,4 @@
-"""Agents: discovered, listed, authorised, disabled, deleted."""
+"""Agents: discovered, listed, authorized, disabled, deleted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_an_agent_exists_after_it_has_spoken(server: Door, peer: str) -> None:
     assert _get(server, agent_id) == agent_record(agent_id, address, peer)
 
 
-def test_authorising_puts_an_agent_into_all_and_once_only(server: Door, peer: str) -> None:
+def test_authorizing_puts_an_agent_into_all_and_once_only(server: Door, peer: str) -> None:
     agent_id, address = server.announce()
     for _ in range(2):
         said = server.api("PATCH", "/agents", [{"id": agent_id, "authorized": True}])
@@ -27,13 +27,13 @@ def test_authorising_puts_an_agent_into_all_and_once_only(server: Door, peer: st
         assert _get(server, agent_id) == agent_record(agent_id, address, peer, authorized=True, groups=[ALL])
 
 
-def test_several_are_authorised_at_once(server: Door) -> None:
+def test_several_are_authorized_at_once(server: Door) -> None:
     ids = [server.announce()[0] for _ in range(3)]
     assert server.api("PATCH", "/agents", [{"id": each, "authorized": True} for each in ids]).status == 200
     assert all(_get(server, each)["authorized"] for each in ids)
 
 
-def test_taking_the_authorisation_away_leaves_the_groups(server: Door, peer: str) -> None:
+def test_taking_the_authorization_away_leaves_the_groups(server: Door, peer: str) -> None:
     agent_id, address = server.announce(authorized=True)
     assert server.api("PATCH", "/agents", [{"id": agent_id, "authorized": False}]).body == {}
     assert _get(server, agent_id) == agent_record(agent_id, address, peer, groups=[ALL])

@@ -24,7 +24,7 @@ def test_a_deleted_agent_is_off_the_lists_but_its_id_answers(server: Door, peer:
     assert record == agent_record(agent_id, address, peer, deleted="<time>", disabled=True, groups=groups)
 
 
-def test_a_deleted_agent_can_be_authorised_and_stays_deleted(server: Door) -> None:
+def test_a_deleted_agent_can_be_authorized_and_stays_deleted(server: Door) -> None:
     agent_id, _ = server.announce()
     server.api("DELETE", f"/agents/{agent_id}")
     assert server.api("PATCH", "/agents", [{"id": agent_id, "authorized": True}]).body == {}
@@ -33,7 +33,7 @@ def test_a_deleted_agent_can_be_authorised_and_stays_deleted(server: Door) -> No
     assert record["deleted"] is not None
 
 
-def test_a_deleted_agent_that_speaks_again_is_back_under_its_id_unauthorised_and_disabled(server: Door) -> None:
+def test_a_deleted_agent_that_speaks_again_is_back_under_its_id_unauthorized_and_disabled(server: Door) -> None:
     agent_id, address = server.announce(authorized=True)
     server.api("DELETE", f"/agents/{agent_id}")
     assert server.agent(address, "get-job2").body == {"unauthorized": True}

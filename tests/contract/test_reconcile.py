@@ -97,7 +97,7 @@ def test_a_slice_of_an_inventory_never_prunes(crew: Crew, prune: Prune) -> None:
 
 
 def _prune(crew: Crew, leaving: list[int], policy: PlanPolicy) -> Plan:
-    """Plan and apply, in one look at the server, for an inventory of all its authorised agents but these."""
+    """Plan and apply, in one look at the server, for an inventory of all its authorized agents but these."""
     observed = observe(crew.client)
     staying = (agent for agent in observed.agents if agent.authorized and agent.id not in leaving)
     desired = DesiredFleet(tuple(DesiredAgent(f"host{agent.id}", agent.address) for agent in staying))

@@ -40,7 +40,7 @@ def test_a_job_waits_while_the_only_agent_of_its_group_is_busy_and_is_not_strand
     assert _of(workflow, stranded_jobs(crew.client)) == []
 
 
-@pytest.mark.parametrize("way", ["disabled", "taken out", "unauthorised"])
+@pytest.mark.parametrize("way", ["disabled", "taken out", "unauthorized"])
 def test_a_waiting_job_is_stranded_once_its_group_has_no_agent_left(crew: Crew, workflow: Workflow, way: str) -> None:
     second = _busy_with_another_waiting(crew, workflow)
     if way == "disabled":

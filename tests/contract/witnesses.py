@@ -106,7 +106,7 @@ WITNESSES = {
         "test_sessions.py::test_the_version_needs_a_token",
     ),
     "PATCH /agents": (
-        "test_agents.py::test_several_are_authorised_at_once",
+        "test_agents.py::test_several_are_authorized_at_once",
         "test_agents.py::test_one_unknown_id_and_nothing_is_changed",
     ),
     "POST /branches/{}/flows/{}": (
@@ -162,7 +162,7 @@ WITNESSES = {
         "test_agent_door.py::test_the_next_step_of_no_job",
     ),
     "message host-info": (
-        "test_agent_door.py::test_host_info_after_authorisation_is_kept_and_its_system_listed",
+        "test_agent_door.py::test_host_info_after_authorization_is_kept_and_its_system_listed",
         "test_agent_door.py::test_host_info_with_an_empty_system",
     ),
     "message keep-alive": (

@@ -1,4 +1,4 @@
-"""Agents: lists, authorisation in bulk, groups, enabling, deletion."""
+"""Agents: lists, authorization in bulk, groups, enabling, deletion."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _ACTIONS: Mapping[str, Callable[[KrakenClient, Agent], object]] = {
     "enable": lambda client, agent: client.set_agent_disabled(agent.id, disabled=False),
     "disable": lambda client, agent: client.set_agent_disabled(agent.id, disabled=True),
     "drain": lambda client, agent: client.set_agent_disabled(agent.id, disabled=True),
-    "unauthorise": lambda client, agent: client.set_authorized([agent.id], authorized=False),
+    "unauthorize": lambda client, agent: client.set_authorized([agent.id], authorized=False),
 }
 
 

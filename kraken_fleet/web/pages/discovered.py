@@ -19,7 +19,7 @@ router = APIRouter()
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One agent that is not authorised."""
+    """One agent that is not authorized."""
 
     agent: Agent
     host: DesiredAgent | None
@@ -69,12 +69,12 @@ def change_discovered(
     agent: Annotated[list[int] | None, Form()] = None,
     group: Annotated[list[int] | None, Form()] = None,
 ) -> Response:
-    """Authorises the selected ones into the chosen groups in one step, or ignores them."""
+    """Authorizes the selected ones into the chosen groups in one step, or ignores them."""
     chosen = [found for found in change.snapshot().discovered if found.id in (agent or [])]
     if not chosen:
         change.session.notice = "No agent was selected: tick at least one"
-    elif action == "authorise":
-        _authorise(change, chosen, group or [])
+    elif action == "authorize":
+        _authorize(change, chosen, group or [])
     elif action == "ignore":
         change.console.ignored.add(found.address for found in chosen)
         change.session.notice = f"Ignored {len(chosen)}. Nothing was changed on the server"
@@ -83,9 +83,9 @@ def change_discovered(
     return change.back_to("/discovered")
 
 
-def _authorise(change: Changing, chosen: list[Agent], group_ids: Iterable[int]) -> None:
+def _authorize(change: Changing, chosen: list[Agent], group_ids: Iterable[int]) -> None:
     addresses = ", ".join(agent.address for agent in chosen)
-    if not change.do("authorise", addresses, change.client.set_authorized, [agent.id for agent in chosen]):
+    if not change.do("authorize", addresses, change.client.set_authorized, [agent.id for agent in chosen]):
         return
     wanted = set(group_ids)
     everybody = {group.id for group in change.snapshot().groups if group.name == ALL_GROUP}
@@ -94,4 +94,4 @@ def _authorise(change: Changing, chosen: list[Agent], group_ids: Iterable[int]) 
         ids = sorted({*(ref.id for ref in agent.groups), *wanted, *everybody})
         if not change.do("set groups of", agent.address, change.client.set_agent_groups, agent.id, ids):
             failures.append(change.session.notice)
-    change.session.notice = ". ".join([f"authorise {addresses}: done", *failures])
+    change.session.notice = ". ".join([f"authorize {addresses}: done", *failures])

@@ -141,7 +141,7 @@ def test_a_report_that_the_server_refuses_for_ever_does_not_hold_the_others(
     assert "refuses this report" in agent.said()
 
 
-def test_reports_are_kept_while_the_agent_is_not_authorised(
+def test_reports_are_kept_while_the_agent_is_not_authorized(
     server: FakeServer, start_agent: StartAgent, until: Until
 ) -> None:
     job = server.add_job(shell("echo begun; sleep 0.5"))

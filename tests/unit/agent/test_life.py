@@ -44,14 +44,14 @@ def test_the_provisioners_nonce_is_shown(
     assert server.said("host-info")[0]["info"]["kraken_fleet_nonce"] == "a1b2c3"
 
 
-@pytest.mark.parametrize(("age", "idle", "unauthorised"), [(0, 1.0, 1.0), (30, 3.0, 3.0), (3600, 5.0, 10.0)])
-def test_an_agent_asks_less_often_as_it_grows_older(age: float, idle: float, unauthorised: float) -> None:
+@pytest.mark.parametrize(("age", "idle", "unauthorized"), [(0, 1.0, 1.0), (30, 3.0, 3.0), (3600, 5.0, 10.0)])
+def test_an_agent_asks_less_often_as_it_grows_older(age: float, idle: float, unauthorized: float) -> None:
     agent = SimpleNamespace(_started=time.monotonic() - age)
     assert loop.Agent._patience(agent, loop._POLL_SECONDS) == pytest.approx(idle, abs=0.1)
-    assert loop.Agent._patience(agent, loop._UNAUTHORIZED_SECONDS) == pytest.approx(unauthorised, abs=0.1)
+    assert loop.Agent._patience(agent, loop._UNAUTHORIZED_SECONDS) == pytest.approx(unauthorized, abs=0.1)
 
 
-def test_an_agent_that_is_not_authorised_waits_and_asks_again(
+def test_an_agent_that_is_not_authorized_waits_and_asks_again(
     server: FakeServer, start_agent: StartAgent, until: Until
 ) -> None:
     server.authorized = False
@@ -64,7 +64,7 @@ def test_an_agent_that_is_not_authorised_waits_and_asks_again(
     until(lambda: server.said("get-job"), 15)
 
 
-def test_an_agent_that_loses_its_authorisation_introduces_itself_again(
+def test_an_agent_that_loses_its_authorization_introduces_itself_again(
     server: FakeServer, start_agent: StartAgent, until: Until
 ) -> None:
     agent = start_agent()

@@ -54,7 +54,7 @@ def problem(status: int, detail: str) -> Reply:
 
 
 def agent_json(agent_id: int, **changes: object) -> dict[str, object]:
-    """An agent as recorded: `GET /api/agents/1` after it was authorised."""
+    """An agent as recorded: `GET /api/agents/1` after it was authorized."""
     address = f"127.0.9.{agent_id}"
     return {
         "address": address,

@@ -91,7 +91,7 @@ def test_a_negative_start_never_reaches_the_server_that_fails_on_it(fake: FakeKr
     assert fake.requests == []
 
 
-def test_many_are_authorised_in_one_request_each_once(fake: FakeKraken, client: KrakenClient) -> None:
+def test_many_are_authorized_in_one_request_each_once(fake: FakeKraken, client: KrakenClient) -> None:
     fake.agents = {n: agent_json(n, authorized=False) for n in (1, 2, 3)}
     client.set_authorized([3, 1, 3])
     assert fake.bodies("PATCH", "/agents") == [[{"id": 1, "authorized": True}, {"id": 3, "authorized": True}]]
@@ -99,7 +99,7 @@ def test_many_are_authorised_in_one_request_each_once(fake: FakeKraken, client: 
     assert [fake.agents[n]["authorized"] for n in (1, 2, 3)] == [False, False, True]
 
 
-def test_authorising_nobody_asks_nothing(fake: FakeKraken, client: KrakenClient) -> None:
+def test_authorizing_nobody_asks_nothing(fake: FakeKraken, client: KrakenClient) -> None:
     client.set_authorized([])
     assert fake.requests == []
 
@@ -111,7 +111,7 @@ def test_an_unknown_agent_leaves_all_as_they_were(fake: FakeKraken, client: Krak
     assert fake.agents[1]["authorized"] is False
 
 
-def test_a_failing_authorisation_points_at_the_group_all(fake: FakeKraken, client: KrakenClient) -> None:
+def test_a_failing_authorization_points_at_the_group_all(fake: FakeKraken, client: KrakenClient) -> None:
     fake.agents = {1: agent_json(1)}
     fake.groups[2] = {**fake.groups[1], "id": 2, "deleted": "2026-11-23T16:29:57Z"}
     with pytest.raises(ServerFaultError) as caught:

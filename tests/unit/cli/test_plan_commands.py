@@ -76,7 +76,7 @@ def test_plan_shows_what_would_change_changes_nothing_and_exits_2(
     code, out, _ = run("plan", "-i", inventory)
     assert code == 2
     assert "create agents group linux" in out
-    assert "authorise build-1 (127.0.0.21)" in out
+    assert "authorize build-1 (127.0.0.21)" in out
     assert "far" in out, "a host that the server never saw is told"
     assert "127.0.0.66" in out, "an agent that the inventory has not is told"
     assert addresses(client) == set()

@@ -45,7 +45,7 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
 
 
 @pytest.mark.usefixtures("server")
-def test_an_agent_is_discovered_then_authorised_and_a_second_time_nothing_happens(ask: Ask) -> None:
+def test_an_agent_is_discovered_then_authorized_and_a_second_time_nothing_happens(ask: Ask) -> None:
     assert [agent["address"] for agent in ask("discovered", "list")] == ["127.0.0.21", "127.0.0.22"]
     assert ask("authorize", "127.0.0.21") == {"authorized": ["127.0.0.21"], "already": []}
     assert ask("authorize", "127.0.0.21") == {"authorized": [], "already": ["127.0.0.21"]}
@@ -55,7 +55,7 @@ def test_an_agent_is_discovered_then_authorised_and_a_second_time_nothing_happen
 
 
 @pytest.mark.usefixtures("server")
-def test_all_that_wait_are_authorised_at_once(ask: Ask) -> None:
+def test_all_that_wait_are_authorized_at_once(ask: Ask) -> None:
     assert ask("authorize", "--all")["authorized"] == ["127.0.0.21", "127.0.0.22"]
     assert ask("authorize", "--all") == {"authorized": [], "already": []}
 
@@ -71,7 +71,7 @@ def test_authorize_wants_names_or_all_but_not_both(capsys: pytest.CaptureFixture
 def test_an_agent_is_shown_with_its_state(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask("agents", "show", "127.0.0.22")["authorized"] is False
     assert main(["agents", "show", "127.0.0.22"]) == 0
-    assert "not authorised" in capsys.readouterr().out
+    assert "not authorized" in capsys.readouterr().out
     assert main(["agents", "show", "nobody"]) == 1
     assert "no agent 'nobody'" in capsys.readouterr().err
 

@@ -33,7 +33,7 @@ def test_each_thing_that_is_done_is_one_line(capsys: pytest.CaptureFixture[str])
     assert lines[0] == "✔ Kraken server http://127.0.0.1:1 1.2 s"
     assert lines[1].startswith("✔ Converge")
     assert lines[2] == "✔ build-1 ok=5 changed=2 failed=0"
-    assert lines[3] == "✔ agent 127.0.0.11 on build-1 authorised, in build"
+    assert lines[3] == "✔ agent 127.0.0.11 on build-1 authorized, in build"
     assert lines[4] == "✔ job 7 for group build on build-1 hello"
 
 

@@ -45,7 +45,7 @@ def test_the_set_of_groups_keeps_all_and_says_why_each_is_added() -> None:
     assert action.reasons == (("gpu", "because"),)
 
 
-def test_an_agent_that_is_not_authorised_yet_is_sent_back_into_all() -> None:
+def test_an_agent_that_is_not_authorized_yet_is_sent_back_into_all() -> None:
     fresh = replace(AGENT, authorized=False, groups=())
     (action,) = make_plan(WANTED, SERVER.with_agents([fresh]), now=NOW).of(SetGroups)
     assert action.kept == (1,)
@@ -75,7 +75,7 @@ def test_a_plan_still_fits_when_only_times_jobs_and_other_agents_changed() -> No
         replace(SERVER, groups=(GROUPS[0], GROUPS[2])),
         replace(SERVER, deleted_groups=(AgentsGroup(9, "gpu"),)),
     ],
-    ids=["unauthorised", "disabled", "other groups", "deleted", "group deleted", "name used twice"],
+    ids=["unauthorized", "disabled", "other groups", "deleted", "group deleted", "name used twice"],
 )
 def test_a_stale_plan_is_refused(now: ObservedFleet) -> None:
     with pytest.raises(PlanError, match=r"the server has changed since the plan was made\. Make a new plan"):

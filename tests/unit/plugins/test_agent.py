@@ -69,7 +69,7 @@ def test_what_a_task_does_not_mention_stays(stage: Stage) -> None:
     assert not again["changed"]
 
 
-def test_authorisation_is_taken_back(stage: Stage) -> None:
+def test_authorization_is_taken_back(stage: Stage) -> None:
     stage.join(ONE)
     _, done, again = stage.thrice("agent", agents=[ONE], authorized=False)
     assert (done["changed"], again["changed"]) == (True, False)

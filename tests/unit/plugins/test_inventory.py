@@ -74,7 +74,7 @@ def test_agents_are_hosts_with_what_the_server_knows_of_them(fleet: Stage) -> No
     assert facts["kraken_agents_groups"] == ["all", "big-disk"]
     assert (facts["kraken_system"], facts["kraken_isolation_type"]) == ("fedora-40", "container")
     assert facts["kraken_authorized"] is True
-    assert NEW not in found["_meta"]["hostvars"], "it waits to be authorised"
+    assert NEW not in found["_meta"]["hostvars"], "it waits to be authorized"
 
 
 def test_agents_that_wait_come_when_asked_for(fleet: Stage) -> None:

@@ -58,8 +58,8 @@ def test_a_prediction_counts_on_agents_that_the_server_has_yet_to_see() -> None:
     assert registration.described(plan.actions) == [
         "create agents group build",
         "create agents group gpu",
-        "authorise box/one (10.0.0.2)",
-        "authorise box/two (10.0.0.3)",
+        "authorize box/one (10.0.0.2)",
+        "authorize box/two (10.0.0.3)",
         "groups of box/one (10.0.0.2): +gpu",
         "groups of box/two (10.0.0.3): +gpu",
         "groups of web (10.0.0.1): +build",

@@ -43,7 +43,7 @@ def test_new_agents_are_let_in_and_grouped_and_the_second_time_nothing_is_sent(l
     assert len(lab.requests) == 3 + UNUSED_IDS
 
 
-def test_all_agents_are_authorised_in_one_request(lab: Lab) -> None:
+def test_all_agents_are_authorized_in_one_request(lab: Lab) -> None:
     addresses = [f"127.0.1.{number}" for number in range(1, 41)]
     for address in addresses:
         lab.speak(address)

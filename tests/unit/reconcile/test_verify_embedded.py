@@ -57,7 +57,7 @@ class ToyAgent(threading.Thread):
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[KrakenClient]:
-    """A server with one authorised agent in the group `gpu`, and the empty group `empty`."""
+    """A server with one authorized agent in the group `gpu`, and the empty group `empty`."""
     with running(tmp_path) as server:
         agent = ToyAgent(server)
         agent.say("host-info", info={"system": "debian-12", "system_type": "linux"})
@@ -114,7 +114,7 @@ def test_an_agent_without_proof_is_as_it_was_too(client: KrakenClient) -> None:
 
 
 def _another(client: KrakenClient) -> Agent:
-    """An authorised agent that has spoken once and does nothing."""
+    """An authorized agent that has spoken once and does nothing."""
     requests.post(f"{client.url}/backend", json={"address": "127.0.0.78", "msg": "get-job"}, timeout=5)
     (agent,) = client.agents(unauthorized=True)
     client.set_authorized([agent.id])

@@ -82,7 +82,7 @@ class HandAgent:
         return requests.post(f"{self.api.url}/backend", json=body, timeout=10)
 
     def enrol(self, *groups: int, system: str = "debian-12", **info: Any) -> HandAgent:
-        """Announced, authorised, with host info, and in these groups beside `all`."""
+        """Announced, authorized, with host info, and in these groups beside `all`."""
         self.say("get-job")
         assert self.api.call("PATCH", "/api/agents", [{"id": self.id, "authorized": True}]).status_code == 200
         self.say("host-info", info={"system": system, **info})

@@ -1,4 +1,4 @@
-"""The agents' records: authorising, listing, grouping, disabling, deleting (recorded answers, sections 3 to 11)."""
+"""The agents' records: authorizing, listing, grouping, disabling, deleting (recorded answers, sections 3 to 11)."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ def test_ignoring_hides_an_agent_and_changes_nothing_on_the_server(person: Perso
 
 def test_the_plan_is_shown_applied_with_progress_and_then_empty(person: Person, server: RunningServer) -> None:
     page = person.get("/fleet")
-    assert "authorise build-1 (10.0.0.21)" in page
+    assert "authorize build-1 (10.0.0.21)" in page
     fingerprint = re.search(r'name="server_fingerprint" value="([^"]+)"', page)
     assert fingerprint
     assert "has changed since" in person.post("/fleet/apply", server_fingerprint="another").text
