@@ -10,15 +10,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from kraken_fleet.server import install, problems, watchdog
+from kraken_fleet.server.agents import watchdog
+from kraken_fleet.server.agents.door import AgentsDoor
 from kraken_fleet.server.core import Core
-from kraken_fleet.server.door import AgentsDoor
-from kraken_fleet.server.log_sink import LogSink
+from kraken_fleet.server.rest import problems
 from kraken_fleet.server.routes import (
     agents,
     diagnostics,
     execution,
     groups,
+    install,
     logs,
     projects,
     sessions,
@@ -28,6 +29,7 @@ from kraken_fleet.server.routes import (
 )
 from kraken_fleet.server.settings import ServerSettings
 from kraken_fleet.server.sockets import bind_udp
+from kraken_fleet.server.store.log_sink import LogSink
 
 Mount = tuple[str, ASGIApp]
 _API = (sessions, agents, groups, settings, projects, execution, logs, diagnostics, tools)

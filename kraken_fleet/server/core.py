@@ -11,13 +11,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kraken_fleet.server.clock import now
-from kraken_fleet.server.database import Database
-from kraken_fleet.server.log_store import LogStore
-from kraken_fleet.server.roster import Roster
-from kraken_fleet.server.seed import fill, follow_addresses
 from kraken_fleet.server.settings import ServerSettings
 from kraken_fleet.server.sockets import host_port, outward_address
-from kraken_fleet.server.tables import Setting
+from kraken_fleet.server.store.database import Database
+from kraken_fleet.server.store.log_store import LogStore
+from kraken_fleet.server.store.roster import Roster
+from kraken_fleet.server.store.seed import fill, follow_addresses
+from kraken_fleet.server.store.tables import Setting
 
 # Clients ask after the last one of theirs.
 _DELETIONS = 100

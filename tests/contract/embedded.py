@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kraken_fleet.server.core import Core
-from kraken_fleet.server.passwords import hash_password
 from kraken_fleet.server.settings import ServerSettings
-from kraken_fleet.server.tables import User
+from kraken_fleet.server.store.passwords import hash_password
+from kraken_fleet.server.store.tables import User
 
 START_SECONDS = 30.0
 PLAIN_USER = "demo"

@@ -11,16 +11,16 @@ from sqlalchemy.orm.attributes import set_committed_value
 from starlette.responses import Response
 
 from kraken_fleet.model import ALL_GROUP
-from kraken_fleet.server.access import CoreDep, admin
-from kraken_fleet.server.bodies import body
+from kraken_fleet.server.agents.scheduler import assign
 from kraken_fleet.server.clock import now
-from kraken_fleet.server.jobs import queue_again
-from kraken_fleet.server.problems import Problem
-from kraken_fleet.server.render import agent_json
-from kraken_fleet.server.render_jobs import job_json
+from kraken_fleet.server.flows.jobs import queue_again
+from kraken_fleet.server.rest.access import CoreDep, admin
+from kraken_fleet.server.rest.bodies import body
+from kraken_fleet.server.rest.problems import Problem
+from kraken_fleet.server.rest.render import agent_json
+from kraken_fleet.server.rest.render_jobs import job_json
 from kraken_fleet.server.routes.common import answer, need, page
-from kraken_fleet.server.scheduler import assign
-from kraken_fleet.server.tables import Agent, AgentsGroup, Assignment, Job
+from kraken_fleet.server.store.tables import Agent, AgentsGroup, Assignment, Job
 
 router = APIRouter()
 _SORTABLE = {name: getattr(Agent, name) for name in ("last_seen", "ip_address", "name", "address", "id")}

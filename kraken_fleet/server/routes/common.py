@@ -10,8 +10,8 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse
 
-from kraken_fleet.server.problems import Problem
-from kraken_fleet.server.tables import Base
+from kraken_fleet.server.rest.problems import Problem
+from kraken_fleet.server.store.tables import Base
 
 Row = TypeVar("Row", bound=Base)
 Start = Annotated[int, Query()]

@@ -8,8 +8,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from kraken_fleet.server.access import CoreDep, admin
 from kraken_fleet.server.clock import iso_micro
+from kraken_fleet.server.rest.access import CoreDep, admin
 from kraken_fleet.server.routes.common import answer
 
 router = APIRouter()

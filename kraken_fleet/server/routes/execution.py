@@ -10,13 +10,13 @@ from sqlalchemy.orm import selectinload
 from starlette.responses import Response
 
 from kraken_fleet.model import JobState, RunState
-from kraken_fleet.server import jobs, runs
-from kraken_fleet.server.access import CoreDep, admin
-from kraken_fleet.server.bodies import body
-from kraken_fleet.server.render_jobs import flow_json, job_json, run_json
+from kraken_fleet.server.agents.scheduler import assign
+from kraken_fleet.server.flows import jobs, runs
+from kraken_fleet.server.rest.access import CoreDep, admin
+from kraken_fleet.server.rest.bodies import body
+from kraken_fleet.server.rest.render_jobs import flow_json, job_json, run_json
 from kraken_fleet.server.routes.common import answer, need, page
-from kraken_fleet.server.scheduler import assign
-from kraken_fleet.server.tables import Branch, Flow, Job, Run, Stage
+from kraken_fleet.server.store.tables import Branch, Flow, Job, Run, Stage
 
 router = APIRouter()
 _VIEW = "only superadmin, project admin, project power and project viewer user roles can get "

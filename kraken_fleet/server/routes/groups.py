@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends
 from sqlalchemy import select
 from starlette.responses import Response
 
-from kraken_fleet.server.access import CoreDep, SignedIn, admin
-from kraken_fleet.server.bodies import body
 from kraken_fleet.server.clock import now
-from kraken_fleet.server.problems import Problem
-from kraken_fleet.server.render import group_json, system_json
+from kraken_fleet.server.rest.access import CoreDep, SignedIn, admin
+from kraken_fleet.server.rest.bodies import body
+from kraken_fleet.server.rest.problems import Problem
+from kraken_fleet.server.rest.render import group_json, system_json
 from kraken_fleet.server.routes.common import answer, need, page
-from kraken_fleet.server.tables import AgentsGroup, Project, System
+from kraken_fleet.server.store.tables import AgentsGroup, Project, System
 
 router = APIRouter()
 Wanted = Annotated[Any, Depends(body({"name": "string", "project_id": "integer", "deployment": "object"}))]

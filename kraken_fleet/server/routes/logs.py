@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends
 from sqlalchemy import ColumnElement
 from starlette.responses import PlainTextResponse, Response
 
-from kraken_fleet.server.access import CoreDep, admin
 from kraken_fleet.server.clock import iso_micro
 from kraken_fleet.server.core import Core
-from kraken_fleet.server.problems import Problem
-from kraken_fleet.server.render_jobs import job_json
+from kraken_fleet.server.rest.access import CoreDep, admin
+from kraken_fleet.server.rest.problems import Problem
+from kraken_fleet.server.rest.render_jobs import job_json
 from kraken_fleet.server.routes.common import answer, need
-from kraken_fleet.server.tables import Agent, Branch, Flow, Job, LogLine, Run
+from kraken_fleet.server.store.tables import Agent, Branch, Flow, Job, LogLine, Run
 
 router = APIRouter()
 # Under the server's root, not under /api: that is where kraken/server/server.py puts these two.

@@ -9,15 +9,15 @@ from fastapi import APIRouter, Depends
 from sqlalchemy import select
 from starlette.responses import Response
 
-from kraken_fleet.server.access import CoreDep, SignedIn, admin
-from kraken_fleet.server.bodies import body
 from kraken_fleet.server.clock import now
-from kraken_fleet.server.job_making import check_stage
-from kraken_fleet.server.problems import Problem
-from kraken_fleet.server.render_jobs import branch_json, project_json, secret_json, stage_json
+from kraken_fleet.server.flows.job_making import check_stage
+from kraken_fleet.server.flows.stage_code import StageError
+from kraken_fleet.server.rest.access import CoreDep, SignedIn, admin
+from kraken_fleet.server.rest.bodies import body
+from kraken_fleet.server.rest.problems import Problem
+from kraken_fleet.server.rest.render_jobs import branch_json, project_json, secret_json, stage_json
 from kraken_fleet.server.routes.common import answer, need
-from kraken_fleet.server.stage_code import StageError
-from kraken_fleet.server.tables import Branch, Project, Secret, Sequence, Stage
+from kraken_fleet.server.store.tables import Branch, Project, Secret, Sequence, Stage
 
 router = APIRouter()
 Named = Annotated[Any, Depends(body({"name": "string", "description": "string", "branch_name": "string"}))]

@@ -10,14 +10,14 @@ from fastapi import APIRouter, Depends
 from sqlalchemy import select
 from starlette.responses import Response
 
-from kraken_fleet.server.access import CoreDep, SignedIn, admin, token_hash
-from kraken_fleet.server.bodies import body
 from kraken_fleet.server.clock import now
-from kraken_fleet.server.passwords import NOBODY, check_password, hash_password
-from kraken_fleet.server.problems import Problem
-from kraken_fleet.server.render import roles_json, session_json, user_json
+from kraken_fleet.server.rest.access import CoreDep, SignedIn, admin, token_hash
+from kraken_fleet.server.rest.bodies import body
+from kraken_fleet.server.rest.problems import Problem
+from kraken_fleet.server.rest.render import roles_json, session_json, user_json
 from kraken_fleet.server.routes.common import answer, need, page
-from kraken_fleet.server.tables import LoginSession, User
+from kraken_fleet.server.store.passwords import NOBODY, check_password, hash_password
+from kraken_fleet.server.store.tables import LoginSession, User
 
 router = APIRouter()
 Credentials = Annotated[Any, Depends(body({"user": "string", "password": "string", "method": "string"}))]

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Depends, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from kraken_fleet.server.access import CoreDep, admin, find_session, token_of
-from kraken_fleet.server.bodies import body, check
-from kraken_fleet.server.problems import Problem
-from kraken_fleet.server.render import settings_json
+from kraken_fleet.server.rest.access import CoreDep, admin, find_session, token_of
+from kraken_fleet.server.rest.bodies import body, check
+from kraken_fleet.server.rest.problems import Problem
+from kraken_fleet.server.rest.render import settings_json
 from kraken_fleet.server.routes.common import answer
-from kraken_fleet.server.tables import Setting
+from kraken_fleet.server.store.tables import Setting
 
 router = APIRouter()
 Wanted = Annotated[Any, Depends(body("object"))]

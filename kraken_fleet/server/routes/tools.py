@@ -10,11 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from kraken_fleet.server.access import CoreDep, admin
-from kraken_fleet.server.bodies import body
-from kraken_fleet.server.problems import Problem
+from kraken_fleet.server.rest.access import CoreDep, admin
+from kraken_fleet.server.rest.bodies import body
+from kraken_fleet.server.rest.problems import Problem
 from kraken_fleet.server.routes.common import answer
-from kraken_fleet.server.tables import Tool
+from kraken_fleet.server.store.tables import Tool
 
 router = APIRouter()
 WantedTool = Annotated[Any, Depends(body("object"))]

@@ -13,12 +13,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from kraken_fleet.server.access import CoreDep
-from kraken_fleet.server.problems import Problem
+from kraken_fleet.server.agents.scheduler import assign
+from kraken_fleet.server.flows.triggers import trigger_flow
+from kraken_fleet.server.rest.access import CoreDep
+from kraken_fleet.server.rest.problems import Problem
 from kraken_fleet.server.routes.common import need
-from kraken_fleet.server.scheduler import assign
-from kraken_fleet.server.tables import Project
-from kraken_fleet.server.triggers import trigger_flow
+from kraken_fleet.server.store.tables import Project
 
 router = APIRouter()
 

@@ -1,0 +1,231 @@
+"""What agents say and what they hear: every message of the protocol (kraken/server/backend.py, 1.7.36)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from kraken_fleet.model import JobState, StepStatus
+from kraken_fleet.server.agents.scheduler import assign
+from kraken_fleet.server.clock import now
+from kraken_fleet.server.core import Core
+from kraken_fleet.server.flows import runs, test_results
+from kraken_fleet.server.flows.fields import Base, fill_step, secret_values
+from kraken_fleet.server.flows.job_making import system_of
+from kraken_fleet.server.flows.jobs import left_time
+from kraken_fleet.server.flows.step_extras import add_extras, store_data
+from kraken_fleet.server.rest.render_jobs import job_json, step_json
+from kraken_fleet.server.store.tables import Agent, Job, Step, System
+
+log = logging.getLogger(__name__)
+
+Message = Mapping[str, Any]
+Answer = dict[str, Any]
+
+UNAUTHORIZED: Answer = {"unauthorized": True}
+_STATUSES = {status.name.lower().replace("_", "-"): status for status in StepStatus}
+_OVER = (StepStatus.DONE, StepStatus.ERROR, StepStatus.SKIPPED)
+
+
+def answer(core: Core, session: Session, address: str, peer: str | None, message: Message) -> Answer:
+    """The answer to one message. Whatever it changes is committed before the answer is sent.
+
+    Raises:
+        KeyError, IndexError, TypeError: the message lacks something; the caller answers 500, as the real server does.
+    """
+    agent = session.scalars(select(Agent).where(Agent.address == address)).one_or_none()
+    if agent is None or agent.deleted is not None:
+        core.roster.remember(_announce(core, session, agent, address, peer))
+        return UNAUTHORIZED
+    reply = _reply(core, session, agent, message)
+    session.flush()
+    core.roster.remember(agent)
+    return reply
+
+
+def _reply(core: Core, session: Session, agent: Agent, message: Message) -> Answer:
+    core.roster.heard(agent.id, now())
+    if agent.state != 0:
+        agent.state, agent.status_line = 0, None
+        assign(session, core)
+    if not agent.authorized:
+        return UNAUTHORIZED
+    handler = _HANDLERS.get(message["msg"])
+    return handler(core, session, agent, message) if handler else {}
+
+
+def _announce(core: Core, session: Session, agent: Agent | None, address: str, peer: str | None) -> Agent:
+    if agent is None:
+        agent = Agent(name=address, address=address)
+        session.add(agent)
+        log.info("a new agent announces itself as %s from %s", address, peer)
+    else:
+        agent.deleted, agent.created = None, now()
+    agent.authorized = False
+    agent.ip_address, agent.last_seen = peer, now()
+    session.flush()
+    core.roster.heard(agent.id, agent.last_seen)
+    return agent
+
+
+def _get_job(core: Core, session: Session, agent: Agent, message: Message) -> Answer:
+    job = _current(session, core, agent)
+    if job is None:
+        return {"job": {}, **core.agent_cfg}
+    with_steps = message["msg"] == "get-job"
+    data = job_json(job, with_steps=with_steps, mask=False)
+    data |= {"timeout": left_time(job), **_where(job), "secrets": secret_values(job.run.flow.branch)}
+    if with_steps:
+        for step, shown in zip(job.steps, data["steps"], strict=True):
+            add_extras(core, session, step, shown)
+        names = test_results.names(session, job)
+        if names:
+            data["steps"][-1]["tests"] = names
+    if job.started is None:
+        job.started = now()
+        job.state = JobState.ASSIGNED
+    return {"job": data, **core.agent_cfg}
+
+
+def _get_job_step(core: Core, session: Session, agent: Agent, _message: Message) -> Answer:
+    finish = {"job_step": {"finish": True}}
+    if agent.job is None:
+        return {**finish, "msg": "job not assigned to agent", **core.agent_cfg}
+    job = _current(session, core, agent)
+    if job is None:
+        return {**finish, "msg": "job already completed", **core.agent_cfg}
+    step = _next_step(job)
+    if step is None:
+        agent.job = None
+        runs.finish_job(session, job)
+        assign(session, core)
+        return {**finish, "msg": "no steps to execute", **core.agent_cfg}
+    if job.started is None:
+        job.started, job.state = now(), JobState.ASSIGNED
+    branch = job.run.flow.branch
+    data = {**step_json(step, mask=False), "finish": False, **_where(job)}
+    add_extras(core, session, step, data)
+    data |= {"secrets": secret_values(branch), "branch_env": branch.env_vars or {}}
+    return {"job_step": data, **core.agent_cfg}
+
+
+def _next_step(job: Job) -> Step | None:
+    base = Base.of(job.run)
+    for step in job.steps:
+        if step.status in _OVER:
+            continue
+        fill_step(step, base)
+        match step.fields["when"]:
+            case "True":
+                return step
+            case "False":
+                step.status = StepStatus.SKIPPED
+            case _:
+                log.warning("job %s step %s: the condition %s cannot be read", job.id, step.index, step.raw["when"])
+                step.status = StepStatus.ERROR
+    return None
+
+
+def _step_result(core: Core, session: Session, agent: Agent, message: Message) -> Answer:
+    job = agent.job
+    if job is None or job.id != message["job_id"]:
+        return {}
+    try:
+        result = dict(message["result"])
+        index = message["step_idx"]
+        status = _STATUSES[result.pop("status")]
+    except (KeyError, TypeError, ValueError):
+        return {}
+    step = job.steps[index]
+    if job.state == JobState.COMPLETED:
+        agent.job = None
+        assign(session, core)
+        return {"cancel": True}
+    step.result, step.status = result, status
+    if "test-results" in result:
+        test_results.store(session, job, step.tool.name, result["test-results"])
+    if "data" in result:
+        store_data(step, result["data"])
+    if message["msg"] == "step-result" and _all_over(job):
+        agent.job = None
+        runs.finish_job(session, job)
+        assign(session, core)
+        return {}
+    return {"timeout": left_time(job)}
+
+
+def _all_over(job: Job) -> bool:
+    statuses = [step.status for step in job.steps]
+    return StepStatus.ERROR in statuses or all(status in _OVER for status in statuses)
+
+
+def _dispatch_tests(core: Core, session: Session, agent: Agent, message: Message) -> Answer:
+    job = agent.job
+    if job is None or job.id != message["job_id"]:
+        return {}
+    if _current(session, core, agent) is None:
+        return {"cancel": True}
+    tests, index = message.get("tests"), message.get("step_idx")
+    if not isinstance(tests, list) or not isinstance(index, int) or index >= len(job.steps):
+        return {}
+    if len(set(tests)) != len(tests):
+        return {}
+    if not tests:
+        raise IndexError("no tests to dispatch")
+    mine = test_results.dispatch(session, job.steps[index], tests)
+    if len(mine) < len(tests):
+        assign(session, core)
+    return {"tests": mine}
+
+
+def _host_info(core: Core, session: Session, agent: Agent, message: Message) -> Answer:
+    info = dict(message["info"])
+    name = info["system"]
+    if not name:
+        return {"error": "empty system in host info", **core.agent_cfg}
+    known = session.get(System, int(name)) if name.isdigit() else None
+    if known is not None:
+        info["system"] = known.name
+    else:
+        system_of(session, name, "local")
+    agent.host_info = info
+    assign(session, core)
+    return {"agent_id": agent.id, **core.agent_cfg}
+
+
+def _keep_alive(core: Core, session: Session, agent: Agent, _message: Message) -> Answer:
+    if agent.job is not None and _current(session, core, agent) is None:
+        return {"cancel": True}
+    return {}
+
+
+def _current(session: Session, core: Core, agent: Agent) -> Job | None:
+    """The agent's job; a cancelled one is taken from it here, which makes it free for another."""
+    job = agent.job
+    if job is not None and job.state == JobState.COMPLETED:
+        agent.job = None
+        assign(session, core)
+        return None
+    return job
+
+
+def _where(job: Job) -> dict[str, Any]:
+    flow = job.run.flow
+    where = {"branch_id": flow.branch_id, "flow_kind": flow.kind, "flow_id": flow.id, "run_id": job.run_id}
+    return {**where, "trigger_data": [flow.trigger]} if flow.trigger else where
+
+
+_HANDLERS: dict[str, Callable[[Core, Session, Agent, Message], Answer]] = {
+    "get-job": _get_job,
+    "get-job2": _get_job,
+    "get-job-step": _get_job_step,
+    "step-result": _step_result,
+    "step-result2": _step_result,
+    "dispatch-tests": _dispatch_tests,
+    "host-info": _host_info,
+    "keep-alive": _keep_alive,
+}

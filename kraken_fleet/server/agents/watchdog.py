@@ -1,0 +1,111 @@
+"""What happens when nothing happens: time-outs, agents that went silent, and the batches that wait to be written."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from sqlalchemy import delete, func, or_, select
+from sqlalchemy.orm import Session
+
+from kraken_fleet.model import JobState, RunState
+from kraken_fleet.server.agents.scheduler import assign
+from kraken_fleet.server.clock import iso, now
+from kraken_fleet.server.core import Core
+from kraken_fleet.server.flows import jobs, runs
+from kraken_fleet.server.store.tables import Agent, Job, LoginSession, Run, Stage
+
+log = logging.getLogger(__name__)
+
+_LOG_INTERVAL = 0.2
+_FOLD_INTERVAL = 10.0
+_DAY = 86400.0
+# kraken/server/consts.py, DEFAULT_RUN_TIMEOUT.
+_RUN_TIMEOUT = 3 * 3600
+
+
+async def write_logs(core: Core) -> None:
+    """Writes waiting log lines five times a second, for ever."""
+    while True:
+        await asyncio.sleep(_LOG_INTERVAL)
+        _guarded(core.logs.write)
+
+
+async def fold_database(core: Core) -> None:
+    """Keeps the write-ahead log short, in a thread, for ever."""
+    while True:
+        await asyncio.sleep(_FOLD_INTERVAL)
+        await asyncio.to_thread(_guarded, core.db.fold)
+
+
+async def watch(core: Core) -> None:
+    """Looks after the server for ever: once each watchdog_interval."""
+    pruned = 0.0
+    while True:
+        await asyncio.sleep(core.settings.watchdog_interval)
+        _guarded(lambda: look(core))
+        if now() - pruned > 3600:
+            pruned = now()
+            _guarded(lambda: prune(core))
+
+
+def look(core: Core) -> None:
+    """One look: writes when agents were heard, ends what has timed out, frees what is stuck."""
+    with core.db.write() as session:
+        core.roster.write_seen(session)
+    with core.db.write() as session:
+        _expire_jobs(session)
+        _expire_runs(session)
+        _retire_agents(core, session)
+        assign(session, core)
+
+
+def prune(core: Core) -> None:
+    """Drops log lines and log-ins that are too old."""
+    core.logs.drop_older(core.settings.log_retention_days * _DAY)
+    with core.db.write() as session:
+        session.execute(delete(LoginSession).where(LoginSession.created < now() - core.settings.session_days * _DAY))
+
+
+def _guarded(work: Callable[[], object]) -> None:
+    try:
+        work()
+    except Exception:  # the watchdog has to outlive any single failure
+        log.exception("the watchdog failed")
+
+
+def _expire_jobs(session: Session) -> None:
+    late = Job.assigned + Job.timeout < now()
+    for job in session.scalars(select(Job).where(Job.state == JobState.ASSIGNED, late)):
+        runs.cancel_job(session, job, f"job expired after {job.timeout}s", jobs.SERVER_TIMEOUT)
+
+
+def _expire_runs(session: Session) -> None:
+    limit = func.coalesce(Stage.schema["timeout"].as_float(), _RUN_TIMEOUT)
+    deadline = func.coalesce(Run.started, Run.created) + limit
+    query = select(Run, deadline).join(Stage, Stage.id == Run.stage_id)
+    for run, moment in session.execute(query.where(Run.state == RunState.IN_PROGRESS, deadline < now())).all():
+        run.note = f"run {run.id} timed out, deadline was: {iso(moment)}"
+        for job in run.jobs:
+            runs.cancel_job(session, job, run.note, jobs.SERVER_TIMEOUT)
+        runs.settle(session, run)
+
+
+def _retire_agents(core: Core, session: Session) -> None:
+    moment, patience = now(), core.settings.agent_timeout
+    # Columns only: a busy fleet is looked through every second, and nearly always nothing is wrong.
+    columns = (Agent.id, Agent.last_seen, Job.state.label("job_state"), Job.assigned)
+    silent = or_(Agent.job_id.is_not(None), Agent.last_seen < moment - patience)
+    query = select(*columns).outerjoin(Job, Job.id == Agent.job_id)
+    for row in session.execute(query.where(Agent.state == 0, Agent.deleted.is_(None), silent)).all():
+        # While the server was down nobody could be heard: silence counts from its start.
+        silence = moment - max(core.roster.last_seen(row.id, row.last_seen) or 0.0, core.started)
+        if silence > patience:
+            agent = session.get_one(Agent, row.id)
+            agent.state = 1
+            agent.status_line = f"agent was not seen for {patience:.0f} seconds, inactivated"
+            jobs.queue_again(agent, f"agent {agent.name} is not alive, queued again")
+        elif row.job_state == JobState.QUEUED and min(silence, moment - row.assigned) > core.settings.pickup_timeout:
+            agent = session.get_one(Agent, row.id)
+            jobs.queue_again(agent, f"agent {agent.name} did not take the job, queued again")

@@ -1,0 +1,78 @@
+"""The files that hosts install from: kkagent, kktool, and a script for each kind of host."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shlex
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.responses import FileResponse, Response
+
+from kraken_fleet import bundle
+from kraken_fleet.errors import BundleError
+from kraken_fleet.server.core import Core, setting
+from kraken_fleet.server.rest.access import CoreDep
+from kraken_fleet.server.rest.problems import NOT_FOUND, Problem
+
+log = logging.getLogger(__name__)
+router = APIRouter()
+
+_SCRIPTS = Path(__file__).parent / "scripts"
+
+
+@router.get("/kraken-agent-install.sh")
+async def shell_script(core: CoreDep) -> Response:
+    url, address = _addresses(core)
+    text = (_SCRIPTS / "install.sh").read_text()
+    return _script(text, "kraken-agent-install.sh", shlex.quote(url), shlex.quote(address), "application/x-sh")
+
+
+@router.get("/kraken-agent-install.bat")
+async def windows_script(core: CoreDep) -> Response:
+    url, address = _addresses(core)
+    text = (_SCRIPTS / "install.bat").read_text().replace("\n", "\r\n")
+    return _script(text, "kraken-agent-install.bat", _powershell(url), _powershell(address), "application/x-bat")
+
+
+@router.get("/{name}")
+async def binary(core: CoreDep, name: str) -> Response:
+    if name not in ("agent", "tool", "nssm-2.24.zip"):
+        raise Problem(404, NOT_FOUND)
+    directory = core.settings.bundle_dir or core.settings.data_dir / "bundles"
+    path = directory / (f"kk{name}" if name in ("agent", "tool") else name)
+    if core.settings.bundle_dir is None and name in ("agent", "tool") and not path.exists():
+        await asyncio.to_thread(_build, directory)
+    if not path.exists():
+        log.error("%s is not there, it cannot be served", path)
+        raise Problem(500)
+    return FileResponse(path)
+
+
+def _addresses(core: Core) -> tuple[str, str]:
+    with core.db.read() as session:
+        url = setting(session, "general", "server_url")
+        address = setting(session, "general", "clickhouse_addr")
+    if not url or not address:
+        log.error("no install script: general.server_url and general.clickhouse_addr have to be set")
+        raise Problem(500)
+    return url, address
+
+
+def _script(text: str, name: str, url: str, address: str, media_type: str) -> Response:
+    filled = text.replace("@SERVER_URL@", url).replace("@CLICKHOUSE_ADDR@", address)
+    headers = {"Content-Disposition": f"attachment; filename={name}"}
+    # Set as a header: a media type of Starlette's gets a charset that the real server does not send.
+    return Response(filled.encode(), headers={**headers, "Content-Type": media_type})
+
+
+def _powershell(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _build(directory: Path) -> None:
+    try:
+        bundle.build(directory)
+    except BundleError as error:
+        log.error("the agent cannot be built: %s", error)  # noqa: TRY400 the message says all, a trace would not help

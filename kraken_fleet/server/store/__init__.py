@@ -1,0 +1,1 @@
+"""What the embedded server keeps: its tables and database file, log lines, and each agent's last state in memory."""
