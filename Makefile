@@ -82,7 +82,7 @@ format: $(STAMP) ## Let ruff put the source into shape
 	@$(BIN)/ruff format .
 
 screenshots: $(STAMP) ## Pictures of every page of the console, into docs/screenshots; needs Chromium
-	@PYTHONPATH="$(CURDIR):$(CURDIR)/tests" $(BIN)/python -m tests.browser.screenshots docs/screenshots
+	@$(BIN)/python -m tests.browser.screenshots docs/screenshots
 
 wheel: $(STAMP) ## Build dist/*.whl, which carries the library, the agent and the Ansible collection
 	@rm -rf dist

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from real_server.fixtures import pytest_configure, pytest_configure_node, pytest_sessionfinish, real_server
+from tests.real_server.fixtures import pytest_configure, pytest_configure_node, pytest_sessionfinish, real_server
 
 __all__ = ["pytest_configure", "pytest_configure_node", "pytest_sessionfinish", "real_server"]
 

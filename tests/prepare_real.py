@@ -12,10 +12,10 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from real_server.install import install_packages
-from real_server.plan import RealServerError, cache_directory
+from tests.real_server.install import install_packages
+from tests.real_server.plan import RealServerError, cache_directory
 
 PROGRAMS = {
     "busybox-static": "busybox",

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 import requests
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
-from real_server.fixtures import RealServer
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.bundle import build
@@ -23,6 +22,7 @@ from kraken_fleet.model import Job
 from kraken_fleet.server.testing import running
 from kraken_fleet.web import ConsoleSettings
 from tests.console_server import serving
+from tests.real_server.fixtures import RealServer
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [

@@ -6,18 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from contract.used import endpoints, messages
-from contract.witnesses import WITNESSES, witness_name
+from tests.contract.client_calls import endpoints, messages
+from tests.contract.covering_tests import COVERING_TESTS, name_of_test
 
 HERE = Path(__file__).parent
 
 
 def test_every_endpoint_and_every_message_has_a_test_where_it_succeeds_and_one_where_it_is_refused() -> None:
-    assert set(WITNESSES) == endpoints() | {f"message {name}" for name in messages()}
+    assert set(COVERING_TESTS) == endpoints() | {f"message {name}" for name in messages()}
 
 
-def test_every_witness_is_a_test_of_this_suite() -> None:
+def test_every_covering_test_is_a_test_of_this_suite() -> None:
     command = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider", str(HERE)]
     listed = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parents[1], check=False, timeout=100)
-    known = {witness_name(line) for line in listed.stdout.splitlines()}
-    assert {name for names in WITNESSES.values() for name in names} - known == set()
+    known = {name_of_test(line) for line in listed.stdout.splitlines()}
+    assert {name for names in COVERING_TESTS.values() for name in names} - known == set()

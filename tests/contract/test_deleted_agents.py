@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 
-from contract.door import Door
-from contract.records import agent_record, timeless
+from tests.contract.kraken_server import KrakenServer
+from tests.contract.records import agent_record, timeless
 
 
-def _listed(server: Door, query: str) -> set[int]:
+def _listed(server: KrakenServer, query: str) -> set[int]:
     return {agent["id"] for agent in server.api("GET", f"/agents?limit=100000{query}").body["items"]}
 
 
-def test_a_deleted_agent_is_off_the_lists_but_its_id_answers(server: Door, peer: str) -> None:
+def test_a_deleted_agent_is_off_the_lists_but_its_id_answers(server: KrakenServer, peer: str) -> None:
     agent_id, address = server.announce(authorized=True)
     for _ in range(2):
         said = server.api("DELETE", f"/agents/{agent_id}")
@@ -24,7 +24,7 @@ def test_a_deleted_agent_is_off_the_lists_but_its_id_answers(server: Door, peer:
     assert record == agent_record(agent_id, address, peer, deleted="<time>", disabled=True, groups=groups)
 
 
-def test_a_deleted_agent_can_be_authorized_and_stays_deleted(server: Door) -> None:
+def test_a_deleted_agent_can_be_authorized_and_stays_deleted(server: KrakenServer) -> None:
     agent_id, _ = server.announce()
     server.api("DELETE", f"/agents/{agent_id}")
     assert server.api("PATCH", "/agents", [{"id": agent_id, "authorized": True}]).body == {}
@@ -33,7 +33,7 @@ def test_a_deleted_agent_can_be_authorized_and_stays_deleted(server: Door) -> No
     assert record["deleted"] is not None
 
 
-def test_a_deleted_agent_that_speaks_again_is_back_under_its_id_unauthorized_and_disabled(server: Door) -> None:
+def test_a_deleted_agent_that_speaks_again_is_back_under_its_id_unauthorized_and_disabled(server: KrakenServer) -> None:
     agent_id, address = server.announce(authorized=True)
     server.api("DELETE", f"/agents/{agent_id}")
     assert server.agent(address, "get-job2").body == {"unauthorized": True}
@@ -42,7 +42,7 @@ def test_a_deleted_agent_that_speaks_again_is_back_under_its_id_unauthorized_and
     assert agent_id in _listed(server, "&unauthorized=true")
 
 
-def test_the_diagnostics_tell_when_a_deletion_is_over(server: Door) -> None:
+def test_the_diagnostics_tell_when_a_deletion_is_over(server: KrakenServer) -> None:
     agent_id, _ = server.announce()
     server.api("DELETE", f"/agents/{agent_id}")
     call = f"kraken.server.bg.jobs.destroy_machine({agent_id})"

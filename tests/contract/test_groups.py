@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 
 import pytest
-from contract.door import Door
-from contract.records import ALL, agent_record, group_record, problem, timeless
+
+from tests.contract.kraken_server import KrakenServer
+from tests.contract.records import ALL, agent_record, group_record, problem, timeless
 
 UNKNOWN = 999999999
 
@@ -15,11 +16,11 @@ def _name() -> str:
     return f"contract-{secrets.token_hex(4)}"
 
 
-def _listed(server: Door) -> dict[int, dict[str, object]]:
+def _listed(server: KrakenServer) -> dict[int, dict[str, object]]:
     return {group["id"]: group for group in server.api("GET", "/groups?start=0&limit=100000").body["items"]}
 
 
-def test_a_new_group_is_listed_and_can_be_read(server: Door) -> None:
+def test_a_new_group_is_listed_and_can_be_read(server: KrakenServer) -> None:
     name = _name()
     said = server.api("POST", "/groups", {"name": name})
     group_id = said.body["id"]
@@ -28,14 +29,14 @@ def test_a_new_group_is_listed_and_can_be_read(server: Door) -> None:
     assert timeless(_listed(server)[group_id]) == group_record(group_id, name)
 
 
-def test_the_group_all_is_there_from_the_start_and_counts_its_agents(server: Door) -> None:
+def test_the_group_all_is_there_from_the_start_and_counts_its_agents(server: KrakenServer) -> None:
     before = server.api("GET", "/groups/1").body
     server.announce(authorized=True)
     after = server.api("GET", "/groups/1").body
     assert timeless(after) == group_record(1, "all", agents_count=before["agents_count"] + 1)
 
 
-def test_groups_come_in_pages_of_ten(server: Door) -> None:
+def test_groups_come_in_pages_of_ten(server: KrakenServer) -> None:
     for _ in range(11):
         server.group()
     page = server.api("GET", "/groups").body
@@ -43,19 +44,19 @@ def test_groups_come_in_pages_of_ten(server: Door) -> None:
     assert page["total"] == len(_listed(server)) > 10
 
 
-def test_a_group_of_a_project(server: Door) -> None:
+def test_a_group_of_a_project(server: KrakenServer) -> None:
     name = _name()
     said = server.api("POST", "/groups", {"name": name, "project_id": 1})
     expected = group_record(said.body["id"], name, project_id=1, project_name="Demo")
     assert (said.status, timeless(said.body)) == (201, expected)
 
 
-def test_names_in_another_case_are_other_groups(server: Door) -> None:
+def test_names_in_another_case_are_other_groups(server: KrakenServer) -> None:
     name = _name()
     assert server.group(name)[0] != server.group(name.upper())[0]
 
 
-def test_a_taken_name_is_refused(server: Door) -> None:
+def test_a_taken_name_is_refused(server: KrakenServer) -> None:
     _, name = server.group()
     said = server.api("POST", "/groups", {"name": name})
     assert (said.status, said.body) == (400, problem(400, f"Group with name {name} already exists"))
@@ -71,19 +72,19 @@ def test_a_taken_name_is_refused(server: Door) -> None:
         ({"name": "Z", "project_id": None}, 400, problem(400, "None is not of type 'integer' - 'project_id'")),
     ],
 )
-def test_groups_that_cannot_be_created(server: Door, body: object, status: int, answer: object) -> None:
+def test_groups_that_cannot_be_created(server: KrakenServer, body: object, status: int, answer: object) -> None:
     said = server.api("POST", "/groups", body)
     assert (said.status, said.body) == (status, answer)
 
 
-def test_renaming(server: Door) -> None:
+def test_renaming(server: KrakenServer) -> None:
     group_id, _ = server.group()
     name = _name()
     said = server.api("PUT", f"/groups/{group_id}", {"name": name})
     assert (said.status, timeless(said.body)) == (200, group_record(group_id, name))
 
 
-def test_renaming_to_a_taken_name_is_accepted_and_breaks_creating_it(server: Door) -> None:
+def test_renaming_to_a_taken_name_is_accepted_and_breaks_creating_it(server: KrakenServer) -> None:
     _, taken = server.group()
     group_id, own = server.group()
     assert server.api("PUT", f"/groups/{group_id}", {"name": taken}).body["name"] == taken
@@ -101,12 +102,12 @@ def test_renaming_to_a_taken_name_is_accepted_and_breaks_creating_it(server: Doo
     ],
     ids=["GET", "PUT", "DELETE"],
 )
-def test_an_unknown_group(server: Door, method: str, body: object, status: int, answer: object) -> None:
+def test_an_unknown_group(server: KrakenServer, method: str, body: object, status: int, answer: object) -> None:
     said = server.api(method, f"/groups/{UNKNOWN}", body)
     assert (said.status, said.body) == (status, answer)
 
 
-def test_a_deleted_group_is_off_the_list_but_its_id_answers(server: Door) -> None:
+def test_a_deleted_group_is_off_the_list_but_its_id_answers(server: KrakenServer) -> None:
     group_id, name = server.group()
     for _ in range(2):
         said = server.api("DELETE", f"/groups/{group_id}")
@@ -115,13 +116,13 @@ def test_a_deleted_group_is_off_the_list_but_its_id_answers(server: Door) -> Non
     assert timeless(server.api("GET", f"/groups/{group_id}").body) == group_record(group_id, name, deleted="<time>")
 
 
-def test_the_name_of_a_deleted_group_can_be_used_again_for_another_id(server: Door) -> None:
+def test_the_name_of_a_deleted_group_can_be_used_again_for_another_id(server: KrakenServer) -> None:
     group_id, name = server.group()
     server.api("DELETE", f"/groups/{group_id}")
     assert server.group(name)[0] != group_id
 
 
-def test_assigning_replaces_the_whole_set(server: Door, peer: str) -> None:
+def test_assigning_replaces_the_whole_set(server: KrakenServer, peer: str) -> None:
     agent_id, address = server.announce(authorized=True)
     group_id, name = server.group()
     own = {"id": group_id, "name": name}
@@ -134,14 +135,14 @@ def test_assigning_replaces_the_whole_set(server: Door, peer: str) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_group_given_twice_counts_once_and_other_keys_are_ignored(server: Door, times: int) -> None:
+def test_a_group_given_twice_counts_once_and_other_keys_are_ignored(server: KrakenServer, times: int) -> None:
     agent_id, _ = server.announce()
     group_id, name = server.group()
     body = {"groups": [{"id": group_id, "name": "whatever"}] * times}
     assert server.api("PUT", f"/agents/{agent_id}", body).body["groups"] == [{"id": group_id, "name": name}]
 
 
-def test_a_deleted_group_can_be_assigned(server: Door) -> None:
+def test_a_deleted_group_can_be_assigned(server: KrakenServer) -> None:
     agent_id, _ = server.announce(authorized=True)
     group_id, name = server.group()
     server.api("DELETE", f"/groups/{group_id}")
@@ -149,7 +150,7 @@ def test_a_deleted_group_can_be_assigned(server: Door) -> None:
     assert (said.status, said.body["groups"]) == (200, [{"id": group_id, "name": name}])
 
 
-def test_an_agent_goes_on_listing_its_deleted_group(server: Door) -> None:
+def test_an_agent_goes_on_listing_its_deleted_group(server: KrakenServer) -> None:
     agent_id, _ = server.announce(authorized=True)
     group_id, name = server.group()
     server.api("PUT", f"/agents/{agent_id}", {"groups": [{"id": group_id}]})
@@ -166,7 +167,7 @@ def test_an_agent_goes_on_listing_its_deleted_group(server: Door) -> None:
         (None, 400, problem(400, "None is not of type 'array' - 'groups'")),
     ],
 )
-def test_assignments_that_cannot_be(server: Door, groups: object, status: int, answer: object) -> None:
+def test_assignments_that_cannot_be(server: KrakenServer, groups: object, status: int, answer: object) -> None:
     agent_id, _ = server.announce(authorized=True)
     said = server.api("PUT", f"/agents/{agent_id}", {"groups": groups})
     assert (said.status, said.body) == (status, answer)

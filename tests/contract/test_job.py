@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from contract.door import Door
-from contract.records import timeless
-from contract.workflow import Workflow, eventually
+
+from tests.contract.kraken_server import KrakenServer
+from tests.contract.records import timeless
+from tests.contract.workflow import Workflow, eventually
 
 ECHO = {"tool": "shell", "cmd": "echo one"}
 COMPLETED = 5
 
 
 @pytest.fixture
-def workflow(server: Door) -> Workflow:
+def workflow(server: KrakenServer) -> Workflow:
     """Everything of the test's own."""
     return Workflow.made(server)
 
@@ -68,13 +69,13 @@ def _job(workflow: Workflow, run_id: int, flow_id: int, **differing: object) -> 
     }
 
 
-def _flow_of(server: Door, run_id: int) -> int:
+def _flow_of(server: KrakenServer, run_id: int) -> int:
     return int(server.api("GET", f"/runs/{run_id}").body["flow_id"])
 
 
 @pytest.mark.parametrize("msg", ["get-job", "get-job2"])
 def test_a_job_comes_to_the_agent_of_its_group_and_again_while_it_runs(
-    server: Door, workflow: Workflow, msg: str
+    server: KrakenServer, workflow: Workflow, msg: str
 ) -> None:
     run_id = workflow.run([ECHO])
     flow_id = _flow_of(server, run_id)
@@ -87,7 +88,9 @@ def test_a_job_comes_to_the_agent_of_its_group_and_again_while_it_runs(
     assert (again["id"], again["state"], again["started"] is not None) == (first["id"], 3, True)
 
 
-def test_a_step_comes_until_it_is_reported_and_the_last_question_ends_the_job(server: Door, workflow: Workflow) -> None:
+def test_a_step_comes_until_it_is_reported_and_the_last_question_ends_the_job(
+    server: KrakenServer, workflow: Workflow
+) -> None:
     run_id = workflow.run([ECHO, {"tool": "shell", "cmd": "echo two"}])
     job = workflow.take_job()
     about = {"branch_id": workflow.branch["id"], "flow_kind": 0, "flow_id": _flow_of(server, run_id), "run_id": run_id}
@@ -117,7 +120,7 @@ def test_reports_for_another_job_or_with_an_unknown_status_are_ignored(workflow:
     assert workflow.tell("get-job-step")["job_step"]["index"] == 0
 
 
-def test_a_report_for_a_step_that_does_not_exist_breaks_the_server(server: Door, workflow: Workflow) -> None:
+def test_a_report_for_a_step_that_does_not_exist_breaks_the_server(server: KrakenServer, workflow: Workflow) -> None:
     workflow.run([ECHO])
     job = workflow.take_job()
     said = server.agent(workflow.address, "step-result2", job_id=job["id"], step_idx=9, result={"status": "done"})
@@ -155,7 +158,7 @@ def test_tests_are_dispatched_once_and_their_results_taken(workflow: Workflow) -
     assert set(workflow.report(job, 0, status="done", duration=1)) == {"timeout"}
 
 
-def test_keep_alive_of_a_running_job_and_of_one_that_was_deleted(server: Door, workflow: Workflow) -> None:
+def test_keep_alive_of_a_running_job_and_of_one_that_was_deleted(server: KrakenServer, workflow: Workflow) -> None:
     workflow.run([ECHO])
     job = workflow.take_job()
     assert workflow.tell("keep-alive", job_id=job["id"]) == {}
@@ -166,7 +169,7 @@ def test_keep_alive_of_a_running_job_and_of_one_that_was_deleted(server: Door, w
     assert workflow.tell("get-job2")["job"] == {}
 
 
-def test_a_job_goes_past_a_disabled_agent_to_another_of_the_group(server: Door, workflow: Workflow) -> None:
+def test_a_job_goes_past_a_disabled_agent_to_another_of_the_group(server: KrakenServer, workflow: Workflow) -> None:
     other_id, other = server.announce(authorized=True)
     server.api("PUT", f"/agents/{other_id}", {"groups": [{"id": workflow.group_id}]})
     server.api("PUT", f"/agents/{workflow.agent_id}", {"disabled": True})
@@ -176,7 +179,7 @@ def test_a_job_goes_past_a_disabled_agent_to_another_of_the_group(server: Door, 
     assert workflow.tell("get-job2")["job"] == {}
 
 
-def test_a_group_whose_agents_are_all_disabled_counts_as_empty(server: Door, workflow: Workflow) -> None:
+def test_a_group_whose_agents_are_all_disabled_counts_as_empty(server: KrakenServer, workflow: Workflow) -> None:
     server.api("PUT", f"/agents/{workflow.agent_id}", {"disabled": True})
     run_id = workflow.run([ECHO])
     jobs = eventually(lambda: server.api("GET", f"/runs/{run_id}/jobs").body["items"], bool)
@@ -184,7 +187,7 @@ def test_a_group_whose_agents_are_all_disabled_counts_as_empty(server: Door, wor
     assert jobs[0]["notes"] == f"there are no agents in group '{workflow.group}' - add some agents"
 
 
-def test_the_agent_shows_the_job_it_runs_and_the_jobs_it_ran(server: Door, workflow: Workflow) -> None:
+def test_the_agent_shows_the_job_it_runs_and_the_jobs_it_ran(server: KrakenServer, workflow: Workflow) -> None:
     workflow.run([ECHO])
     job = workflow.take_job()
     assert server.api("GET", f"/agents/{workflow.agent_id}").body["job"]["id"] == job["id"]

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.door import Door
-from contract.losing_way import losing_way
-from contract.workflow import PATIENCE, Workflow, eventually
+
+from tests.contract.kraken_server import KrakenServer
+from tests.contract.lossy_proxy import lossy_proxy
+from tests.contract.workflow import PATIENCE, Workflow, eventually
 
 AGENT = Path(__file__).parents[2] / "agent"
 COMPLETED = 5
@@ -29,7 +30,9 @@ def kind(message: dict[str, Any]) -> str:
 
 
 @pytest.mark.timeout(240)
-def test_what_the_server_has_heard_is_not_said_again_when_its_answer_was_lost(server: Door, tmp_path: Path) -> None:
+def test_what_the_server_has_heard_is_not_said_again_when_its_answer_was_lost(
+    server: KrakenServer, tmp_path: Path
+) -> None:
     workflow = Workflow.made(server)
     run_id = workflow.run([{"tool": "rndtest", "count": 4}, {"tool": "shell", "cmd": "echo after"}])
     told: Counter[str] = Counter()
@@ -38,8 +41,8 @@ def test_what_the_server_has_heard_is_not_said_again_when_its_answer_was_lost(se
         told[kind(message)] += 1
         return bool(kind(message)) and told[kind(message)] == 1
 
-    with losing_way(server.url, loses) as way:
-        settings = {"KRAKEN_SERVER_ADDR": way.url, "KRAKEN_AGENT_ADDRESS": workflow.address}
+    with lossy_proxy(server.url, loses) as proxy:
+        settings = {"KRAKEN_SERVER_ADDR": proxy.url, "KRAKEN_AGENT_ADDRESS": workflow.address}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("KRAKEN_")}
         environment = {**kept, **settings, "KRAKEN_DATA_DIR": str(tmp_path), "PYTHONPATH": str(AGENT)}
         command = [sys.executable, "-m", "kraken_agent", "run", "--one-job"]
@@ -47,12 +50,19 @@ def test_what_the_server_has_heard_is_not_said_again_when_its_answer_was_lost(se
             command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=2 * PATIENCE
         )
         assert done.returncode == 0, done.stderr
-        assert {kind(message) for message in way.lost} == {"dispatch", "test results", "end of step 0", "end of step 1"}
-        times = Counter(kind(message) for message in way.heard)
+        assert {kind(message) for message in proxy.lost} == {
+            "dispatch",
+            "test results",
+            "end of step 0",
+            "end of step 1",
+        }
+        times = Counter(kind(message) for message in proxy.heard)
         repeated = [name for name, count in times.items() if name and count > 1]
         assert repeated == [], done.stderr
-        dispatched = next(message["tests"] for message in way.heard if kind(message) == "dispatch")
-        reported = [test["test"] for message in way.heard for test in message.get("result", {}).get("test-results", ())]
+        dispatched = next(message["tests"] for message in proxy.heard if kind(message) == "dispatch")
+        reported = [
+            test["test"] for message in proxy.heard for test in message.get("result", {}).get("test-results", ())
+        ]
         assert sorted(reported) == sorted(dispatched)
     (job,) = server.api("GET", f"/runs/{run_id}/jobs").body["items"]
     over = eventually(lambda: workflow.job(job["id"]), lambda found: found["state"] == COMPLETED)

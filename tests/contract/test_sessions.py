@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from contract.door import Door
-from contract.records import NO_TOKEN, UNKNOWN_URL, WRONG_METHOD, WRONG_TOKEN, problem
+
+from tests.contract.kraken_server import KrakenServer
+from tests.contract.records import NO_TOKEN, UNKNOWN_URL, WRONG_METHOD, WRONG_TOKEN, problem
 
 REFUSED = problem(401, "missing user or incorrect password")
 
 
 @pytest.mark.parametrize("prefix", ["/api", "/bk/api"])
-def test_a_password_gives_a_token(server: Door, prefix: str) -> None:
+def test_a_password_gives_a_token(server: KrakenServer, prefix: str) -> None:
     said = server.api(
         "POST", "/sessions", {"user": server.user, "password": server.password}, token=None, prefix=prefix
     )
@@ -32,24 +33,24 @@ def test_a_password_gives_a_token(server: Door, prefix: str) -> None:
         ({"user": "admin", "password": 5}, 400, problem(400, "5 is not of type 'string' - 'password'")),
     ],
 )
-def test_bad_credentials_are_refused(server: Door, body: object, status: int, answer: object) -> None:
+def test_bad_credentials_are_refused(server: KrakenServer, body: object, status: int, answer: object) -> None:
     said = server.api("POST", "/sessions", body, token=None)
     assert (said.status, said.body, said.content_type) == (status, answer, "application/problem+json")
 
 
-def test_a_body_that_is_not_json_is_refused(server: Door) -> None:
+def test_a_body_that_is_not_json_is_refused(server: KrakenServer) -> None:
     said = server.api("POST", "/sessions", token=None, data="not json", headers={"Content-Type": "application/json"})
     assert (said.status, said.body) == (400, problem(400, "Request body is not valid JSON"))
 
 
-def test_a_user_reads_the_own_session_only(server: Door) -> None:
+def test_a_user_reads_the_own_session_only(server: KrakenServer) -> None:
     own = server.api("GET", f"/sessions/{server.token}")
     assert (own.status, own.body["token"]) == (200, server.token)
     other = server.api("GET", "/sessions/abc")
     assert (other.status, other.body) == (403, problem(403, "only user can get its session data"))
 
 
-def test_after_log_out_the_token_is_refused(server: Door) -> None:
+def test_after_log_out_the_token_is_refused(server: KrakenServer) -> None:
     token = server.api("POST", "/sessions", {"user": server.user, "password": server.password}, token=None).body[
         "token"
     ]
@@ -60,7 +61,7 @@ def test_after_log_out_the_token_is_refused(server: Door) -> None:
     assert (after.status, after.body) == (401, problem(401, WRONG_TOKEN))
 
 
-def test_the_version_needs_a_token(server: Door) -> None:
+def test_the_version_needs_a_token(server: KrakenServer) -> None:
     said = server.api("GET", "/version")
     assert (said.status, said.body, said.content_type) == (200, {"version": "1.7.36"}, "application/json")
     refused = server.api("GET", "/version", token=None)
@@ -95,13 +96,13 @@ each_call = pytest.mark.parametrize(
 
 
 @each_call
-def test_without_a_token_nothing_is_said_or_done(server: Door, method: str, path: str, body: object) -> None:
+def test_without_a_token_nothing_is_said_or_done(server: KrakenServer, method: str, path: str, body: object) -> None:
     said = server.api(method, path, body, token=None)
     assert (said.status, said.body) == (401, problem(401, NO_TOKEN))
 
 
 @each_call
-def test_an_unknown_token_is_refused(server: Door, method: str, path: str, body: object) -> None:
+def test_an_unknown_token_is_refused(server: KrakenServer, method: str, path: str, body: object) -> None:
     said = server.api(method, path, body, token="deadbeef")
     assert (said.status, said.body) == (401, problem(401, WRONG_TOKEN))
 
@@ -114,7 +115,7 @@ def test_an_unknown_token_is_refused(server: Door, method: str, path: str, body:
         ({"Cookie": "kk_session_token=abc"}, NO_TOKEN),
     ],
 )
-def test_only_bearer_tokens_count(server: Door, headers: dict[str, str], detail: str) -> None:
+def test_only_bearer_tokens_count(server: KrakenServer, headers: dict[str, str], detail: str) -> None:
     said = server.api("GET", "/agents", token=None, headers=headers)
     assert (said.status, said.body) == (401, problem(401, detail))
 
@@ -129,7 +130,7 @@ def test_only_bearer_tokens_count(server: Door, headers: dict[str, str], detail:
     ],
 )
 def test_who_is_not_an_administrator_is_told_so(
-    server: Door, method: str, path: str, body: object, detail: str
+    server: KrakenServer, method: str, path: str, body: object, detail: str
 ) -> None:
     said = server.api(method, path, body, token=server.plain)
     assert (said.status, said.body) == (403, problem(403, detail))
@@ -145,6 +146,6 @@ def test_who_is_not_an_administrator_is_told_so(
         ("POST", "/agents", 405, WRONG_METHOD),
     ],
 )
-def test_unknown_paths_and_methods(server: Door, method: str, path: str, status: int, detail: str) -> None:
+def test_unknown_paths_and_methods(server: KrakenServer, method: str, path: str, status: int, detail: str) -> None:
     said = server.api(method, path, ... if method == "GET" else {"name": "x"})
     assert (said.status, said.body) == (status, problem(status, detail))

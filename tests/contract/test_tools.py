@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 
 import pytest
-from contract.door import Door
-from contract.records import problem
-from contract.workflow import Workflow
+
+from tests.contract.kraken_server import KrakenServer
+from tests.contract.records import problem
+from tests.contract.workflow import Workflow
 
 TOOL = {"description": "mine", "location": "", "entry": "", "parameters": {"properties": {"word": {"type": "string"}}}}
 
@@ -18,7 +19,7 @@ def name() -> str:
     return f"contract_{secrets.token_hex(4)}"
 
 
-def test_a_tool_gets_a_new_version_unless_one_is_named(server: Door, name: str) -> None:
+def test_a_tool_gets_a_new_version_unless_one_is_named(server: KrakenServer, name: str) -> None:
     first = server.api("POST", "/tools", {**TOOL, "name": name})
     shown = {"name": name, "description": "mine", "location": "", "entry": "", "fields": TOOL["parameters"]}
     shown |= {"id": first.body["id"], "version": "1", "url": None, "tag": None, "tool_file": None}
@@ -29,7 +30,7 @@ def test_a_tool_gets_a_new_version_unless_one_is_named(server: Door, name: str) 
     assert again == {**shown, "description": "other"}
 
 
-def test_a_step_gets_the_newest_version_or_the_one_that_it_names(server: Door, name: str) -> None:
+def test_a_step_gets_the_newest_version_or_the_one_that_it_names(server: KrakenServer, name: str) -> None:
     for entry in ("one", "two"):
         server.api("POST", "/tools", {**TOOL, "name": name, "location": "here", "entry": entry})
     workflow = Workflow.made(server)
@@ -41,7 +42,7 @@ def test_a_step_gets_the_newest_version_or_the_one_that_it_names(server: Door, n
     ]
 
 
-def test_what_is_no_tool_is_refused(server: Door, name: str) -> None:
+def test_what_is_no_tool_is_refused(server: KrakenServer, name: str) -> None:
     said = server.api("POST", "/tools", {})
     assert (said.status, said.body) == (400, problem(400, "missing name or url in body"))
     for left_out in ("description", "location", "entry", "parameters"):

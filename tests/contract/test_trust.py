@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from contract.crew import Crew, plan_of, polling, random_loopback, random_name
-from contract.workflow import eventually
 
 from kraken_fleet.errors import PartialFailureError
 from kraken_fleet.model import DesiredAgent, DesiredFleet
@@ -23,6 +21,8 @@ from kraken_fleet.plan import (
 )
 from kraken_fleet.plan.trust import NONCE_KEY
 from kraken_fleet.reconcile import Event, TrialFailed, TrialPassed, reconcile
+from tests.contract.hand_agents import HandAgents, plan_of, polling, random_loopback, random_name
+from tests.contract.workflow import eventually
 
 SYSTEM = {"system": "debian-12"}
 NONCE = "the-nonce-of-this-host"
@@ -36,84 +36,88 @@ def _about(plan: Plan, kind: str) -> list[Finding]:
     return [finding for finding in plan.findings if finding.kind == kind]
 
 
-def _trial(crew: Crew, agent_id: int, policy: PlanPolicy, *wanted: DesiredAgent, timeout: float = 30) -> list[Event]:
+def _trial(
+    hand_agents: HandAgents, agent_id: int, policy: PlanPolicy, *wanted: DesiredAgent, timeout: float = 30
+) -> list[Event]:
     """A reconciliation whose only new agent is this one; what it told, up to its failure."""
     events: list[Event] = []
     with contextlib.suppress(PartialFailureError):
-        for event in reconcile(crew.client, DesiredFleet(wanted, complete=False), policy, trial_timeout=timeout):
+        for event in reconcile(hand_agents.client, DesiredFleet(wanted, complete=False), policy, trial_timeout=timeout):
             events.append(event)  # noqa: PERF402 - what came before a failure is kept
     assert agent_id in {getattr(action, "agent_id", None) for action in plan_of(events).actions}
     return events
 
 
-def test_without_a_policy_that_names_it_nobody_is_let_in(crew: Crew) -> None:
-    agent_id, address = crew.announce()
-    crew.reconcile(DesiredAgent("a", address), policy=_policy())
-    crew.reconcile(policy=PlanPolicy())
-    assert crew.record(agent_id)["authorized"] is False
+def test_without_a_policy_that_names_it_nobody_is_let_in(hand_agents: HandAgents) -> None:
+    agent_id, address = hand_agents.announce()
+    hand_agents.reconcile(DesiredAgent("a", address), policy=_policy())
+    hand_agents.reconcile(policy=PlanPolicy())
+    assert hand_agents.record(agent_id)["authorized"] is False
 
 
-def test_cidr_lets_in_who_speaks_from_the_network_and_groups_it(crew: Crew) -> None:
+def test_cidr_lets_in_who_speaks_from_the_network_and_groups_it(hand_agents: HandAgents) -> None:
     address, group = random_loopback(), random_name()
-    agent_id = crew.speak(address, address)
+    agent_id = hand_agents.speak(address, address)
     policy = _policy(CidrTrust((f"{address}/32",), frozenset({group})))
-    crew.reconcile(policy=policy)
-    assert crew.record(agent_id)["authorized"] is True
-    assert crew.groups_of(agent_id) == {"all", group}
-    again = plan_of(crew.reconcile(policy=policy))
+    hand_agents.reconcile(policy=policy)
+    assert hand_agents.record(agent_id)["authorized"] is True
+    assert hand_agents.groups_of(agent_id) == {"all", group}
+    again = plan_of(hand_agents.reconcile(policy=policy))
     assert not [action for action in again.actions if address in action.describe()]
 
 
-def test_cidr_keeps_out_who_only_claims_an_address_of_the_network(crew: Crew) -> None:
+def test_cidr_keeps_out_who_only_claims_an_address_of_the_network(hand_agents: HandAgents) -> None:
     claimed, source = random_loopback(), random_loopback()
-    agent_id = crew.speak(source, claimed)
-    plan = plan_of(crew.reconcile(DesiredAgent("a", claimed), policy=_policy(CidrTrust((f"{claimed}/32",)))))
-    assert crew.record(agent_id)["authorized"] is False
+    agent_id = hand_agents.speak(source, claimed)
+    plan = plan_of(hand_agents.reconcile(DesiredAgent("a", claimed), policy=_policy(CidrTrust((f"{claimed}/32",)))))
+    assert hand_agents.record(agent_id)["authorized"] is False
     (finding,) = _about(plan, "not_trusted")
     assert f"claims {claimed} but speaks from {source}" in finding.message
 
 
-def test_rules_group_by_what_the_agent_reports_once_it_is_let_in(crew: Crew) -> None:
-    agent_id, address = crew.announce()
+def test_rules_group_by_what_the_agent_reports_once_it_is_let_in(hand_agents: HandAgents) -> None:
+    agent_id, address = hand_agents.announce()
     debian, docker, lxd = random_name(), random_name(), random_name()
     rules = (
         Rule(frozenset({debian}), (f"{address}/32",), systems=("debian-*",)),
         Rule(frozenset({docker}), (f"{address}/32",), executors=frozenset({"docker"})),
         Rule(frozenset({lxd}), (f"{address}/32",), executors=frozenset({"lxd"})),
     )
-    with polling(crew.server, address, {**SYSTEM, "docker": "20.10.24"}):
-        events = _trial(crew, agent_id, _policy(RulesTrust(rules)))
+    with polling(hand_agents.server, address, {**SYSTEM, "docker": "20.10.24"}):
+        events = _trial(hand_agents, agent_id, _policy(RulesTrust(rules)))
     assert [event.kind for event in events if isinstance(event, TrialPassed | TrialFailed)] == ["trial_passed"]
-    record = crew.record(agent_id)
+    record = hand_agents.record(agent_id)
     assert (record["authorized"], record["disabled"]) == (True, False)
-    assert crew.groups_of(agent_id) == {"all", debian, docker}
+    assert hand_agents.groups_of(agent_id) == {"all", debian, docker}
 
 
-def test_an_agent_that_no_rule_fits_is_put_out_again_and_gets_no_group(crew: Crew) -> None:
-    agent_id, address = crew.announce()
+def test_an_agent_that_no_rule_fits_is_put_out_again_and_gets_no_group(hand_agents: HandAgents) -> None:
+    agent_id, address = hand_agents.announce()
     rule = Rule(frozenset({random_name()}), (f"{address}/32",), systems=("windows-*",))
-    with polling(crew.server, address, SYSTEM):
-        events = _trial(crew, agent_id, _policy(RulesTrust((rule,))))
+    with polling(hand_agents.server, address, SYSTEM):
+        events = _trial(hand_agents, agent_id, _policy(RulesTrust((rule,))))
     (failed,) = [event for event in events if isinstance(event, TrialFailed)]
     assert "its system is debian-12, not windows-*" in failed.reason
-    record = crew.record(agent_id)
+    record = hand_agents.record(agent_id)
     assert (record["authorized"], record["disabled"]) == (False, True)
-    assert crew.groups_of(agent_id) == {"all"}
+    assert hand_agents.groups_of(agent_id) == {"all"}
 
 
-def test_attested_lets_in_who_repeats_the_nonce(crew: Crew) -> None:
-    agent_id, address = crew.announce()
+def test_attested_lets_in_who_repeats_the_nonce(hand_agents: HandAgents) -> None:
+    agent_id, address = hand_agents.announce()
     wanted = DesiredAgent("a", address, frozenset({random_name()}))
     policy = _policy(AttestedTrust({address: NONCE}))
-    with polling(crew.server, address, {**SYSTEM, NONCE_KEY: NONCE}):
-        events = _trial(crew, agent_id, policy, wanted)
+    with polling(hand_agents.server, address, {**SYSTEM, NONCE_KEY: NONCE}):
+        events = _trial(hand_agents, agent_id, policy, wanted)
     (passed,) = [event for event in events if isinstance(event, TrialPassed)]
     assert passed.reason == "it repeated the nonce written on a"
-    record = crew.record(agent_id)
+    record = hand_agents.record(agent_id)
     assert (record["authorized"], record["disabled"]) == (True, False)
-    assert crew.groups_of(agent_id) == {"all", *wanted.groups}
+    assert hand_agents.groups_of(agent_id) == {"all", *wanted.groups}
     assert not [
-        action for action in plan_of(crew.reconcile(wanted, policy=policy)).actions if address in action.describe()
+        action
+        for action in plan_of(hand_agents.reconcile(wanted, policy=policy)).actions
+        if address in action.describe()
     ]
 
 
@@ -126,103 +130,103 @@ def test_attested_lets_in_who_repeats_the_nonce(crew: Crew) -> None:
     ],
 )
 def test_attested_puts_out_who_does_not_repeat_it(
-    crew: Crew, info: dict[str, object] | None, timeout: float, reason: str
+    hand_agents: HandAgents, info: dict[str, object] | None, timeout: float, reason: str
 ) -> None:
-    agent_id, address = crew.announce()
+    agent_id, address = hand_agents.announce()
     wanted = DesiredAgent("a", address, frozenset({random_name()}))
-    with polling(crew.server, address, info):
-        events = _trial(crew, agent_id, _policy(AttestedTrust({address: NONCE})), wanted, timeout=timeout)
+    with polling(hand_agents.server, address, info):
+        events = _trial(hand_agents, agent_id, _policy(AttestedTrust({address: NONCE})), wanted, timeout=timeout)
     (failed,) = [event for event in events if isinstance(event, TrialFailed)]
     assert reason in failed.reason
     assert NONCE not in str([event.to_dict() for event in events])
-    record = crew.record(agent_id)
+    record = hand_agents.record(agent_id)
     assert (record["authorized"], record["disabled"]) == (False, True)
-    assert crew.groups_of(agent_id) == {"all"}
+    assert hand_agents.groups_of(agent_id) == {"all"}
 
 
-def _attested(crew: Crew) -> tuple[int, str, DesiredAgent]:
+def _attested(hand_agents: HandAgents) -> tuple[int, str, DesiredAgent]:
     """An agent that has proved itself: its id, its address, and what the inventory says of it."""
-    agent_id, address = crew.announce()
+    agent_id, address = hand_agents.announce()
     wanted = DesiredAgent("a", address, frozenset({random_name()}))
-    with polling(crew.server, address, {**SYSTEM, NONCE_KEY: NONCE}):
-        _trial(crew, agent_id, _policy(AttestedTrust({address: NONCE})), wanted)
+    with polling(hand_agents.server, address, {**SYSTEM, NONCE_KEY: NONCE}):
+        _trial(hand_agents, agent_id, _policy(AttestedTrust({address: NONCE})), wanted)
     return agent_id, address, wanted
 
 
-def test_an_attested_agent_whose_host_was_rebuilt_keeps_its_place_by_the_new_nonce(crew: Crew) -> None:
-    agent_id, address, wanted = _attested(crew)
-    before = crew.record(agent_id)
-    with polling(crew.server, address, {**SYSTEM, NONCE_KEY: "of the new host"}):
-        crew.reconcile(wanted, policy=_policy(AttestedTrust({address: "of the new host"})))
-    after = crew.record(agent_id)
+def test_an_attested_agent_whose_host_was_rebuilt_keeps_its_place_by_the_new_nonce(hand_agents: HandAgents) -> None:
+    agent_id, address, wanted = _attested(hand_agents)
+    before = hand_agents.record(agent_id)
+    with polling(hand_agents.server, address, {**SYSTEM, NONCE_KEY: "of the new host"}):
+        hand_agents.reconcile(wanted, policy=_policy(AttestedTrust({address: "of the new host"})))
+    after = hand_agents.record(agent_id)
     kept = ("id", "authorized", "disabled", "groups")
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
 
 
-def test_an_attested_agent_that_another_has_replaced_is_put_out(crew: Crew) -> None:
-    agent_id, address, wanted = _attested(crew)
+def test_an_attested_agent_that_another_has_replaced_is_put_out(hand_agents: HandAgents) -> None:
+    agent_id, address, wanted = _attested(hand_agents)
     policy = _policy(AttestedTrust({address: NONCE}))
-    with polling(crew.server, address, {**SYSTEM, NONCE_KEY: "a guess"}):
-        eventually(lambda: crew.record(agent_id)["host_info"], lambda info: info[NONCE_KEY] == "a guess")
-        events = _trial(crew, agent_id, policy, wanted, timeout=3)
+    with polling(hand_agents.server, address, {**SYSTEM, NONCE_KEY: "a guess"}):
+        eventually(lambda: hand_agents.record(agent_id)["host_info"], lambda info: info[NONCE_KEY] == "a guess")
+        events = _trial(hand_agents, agent_id, policy, wanted, timeout=3)
     (failed,) = [event for event in events if isinstance(event, TrialFailed)]
     assert failed.reason == f"the agent that claims {address} is not the one on a"
-    record = crew.record(agent_id)
+    record = hand_agents.record(agent_id)
     assert (record["authorized"], record["disabled"]) == (False, True)
 
-    with polling(crew.server, address, {**SYSTEM, NONCE_KEY: NONCE}):
-        _trial(crew, agent_id, policy, wanted)
-    record = crew.record(agent_id)
+    with polling(hand_agents.server, address, {**SYSTEM, NONCE_KEY: NONCE}):
+        _trial(hand_agents, agent_id, policy, wanted)
+    record = hand_agents.record(agent_id)
     assert (record["authorized"], record["disabled"]) == (True, False)
 
 
 @pytest.mark.parametrize("policy", ["inventory", "cidr", "rules"])
-def test_without_attestation_a_rebuilt_host_is_the_agent_that_it_was(crew: Crew, policy: str) -> None:
+def test_without_attestation_a_rebuilt_host_is_the_agent_that_it_was(hand_agents: HandAgents, policy: str) -> None:
     """What docs/trust.md says: the server keeps the record, so these policies have nothing to tell the two apart by."""
-    agent_id, address = crew.announce(authorized=True)
+    agent_id, address = hand_agents.announce(authorized=True)
     network, group = f"{address}/32", random_name()
     trust: dict[str, TrustPolicy] = {
         "inventory": InventoryTrust(),
         "cidr": CidrTrust((network,)),
         "rules": RulesTrust((Rule(frozenset({group}), (network,), systems=("debian-*",)),)),
     }
-    crew.server.agent(address, "host-info", info=SYSTEM)
+    hand_agents.server.agent(address, "host-info", info=SYSTEM)
     wanted = DesiredAgent("a", address, frozenset({group}), system="debian-12")
-    crew.reconcile(wanted)
-    before = crew.record(agent_id)
-    crew.server.agent(address, "host-info", info={"system": "ubuntu-24.04"})  # the new machine's first words
-    after = crew.record(agent_id)
+    hand_agents.reconcile(wanted)
+    before = hand_agents.record(agent_id)
+    hand_agents.server.agent(address, "host-info", info={"system": "ubuntu-24.04"})  # the new machine's first words
+    after = hand_agents.record(agent_id)
     changing = ("host_info", "last_seen")
     assert {name for name, value in after.items() if value != before[name]} <= set(changing)
-    plan = plan_of(crew.reconcile(wanted, policy=_policy(trust[policy])))
+    plan = plan_of(hand_agents.reconcile(wanted, policy=_policy(trust[policy])))
     assert not [action for action in plan.actions if address in action.describe()]
     # A declared system is all that can tell, and only when the new one differs.
     (finding,) = _about(plan, "system_mismatch")
     assert finding.message == "the inventory says debian-12, the agent reports ubuntu-24.04"
 
 
-def test_an_agent_on_trial_gets_no_job_of_a_group_before_it_has_stood_it(crew: Crew) -> None:
-    agent_id, address = crew.announce()
+def test_an_agent_on_trial_gets_no_job_of_a_group_before_it_has_stood_it(hand_agents: HandAgents) -> None:
+    agent_id, address = hand_agents.announce()
     wanted = DesiredAgent("a", address, frozenset({random_name()}))
     policy = _policy(AttestedTrust({address: NONCE}))
     seen: list[tuple[bool, set[str]]] = []
 
     def watch() -> None:
-        for event in reconcile(crew.client, DesiredFleet((wanted,), complete=False), policy, trial_timeout=3):
-            record = crew.record(agent_id)
+        for event in reconcile(hand_agents.client, DesiredFleet((wanted,), complete=False), policy, trial_timeout=3):
+            record = hand_agents.record(agent_id)
             if event.kind == "done" and record["authorized"]:
-                seen.append((record["disabled"], crew.groups_of(agent_id)))
+                seen.append((record["disabled"], hand_agents.groups_of(agent_id)))
 
-    with polling(crew.server, address, None), pytest.raises(PartialFailureError, match="not as they should be"):
+    with polling(hand_agents.server, address, None), pytest.raises(PartialFailureError, match="not as they should be"):
         watch()
     assert seen
     assert all(state == (True, {"all"}) for state in seen)
 
 
-def test_two_hosts_that_claim_one_address_are_named(crew: Crew) -> None:
+def test_two_hosts_that_claim_one_address_are_named(hand_agents: HandAgents) -> None:
     a, b = random_loopback(), random_loopback()
-    crew.speak(b, a)
-    plan = plan_of(crew.reconcile(DesiredAgent("a", a), DesiredAgent("b", b), dry_run=True))
+    hand_agents.speak(b, a)
+    plan = plan_of(hand_agents.reconcile(DesiredAgent("a", a), DesiredAgent("b", b), dry_run=True))
     (finding,) = _about(plan, "two_hosts_one_address")
     assert (finding.subject, finding.message) == ("a", f"b speaks as {a}, which is the address of a")
     (missing,) = _about(plan, "never_seen")
@@ -230,30 +234,30 @@ def test_two_hosts_that_claim_one_address_are_named(crew: Crew) -> None:
     assert f"introduces itself as {a}" in missing.message
 
 
-def test_one_host_with_two_addresses_is_named(crew: Crew) -> None:
+def test_one_host_with_two_addresses_is_named(hand_agents: HandAgents) -> None:
     a, old = random_loopback(), random_loopback()
-    crew.speak(a, a)
-    crew.speak(a, old)
-    plan = plan_of(crew.reconcile(DesiredAgent("a", a), dry_run=True))
+    hand_agents.speak(a, a)
+    hand_agents.speak(a, old)
+    plan = plan_of(hand_agents.reconcile(DesiredAgent("a", a), dry_run=True))
     (finding,) = _about(plan, "one_host_two_addresses")
     assert finding.subject == "a"
     assert f"also speaks as {old}" in finding.message
 
 
-def test_an_agent_under_another_address_than_the_inventory_says_is_found(crew: Crew) -> None:
+def test_an_agent_under_another_address_than_the_inventory_says_is_found(hand_agents: HandAgents) -> None:
     a, other = random_loopback(), random_loopback()
-    crew.speak(a, other)
-    plan = plan_of(crew.reconcile(DesiredAgent("a", a), dry_run=True))
+    hand_agents.speak(a, other)
+    plan = plan_of(hand_agents.reconcile(DesiredAgent("a", a), dry_run=True))
     (finding,) = _about(plan, "never_seen")
     assert f"an agent speaks from {a} but introduces itself as {other}" in finding.message
     assert f"Set kraken_agent_address of a to {other}" in finding.hint
 
 
-def test_agents_behind_one_nat_are_named(crew: Crew) -> None:
+def test_agents_behind_one_nat_are_named(hand_agents: HandAgents) -> None:
     nat, a, b = random_loopback(), random_loopback(), random_loopback()
-    crew.speak(nat, a)
-    crew.speak(nat, b)
-    plan = plan_of(crew.reconcile(DesiredAgent("a", a), DesiredAgent("b", b), dry_run=True))
+    hand_agents.speak(nat, a)
+    hand_agents.speak(nat, b)
+    plan = plan_of(hand_agents.reconcile(DesiredAgent("a", a), DesiredAgent("b", b), dry_run=True))
     (finding,) = _about(plan, "nat")
     assert finding.subject == nat
     assert finding.message == f"the agents {', '.join(sorted((a, b)))} all speak from {nat}"

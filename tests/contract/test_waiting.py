@@ -5,62 +5,66 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from contract.crew import ECHO, Crew
-from contract.workflow import Workflow, eventually
 
 from kraken_fleet.model import DesiredAgent, DesiredFleet, Job
 from kraken_fleet.plan import Plan, make_plan
 from kraken_fleet.reconcile import observe, with_waiting_jobs
 from kraken_fleet.reconcile.waiting import stranded_jobs, waiting_jobs
+from tests.contract.hand_agents import ECHO, HandAgents
+from tests.contract.workflow import Workflow, eventually
 
 
 @pytest.fixture
-def workflow(crew: Crew) -> Workflow:
+def workflow(hand_agents: HandAgents) -> Workflow:
     """A branch with a group and its only agent."""
-    return crew.workflow()
+    return hand_agents.workflow()
 
 
 def _of(workflow: Workflow, jobs: tuple[Job, ...]) -> list[Job]:
     return [job for job in jobs if job.agents_group_name == workflow.group]
 
 
-def _busy_with_another_waiting(crew: Crew, workflow: Workflow) -> int:
+def _busy_with_another_waiting(hand_agents: HandAgents, workflow: Workflow) -> int:
     """The agent has one job; the id of the second, which waits for it."""
     workflow.run([ECHO])
     workflow.take_job()
     path = f"/runs/{workflow.run([ECHO])}/jobs"
-    return int(eventually(lambda: crew.server.api("GET", path).body["items"], bool)[0]["id"])
+    return int(eventually(lambda: hand_agents.server.api("GET", path).body["items"], bool)[0]["id"])
 
 
 def test_a_job_waits_while_the_only_agent_of_its_group_is_busy_and_is_not_stranded(
-    crew: Crew, workflow: Workflow
+    hand_agents: HandAgents, workflow: Workflow
 ) -> None:
-    second = _busy_with_another_waiting(crew, workflow)
-    assert [job.id for job in _of(workflow, waiting_jobs(crew.client))] == [second]
-    assert _of(workflow, stranded_jobs(crew.client)) == []
+    second = _busy_with_another_waiting(hand_agents, workflow)
+    assert [job.id for job in _of(workflow, waiting_jobs(hand_agents.client))] == [second]
+    assert _of(workflow, stranded_jobs(hand_agents.client)) == []
 
 
 @pytest.mark.parametrize("way", ["disabled", "taken out", "unauthorized"])
-def test_a_waiting_job_is_stranded_once_its_group_has_no_agent_left(crew: Crew, workflow: Workflow, way: str) -> None:
-    second = _busy_with_another_waiting(crew, workflow)
+def test_a_waiting_job_is_stranded_once_its_group_has_no_agent_left(
+    hand_agents: HandAgents, workflow: Workflow, way: str
+) -> None:
+    second = _busy_with_another_waiting(hand_agents, workflow)
     if way == "disabled":
-        crew.client.set_agent_disabled(workflow.agent_id, True)
+        hand_agents.client.set_agent_disabled(workflow.agent_id, True)
     elif way == "taken out":
-        crew.client.set_agent_groups(workflow.agent_id, {1})
+        hand_agents.client.set_agent_groups(workflow.agent_id, {1})
     else:
-        crew.client.set_authorized([workflow.agent_id], False)
-    assert second in [job.id for job in _of(workflow, stranded_jobs(crew.client))]
+        hand_agents.client.set_authorized([workflow.agent_id], False)
+    assert second in [job.id for job in _of(workflow, stranded_jobs(hand_agents.client))]
 
 
-def test_a_plan_tells_of_the_group_and_its_jobs_and_is_no_change(crew: Crew, workflow: Workflow) -> None:
-    _busy_with_another_waiting(crew, workflow)
+def test_a_plan_tells_of_the_group_and_its_jobs_and_is_no_change(hand_agents: HandAgents, workflow: Workflow) -> None:
+    _busy_with_another_waiting(hand_agents, workflow)
     fleet = DesiredFleet((DesiredAgent("a", workflow.address, frozenset({workflow.group})),), complete=False)
 
     def plan() -> Plan:
-        return make_plan(fleet, with_waiting_jobs(crew.client, observe(crew.client)), now=datetime.now(UTC))
+        return make_plan(
+            fleet, with_waiting_jobs(hand_agents.client, observe(hand_agents.client)), now=datetime.now(UTC)
+        )
 
     assert [finding for finding in plan().findings if finding.kind == "jobs_without_agents"] == []
-    crew.client.set_agent_disabled(workflow.agent_id, True)
+    hand_agents.client.set_agent_disabled(workflow.agent_id, True)
     (finding,) = [finding for finding in plan().findings if finding.kind == "jobs_without_agents"]
     assert finding.subject == workflow.group
     assert finding.message.startswith("1 job waits for the agents group")
@@ -69,10 +73,10 @@ def test_a_plan_tells_of_the_group_and_its_jobs_and_is_no_change(crew: Crew, wor
 
 
 def test_a_job_for_a_group_that_is_empty_from_the_start_has_ended_and_does_not_wait(
-    crew: Crew, workflow: Workflow
+    hand_agents: HandAgents, workflow: Workflow
 ) -> None:
-    crew.client.set_agent_groups(workflow.agent_id, {1})
+    hand_agents.client.set_agent_groups(workflow.agent_id, {1})
     path = f"/runs/{workflow.run([ECHO])}/jobs"
-    (job,) = eventually(lambda: crew.server.api("GET", path).body["items"], bool)
+    (job,) = eventually(lambda: hand_agents.server.api("GET", path).body["items"], bool)
     assert job["notes"] == f"there are no agents in group '{workflow.group}' - add some agents"
-    assert _of(workflow, waiting_jobs(crew.client)) == []
+    assert _of(workflow, waiting_jobs(hand_agents.client)) == []

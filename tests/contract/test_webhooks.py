@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import requests
-from contract.door import TIMEOUT, Door
-from contract.records import problem
-from contract.workflow import Workflow, eventually, schema
+
+from tests.contract.kraken_server import TIMEOUT, KrakenServer
+from tests.contract.records import problem
+from tests.contract.workflow import Workflow, eventually, schema
 
 REPOSITORY = "https://git.example/group/project.git"
 SECRET = "of-the-project"
@@ -38,7 +39,7 @@ GIT = {"tool": "git", "checkout": "http://git.example/group/project.git"}
 
 
 @pytest.fixture
-def workflow(server: Door) -> Workflow:
+def workflow(server: KrakenServer) -> Workflow:
     """Everything of the test's own, with webhooks allowed."""
     made = Workflow.made(server)
     allow(made, github_enabled=True, github_secret=SECRET)

@@ -8,9 +8,10 @@ import socket
 from datetime import UTC, datetime
 
 import pytest
-from contract.door import Door
-from contract.records import problem, timeless
-from contract.workflow import Workflow, eventually, schema
+
+from tests.contract.kraken_server import KrakenServer
+from tests.contract.records import problem, timeless
+from tests.contract.workflow import Workflow, eventually, schema
 
 UNKNOWN = 999999999
 ECHO = {"tool": "shell", "cmd": "echo one"}
@@ -18,12 +19,12 @@ KEPT = {"ci_artifacts": 6, "ci_logs": 6, "dev_artifacts": 3, "dev_logs": 3}
 
 
 @pytest.fixture
-def workflow(server: Door) -> Workflow:
+def workflow(server: KrakenServer) -> Workflow:
     """Everything of the test's own."""
     return Workflow.made(server)
 
 
-def test_a_project_is_created_once(server: Door) -> None:
+def test_a_project_is_created_once(server: KrakenServer) -> None:
     name = f"contract-{secrets.token_hex(4)}"
     said = server.api("POST", "/projects", {"name": name})
     expected = {"branches": [], "created": "<time>", "deleted": None, "description": "", "name": name}
@@ -38,7 +39,7 @@ def test_a_project_is_created_once(server: Door) -> None:
     ("body", "detail"),
     [({}, "Missing name in project"), ({"name": 5}, "5 is not of type 'string' - 'name'")],
 )
-def test_projects_that_cannot_be(server: Door, body: object, detail: str) -> None:
+def test_projects_that_cannot_be(server: KrakenServer, body: object, detail: str) -> None:
     said = server.api("POST", "/projects", body)
     assert (said.status, said.body) == (400, problem(400, detail))
 
@@ -83,12 +84,12 @@ ABSENT = [
 @pytest.mark.parametrize(
     ("method", "path", "body", "detail"), ABSENT, ids=[f"{method} {path}" for method, path, *_ in ABSENT]
 )
-def test_what_does_not_exist(server: Door, method: str, path: str, body: object, detail: str) -> None:
+def test_what_does_not_exist(server: KrakenServer, method: str, path: str, body: object, detail: str) -> None:
     said = server.api(method, path, body)
     assert (said.status, said.body) == (404, problem(404, detail))
 
 
-def test_a_branch_shows_its_stages(server: Door, workflow: Workflow) -> None:
+def test_a_branch_shows_its_stages(server: KrakenServer, workflow: Workflow) -> None:
     path = f"/branches/{workflow.branch['id']}"
     stage = server.api("POST", f"{path}/stages", {"name": "s", "schema_code": schema(workflow.group, [ECHO])}).body
     said = server.api("GET", f"{path}/cfg")
@@ -98,14 +99,14 @@ def test_a_branch_shows_its_stages(server: Door, workflow: Workflow) -> None:
     ]
 
 
-def test_the_flows_of_a_branch_come_newest_first_with_their_runs(server: Door, workflow: Workflow) -> None:
+def test_the_flows_of_a_branch_come_newest_first_with_their_runs(server: KrakenServer, workflow: Workflow) -> None:
     ran = [workflow.run([ECHO]), workflow.run([ECHO])]
     said = server.api("GET", f"/branches/{workflow.branch['id']}/flows/ci?start=0&limit=10")
     assert (said.status, said.body["total"]) == (200, 2)
     assert [[run["id"] for run in flow["runs"]] for flow in said.body["items"]] == [[ran[1]], [ran[0]]]
 
 
-def test_a_stage_comes_back_with_its_schema(server: Door, workflow: Workflow) -> None:
+def test_a_stage_comes_back_with_its_schema(server: KrakenServer, workflow: Workflow) -> None:
     code = schema(workflow.group, [ECHO])
     said = server.api("POST", f"/branches/{workflow.branch['id']}/stages", {"name": "s", "schema_code": code})
     assert said.status == 201
@@ -116,7 +117,7 @@ def test_a_stage_comes_back_with_its_schema(server: Door, workflow: Workflow) ->
 
 @pytest.mark.parametrize("body", [{}, {"enabled": False}, {"schema_code": "x"}])
 def test_a_stage_is_neither_made_nor_changed_without_its_name(
-    server: Door, workflow: Workflow, body: dict[str, object]
+    server: KrakenServer, workflow: Workflow, body: dict[str, object]
 ) -> None:
     path = f"/branches/{workflow.branch['id']}/stages"
     code = schema(workflow.group, [])
@@ -127,7 +128,9 @@ def test_a_stage_is_neither_made_nor_changed_without_its_name(
     assert server.api("GET", f"/stages/{stage['id']}").body["enabled"] is True
 
 
-def test_a_stage_changes_its_schema_and_keeps_it_when_the_new_one_is_refused(server: Door, workflow: Workflow) -> None:
+def test_a_stage_changes_its_schema_and_keeps_it_when_the_new_one_is_refused(
+    server: KrakenServer, workflow: Workflow
+) -> None:
     body = {"name": "s", "schema_code": schema(workflow.group, [ECHO])}
     stage = server.api("POST", f"/branches/{workflow.branch['id']}/stages", body).body
     path = f"/stages/{stage['id']}"
@@ -139,13 +142,13 @@ def test_a_stage_changes_its_schema_and_keeps_it_when_the_new_one_is_refused(ser
     assert server.api("GET", path).body["schema_code"] == changed["schema_code"]
 
 
-def test_a_stage_may_not_name_an_unknown_group(server: Door, workflow: Workflow) -> None:
+def test_a_stage_may_not_name_an_unknown_group(server: KrakenServer, workflow: Workflow) -> None:
     body = {"name": "s", "schema_code": schema("no-such-group", [ECHO])}
     said = server.api("POST", f"/branches/{workflow.branch['id']}/stages", body)
     assert (said.status, said.body) == (400, problem(400, "Cannot find no-such-group agents group"))
 
 
-def test_a_stage_that_is_not_python_is_refused(server: Door, workflow: Workflow) -> None:
+def test_a_stage_that_is_not_python_is_refused(server: KrakenServer, workflow: Workflow) -> None:
     body = {"name": "s", "schema_code": "def stage(ctx):\n return {"}
     said = server.api("POST", f"/branches/{workflow.branch['id']}/stages", body)
     assert said.status == 400
@@ -153,7 +156,7 @@ def test_a_stage_that_is_not_python_is_refused(server: Door, workflow: Workflow)
     assert "'{' was never closed" in said.body["detail"]
 
 
-def test_a_flow_its_runs_and_their_jobs_can_be_followed(server: Door, workflow: Workflow) -> None:
+def test_a_flow_its_runs_and_their_jobs_can_be_followed(server: KrakenServer, workflow: Workflow) -> None:
     run_id = workflow.run([ECHO])
     run = server.api("GET", f"/runs/{run_id}").body
     assert (run["branch_id"], run["flow_kind"]) == (workflow.branch["id"], "ci")
@@ -164,7 +167,7 @@ def test_a_flow_its_runs_and_their_jobs_can_be_followed(server: Door, workflow: 
     assert [(job["name"], job["run_id"]) for job in jobs["items"]] == [("j", run_id)]
 
 
-def test_a_job_for_a_group_without_agents_ends_with_a_note(server: Door, workflow: Workflow) -> None:
+def test_a_job_for_a_group_without_agents_ends_with_a_note(server: KrakenServer, workflow: Workflow) -> None:
     server.api("PUT", f"/agents/{workflow.agent_id}", {"groups": [{"id": 1}]})
     run_id = workflow.run([ECHO])
     jobs = eventually(lambda: server.api("GET", f"/runs/{run_id}/jobs").body["items"], bool)
@@ -173,7 +176,7 @@ def test_a_job_for_a_group_without_agents_ends_with_a_note(server: Door, workflo
 
 
 def test_a_run_that_names_a_group_called_as_a_deleted_one_gets_no_jobs_until_that_is_renamed(
-    server: Door, workflow: Workflow
+    server: KrakenServer, workflow: Workflow
 ) -> None:
     deleted, name = server.group()
     server.api("DELETE", f"/groups/{deleted}")
@@ -188,7 +191,7 @@ def test_a_run_that_names_a_group_called_as_a_deleted_one_gets_no_jobs_until_tha
     assert eventually(lambda: server.api("GET", f"/runs/{healed}/jobs").body["total"], bool) == 1
 
 
-def test_cancelling_a_run_ends_its_jobs(server: Door, workflow: Workflow) -> None:
+def test_cancelling_a_run_ends_its_jobs(server: KrakenServer, workflow: Workflow) -> None:
     run_id = workflow.run([ECHO])
     job = workflow.take_job()
     assert server.api("DELETE", f"/runs/{run_id}").status == 200
@@ -197,7 +200,7 @@ def test_cancelling_a_run_ends_its_jobs(server: Door, workflow: Workflow) -> Non
     assert ended["completion_status"] not in (None, 0)
 
 
-def test_log_lines_that_an_agent_sent_can_be_read_in_order(server: Door, workflow: Workflow) -> None:
+def test_log_lines_that_an_agent_sent_can_be_read_in_order(server: KrakenServer, workflow: Workflow) -> None:
     workflow.run([ECHO])
     job = workflow.take_job()
     address = workflow.tell("get-job2") and server.agent(workflow.address, "get-job2").body["cfg"]["clickhouse_addr"]
@@ -217,7 +220,7 @@ def test_log_lines_that_an_agent_sent_can_be_read_in_order(server: Door, workflo
     assert [entry["message"] for entry in last["items"]] == lines[-1:]
 
 
-def test_the_whole_log_can_be_asked_about_a_job_or_an_agent(server: Door, workflow: Workflow) -> None:
+def test_the_whole_log_can_be_asked_about_a_job_or_an_agent(server: KrakenServer, workflow: Workflow) -> None:
     workflow.run([ECHO])
     job = workflow.take_job()
     _send_log(server.agent(workflow.address, "get-job2").body["cfg"]["clickhouse_addr"], job, ["one\ntwo", "three"])
@@ -243,7 +246,7 @@ def test_the_whole_log_can_be_asked_about_a_job_or_an_agent(server: Door, workfl
     ],
 )
 @pytest.mark.parametrize("path", [f"/jobs/{UNKNOWN}/logs", "/logs"])
-def test_pages_of_a_log_that_cannot_be(server: Door, path: str, query: str, detail: str) -> None:
+def test_pages_of_a_log_that_cannot_be(server: KrakenServer, path: str, query: str, detail: str) -> None:
     said = server.api("GET", path + query)
     assert (said.status, said.body) == (400, problem(400, detail))
 

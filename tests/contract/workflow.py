@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from contract.door import Door
+from tests.contract.kraken_server import KrakenServer
 
 T = TypeVar("T")
 PATIENCE = 90.0  # seconds; the real scheduler looks every five, and its queue completes one job a second, for all tests
@@ -43,7 +43,7 @@ def eventually(read: Callable[[], T], wanted: Callable[[T], bool]) -> T:
 class Workflow:
     """One branch with a group and its only agent."""
 
-    server: Door
+    server: KrakenServer
     project: dict[str, Any]
     branch: dict[str, Any]
     group_id: int
@@ -52,7 +52,7 @@ class Workflow:
     address: str
 
     @classmethod
-    def made(cls, server: Door) -> Workflow:
+    def made(cls, server: KrakenServer) -> Workflow:
         project = server.api("POST", "/projects", {"name": f"contract-{secrets.token_hex(4)}"}).body
         branch = server.api("POST", f"/projects/{project['id']}/branches", {"name": "main"}).body
         group_id, group = server.group()

@@ -5,18 +5,17 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from contract.embedded import Embedded
-from e2e.fleet import Fleet
+
+from tests.contract.embedded import Embedded
+from tests.e2e.loopback_fleet import Fleet
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-sys.path.insert(0, str(Path(__file__).parent))
-from real_lab import real_lab
-from systemd_host import SystemdHost
+from tests.e2e.real_lab import real_lab
+from tests.e2e.systemd_host import SystemdHost
 
 # No two tests share an address, also when they run in several processes: to a server it is who an agent is.
 _NETWORK = secrets.randbelow(250) + 1 + 256 * (os.getpid() % 200 + 20)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from tcp_relay import pass_on
+from tests.tcp_relay import pass_on
 
 _ENGINE = "/var/run/docker.sock"
 _CREATE = b"POST /containers/create"

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
-from container_images import INIT, METADATA, add_file, add_shell
+from tests.e2e.container_images import INIT, METADATA, add_file, add_shell
 
 ALIAS = "busybox/1"
 _PRODUCT = "busybox:1:default"

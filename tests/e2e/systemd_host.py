@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from real_lab import RealLab, Recap
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.lab.systemd_hosts import LABEL
 from kraken_fleet.model import Job
+from tests.e2e.real_lab import RealLab, Recap
 
 UNIT = "kraken-agent"
 GROUP = "on-systemd"

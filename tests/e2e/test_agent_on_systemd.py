@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from real_lab import ROOT
-from systemd_host import UNIT, SystemdHost, until
+
+from tests.e2e.real_lab import ROOT
+from tests.e2e.systemd_host import UNIT, SystemdHost, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(400)]
 

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-sys.path.insert(0, str(Path(__file__).parent))
-from compose_project import (
+from tests.e2e.compose_project import (
     FIRST,
     IMAGE,
     OVERRIDE,

@@ -6,7 +6,8 @@ import socket
 from collections.abc import Callable
 
 import pytest
-from e2e.fleet import Fleet, alive
+
+from tests.e2e.loopback_fleet import Fleet, alive
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

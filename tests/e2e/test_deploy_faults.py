@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,9 +13,7 @@ import yaml
 from kraken_fleet.lab import processes
 from kraken_fleet.lab.server import start_server
 from kraken_fleet.lab.state import LabState, lab_paths
-
-sys.path.insert(0, str(Path(__file__).parent))
-from real_lab import RealLab, Recap, real_lab
+from tests.e2e.real_lab import RealLab, Recap, real_lab
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -6,7 +6,6 @@ import ipaddress
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +15,7 @@ import pytest
 from kraken_fleet.lab.systemd_hosts import LABEL
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-sys.path.insert(0, str(Path(__file__).parent))
-from real_lab import PROGRAMS, RealLab, real_lab
+from tests.e2e.real_lab import PROGRAMS, RealLab, real_lab
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from e2e.real_lab import RealLab, real_lab
-from e2e.upgrading import release_of, start_long_job
 
 from kraken_fleet.api import KrakenClient, credentials_from
 from kraken_fleet.model import Agent
+from tests.e2e.real_lab import RealLab, real_lab
+from tests.e2e.upgrade_helpers import release_of, start_long_job
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]
 UPGRADE = "upgrade-agents.yml"

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
-from real_server.fixtures import RealServer
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.cli.main import main
 from kraken_fleet.server.testing import RunningServer, running
+from tests.real_server.fixtures import RealServer
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -16,9 +15,8 @@ from kraken_agent.executors.docker import DockerExecutor
 from kraken_agent.executors.lxd import LxdExecutor
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-sys.path.insert(0, str(Path(__file__).parent))
-from container_images import LXD_ALIAS, WITH_PYTHON, docker_images, lxd_image  # noqa: F401 - fixtures, used by name
-from executor_child import ChildError, Job
+from tests.e2e.container_images import LXD_ALIAS, WITH_PYTHON, docker_images, lxd_image  # noqa: F401 - fixtures, used by name
+from tests.e2e.executor_child import ChildError, Job
 
 ADDRESS = f"test-{os.getpid()}"
 ENTRY = {"tool": "local_tool", "tool_location": "mine", "tool_entry": "entry"}

@@ -7,7 +7,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +17,8 @@ from kraken_agent.executors.docker_engine import own_container_id
 from kraken_agent.executors.docker_socket import EngineError, EngineSocket
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-sys.path.insert(0, str(Path(__file__).parent))
-from container_images import MINIMAL, WITH_PYTHON, docker_images  # noqa: F401 - the fixture is used by name
-from executor_child import Job
+from tests.e2e.container_images import MINIMAL, WITH_PYTHON, docker_images  # noqa: F401 - the fixture is used by name
+from tests.e2e.executor_child import Job
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_images"), pytest.mark.timeout(300)]
 

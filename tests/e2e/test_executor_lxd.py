@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from kraken_agent.executors.lxd import LxdExecutor
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-sys.path.insert(0, str(Path(__file__).parent))
-from container_images import LXD_ALIAS, docker_images, lxd_image  # noqa: F401 - the fixtures are used by name
-from executor_child import ChildError, Job
-from lxd_images_server import ALIAS, images_server
+from tests.e2e.container_images import LXD_ALIAS, docker_images, lxd_image  # noqa: F401 - the fixtures are used by name
+from tests.e2e.executor_child import ChildError, Job
+from tests.e2e.lxd_images_server import ALIAS, images_server
 
 pytestmark = [pytest.mark.lxd, pytest.mark.usefixtures("lxd_image"), pytest.mark.timeout(300)]
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from e2e.job_site import Outcome, Site, agent_at, embedded_door, eventually, real_door
 from kraken_agent.executors.container import ContainerExecutor
 from kraken_agent.executors.docker import DockerExecutor
 from kraken_agent.executors.lxd import LxdExecutor
-from s3_server import S3Server
+
+from tests.e2e.agent_at_server import AgentAtServer, Outcome, agent_at, embedded_server, eventually, real_kraken_server
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-sys.path.insert(0, str(Path(__file__).parent))
-from container_images import LXD_ALIAS, WITH_PYTHON, docker_images, lxd_image  # noqa: F401 - fixtures, used by name
+from tests.e2e.container_images import LXD_ALIAS, WITH_PYTHON, docker_images, lxd_image  # noqa: F401 - fixtures, used by name
+from tests.s3_server import S3Server
 
 SERVERS = ["embedded", pytest.param("real", marks=pytest.mark.real_server)]
 STEPS = [
@@ -48,14 +46,14 @@ class Kind(NamedTuple):
 
 
 @pytest.fixture(scope="module", params=SERVERS)
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentAtServer]:
     home = tmp_path_factory.mktemp("site")
     if request.param == "real":
-        with agent_at(real_door(request.getfixturevalue("real_server")), home / "agent") as made:
+        with agent_at(real_kraken_server(request.getfixturevalue("real_server")), home / "agent") as made:
             yield made
         return
     # No step here needs the store.
-    with embedded_door(home / "server", S3Server("127.0.0.1:9")) as door, agent_at(door, home / "agent") as made:
+    with embedded_server(home / "server", S3Server("127.0.0.1:9")) as server, agent_at(server, home / "agent") as made:
         yield made
 
 
@@ -72,7 +70,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture(scope="module")
-def outcome(kind: Kind, site: Site) -> Outcome:
+def outcome(kind: Kind, site: AgentAtServer) -> Outcome:
     """One job with all steps."""
     site.run({kind.executor.name: STEPS}, system=kind.image, executor=kind.executor.name)
     return site.outcomes[kind.executor.name]
@@ -103,12 +101,12 @@ def test_a_step_that_fails_is_told_and_the_rest_is_left_out(outcome: Outcome) ->
     assert (outcome.step("fails")["status"], outcome.step("left out")["status"]) == (FAILED, SKIPPED)
 
 
-def test_nothing_is_left_when_the_job_is_over(site: Site, kind: Kind, outcome: Outcome) -> None:
+def test_nothing_is_left_when_the_job_is_over(site: AgentAtServer, kind: Kind, outcome: Outcome) -> None:
     assert outcome.job["id"]
     eventually(lambda: kind.executor.containers(site.workflow.address), lambda found: found == [])
 
 
-def test_the_container_of_an_agent_that_was_killed_is_gone_when_it_is_back(site: Site, kind: Kind) -> None:
+def test_the_container_of_an_agent_that_was_killed_is_gone_when_it_is_back(site: AgentAtServer, kind: Kind) -> None:
     steps = [{"tool": "shell", "name": "long", "cmd": "sleep 100", "timeout": 200}]
     run = site.start({f"{kind.executor.name} killed": steps}, system=kind.image, executor=kind.executor.name)
     address = site.workflow.address
@@ -116,7 +114,7 @@ def test_the_container_of_an_agent_that_was_killed_is_gone_when_it_is_back(site:
     (left,) = kind.executor.containers(address)
     site.agent.kill()
     for job in site.jobs(run):
-        assert site.door.api("DELETE", f"/jobs/{job['id']}").status == 200
+        assert site.server.api("DELETE", f"/jobs/{job['id']}").status == 200
     assert kind.executor.containers(address) == [left]
     site.agent.start()
     eventually(lambda: kind.executor.containers(address), lambda found: found == [])

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +14,8 @@ from kraken_fleet.lab.server import client_for
 from kraken_fleet.lab.state import lab_paths
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-sys.path.insert(0, str(Path(__file__).parent))
-from forward_proxy import ForwardProxy
-from real_lab import RealLab, Recap, real_lab
+from tests.e2e.forward_proxy import ForwardProxy
+from tests.e2e.real_lab import RealLab, Recap, real_lab
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -12,14 +11,13 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from e2e.fleet import Fleet
 
 from kraken_fleet.bundle.image import build_image
 from kraken_fleet.errors import UsageError
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-sys.path.insert(0, str(Path(__file__).parent))
-from container_images import WITH_PYTHON, docker_images  # noqa: F401 - the fixture is used by name
+from tests.e2e.container_images import WITH_PYTHON, docker_images  # noqa: F401 - the fixture is used by name
+from tests.e2e.loopback_fleet import Fleet
 
 pytestmark = pytest.mark.docker
 

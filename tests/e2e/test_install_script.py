@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from e2e.fleet import Fleet
+
+from tests.e2e.loopback_fleet import Fleet
 
 METHOD = {"kraken_agent_install_method": "script"}
 MANAGED = {"kraken_server_manage_settings": True, "kraken_clickhouse_addr": "127.0.0.9:9001"}

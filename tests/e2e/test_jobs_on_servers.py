@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 import requests
-from contract.door import TIMEOUT
-from e2e.job_site import Site, agent_at, embedded_door, eventually, real_door
-from git_servers import http_git
-from s3_server import S3Server
+
+from tests.contract.kraken_server import TIMEOUT
+from tests.e2e.agent_at_server import AgentAtServer, agent_at, embedded_server, eventually, real_kraken_server
+from tests.git_servers import http_git
+from tests.s3_server import S3Server
 
 SERVERS = ["embedded", pytest.param("real", marks=pytest.mark.real_server)]
 # Two tests that are over at once, one that would take an hour, one that would come after it.
@@ -63,17 +64,17 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module", params=SERVERS)
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentAtServer]:
     home = tmp_path_factory.mktemp("site")
     settings = {"KRAKEN_TOOLS_DIRS": str(tools_dir(home / "tools"))}
     if request.param == "real":
-        with agent_at(real_door(request.getfixturevalue("real_server")), home / "agent", **settings) as made:
+        with agent_at(real_kraken_server(request.getfixturevalue("real_server")), home / "agent", **settings) as made:
             yield made
         return
     # No step here needs the store: a bundle of a repository is only a shortcut.
     with (
-        embedded_door(home / "server", S3Server("127.0.0.1:9")) as door,
-        agent_at(door, home / "agent", **settings) as made,
+        embedded_server(home / "server", S3Server("127.0.0.1:9")) as server,
+        agent_at(server, home / "agent", **settings) as made,
     ):
         yield made
 
@@ -91,7 +92,7 @@ def tools_dir(directory: Path) -> Path:
 
 
 def test_a_job_that_is_cancelled_while_its_tests_run_keeps_their_results_and_the_agent_takes_the_next(
-    site: Site, tmp_path: Path
+    site: AgentAtServer, tmp_path: Path
 ) -> None:
     suite, pid_file = tmp_path / "suite", tmp_path / "pid"
     suite.mkdir()
@@ -104,21 +105,21 @@ def test_a_job_that_is_cancelled_while_its_tests_run_keeps_their_results_and_the
     pid = int(eventually(pid_file.read_text, lambda text: text.endswith("\n")))
     assert runs(pid)
 
-    assert site.door.api("DELETE", f"/jobs/{job['id']}").status == 200
+    assert site.server.api("DELETE", f"/jobs/{job['id']}").status == 200
     eventually(lambda: runs(pid), lambda it_runs: not it_runs)
     site.run({"next": [{"tool": "shell", "name": "hello", "cmd": "echo hello"}]})
 
     assert site.outcomes["next"].lines("hello") == ["hello"]
-    left = site.door.api("GET", f"/jobs/{job['id']}").body
+    left = site.server.api("GET", f"/jobs/{job['id']}").body
     assert left["completion_status"] == CANCELLED_BY_USER
     assert [step["status"] for step in left["steps"]] == [ERROR, SKIPPED, SKIPPED]
     assert reported(left) == reported(job)
     assert counts(site, run) == (4, 1, 2)
-    log = site.door.api("GET", f"/jobs/{job['id']}/logs?start=0&limit=1000").body["items"]
+    log = site.server.api("GET", f"/jobs/{job['id']}/logs?start=0&limit=1000").body["items"]
     assert not [line for line in log if line["message"] == "never"]
 
 
-def test_users_tools_come_from_the_tools_directories(site: Site) -> None:
+def test_users_tools_come_from_the_tools_directories(site: AgentAtServer) -> None:
     for name in (MODULE, ARCHIVE):
         known = {
             "name": name,
@@ -127,7 +128,7 @@ def test_users_tools_come_from_the_tools_directories(site: Site) -> None:
             "entry": "",
             "parameters": {"properties": {"word": {}}},
         }
-        assert site.door.api("POST", "/tools", known).status == 201
+        assert site.server.api("POST", "/tools", known).status == 201
     steps = [{"tool": MODULE, "name": "module", "word": "hello"}, {"tool": ARCHIVE, "name": "archive"}]
     site.run({"own tools": steps})
     done = site.outcomes["own tools"]
@@ -137,7 +138,7 @@ def test_users_tools_come_from_the_tools_directories(site: Site) -> None:
     eventually(lambda: counts(site, done.run), lambda found: found == (2, 1, 0))
 
 
-def test_a_run_that_a_push_has_started_checks_the_pushed_commit_out(site: Site, tmp_path: Path) -> None:
+def test_a_run_that_a_push_has_started_checks_the_pushed_commit_out(site: AgentAtServer, tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "-b", "master", "work")
     before, pushed, _ = [commit(tmp_path / "work", text) for text in ("before", "pushed", "newer")]
     git(tmp_path, "clone", "-q", "--bare", "work", "project.git")
@@ -148,10 +149,12 @@ def test_a_run_that_a_push_has_started_checks_the_pushed_commit_out(site: Site, 
         checkout = {"tool": "git", "checkout": f"{http.url}/project.git", "access-token": "git_token"}
         stage = site.stage({"pushed": [checkout, {"tool": "shell", "name": "look", "cmd": "cat project/a.txt"}]})
         allowed = {"webhooks": {"github_enabled": True, "github_secret": SECRET}}
-        assert site.door.api("PUT", f"/projects/{site.workflow.project['id']}", allowed).status == 200
+        assert site.server.api("PUT", f"/projects/{site.workflow.project['id']}", allowed).status == 200
         push(site, http.url.replace("http:", "https:"), before=before, after=pushed)
         runs = eventually(
-            lambda: [run for run in site.door.api("GET", f"/flows/{site.flow}/runs").body if run["stage_id"] == stage],
+            lambda: [
+                run for run in site.server.api("GET", f"/flows/{site.flow}/runs").body if run["stage_id"] == stage
+            ],
             bool,
         )
         site.finish(int(runs[0]["id"]))
@@ -161,7 +164,7 @@ def test_a_run_that_a_push_has_started_checks_the_pushed_commit_out(site: Site, 
 
 # The agent's half of it is tested without a server, in tests/unit/agent/test_logs.py.
 @pytest.mark.parametrize("site", SERVERS[1:], indirect=True)
-def test_a_hundred_thousand_lines_in_a_minute_arrive_complete_and_in_order(site: Site) -> None:
+def test_a_hundred_thousand_lines_in_a_minute_arrive_complete_and_in_order(site: AgentAtServer) -> None:
     site.run({"many": [{"tool": "shell", "name": "many", "cmd": f"seq 1 {LINES}", "timeout": 120}]})
     done = site.outcomes["many"]
     assert done.failures() == []
@@ -171,7 +174,7 @@ def test_a_hundred_thousand_lines_in_a_minute_arrive_complete_and_in_order(site:
     assert (ended - begun).total_seconds() <= 60, f"{begun} to {ended}"
 
 
-def push(site: Site, url: str, *, before: str, after: str) -> None:
+def push(site: AgentAtServer, url: str, *, before: str, after: str) -> None:
     """Tell the server of a push, as GitHub does."""
     said = {
         "ref": f"refs/heads/{site.workflow.branch['branch_name']}",
@@ -184,7 +187,7 @@ def push(site: Site, url: str, *, before: str, after: str) -> None:
     raw = json.dumps(said).encode()
     signature = "sha1=" + hmac.new(SECRET.encode(), raw, hashlib.sha1).hexdigest()
     headers = {"Content-Type": "application/json", "X-GitHub-Event": "push", "X-Hub-Signature": signature}
-    url = f"{site.door.url}/webhooks/{site.workflow.project['id']}/github"
+    url = f"{site.server.url}/webhooks/{site.workflow.project['id']}/github"
     assert requests.post(url, data=raw, headers=headers, timeout=TIMEOUT).status_code == 204
 
 
@@ -208,9 +211,9 @@ def reported(job: dict[str, Any]) -> list[tuple[str, int]]:
     return [(result["test"].rpartition("::")[2], result["status"]) for result in results]
 
 
-def counts(site: Site, run: int) -> tuple[int, int, int]:
+def counts(site: AgentAtServer, run: int) -> tuple[int, int, int]:
     """How many tests a run has, how many passed, and how many did not run."""
-    shown = site.door.api("GET", f"/runs/{run}").body
+    shown = site.server.api("GET", f"/runs/{run}").body
     return shown["tests_total"], shown["tests_passed"], shown["tests_not_run"]
 
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.job_site import AgentProcess, Site, agent_at, embedded_door, eventually
 from kraken_agent.executors.docker_socket import EngineSocket
 from kraken_agent.leftovers import is_container_expected
-from s3_server import S3Server
+
+from tests.e2e.agent_at_server import AgentAtServer, AgentProcess, agent_at, embedded_server, eventually
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-sys.path.insert(0, str(Path(__file__).parent))
-from container_images import MINIMAL, docker_images  # noqa: F401 - the fixture is used by name
-from held_engine import HeldEngine
+from tests.e2e.container_images import MINIMAL, docker_images  # noqa: F401 - the fixture is used by name
+from tests.e2e.held_engine import HeldEngine
+from tests.s3_server import S3Server
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_images"), pytest.mark.timeout(200)]
 
@@ -29,21 +28,21 @@ def engine(tmp_path: Path) -> Iterator[HeldEngine]:
 
 
 @pytest.fixture
-def site(engine: HeldEngine, tmp_path: Path) -> Iterator[Site]:
+def site(engine: HeldEngine, tmp_path: Path) -> Iterator[AgentAtServer]:
     """An agent that has asked the engine for a container, and waits."""
     host = f"unix://{tmp_path / 'engine'}"
     with (
-        embedded_door(tmp_path / "server", S3Server("127.0.0.1:9")) as door,
-        agent_at(door, tmp_path / "agent", DOCKER_HOST=host) as made,
+        embedded_server(tmp_path / "server", S3Server("127.0.0.1:9")) as server,
+        agent_at(server, tmp_path / "agent", DOCKER_HOST=host) as made,
     ):
         run = made.start({"j": [{"tool": "shell", "cmd": "sleep 100"}]}, system=MINIMAL, executor="docker")
         assert engine.held.wait(60)
         for job in made.jobs(run):
-            assert made.door.api("DELETE", f"/jobs/{job['id']}").status == 200
+            assert made.server.api("DELETE", f"/jobs/{job['id']}").status == 200
         yield made
 
 
-def left(site: Site) -> list[str]:
+def left(site: AgentAtServer) -> list[str]:
     """The containers of the agent's jobs."""
     return EngineSocket().containers(site.workflow.address)
 
@@ -57,7 +56,7 @@ def kill_all(agent: AgentProcess) -> None:
 
 
 def test_a_container_that_is_there_after_the_sweep_is_swept_by_a_second_one(
-    engine: HeldEngine, site: Site, tmp_path: Path
+    engine: HeldEngine, site: AgentAtServer, tmp_path: Path
 ) -> None:
     kill_all(site.agent)
     before = engine.lists
@@ -72,7 +71,7 @@ def test_a_container_that_is_there_after_the_sweep_is_swept_by_a_second_one(
     eventually(lambda: is_container_expected(str(tmp_path / "agent")), lambda it_is: not it_is)
 
 
-def test_who_makes_a_container_for_an_agent_that_has_died_removes_it(engine: HeldEngine, site: Site) -> None:
+def test_who_makes_a_container_for_an_agent_that_has_died_removes_it(engine: HeldEngine, site: AgentAtServer) -> None:
     (maker,) = site.agent.children()
     site.agent.kill()
     engine.release.set()

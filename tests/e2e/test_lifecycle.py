@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from threading import Event
 
 import pytest
-from e2e.fleet import Fleet
-from e2e.upgrading import release_of, start_long_job
 
 from kraken_fleet.api import KrakenClient
+from tests.e2e.loopback_fleet import Fleet
+from tests.e2e.upgrade_helpers import release_of, start_long_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 

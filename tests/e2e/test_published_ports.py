@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.container_images import MINIMAL, docker_images
 
 from kraken_fleet.errors import NetworkError
 from kraken_fleet.network import from_containers
 from kraken_fleet.network.containers import engine, published_ports
+from tests.e2e.container_images import MINIMAL, docker_images
 
 __all__ = ["docker_images"]
 pytestmark = pytest.mark.docker

@@ -22,9 +22,19 @@ import yaml
 from kraken_fleet.lab.host_image import Recipe
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-sys.path.insert(0, str(Path(__file__).parent))
-from compose_project import FIRST, OVERRIDE, RUN, SECOND, SERVICES, SUBNET, containers, idle_image, running_project, sh
-from real_lab import RealLab, Recap, real_lab
+from tests.e2e.compose_project import (
+    FIRST,
+    OVERRIDE,
+    RUN,
+    SECOND,
+    SERVICES,
+    SUBNET,
+    containers,
+    idle_image,
+    running_project,
+    sh,
+)
+from tests.e2e.real_lab import RealLab, Recap, real_lab
 
 pytestmark = [pytest.mark.docker, pytest.mark.real_server, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -65,7 +75,7 @@ STATE = (
 
 
 @dataclass
-class Site:
+class AgentAtServer:
     """A lab with a host for each method.
 
     Args:
@@ -105,7 +115,7 @@ def engine_left_clean() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentAtServer]:
     """Two bare hosts, this machine's engine, and the server; nothing is left of them afterwards."""
     folder = tmp_path_factory.mktemp("methods")
     with real_lab(folder, "methods", 2, server="krakenci") as lab, engine_left_clean():
@@ -141,14 +151,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                     ],
                 },
             }
-            yield Site(lab, variables, lab.directory / "bundles", project)
+            yield AgentAtServer(lab, variables, lab.directory / "bundles", project)
 
 
-def _hosts(site: Site) -> list[str]:
+def _hosts(site: AgentAtServer) -> list[str]:
     return [name for name in site.variables if name not in ("engine", "beside")]
 
 
-def test_the_script_is_refused_where_it_could_not_run(site: Site) -> None:
+def test_the_script_is_refused_where_it_could_not_run(site: AgentAtServer) -> None:
     bare = _hosts(site)[0]
     played = site.play("deploy-agents.yml", "--tags", "agent", "--limit", bare)
     assert played.failed == {bare: 1}
@@ -156,7 +166,7 @@ def test_the_script_is_refused_where_it_could_not_run(site: Site) -> None:
     assert site.lab.on_hosts("ls -A /opt", bare) == {bare: ""}
 
 
-def test_every_method_gives_agents_that_work_and_a_second_deploy_changes_nothing(site: Site) -> None:
+def test_every_method_gives_agents_that_work_and_a_second_deploy_changes_nothing(site: AgentAtServer) -> None:
     scripted, by_hand = _hosts(site)
     sudoers = site.lab.on_hosts("sha256sum /etc/sudoers", scripted)
     site.lab.on_hosts("apt-get update -qq && apt-get install -y -qq --no-install-recommends curl", scripted)
@@ -181,7 +191,7 @@ def test_every_method_gives_agents_that_work_and_a_second_deploy_changes_nothing
     assert groups[site.variables["engine"]["kraken_agent_address"]] == {"all", "engine"}
 
 
-def test_binaries_come_from_a_path_a_url_and_the_server_in_both_ways(site: Site) -> None:
+def test_binaries_come_from_a_path_a_url_and_the_server_in_both_ways(site: AgentAtServer) -> None:
     one, other = _hosts(site)
     sums = {name: hashlib.sha256((site.bundles / name).read_bytes()).hexdigest() for name in ("kkagent", "kktool")}
     agents = ["--tags", "agent", "--limit", f"{one},{other}"]
@@ -216,7 +226,7 @@ def test_binaries_come_from_a_path_a_url_and_the_server_in_both_ways(site: Site)
     assert set(site.lab.on_hosts("systemctl is-active kraken-agent", f"{one},{other}").values()) == {"active"}
 
 
-def test_every_method_can_be_undone(site: Site) -> None:
+def test_every_method_can_be_undone(site: AgentAtServer) -> None:
     for name in _hosts(site):
         site.variables[name] = {"kraken_agent_install_method": "script"}
     removed = site.play("remove-agents.yml")
@@ -231,7 +241,7 @@ def test_every_method_can_be_undone(site: Site) -> None:
     assert (again.code, again.changed) == (0, dict.fromkeys(site.variables, 0)), again.output
 
 
-def test_an_image_is_not_built_on_what_only_a_registry_has(site: Site) -> None:
+def test_an_image_is_not_built_on_what_only_a_registry_has(site: AgentAtServer) -> None:
     done = site.lab.attempt("bundle", "image", "--tag", IMAGE, "--base", "kraken-fleet-test/nowhere:1")
     assert done.returncode == 1
     assert "there is no image kraken-fleet-test/nowhere:1 on this machine" in done.stderr

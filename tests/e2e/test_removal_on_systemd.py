@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from systemd_host import SystemdHost
+
+from tests.e2e.systemd_host import SystemdHost
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(400)]
 

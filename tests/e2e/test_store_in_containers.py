@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from e2e.job_site import Site, agent_at, embedded_door, real_door
-from s3_server import s3_server
-from tcp_relay import tcp_relay
+
+from tests.e2e.agent_at_server import AgentAtServer, agent_at, embedded_server, real_kraken_server
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-sys.path.insert(0, str(Path(__file__).parent))
-from container_images import WITH_PYTHON, docker_images  # noqa: F401 - the fixture is used by name
+from tests.e2e.container_images import WITH_PYTHON, docker_images  # noqa: F401 - the fixture is used by name
+from tests.s3_server import s3_server
+from tests.tcp_relay import tcp_relay
 
 SERVERS = ["embedded", pytest.param("real", marks=pytest.mark.real_server)]
 WRITE = "mkdir -p out/deep deps && hostname >out/deep/report.txt && echo kept >deps/lib.txt && cp out/deep/report.txt ."
@@ -39,21 +37,21 @@ pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_images"), pyte
 
 
 @pytest.fixture(scope="module", params=SERVERS)
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentAtServer]:
     """An agent whose containers reach the store by another address than the server's."""
     home = tmp_path_factory.mktemp("site")
     if request.param == "real":
-        door = real_door(request.getfixturevalue("real_server"))
-        store = door.api("GET", "/settings").body["general"]["minio_addr"]
-        with tcp_relay(docker_address(), store) as address, agent_at(door, home, KRAKEN_MINIO_ADDR=address) as made:
+        server = real_kraken_server(request.getfixturevalue("real_server"))
+        store = server.api("GET", "/settings").body["general"]["minio_addr"]
+        with tcp_relay(docker_address(), store) as address, agent_at(server, home, KRAKEN_MINIO_ADDR=address) as made:
             yield made
         return
     (home / "store").mkdir()
     with (
         s3_server(home / "store") as s3,
-        embedded_door(home / "server", s3) as door,
+        embedded_server(home / "server", s3) as server,
         tcp_relay(docker_address(), s3.address) as address,
-        agent_at(door, home / "agent", KRAKEN_MINIO_ADDR=address) as made,
+        agent_at(server, home / "agent", KRAKEN_MINIO_ADDR=address) as made,
     ):
         for kind in ("", "-cache"):
             s3.client().make_bucket(f"{made.branch:08d}{kind}")
@@ -66,7 +64,7 @@ def docker_address() -> str:
     return str(json.loads(shown)[0]["IPAM"]["Config"][0]["Gateway"])
 
 
-def test_artifacts_cache_and_tools_go_to_the_store_and_come_back_in_a_container(site: Site) -> None:
+def test_artifacts_cache_and_tools_go_to_the_store_and_come_back_in_a_container(site: AgentAtServer) -> None:
     site.run({"first": FIRST}, system=WITH_PYTHON, executor="docker")
     first = site.outcomes["first"]
     assert first.failures() == []

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.job_site import Outcome, Site, agent_at, embedded_door, eventually, real_door
-from git_servers import http_git, ssh_git
-from s3_server import S3Server, s3_server
+
+from tests.e2e.agent_at_server import AgentAtServer, Outcome, agent_at, embedded_server, eventually, real_kraken_server
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-sys.path.insert(0, str(Path(__file__).parent))
-from tool_programs import put_projects, stand_ins
+from tests.e2e.tool_programs import put_projects, stand_ins
+from tests.git_servers import http_git, ssh_git
+from tests.s3_server import S3Server, s3_server
 
 TOKEN = "very-secret-token"
 LINES = 12_000
@@ -132,25 +132,25 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @pytest.fixture(scope="module", params=SERVERS)
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentAtServer]:
     """All jobs of this file, done at one server."""
     home = tmp_path_factory.mktemp("site")
     prepared = materials(home / "materials")
     path = f"{stand_ins(home / 'bin')}{os.pathsep}{os.environ['PATH']}"
     if request.param == "real":
-        with agent_at(real_door(request.getfixturevalue("real_server")), home / "agent", PATH=path) as made:
+        with agent_at(real_kraken_server(request.getfixturevalue("real_server")), home / "agent", PATH=path) as made:
             run_all(made, home, prepared)
             yield made
         return
     s3: S3Server = request.getfixturevalue("s3")
-    with embedded_door(home / "server", s3) as door, agent_at(door, home / "agent", PATH=path) as made:
+    with embedded_server(home / "server", s3) as server, agent_at(server, home / "agent", PATH=path) as made:
         for kind in ("", "-git", "-cache"):
             s3.client().make_bucket(f"{made.branch:08d}{kind}")
         run_all(made, home, prepared)
         yield made
 
 
-def run_all(site: Site, home: Path, prepared: Path) -> None:
+def run_all(site: AgentAtServer, home: Path, prepared: Path) -> None:
     work = home / "work"
     work.mkdir()
     git(work, "init", "-q", "-b", "master")
@@ -176,16 +176,16 @@ def git(directory: Path, *words: str) -> None:
 
 
 @pytest.fixture
-def tools(site: Site) -> Outcome:
+def tools(site: AgentAtServer) -> Outcome:
     return site.outcomes["tools"]
 
 
 @pytest.fixture
-def logs(site: Site) -> Outcome:
+def logs(site: AgentAtServer) -> Outcome:
     return site.outcomes["logs"]
 
 
-def test_every_step_of_every_job_ends_well(site: Site) -> None:
+def test_every_step_of_every_job_ends_well(site: AgentAtServer) -> None:
     assert {name: outcome.failures() for name, outcome in site.outcomes.items()} == {
         "tools": [],
         "logs": [],
@@ -209,11 +209,11 @@ def test_a_cache_is_restored(tools: Outcome) -> None:
     assert tools.lines("have again") == ["kept in the cache"]
 
 
-def test_artifacts_of_an_earlier_run_of_the_flow_are_downloaded(site: Site) -> None:
+def test_artifacts_of_an_earlier_run_of_the_flow_are_downloaded(site: AgentAtServer) -> None:
     assert site.outcomes["second"].lines("look") == ["from the first run"]
 
 
-def test_users_own_tools_run_from_the_jobs_directory_and_from_the_store(site: Site, tools: Outcome) -> None:
+def test_users_own_tools_run_from_the_jobs_directory_and_from_the_store(site: AgentAtServer, tools: Outcome) -> None:
     assert tools.lines("own tool") == ["brought along by the job"]
     assert site.outcomes["second"].lines("tool in the store") == ["hello from the store"]
 
@@ -228,12 +228,14 @@ def test_programs_find_what_there_is_to_find(tools: Outcome) -> None:
     ]
 
 
-def test_the_server_counts_what_was_found(site: Site, tools: Outcome) -> None:
+def test_the_server_counts_what_was_found(site: AgentAtServer, tools: Outcome) -> None:
     # pytest, go, JUnit, values, cloc, random tests.
     tests = 2 + 3 + 2 + 1 + 2 + 5
     # The embedded server keeps no issues; the others are pylint's and Angular's.
-    issues = 2 + 1 if site.door.kind == "real" else 0
-    shown = eventually(lambda: site.door.api("GET", f"/runs/{tools.run}").body, lambda run: run["tests_total"] == tests)
+    issues = 2 + 1 if site.server.kind == "real" else 0
+    shown = eventually(
+        lambda: site.server.api("GET", f"/runs/{tools.run}").body, lambda run: run["tests_total"] == tests
+    )
     assert shown["issues_total"] == issues
 
 

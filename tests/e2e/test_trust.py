@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 import requests
-from e2e.fleet import Fleet
+
+from tests.e2e.loopback_fleet import Fleet
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.systemd_host import UNIT, SystemdHost, until
+
 # pytest's importlib mode gives tests no package: helpers are found through the path.
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "agent"))
-from fake_server import FakeServer, fake_server
-from releases import liar, own_release
-from systemd_host import UNIT, SystemdHost, until
+from tests.unit.agent.fake_server import FakeServer, fake_server
+from tests.unit.agent.releases import liar, own_release
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(400)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from real_server.plan import cache_directory
+from tests.real_server.plan import cache_directory
 
 CASES = Path(__file__).resolve().parents[1] / "cases" / "tools"
 # Made by tests/prepare_real.py.

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from real_server.down import down, status
-from real_server.plan import (
+from tests.real_server.down import down, status
+from tests.real_server.plan import (
     MAX_OFFSET,
     Instance,
     RealServerError,
@@ -22,7 +22,7 @@ from real_server.plan import (
     free_offset,
     load,
 )
-from real_server.up import up
+from tests.real_server.up import up
 
 
 def main() -> int:

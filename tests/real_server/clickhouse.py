@@ -10,8 +10,8 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from real_server import processes
-from real_server.plan import Instance
+from tests.real_server import processes
+from tests.real_server.plan import Instance
 
 NAME = "clickhouse"
 

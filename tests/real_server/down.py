@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
-from real_server import clickhouse, kraken, log_proxy, object_store, postgres, processes, redis
-from real_server.plan import Instance
+from tests.real_server import clickhouse, kraken, log_proxy, object_store, postgres, processes, redis
+from tests.real_server.plan import Instance
 
 STORES = (log_proxy, object_store, clickhouse, redis, postgres)
 NAMES = (postgres.NAME, redis.NAME, clickhouse.NAME, object_store.NAME, log_proxy.NAME, *kraken.NAMES)

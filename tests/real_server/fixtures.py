@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from real_server.down import status
-from real_server.plan import default_directory, load
+from tests.real_server.down import status
+from tests.real_server.plan import default_directory, load
 
 PROGRAM = Path(__file__).parent
 # Where this test run's own server lives, if it comes to that; the same in all of the run's processes.

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from real_server.plan import KRAKEN_VERSION, Instance, RealServerError
+from tests.real_server.plan import KRAKEN_VERSION, Instance, RealServerError
 
 PACKAGES = {
     "postgresql": "/usr/lib/postgresql",

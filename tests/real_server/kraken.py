@@ -9,8 +9,8 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from real_server import processes
-from real_server.plan import SERVER_PORT, Instance, RealServerError
+from tests.real_server import processes
+from tests.real_server.plan import SERVER_PORT, Instance, RealServerError
 
 WORKERS = ("kkqneck", "kkscheduler", "kkwatchdog", "kkrq")
 NAMES = ("kkplanner", *WORKERS, "gunicorn")

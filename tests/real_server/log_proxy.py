@@ -6,8 +6,8 @@ import socket
 import sys
 from pathlib import Path
 
-from real_server import processes
-from real_server.plan import LOG_PORT, Instance
+from tests.real_server import processes
+from tests.real_server.plan import LOG_PORT, Instance
 
 NAME = "log-receiver"
 

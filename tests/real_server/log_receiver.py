@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from real_server.clickhouse import send
+from tests.real_server.clickhouse import send
 
 BATCH = 5000
 BATCH_SECONDS = 0.2

@@ -8,8 +8,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from real_server import processes
-from real_server.plan import S3_PORT, Instance
+from tests.real_server import processes
+from tests.real_server.plan import S3_PORT, Instance
 
 NAME = "s3"
 

@@ -8,9 +8,9 @@ import signal
 import subprocess
 from pathlib import Path
 
-from real_server import processes
-from real_server.install import postgres_program
-from real_server.plan import Instance, RealServerError
+from tests.real_server import processes
+from tests.real_server.install import postgres_program
+from tests.real_server.plan import Instance, RealServerError
 
 NAME = "postgres"
 

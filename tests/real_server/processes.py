@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from real_server.plan import RealServerError
+from tests.real_server.plan import RealServerError
 
 STOP_SECONDS = 15.0
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from real_server import processes
-from real_server.plan import Instance
+from tests.real_server import processes
+from tests.real_server.plan import Instance
 
 NAME = "redis"
 PORT = 6379

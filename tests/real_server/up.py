@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
-from real_server import clickhouse, kraken, log_proxy, object_store, postgres, redis
-from real_server.install import Say, install
-from real_server.plan import Instance
+from tests.real_server import clickhouse, kraken, log_proxy, object_store, postgres, redis
+from tests.real_server.install import Say, install
+from tests.real_server.plan import Instance
 
 STORES = (postgres, redis, clickhouse, object_store, log_proxy)
 

@@ -17,9 +17,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from fake_server import FakeJob, FakeServer, fake_server
+from tests.unit.agent.fake_server import FakeJob, FakeServer, fake_server
 
 # The agents' interpreter: they run with older ones than the tests.
 PYTHON = os.environ.get("KRAKEN_TEST_AGENT_PYTHON", sys.executable)

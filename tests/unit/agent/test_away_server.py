@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_server import FakeJob, FakeServer
 from kraken_agent.backoff import Backoff
+
+from tests.unit.agent.fake_server import FakeJob, FakeServer
 
 Until = Callable[..., None]
 StartAgent = Callable[..., object]

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import AGENT_SOURCE
-from fake_server import FakeJob, FakeServer
+
+from tests.unit.agent.conftest import AGENT_SOURCE
+from tests.unit.agent.fake_server import FakeJob, FakeServer
 
 RunJob = Callable[..., FakeJob]
 Until = Callable[..., None]

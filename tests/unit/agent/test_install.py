@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.container_images import WITH_PYTHON, docker_images  # noqa: F401 - the fixture is used by name
 
 from kraken_fleet.bundle import build
+from tests.e2e.container_images import WITH_PYTHON, docker_images  # noqa: F401 - the fixture is used by name
 
 # The first to ask for the image makes it.
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600), pytest.mark.usefixtures("docker_images")]

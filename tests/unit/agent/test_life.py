@@ -11,8 +11,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from fake_server import FakeServer
 from kraken_agent import loop
+
+from tests.unit.agent.fake_server import FakeServer
 
 Until = Callable[..., None]
 StartAgent = Callable[..., object]

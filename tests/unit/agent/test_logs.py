@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from fake_server import FakeJob, FakeServer
+
+from tests.unit.agent.fake_server import FakeJob, FakeServer
 
 RunJob = Callable[..., FakeJob]
 
@@ -70,7 +71,7 @@ def test_times_do_not_go_back_within_a_job(run_job: RunJob, server: FakeServer) 
 
 
 def test_the_sink_that_is_set_wins_over_the_servers(server: FakeServer, run_job: RunJob) -> None:
-    from fake_server import LogSink
+    from tests.unit.agent.fake_server import LogSink
 
     own = LogSink()
     run_job(shell("echo to the own sink"), agent={"KRAKEN_CLICKHOUSE_ADDR": own.address})

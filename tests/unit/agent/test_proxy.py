@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_server import FakeServer
 from kraken_agent.protocol import parse_server
 from kraken_agent.proxy import proxy_for
-from small_proxy import small_proxy
+
+from tests.unit.agent.fake_server import FakeServer
+from tests.unit.agent.small_proxy import small_proxy
 
 Until = Callable[..., None]
 StartAgent = Callable[..., object]

@@ -6,9 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import AGENT_SOURCE, PYTHON
 from kraken_agent.cli import UsageError, parse
 from kraken_agent.config import Config, ConfigError, env_file, read_env_file
+
+from tests.unit.agent.conftest import AGENT_SOURCE, PYTHON
 
 
 def kkagent(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from fake_server import FakeJob, FakeServer
+
+from tests.unit.agent.fake_server import FakeJob, FakeServer
 
 RunJob = Callable[..., FakeJob]
 

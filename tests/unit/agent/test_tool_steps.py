@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fake_server import FakeJob, FakeServer
+from tests.unit.agent.fake_server import FakeJob, FakeServer
 
 RunJob = Callable[..., FakeJob]
 

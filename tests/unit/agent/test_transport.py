@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_server import FakeServer
 from kraken_agent.protocol import parse_server
 from kraken_agent.reactor import Reactor
 from kraken_agent.transport import InterruptedExchangeError, StatusError, Transport, TransportError
+
+from tests.unit.agent.fake_server import FakeServer
 
 Until = Callable[..., None]
 StartAgent = Callable[..., object]

@@ -12,12 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import PYTHON
-from fake_server import FakeServer
-from releases import liar, own_release
 
 from kraken_fleet.bundle.archive import pack
 from kraken_fleet.bundle.contents import RECIPES, files_of
+from tests.unit.agent.conftest import PYTHON
+from tests.unit.agent.fake_server import FakeServer
+from tests.unit.agent.releases import liar, own_release
 
 Until = Callable[..., None]
 StartAgent = Callable[..., object]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from kraken_agent.tools import object_store
-from s3_server import S3Server, s3_server
+
+from tests.s3_server import S3Server, s3_server
 
 
 @pytest.fixture(scope="session")

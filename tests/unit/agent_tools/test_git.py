@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from kraken_agent.tools import git as git_tool
 from kraken_agent.tools.git_access import GitAccess, token_in_url, web_url
 
+from tests.git_servers import http_git, ssh_git
+
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-sys.path.insert(0, str(Path(__file__).parent))
-from conftest import git
-from git_servers import http_git, ssh_git
+from tests.unit.agent_tools.conftest import git
 
 TOKEN = "very-secret-token"
 

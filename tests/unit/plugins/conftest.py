@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kraken_fleet.server.testing import running
-from tests.unit.plugins.playing import Stage
+from tests.unit.plugins.task_runs import Stage
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.unit.plugins.playing import Stage
+from tests.unit.plugins.task_runs import Stage
 
 ONE, TWO = "127.0.7.1", "127.0.7.2"
 

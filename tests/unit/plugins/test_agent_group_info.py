@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kraken_fleet.api import KrakenClient
-from tests.unit.plugins.playing import Stage
+from tests.unit.plugins.task_runs import Stage
 
 ONE, TWO, THREE = "127.0.7.1", "127.0.7.2", "127.0.7.3"
 STAGE_CODE = """

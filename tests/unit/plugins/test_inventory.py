@@ -12,7 +12,7 @@ import yaml
 
 from kraken_fleet.errors import InventoryError
 from kraken_fleet.inventory import load
-from tests.unit.plugins.playing import Stage
+from tests.unit.plugins.task_runs import Stage
 
 ONE, TWO, NEW = "127.0.7.1", "127.0.7.2", "127.0.7.3"
 

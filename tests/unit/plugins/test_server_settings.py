@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.unit.plugins.playing import Stage
+from tests.unit.plugins.task_runs import Stage
 
 WANTED = {"general": {"minio_addr": "192.0.2.7:9999", "clickhouse_log_ttl": "12"}, "notification": {"smtp_tls": "yes"}}
 

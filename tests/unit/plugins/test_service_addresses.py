@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.unit.plugins.playing import Stage
+from tests.unit.plugins.task_runs import Stage
 
 MODULE = "kraken_ci.fleet.service_addresses"
 COMPOSE = """

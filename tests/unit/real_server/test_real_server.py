@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from real_server import install, plan, processes
-from real_server.log_receiver import rows_of
-from real_server.plan import Instance, RealServerError, free_offset, load
+
+from tests.real_server import install, plan, processes
+from tests.real_server.log_receiver import rows_of
+from tests.real_server.plan import Instance, RealServerError, free_offset, load
 
 SCRIPT = Path(__file__).parents[2] / "real_server"
 RECORD = {

@@ -7,7 +7,7 @@ from typing import cast
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.model import Agent, AgentsGroup
 from kraken_fleet.web.cache import FleetCache
-from tests.unit.web.builders import an_agent
+from tests.unit.web.model_builders import an_agent
 
 
 class Clock:

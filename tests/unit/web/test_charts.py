@@ -9,7 +9,7 @@ from pathlib import Path
 from kraken_fleet.web.cache import Snapshot
 from kraken_fleet.web.charts import HEIGHT, WIDTH, stack
 from kraken_fleet.web.history import History, sample_of
-from tests.unit.web.builders import NOW, an_agent
+from tests.unit.web.model_builders import NOW, an_agent
 
 
 def test_areas_lie_on_top_of_each_other() -> None:

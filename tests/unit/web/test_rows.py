@@ -8,7 +8,7 @@ import pytest
 
 from kraken_fleet.model import Activity, activity_of
 from kraken_fleet.web.rows import Page, Query, make_page
-from tests.unit.web.builders import NOW, an_agent
+from tests.unit.web.model_builders import NOW, an_agent
 
 FLEET = [
     an_agent(1, groups=("all", "linux")),

@@ -12,7 +12,7 @@ TIMEOUT = 20
 
 
 @dataclass(frozen=True)
-class Said:
+class Answer:
     """One answer."""
 
     status: int
@@ -21,7 +21,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Door:
+class KrakenServer:
     """A server's two doors: the API with its tokens, and the one for agents.
 
     Args:
@@ -39,7 +39,7 @@ class Door:
 
     def api(
         self, method: str, path: str, body: object = ..., *, token: str | None = "", prefix: str = "/api", **more: Any
-    ) -> Said:
+    ) -> Answer:
         """A request to the API.
 
         Args:
@@ -51,15 +51,15 @@ class Door:
         headers = {**({"Authorization": f"Bearer {bearer}"} if bearer else {}), **more.pop("headers", {})}
         given = {} if body is ... else {"json": body}
         answer = requests.request(method, self.url + prefix + path, headers=headers, timeout=TIMEOUT, **given, **more)
-        return _said(answer)
+        return _answer(answer)
 
-    def agent(self, address: object, msg: str, *, prefix: str = "", **fields: object) -> Said:
+    def agent(self, address: object, msg: str, *, prefix: str = "", **fields: object) -> Answer:
         """A message of an agent."""
         return self.message({"address": address, "msg": msg, **fields}, prefix=prefix)
 
-    def message(self, message: object, *, prefix: str = "") -> Said:
+    def message(self, message: object, *, prefix: str = "") -> Answer:
         """Any JSON at the agents' door."""
-        return _said(requests.post(f"{self.url}{prefix}/backend", json=message, timeout=TIMEOUT))
+        return _answer(requests.post(f"{self.url}{prefix}/backend", json=message, timeout=TIMEOUT))
 
     def file(self, path: str) -> requests.Response:
         """A file outside the API."""
@@ -86,9 +86,9 @@ class Door:
         return self.api("POST", "/groups", {"name": unique}).body["id"], unique
 
 
-def _said(answer: requests.Response) -> Said:
+def _answer(answer: requests.Response) -> Answer:
     try:
         body = answer.json()
     except ValueError:
         body = answer.text
-    return Said(answer.status_code, body, answer.headers.get("content-type", ""))
+    return Answer(answer.status_code, body, answer.headers.get("content-type", ""))

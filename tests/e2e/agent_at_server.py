@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from contract.door import TIMEOUT, Door
-from contract.workflow import Workflow
-from real_server.fixtures import RealServer
-from s3_server import ACCESS_KEY, SECRET_KEY, S3Server
 
 from kraken_fleet.server.testing import running
+from tests.contract.kraken_server import TIMEOUT, KrakenServer
+from tests.contract.workflow import Workflow
+from tests.real_server.fixtures import RealServer
+from tests.s3_server import ACCESS_KEY, SECRET_KEY, S3Server
 
 AGENT_SOURCE = Path(__file__).resolve().parents[2] / "agent"
 # The last step of each job: when its line is in the log, the log is complete.
@@ -95,7 +95,7 @@ class AgentProcess:
 
 
 @dataclass
-class Site:
+class AgentAtServer:
     """A branch of our own with a group whose only agent is a process of ours."""
 
     workflow: Workflow
@@ -104,7 +104,7 @@ class Site:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     @property
-    def door(self) -> Door:
+    def server(self) -> KrakenServer:
         return self.workflow.server
 
     @property
@@ -114,7 +114,7 @@ class Site:
     def keep_secret(self, name: str, **parts: str) -> None:
         """Give the project a secret, which steps then name."""
         body = {"name": name, "kind": "ssh-key" if "key" in parts else "simple", **parts}
-        said = self.door.api("POST", f"/projects/{self.workflow.project['id']}/secrets", body)
+        said = self.server.api("POST", f"/projects/{self.workflow.project['id']}/secrets", body)
         assert said.status == 201, said.body
 
     def run(self, jobs: Mapping[str, Sequence[Step]], *, system: str = "any", executor: str = "local") -> None:
@@ -125,7 +125,7 @@ class Site:
         """Wait until so many jobs of a run are over and their logs have come."""
         listed = eventually(lambda: self.jobs(run), lambda found: len(found) == count and _all_over(found))
         for job in listed:
-            shown = self.door.api("GET", f"/jobs/{job['id']}").body
+            shown = self.server.api("GET", f"/jobs/{job['id']}").body
             self.outcomes[job["name"]] = Outcome(run, shown, self._log(job["id"]))
 
     def start(self, jobs: Mapping[str, Sequence[Step]], *, system: str = "any", executor: str = "local") -> int:
@@ -147,26 +147,26 @@ class Site:
             ],
         }
         body = {"name": secrets.token_hex(4), "schema_code": f"def stage(ctx):\n    return {stage!r}\n"}
-        made = self.door.api("POST", f"/branches/{self.branch}/stages", body)
+        made = self.server.api("POST", f"/branches/{self.branch}/stages", body)
         assert made.status == 201, made.body
         return int(made.body["id"])
 
     def _start(self, stage: int) -> int:
         if self.flow:
-            return int(self.door.api("POST", f"/flows/{self.flow}/runs", {"stage_id": stage}).body["id"])
-        self.flow = int(self.door.api("POST", f"/branches/{self.branch}/flows/ci", {}).body["id"])
-        runs = eventually(lambda: self.door.api("GET", f"/flows/{self.flow}/runs").body, bool)
+            return int(self.server.api("POST", f"/flows/{self.flow}/runs", {"stage_id": stage}).body["id"])
+        self.flow = int(self.server.api("POST", f"/branches/{self.branch}/flows/ci", {}).body["id"])
+        runs = eventually(lambda: self.server.api("GET", f"/flows/{self.flow}/runs").body, bool)
         return int(runs[0]["id"])
 
     def jobs(self, run: int) -> list[dict[str, Any]]:
         """The jobs of a run."""
-        return list(self.door.api("GET", f"/runs/{run}/jobs").body["items"])
+        return list(self.server.api("GET", f"/runs/{run}/jobs").body["items"])
 
     def _log(self, job: int) -> list[dict[str, Any]]:
         def read() -> list[dict[str, Any]]:
             found: list[dict[str, Any]] = []
             while True:
-                page = self.door.api("GET", f"/jobs/{job}/logs?start={len(found)}&limit={_PAGE}").body
+                page = self.server.api("GET", f"/jobs/{job}/logs?start={len(found)}&limit={_PAGE}").body
                 found += page["items"]
                 if len(page["items"]) < _PAGE:
                     return found
@@ -175,28 +175,28 @@ class Site:
 
 
 @contextlib.contextmanager
-def embedded_door(home: Path, s3: S3Server) -> Iterator[Door]:
+def embedded_server(home: Path, s3: S3Server) -> Iterator[KrakenServer]:
     """An embedded server that names an object store."""
-    with running(home, minio_access_key=ACCESS_KEY, minio_secret_key=SECRET_KEY) as server:
-        door = Door("embedded", server.url, server.user, server.password, _token(server), "")
-        said = door.api("PUT", "/settings", {"general": {"minio_addr": s3.address}})
+    with running(home, minio_access_key=ACCESS_KEY, minio_secret_key=SECRET_KEY) as started:
+        server = KrakenServer("embedded", started.url, started.user, started.password, _token(started), "")
+        said = server.api("PUT", "/settings", {"general": {"minio_addr": s3.address}})
         assert said.status == 200, said.body
-        yield door
+        yield server
 
 
-def real_door(server: RealServer) -> Door:
+def real_kraken_server(server: RealServer) -> KrakenServer:
     """The unmodified server, which has its own object store."""
-    return Door("real", server.url, server.user, server.password, _token(server), "")
+    return KrakenServer("real", server.url, server.user, server.password, _token(server), "")
 
 
 @contextlib.contextmanager
-def agent_at(door: Door, home: Path, **environment: str) -> Iterator[Site]:
+def agent_at(server: KrakenServer, home: Path, **environment: str) -> Iterator[AgentAtServer]:
     """Run our agent in a group of its own at a server."""
-    workflow = Workflow.made(door)
+    workflow = Workflow.made(server)
     variables = {name: value for name, value in os.environ.items() if not name.startswith("KRAKEN_")}
     variables.update(
         PYTHONPATH=str(AGENT_SOURCE),
-        KRAKEN_SERVER_ADDR=door.url,
+        KRAKEN_SERVER_ADDR=server.url,
         KRAKEN_DATA_DIR=str(home),
         KRAKEN_AGENT_ADDRESS=workflow.address,
         KRAKEN_AGENT_DRAIN_SECONDS="0",
@@ -205,10 +205,10 @@ def agent_at(door: Door, home: Path, **environment: str) -> Iterator[Site]:
     agent = AgentProcess(home, variables)
     agent.start()
     try:
-        yield Site(workflow, agent)
+        yield AgentAtServer(workflow, agent)
     finally:
         agent.stop()
-        door.api("PATCH", "/agents", [{"id": workflow.agent_id, "authorized": False}])
+        server.api("PATCH", "/agents", [{"id": workflow.agent_id, "authorized": False}])
 
 
 def _all_over(jobs: Sequence[Mapping[str, Any]]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-WITNESSES = {
+COVERING_TESTS = {
     "DELETE /agents/{}": (
         "test_deleted_agents.py::test_a_deleted_agent_is_off_the_lists_but_its_id_answers",
         "test_agents.py::test_changing_an_unknown_agent[DELETE]",
@@ -178,13 +178,13 @@ WITNESSES = {
 
 def claims(test: str) -> Iterator[tuple[str, bool]]:
     """What a test is named for: `PUT /groups/{}`, and whether it succeeds there."""
-    for template, names in WITNESSES.items():
+    for template, names in COVERING_TESTS.items():
         for name, succeeded in zip(names, (True, False), strict=True):
             if name == test:
                 yield template, succeeded
 
 
-def witness_name(node_id: str) -> str:
+def name_of_test(node_id: str) -> str:
     """A test's name without its directory and without the server that it runs against."""
     name = node_id.rpartition("contract/")[2]
     return re.sub(r"\[(embedded|real)(-|\])", lambda match: "[" if match[2] == "-" else "", name, count=1)

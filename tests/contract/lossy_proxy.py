@@ -1,4 +1,4 @@
-"""The way between an agent and a server, which loses answers: the server has heard, and the agent cannot know."""
+"""A proxy between an agent and a server that loses answers: the server has heard, and the agent cannot know."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import requests
-from contract.door import TIMEOUT
+
+from tests.contract.kraken_server import TIMEOUT
 
 Message = dict[str, Any]
 
 
-class LosingWay(ThreadingHTTPServer):
+class LossyProxy(ThreadingHTTPServer):
     """Passes messages on.
 
     Args:
@@ -39,7 +40,7 @@ class LosingWay(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: LosingWay
+    server: LossyProxy
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -61,12 +62,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def losing_way(server: str, loses: Callable[[Message], bool]) -> Iterator[LosingWay]:
-    """The way for one test."""
-    way = LosingWay(server, loses)
-    threading.Thread(target=way.serve_forever, args=(0.05,), daemon=True).start()
+def lossy_proxy(server: str, loses: Callable[[Message], bool]) -> Iterator[LossyProxy]:
+    """A proxy for one test."""
+    proxy = LossyProxy(server, loses)
+    threading.Thread(target=proxy.serve_forever, args=(0.05,), daemon=True).start()
     try:
-        yield way
+        yield proxy
     finally:
-        way.shutdown()
-        way.server_close()
+        proxy.shutdown()
+        proxy.server_close()

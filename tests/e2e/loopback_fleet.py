@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from contract.embedded import Embedded
 
 from kraken_fleet import bundle
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.model import Agent
+from tests.contract.embedded import Embedded
 
 ROOT = Path(__file__).resolve().parents[2]
 _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)

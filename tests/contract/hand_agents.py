@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import requests
-from contract.door import TIMEOUT, Door
-from contract.workflow import Workflow, eventually
 from requests.adapters import HTTPAdapter
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.model import DesiredAgent, DesiredFleet
 from kraken_fleet.plan import Plan, PlanPolicy
 from kraken_fleet.reconcile import Event, Planned, reconcile
+from tests.contract.kraken_server import TIMEOUT, KrakenServer
+from tests.contract.workflow import Workflow, eventually
 
 ECHO = {"tool": "shell", "cmd": "echo one"}
 
@@ -32,16 +32,16 @@ def random_loopback() -> str:
     return f"127.{64 + secrets.randbelow(64)}.{secrets.randbelow(256)}.{1 + secrets.randbelow(254)}"
 
 
-def client_of(server: Door) -> KrakenClient:
+def client_of(server: KrakenServer) -> KrakenClient:
     """The library's client as the administrator."""
     return KrakenClient(server.url, PasswordCredentials(server.user, server.password), timeout=TIMEOUT)
 
 
 @dataclass
-class Crew:
+class HandAgents:
     """What a test has brought to a server; whoever was let in is put out at the end."""
 
-    server: Door
+    server: KrakenServer
     client: KrakenClient
     ids: list[int] = field(default_factory=list)
     branches: list[int] = field(default_factory=list)
@@ -122,7 +122,7 @@ def why_without_jobs(workflow: Workflow, group: str) -> str:
 
 
 @contextmanager
-def polling(server: Door, address: str, info: dict[str, object] | None) -> Iterator[None]:
+def polling(server: KrakenServer, address: str, info: dict[str, object] | None) -> Iterator[None]:
     """An agent that asks for jobs all the time, and says what it is as soon as it may: `info`, or nothing at all."""
     over = threading.Event()
 
