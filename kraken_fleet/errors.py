@@ -12,6 +12,7 @@
     │   └── UnexpectedAnswerError   1   an answer that is not what a Kraken server says
     ├── PlanError                   1   a plan that must not be applied: stale, refused, damaged
     ├── UnsafeChangeError           1   a change that is known to break a Kraken server
+    ├── CollectionError             1   the Ansible collection that comes with kraken-fleet
     ├── BundleError                 1   a kkagent or kktool file that is missing or damaged
     ├── NetworkError                1   addresses of MinIO and ClickHouse that cannot be found or reached
     ├── VerificationError           1   a job that did not run, failed, or left no log
@@ -142,6 +143,10 @@ class PlanError(FleetError):
 
 class UnsafeChangeError(FleetError):
     """A change that a Kraken server accepts and then breaks on, so it is never sent."""
+
+
+class CollectionError(FleetError):
+    """The Ansible collection kraken_ci.fleet is not where it should be."""
 
 
 class BundleError(FleetError):

@@ -14,6 +14,7 @@ import typer
 
 from kraken_fleet.cli import output, planning
 from kraken_fleet.cli.application import single_command
+from kraken_fleet.collection import collection_root
 from kraken_fleet.errors import InventoryError, PartialFailureError
 
 app = single_command()
@@ -53,7 +54,6 @@ def doctor(
 
 
 def _examine(inventory: Sequence[Path], limit: str | None, clickhouse: str | None) -> dict[str, list[Finding]]:
-    from kraken_fleet.lab.files import collection_root
 
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"

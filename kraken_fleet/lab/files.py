@@ -11,8 +11,7 @@ from pathlib import Path
 
 import yaml
 
-import kraken_fleet
-from kraken_fleet.errors import LabError
+from kraken_fleet.collection import collection_root
 from kraken_fleet.lab.driver import LabHost
 from kraken_fleet.lab.state import ADMIN, LabPaths
 
@@ -86,20 +85,6 @@ def write_environment(paths: LabPaths, server_url: str) -> None:
     }
     lines = [f"export {name}={shlex.quote(str(value))}\n" for name, value in variables.items()]
     paths.environment.write_text("".join(lines), encoding="utf-8")
-
-
-def collection_root() -> Path:
-    """The collection kraken_ci.fleet: the checkout that this library is in, or beside it in site-packages.
-
-    Raises:
-        LabError: it is in neither place.
-    """
-    parent = Path(kraken_fleet.__file__).resolve().parent.parent
-    for root in (parent, parent / "ansible_collections" / "kraken_ci" / "fleet"):
-        if (root / "galaxy.yml").is_file() and (root / "playbooks").is_dir():
-            return root
-    hint = "Install kraken-fleet again: the collection is part of it"
-    raise LabError("the Ansible collection kraken_ci.fleet is not there", where=str(parent), hint=hint)
 
 
 def collections_setting() -> dict[str, Path]:

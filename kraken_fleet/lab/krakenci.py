@@ -9,8 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from kraken_fleet.collection import collection_root
 from kraken_fleet.errors import LabError
-from kraken_fleet.lab import files
 from kraken_fleet.lab.state import LabPaths
 
 # Every fresh krakenci-server has this administrator; it listens only where the lab's hosts are.
@@ -59,7 +59,7 @@ def stop_krakenci(paths: LabPaths) -> None:
 
 
 def _program() -> Path:
-    program = files.collection_root() / "tests" / "real_server"
+    program = collection_root() / "tests" / "real_server"
     if not (program / "__main__.py").is_file():
         hint = "Clone kraken-fleet, or use the embedded server"
         raise LabError("the real server can only be brought up from a checkout", where=str(program), hint=hint)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kraken_fleet import bundle
 from kraken_fleet.api import KrakenClient
+from kraken_fleet.collection import collection_root
 from kraken_fleet.errors import FleetError, LabError
 from kraken_fleet.lab import files, processes
 from kraken_fleet.lab.driver import DRIVERS, Driver, LabHost, load_driver
@@ -136,7 +137,7 @@ class Lab:
 
     def playbook_for_people(self) -> str:
         """How the deploy playbook is named on a command line in this lab's environment."""
-        return str(files.collection_root() / "playbooks" / DEPLOY_PLAYBOOK)
+        return str(collection_root() / "playbooks" / DEPLOY_PLAYBOOK)
 
     def _make_bundles(self) -> LabEvents:
         title, began = "Agent", time.monotonic()

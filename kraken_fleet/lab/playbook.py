@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kraken_fleet import deploys
+from kraken_fleet.collection import collection_root
 from kraken_fleet.errors import FleetError, LabError, PartialFailureError
 from kraken_fleet.lab.events import Deployed, LabEvents, OutputLine
-from kraken_fleet.lab.files import collection_root
 from kraken_fleet.lab.processes import MARK
 from kraken_fleet.lab.state import LabPaths
 from kraken_fleet.model import Deploy

@@ -1,0 +1,72 @@
+"""The Ansible collection kraken_ci.fleet: where it is, and the variables that its roles declare.
+
+The command line, the plays and the documentation read the roles' argument_specs here, so that they know the same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import kraken_fleet
+from kraken_fleet.errors import CollectionError
+
+# libyaml reads the specifications ten times as fast; a PyYAML that was built without it has no such loader.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+Specification = Mapping[str, Any]
+"""One variable or option, as argument_specs.yml and a module's DOCUMENTATION describe it."""
+
+
+def collection_root() -> Path:
+    """Find the collection: the checkout that this library is in, or beside the library in site-packages.
+
+    Raises:
+        CollectionError: it is in neither place.
+    """
+    parent = Path(kraken_fleet.__file__).resolve().parent.parent
+    for root in (parent, parent / "ansible_collections" / "kraken_ci" / "fleet"):
+        if (root / "galaxy.yml").is_file() and (root / "playbooks").is_dir():
+            return root
+    hint = "Install kraken-fleet again: the collection is part of it"
+    raise CollectionError("The Ansible collection kraken_ci.fleet is not there", where=str(parent), hint=hint)
+
+
+def roles() -> tuple[str, ...]:
+    """Name the roles that declare variables, in alphabetical order."""
+    return tuple(path.parents[1].name for path in _specification_files())
+
+
+@lru_cache(maxsize=1)
+def role_variables() -> Mapping[str, Mapping[str, Specification]]:
+    """Read the variables of each role, in the order in which they are declared."""
+    return {path.parents[1].name: dict(_options(path)) for path in _specification_files()}
+
+
+@lru_cache(maxsize=1)
+def variables() -> Mapping[str, Specification]:
+    """Read every variable of every role. A variable of several roles is specified alike in all of them."""
+    return {name: option for declared in role_variables().values() for name, option in declared.items()}
+
+
+def secret_variables() -> frozenset[str]:
+    """Name the variables whose values nobody should handle without need."""
+    return frozenset(name for name, option in variables().items() if option.get("no_log"))
+
+
+def read_yaml(text: str) -> Any:
+    """Read a YAML document quickly."""
+    return yaml.load(text, _LOADER)  # noqa: S506 - both are safe loaders
+
+
+def _specification_files() -> list[Path]:
+    return sorted(collection_root().glob("roles/*/meta/argument_specs.yml"))
+
+
+def _options(path: Path) -> Iterator[tuple[str, Specification]]:
+    for entry in read_yaml(path.read_text(encoding="utf-8"))["argument_specs"].values():
+        yield from entry.get("options", {}).items()
