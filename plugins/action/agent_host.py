@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils import preflight
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import on_host
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.bundles import sent_along
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host_action import HostAction, program_of
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import findings
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.action import HostAction, program_of
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.bundles import sent_along
 
 from kraken_fleet.errors import UsageError
 
@@ -103,8 +103,8 @@ class ActionModule(HostAction):
             # The controller's time: registration then knows an agent of before from the one that was started now.
             result["started_at"] = began.isoformat()
         if not result.get("failed") and checks:
-            preflight.judge(result["findings"], nonce, arguments, _CHECK_SECONDS)
-            if bad := preflight.complaint(result["findings"]):
+            findings.judge(result["findings"], nonce, arguments, _CHECK_SECONDS)
+            if bad := findings.complaint(result["findings"]):
                 result.update(failed=True, msg=bad)
         return result
 

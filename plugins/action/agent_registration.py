@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar
 
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils import registration, trust
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
     SERVER_ARGUMENTS,
     ControllerAction,
     client_of,
 )
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play_inventory import PlayInventory
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.registration import Outcome
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play import registration, trust
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import PlayInventory
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.registration import Outcome
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.deploys import state_dir

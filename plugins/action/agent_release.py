@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.windows_files import NSSM_SHA256, prepared
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.windows_files import NSSM_SHA256, prepared
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "bundle": {"type": "path", "default": ""},

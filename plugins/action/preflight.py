@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils import preflight
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import findings
 
 _WINDOWS = "This is a Windows host, and what looks at hosts is a program in Python for the others"
 
@@ -23,8 +23,8 @@ class ActionModule(ActionBase):
         if result.get("failed"):
             return result
         arguments = self._task.args
-        preflight.judge(result["findings"], result["nonce"], arguments, float(arguments.get("timeout", 5)))
+        findings.judge(result["findings"], result["nonce"], arguments, float(arguments.get("timeout", 5)))
         strict = str(arguments.get("strict", True)).lower() not in ("false", "no", "0")
-        if strict and (bad := preflight.complaint(result["findings"])):
+        if strict and (bad := findings.complaint(result["findings"])):
             result.update(failed=True, msg=bad)
         return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host_action import HostAction
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.action import HostAction
 
 
 class ActionModule(HostAction):

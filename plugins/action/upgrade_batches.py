@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play_inventory import PlayInventory
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.registration import fleet_of
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import PlayInventory
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.registration import fleet_of
 
 from kraken_fleet.plan import batches
 

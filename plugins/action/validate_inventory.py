@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils import role_specs
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play_inventory import PlayInventory
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play import role_specs
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import PlayInventory
 
 from kraken_fleet.errors import InventoryError
 from kraken_fleet.inventory import fleet_from_hostvars

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils import registration
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
     SERVER_ARGUMENTS,
     ControllerAction,
     client_of,
 )
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play_inventory import PlayInventory
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play import registration
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import PlayInventory
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import UsageError

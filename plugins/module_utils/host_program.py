@@ -1,6 +1,6 @@
 """The beginning of a program that the controller sends to a host: imports the modules that come along as text.
 
-It is sent as it stands, with a call of `run` below it; see plugin_utils/host_action.py. Standard library only, for
+It is sent as it stands, with a call of `run` below it; see plugin_utils/host/action.py. Standard library only, for
 Python 3.8.
 """
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils import bundles
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import bundles
 
 from kraken_fleet import bundle
 from kraken_fleet.errors import BundleError

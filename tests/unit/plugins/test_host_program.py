@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.kraken_ci.fleet.plugins.action.agent_host import ActionModule
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils import host_action, prerequisites
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host_action import Seen, program_of
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import action as host_action
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import prerequisites
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.action import Seen, program_of
 
 DEFAULTS = {name: option.get("default") for name, option in ActionModule.ARGUMENTS.items()}
 

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils import prerequisites
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.prerequisites import Found
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import prerequisites
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.prerequisites import Found
 
 ANSWER = """\
 Welcome to build-1!\r

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils import registration
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.registration import Outcome
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play import registration
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.registration import Outcome
 
 from kraken_fleet.model import Agent, AgentsGroup, DesiredAgent, DesiredFleet, ObservedFleet
 from kraken_fleet.plan import make_plan

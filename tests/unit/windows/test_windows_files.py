@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.windows_files import NSSM_SHA256, prepared
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.windows_files import NSSM_SHA256, prepared
 
 from kraken_fleet import bundle
 from kraken_fleet.errors import BundleError

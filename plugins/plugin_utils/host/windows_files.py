@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.binaries import Binary, Release
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.bundles import (
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.bundles import (
     cache_directory,
     fetched,
     sent_along,

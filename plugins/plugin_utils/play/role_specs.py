@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-_ROLES = Path(__file__).resolve().parents[2] / "roles"
+_ROLES = Path(__file__).resolve().parents[3] / "roles"
 # Only of the options that a value can be checked against; descriptions and the like are for people.
 _CHECKED = ("type", "elements", "choices", "required", "options", "no_log")
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play_inventory import HOST_RESULT, PlayInventory
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.role_specs import options, secrets
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import HOST_RESULT, PlayInventory
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.role_specs import options, secrets
 
 from kraken_fleet.inventory import fleet_from_hostvars
 from kraken_fleet.inventory.addresses import Resolver, resolve_name

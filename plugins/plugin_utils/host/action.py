@@ -15,11 +15,11 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host_program import ANSWER
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils import prerequisites
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.prerequisites import Found
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import prerequisites
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.prerequisites import Found
 
-_MODULE_UTILS = Path(__file__).resolve().parents[1] / "module_utils"
+_MODULE_UTILS = Path(__file__).resolve().parents[2] / "module_utils"
 _PACKAGE = "kraken_fleet_on_host"
 _BY_HAND = "Install them by hand, or set kraken_prereqs_install to true"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play_inventory import HOST_RESULT
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import HOST_RESULT
 
 from kraken_fleet.errors import UsageError
 from kraken_fleet.model import DesiredFleet

@@ -1,0 +1,1 @@
+"""What the controller sends to hosts, and what it reads from their answers."""
