@@ -37,7 +37,7 @@ def console(
     """Serve the console until interrupted. People sign in with their own Kraken accounts."""
     if not server:
         raise UsageError("no Kraken server is named", hint="Give --server URL, or set KRAKEN_FLEET_SERVER")
-    from kraken_fleet.deploys import state_dir as default_state_dir
+    from kraken_fleet.state import state_dir as default_state_dir
     from kraken_fleet.web import ConsoleSettings, create_console
 
     settings = ConsoleSettings(

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from kraken_fleet.cli import output
-from kraken_fleet.deploys import state_dir
 from kraken_fleet.errors import UsageError
 from kraken_fleet.plan import (
     Action,
@@ -32,6 +31,7 @@ from kraken_fleet.plan import (
     Unauthorize,
 )
 from kraken_fleet.reconcile import GroupMemory
+from kraken_fleet.state import state_dir
 
 Inventories = Annotated[
     list[Path], typer.Option("--inventory", "-i", help="An inventory, as ansible-playbook takes it.", metavar="PATH")

@@ -11,13 +11,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from kraken_fleet import deploys
 from kraken_fleet.collection import collection_root
 from kraken_fleet.errors import FleetError, LabError, PartialFailureError
 from kraken_fleet.lab.events import Deployed, LabEvents, OutputLine
 from kraken_fleet.lab.processes import MARK
 from kraken_fleet.lab.state import LabPaths
 from kraken_fleet.model import Deploy
+from kraken_fleet.state import recent_deploys
 
 _TASK = re.compile(r"^(?:TASK|RUNNING HANDLER) \[(?:[\w.]+ : )?(?P<name>.*?)\] \**$")
 _TAIL_LINES = 25
@@ -37,7 +37,7 @@ def run_playbook(paths: LabPaths, playbook: str, *extra: str) -> LabEvents:
     """
     file = collection_root() / "playbooks" / playbook
     command = [sys.executable, "-m", "ansible", "playbook", "-i", str(paths.inventory), str(file), *extra]
-    before = deploys.recent(paths.directory, limit=1)
+    before = recent_deploys(paths.directory, limit=1)
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
     with subprocess.Popen(
         command,
@@ -53,7 +53,7 @@ def run_playbook(paths: LabPaths, playbook: str, *extra: str) -> LabEvents:
             yield from _lines(process, tail)
         finally:
             _end(process)
-    recorded = [deploy for deploy in deploys.recent(paths.directory, limit=1) if deploy not in before]
+    recorded = [deploy for deploy in recent_deploys(paths.directory, limit=1) if deploy not in before]
     if process.returncode:
         raise _failure(paths, playbook, recorded, tail)
     yield from map(Deployed, recorded)

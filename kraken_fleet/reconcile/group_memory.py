@@ -18,7 +18,7 @@ from kraken_fleet.model import AgentsGroup
 
 
 class GroupMemory:
-    """The memory in a directory, such as that of kraken_fleet.deploys.state_dir.
+    """The memory in a directory, such as that of kraken_fleet.state.state_dir.
 
     Args:
         directory: it need not be there; one that cannot be written keeps nothing.

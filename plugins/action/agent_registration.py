@@ -16,7 +16,6 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory imp
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.registration import Outcome
 
 from kraken_fleet.api import KrakenClient
-from kraken_fleet.deploys import state_dir
 from kraken_fleet.errors import PartialFailureError
 from kraken_fleet.model import Agent, DesiredFleet
 from kraken_fleet.plan import PlanPolicy, make_plan
@@ -34,6 +33,7 @@ from kraken_fleet.reconcile import (
     remove,
 )
 from kraken_fleet.reconcile.run import utc_now
+from kraken_fleet.state import state_dir
 
 _VERBS = {"drained": "drain", "enabled": "enable", "absent": "delete the record of"}
 

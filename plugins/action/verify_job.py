@@ -16,8 +16,8 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory imp
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import UsageError
 from kraken_fleet.model import ALL_GROUP, DesiredFleet
-from kraken_fleet.reconcile.agent_proof import verify_agents
-from kraken_fleet.reconcile.verify import GroupProof, verify_groups
+from kraken_fleet.proof.agents import verify_agents
+from kraken_fleet.proof.groups import GroupProof, verify_groups
 
 _UNKNOWN = "the server has no authorized agent with its address; deploy it first"
 

@@ -31,8 +31,8 @@ from typing import Any
 from ansible.plugins.callback import CallbackBase
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.results import failure_message
 
-from kraken_fleet.deploys import save, state_dir
 from kraken_fleet.model import Deploy, HostResult
+from kraken_fleet.state import save_deploy, state_dir
 
 
 class CallbackModule(CallbackBase):
@@ -70,7 +70,7 @@ class CallbackModule(CallbackBase):
             hosts=hosts,
         )
         try:
-            save(deploy, state_dir())
+            save_deploy(deploy, state_dir())
         except OSError as error:
             # The run itself is what matters; it went on without being remembered.
             self._display.warning(f"this run could not be remembered: {error}")

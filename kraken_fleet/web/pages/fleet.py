@@ -10,11 +10,11 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from starlette.responses import HTMLResponse, Response
 
-from kraken_fleet.deploys import recent, state_dir
 from kraken_fleet.errors import FleetError
 from kraken_fleet.model import Activity
 from kraken_fleet.plan import Action, Plan, make_plan
 from kraken_fleet.reconcile import GroupMemory, apply, observe
+from kraken_fleet.state import recent_deploys, state_dir
 from kraken_fleet.web.charts import Chart, stack
 from kraken_fleet.web.context import Changing, SignedIn, Visit
 from kraken_fleet.web.desired import desired_fleet
@@ -32,7 +32,7 @@ def show_fleet(visit: SignedIn) -> HTMLResponse:
         "fleet.html",
         states=_states(samples),
         jobs=_jobs(samples),
-        deploys=recent(state_dir()),
+        deploys=recent_deploys(state_dir()),
         has_inventory=bool(visit.console.settings.inventory),
         plan=plan,
         plan_problem=problem,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kraken_fleet.deploys import recent
+from kraken_fleet.state import recent_deploys
 from tests.terminal import on_a_terminal
 
 ROOT = Path(__file__).parents[3]
@@ -100,7 +100,7 @@ def test_the_table_at_the_end_names_every_host(run: tuple[str, Path]) -> None:
 
 
 def test_the_run_is_remembered_with_every_host_result(run: tuple[str, Path]) -> None:
-    (deploy,) = recent(run[1])
+    (deploy,) = recent_deploys(run[1])
     assert deploy.playbook == "play.yml"
     assert deploy.failed_hosts == ("b", "c")
     assert (deploy.hosts["a"].ok, deploy.hosts["a"].changed) == (1, 1)

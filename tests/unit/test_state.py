@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from kraken_fleet.deploys import KEPT, recent, save, state_dir
 from kraken_fleet.model import Deploy, HostResult
+from kraken_fleet.state import KEPT, recent_deploys, save_deploy, state_dir
 
 
 def deploy(minute: int) -> Deploy:
@@ -12,22 +12,22 @@ def deploy(minute: int) -> Deploy:
 
 
 def test_a_run_comes_back_as_it_was_saved(tmp_path: Path) -> None:
-    save(deploy(1), tmp_path)
-    assert recent(tmp_path) == [deploy(1)]
+    save_deploy(deploy(1), tmp_path)
+    assert recent_deploys(tmp_path) == [deploy(1)]
 
 
 def test_the_newest_run_comes_first_and_only_so_many_are_kept(tmp_path: Path) -> None:
     for minute in range(KEPT + 3):
-        save(deploy(minute), tmp_path)
-    assert recent(tmp_path, limit=1) == [deploy(KEPT + 2)]
-    assert len(recent(tmp_path, limit=1000)) == KEPT
+        save_deploy(deploy(minute), tmp_path)
+    assert recent_deploys(tmp_path, limit=1) == [deploy(KEPT + 2)]
+    assert len(recent_deploys(tmp_path, limit=1000)) == KEPT
 
 
 def test_a_damaged_file_hides_no_other(tmp_path: Path) -> None:
-    save(deploy(1), tmp_path)
+    save_deploy(deploy(1), tmp_path)
     (tmp_path / "deploys" / "20270101.json").write_text('{"hosts": []}')
     (tmp_path / "deploys" / "20270102.json").write_text("not json")
-    assert recent(tmp_path) == [deploy(1)]
+    assert recent_deploys(tmp_path) == [deploy(1)]
 
 
 def test_the_state_directory_follows_the_environment() -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import ServerError, ServerFaultError, VerificationError
 from kraken_fleet.model import Job, JobState, LogLine, Run, RunState, StepStatus
+from kraken_fleet.proof.stage import mark, prepare_stage
 from kraken_fleet.reconcile.clock import Clock, SystemClock
-from kraken_fleet.reconcile.proof_stage import mark, prepare_stage
 
 # Log lines travel to the server by UDP and a database that writes in batches: they may come after the job's end.
 LOG_PATIENCE = 20.0

@@ -15,8 +15,8 @@ from contextlib import ExitStack
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import VerificationError
 from kraken_fleet.model import ALL_GROUP, Agent
+from kraken_fleet.proof.groups import GroupProof, verify_groups
 from kraken_fleet.reconcile.clock import Clock
-from kraken_fleet.reconcile.verify import GroupProof, verify_groups
 
 GROUP_PREFIX = "kraken-fleet-verify-"
 # So many agents are proven at the same time, each in a group of its own.

@@ -8,10 +8,10 @@ import pytest
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.errors import ServerFaultError, VerificationError
-from kraken_fleet.reconcile.proof_stage import stage_code
-from kraken_fleet.reconcile.verify import GroupProof, require_proofs, verify_groups
+from kraken_fleet.proof.groups import GroupProof, require_proofs, verify_groups
+from kraken_fleet.proof.stage import stage_code
 from tests.unit.api.fake_kraken import PASSWORD, Reply
-from tests.unit.reconcile.proof_server import ProofServer
+from tests.unit.proof.proof_server import ProofServer
 
 
 class FakeClock:

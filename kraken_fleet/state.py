@@ -1,4 +1,4 @@
-"""The memory of past playbook runs: one JSON file each, written by the callback plugin, read by the console."""
+"""The state directory, and in it the past playbook runs: one JSON file each, which the callback plugin writes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
     return (Path(base) if base else Path.home() / ".local" / "state") / "kraken-fleet"
 
 
-def save(deploy: Deploy, directory: Path) -> Path:
+def save_deploy(deploy: Deploy, directory: Path) -> Path:
     """Writes one run and forgets the oldest.
 
     Args:
@@ -44,7 +44,7 @@ def save(deploy: Deploy, directory: Path) -> Path:
     return path
 
 
-def recent(directory: Path, limit: int = 10) -> list[Deploy]:
+def recent_deploys(directory: Path, limit: int = 10) -> list[Deploy]:
     """The newest runs first; a file that cannot be read is left out."""
     found = []
     for path in sorted((directory / "deploys").glob("*.json"), reverse=True):

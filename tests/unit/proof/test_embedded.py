@@ -16,8 +16,8 @@ import requests
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.errors import VerificationError
 from kraken_fleet.model import Agent
-from kraken_fleet.reconcile.agent_proof import SLOTS, verify_agents
-from kraken_fleet.reconcile.verify import require_proofs, verify_groups
+from kraken_fleet.proof.agents import SLOTS, verify_agents
+from kraken_fleet.proof.groups import require_proofs, verify_groups
 from kraken_fleet.server.testing import RunningServer, running
 
 ADDRESS = "127.0.0.77"
