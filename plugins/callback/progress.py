@@ -85,15 +85,10 @@ class CallbackModule(CallbackBase):
         self._hosts = len(hosts)
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
-        self._end_task()
-        phase = task._role.get_name() if task._role else self._play.get_name()
-        self._task_name = task.get_name().removeprefix(f"{phase} : ")
-        self._done, self._working = set(), {}
-        if phase != self._phase:
-            self._begin_phase(phase)
-        self._redraw()
+        self._begin_task(task)
 
-    v2_playbook_on_handler_task_start = v2_playbook_on_task_start
+    def v2_playbook_on_handler_task_start(self, task: Any) -> None:
+        self._begin_task(task)
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         self._working[host.get_name()] = time.monotonic()
@@ -135,6 +130,15 @@ class CallbackModule(CallbackBase):
         reason = failure_message(result._result)
         self._failed[host] = reason
         self._console.print(f"{host}: {how} in {self._task_name}: {reason}", style="bold red", markup=False)
+
+    def _begin_task(self, task: Any) -> None:
+        self._end_task()
+        phase = task._role.get_name() if task._role else self._play.get_name()
+        self._task_name = task.get_name().removeprefix(f"{phase} : ")
+        self._done, self._working = set(), {}
+        if phase != self._phase:
+            self._begin_phase(phase)
+        self._redraw()
 
     def _begin_phase(self, phase: str) -> None:
         self._phase = phase

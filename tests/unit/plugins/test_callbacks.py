@@ -50,6 +50,21 @@ SLOW = """
 """
 
 
+HANDLER = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: Make something
+      ansible.builtin.command: "true"
+      changed_when: true
+      notify: Restart what changed
+  handlers:
+    - name: Restart what changed
+      ansible.builtin.command: "true"
+      changed_when: true
+"""
+
+
 def _environment(folder: Path) -> dict[str, str]:
     (folder / "hosts").write_text(
         f"[all:vars]\nansible_connection=local\nansible_python_interpreter={sys.executable}\n[fleet]\na\nb\nc\n"
@@ -116,6 +131,21 @@ def test_on_a_terminal_a_bar_counts_the_hosts_and_names_the_slow_one_while_it_wo
     assert re.search(r"Check .*2/3 hosts.* · 0 waiting · 1 failed", text), text
     assert "3 hosts in" in text
     assert "Take a while: 3 hosts" not in text, "plain lines are for what is no terminal"
+
+
+def test_a_handler_is_shown_like_any_task(tmp_path: Path) -> None:
+    done = subprocess.run(
+        _command(tmp_path, HANDLER),
+        env=_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Restart what changed: 3 hosts" in done.stdout
+    assert "Make something: 3 hosts" in done.stdout
+    assert "callback" not in done.stderr, "Ansible warns of a callback that fails"
 
 
 def test_ansibles_own_output_stays_unless_this_one_is_chosen(tmp_path: Path) -> None:
