@@ -17,7 +17,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        if self._connection._shell.SHELL_FAMILY == "powershell":
+        if getattr(self._connection._shell, "SHELL_FAMILY", "sh") == "powershell":
             return {"failed": True, "msg": _WINDOWS}
         result: dict[str, Any] = self._execute_module(task_vars=task_vars)
         if result.get("failed"):

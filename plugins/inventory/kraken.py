@@ -86,6 +86,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleParserError
+from ansible.inventory.data import InventoryData
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials, TokenCredentials, credentials_from
@@ -101,11 +102,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def verify_file(self, path: str) -> bool:
         return super().verify_file(path) and path.endswith(("kraken.yml", "kraken.yaml"))
 
-    def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
+    def parse(self, inventory: InventoryData, loader: Any, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
         for facts in self._facts(path, cache):
-            self._add(facts)
+            self._add(inventory, facts)
 
     def _facts(self, path: str, cache: bool) -> list[dict[str, Any]]:
         key = self.get_cache_key(path)
@@ -137,16 +138,16 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         files = [Path(name) if name else None for name in map(self.get_option, ("password_file", "token_file"))]
         return credentials_from(user, files[0], files[1], {})
 
-    def _add(self, facts: dict[str, Any]) -> None:
-        host = self.inventory.add_host(facts["kraken_address"])
+    def _add(self, inventory: InventoryData, facts: dict[str, Any]) -> None:
+        host = inventory.add_host(facts["kraken_address"])
         for name, value in {"ansible_host": facts["kraken_ip_address"], **facts}.items():
-            self.inventory.set_variable(host, name, value)
+            inventory.set_variable(host, name, value)
         if others := [name for name in _own_groups(facts) if self._altered(name)]:
-            self.inventory.set_variable(host, "kraken_agent_groups", others)
+            inventory.set_variable(host, "kraken_agent_groups", others)
         for group in groups_of(facts, self._altered):
-            self.inventory.add_child(self.inventory.add_group(self._sanitize_group_name(group)), host)
+            inventory.add_child(inventory.add_group(self._sanitize_group_name(group)), host)
         strict = self.get_option("strict")
-        variables = self.inventory.get_host(host).get_vars()
+        variables = inventory.hosts[host].get_vars()
         self._set_composite_vars(self.get_option("compose"), variables, host, strict)
         self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import tempfile
+from typing import Dict, List, Optional, Sequence
 
 __metaclass__ = type
 
@@ -14,7 +15,7 @@ class ComposeError(Exception):
     """A command failed; says which, and its last words."""
 
 
-def compose_command():
+def compose_command() -> List[str]:
     """`docker compose`, or the older `docker-compose` when the plugin is missing."""
     for command in (["docker", "compose"], ["docker-compose"]):
         try:
@@ -26,7 +27,7 @@ def compose_command():
     raise ComposeError("neither 'docker compose' nor 'docker-compose' works on this host: install one of them")
 
 
-def run(command, cwd=None):
+def run(command: Sequence[str], cwd: Optional[str] = None) -> str:
     """Runs a command and gives its output.
 
     Raises:
@@ -44,7 +45,7 @@ def run(command, cwd=None):
     return done.stdout
 
 
-def read_text(path, optional=False):
+def read_text(path: str, optional: bool = False) -> str:
     try:
         with open(path, encoding="utf-8") as file:
             return file.read()
@@ -54,10 +55,10 @@ def read_text(path, optional=False):
         raise ComposeError("%s cannot be read: %s" % (path, error.strerror)) from error
 
 
-def subnets():
+def subnets() -> Dict[str, str]:
     """The first IPv4 subnet of every network of the engine, by network name."""
     names = run(["docker", "network", "ls", "--format", "{{.Name}}"]).split()
-    found = {}
+    found: Dict[str, str] = {}
     for network in json.loads(run(["docker", "network", "inspect", *names])) if names else []:
         for entry in (network.get("IPAM") or {}).get("Config") or []:
             if "." in entry.get("Subnet", ""):
@@ -65,7 +66,7 @@ def subnets():
     return found
 
 
-def write_atomically(path, text):
+def write_atomically(path: str, text: str) -> None:
     descriptor, fresh = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".compose-")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -87,34 +88,34 @@ class Project:
         drain_seconds: how long a container may take to stop, so that its job can end.
     """
 
-    def __init__(self, compose_file, override_file, env_file, drain_seconds):
+    def __init__(self, compose_file: str, override_file: str, env_file: str, drain_seconds: int) -> None:
         self.directory = os.path.dirname(compose_file)
         self.override_file = override_file
         self._compose_file = compose_file
         self._options = ["--env-file", env_file] if env_file else []
         self._patience = ["--timeout", str(drain_seconds)]
 
-    def compose(self, *arguments):
+    def compose(self, *arguments: str) -> str:
         """The output of a compose command over the files that there are."""
         files = [self._compose_file] + ([self.override_file] if os.path.isfile(self.override_file) else [])
         named = [part for file in files for part in ("-f", file)]
         return run([*compose_command(), *self._options, *named, *arguments], self.directory)
 
-    def running_services(self):
+    def running_services(self) -> List[str]:
         return sorted(self.compose("ps", "--services", "--filter", "status=running").split())
 
-    def take_out(self, services):
+    def take_out(self, services: Sequence[str]) -> None:
         """Stops and removes the containers of these services, and no others."""
         if services:
             self.compose("stop", *self._patience, *services)
             self.compose("rm", "--force", *services)
 
-    def start(self, services):
+    def start(self, services: Sequence[str]) -> None:
         """Starts these services, anew where their definition has changed, and no others."""
         if services:
             self.compose("up", "--detach", "--no-deps", *self._patience, *services)
 
-    def refuse_strangers(self, project):
+    def refuse_strangers(self, project: str) -> None:
         """Containers of services that only other compose files have would not come up again.
 
         Raises:
@@ -129,7 +130,7 @@ class Project:
                 "Nothing was stopped. Take them down first" % ", ".join(sorted(strangers))
             )
 
-    def start_anew(self, network):
+    def start_anew(self, network: str) -> None:
         """Takes everything down, removes the network, and brings everything up."""
         self.compose("down")
         if network in run(["docker", "network", "ls", "--format", "{{.Name}}"]).split():

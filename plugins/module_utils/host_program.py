@@ -48,7 +48,7 @@ def run(sources: Mapping[str, str], module: str, environment: Mapping[str, str],
         parameters: what the function gets.
     """
     os.environ.update(environment)
-    sys.meta_path.append(_Sent(sources))  # type: ignore[arg-type]
+    sys.meta_path.append(_Sent(sources))
     try:
         answer = importlib.import_module(module).answer(parameters)
     except Exception:  # noqa: BLE001

@@ -14,24 +14,38 @@ import socket
 import ssl
 import sys
 import time
+from email.message import Message
 from email.utils import parsedate_to_datetime
+from typing import Any, Dict, List, Optional, Tuple
 from urllib.error import HTTPError
-from urllib.parse import urljoin, urlsplit
-from urllib.request import HTTPSHandler, build_opener, getproxies, proxy_bypass
+from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.request import HTTPSHandler, OpenerDirector, build_opener, getproxies, proxy_bypass
 
 __metaclass__ = type
+
+# What was looked at, whether it is well, what was seen, and what to do about it.
+Finding = Dict[str, Any]
 
 OLDEST_PYTHON = (3, 8)
 # An agent signs S3 requests with its own clock; S3 stores refuse more than 15 minutes, log order suffers far earlier.
 LARGEST_CLOCK_SKEW_SECONDS = 30
 
 
-def finding(check, ok, detail, remedy=""):
+def finding(check: str, ok: Optional[bool], detail: str, remedy: str = "") -> Finding:
     """One line of the report. `ok` is None while only the controller can tell."""
     return {"check": check, "ok": ok, "detail": detail, "remedy": "" if ok else remedy}
 
 
-def run_checks(server, minio_addr, clickhouse_addr, directory, nonce, least_disk_mb, timeout, ca_bundle):
+def run_checks(
+    server: str,
+    minio_addr: str,
+    clickhouse_addr: str,
+    directory: str,
+    nonce: str,
+    least_disk_mb: int,
+    timeout: float,
+    ca_bundle: str,
+) -> List[Finding]:
     """All findings about this host.
 
     Args:
@@ -52,7 +66,7 @@ def run_checks(server, minio_addr, clickhouse_addr, directory, nonce, least_disk
     return findings
 
 
-def check_python():
+def check_python() -> Finding:
     found = "%d.%d.%d" % sys.version_info[:3]
     return finding(
         "python",
@@ -63,12 +77,12 @@ def check_python():
     )
 
 
-def check_git():
+def check_git() -> Finding:
     path = shutil.which("git")
     return finding("git", bool(path), path or "not found on PATH", "Install git: the role kraken_prereqs does it")
 
 
-def check_disk(directory, least_mb):
+def check_disk(directory: str, least_mb: int) -> Finding:
     existing = os.path.abspath(directory)
     while not os.path.isdir(existing):
         existing = os.path.dirname(existing)
@@ -81,13 +95,13 @@ def check_disk(directory, least_mb):
     )
 
 
-def check_server(server, timeout, ca_bundle):
+def check_server(server: str, timeout: float, ca_bundle: str) -> List[Finding]:
     """DNS, TCP, HTTP and clock of the Kraken server, as far as each step lets the next one begin."""
     url = server if "://" in server else "http://" + server
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return [finding("server address", False, "%r is not a URL" % server, "Set kraken_server_url")]
-    host, port = _first_hop(parts)
+    host, port = _first_hop(parts, parts.hostname)
     findings = [_resolve(host, port)]
     if findings[-1]["ok"]:
         findings.append(_connect(host, port, timeout))
@@ -96,17 +110,17 @@ def check_server(server, timeout, ca_bundle):
     return findings
 
 
-def _first_hop(parts):
+def _first_hop(parts: SplitResult, host: str) -> Tuple[str, int]:
     """Where connections go: to the server, or to the proxy that the environment names for it."""
-    proxy = None if proxy_bypass(parts.hostname) else getproxies().get(parts.scheme)
+    proxy = None if proxy_bypass(host) else getproxies().get(parts.scheme)
     if proxy:
         parts = urlsplit(proxy if "://" in proxy else "http://" + proxy)
-    return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+    return parts.hostname or host, parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def _resolve(host, port):
+def _resolve(host: str, port: int) -> Finding:
     try:
-        addresses = sorted({entry[4][0] for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
+        addresses = sorted({str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
     except socket.gaierror as error:
         return finding(
             "dns", False, "%s: %s" % (host, error.strerror), "Check /etc/resolv.conf, or give kraken_server_url an IP"
@@ -114,7 +128,7 @@ def _resolve(host, port):
     return finding("dns", True, "%s is %s" % (host, ", ".join(addresses)))
 
 
-def _connect(host, port, timeout):
+def _connect(host: str, port: int, timeout: float) -> Finding:
     started = time.monotonic()
     try:
         socket.create_connection((host, port), timeout).close()
@@ -128,7 +142,7 @@ def _connect(host, port, timeout):
     return finding("tcp", True, "%s:%d in %.0f ms" % (host, port, 1000 * (time.monotonic() - started)))
 
 
-def _speak(url, timeout, ca_bundle):
+def _speak(url: str, timeout: float, ca_bundle: str) -> List[Finding]:
     # The agent's door answers 405 to a GET; asking it proves the very address that the agent will use.
     door = urljoin(url, "backend")
     path = urlsplit(door).path
@@ -145,7 +159,7 @@ def _speak(url, timeout, ca_bundle):
     return [finding("http", kraken, "GET %s gives %d" % (path, status), remedy), _compare_clocks(headers)]
 
 
-def _compare_clocks(headers):
+def _compare_clocks(headers: Message) -> Finding:
     if "Date" not in headers:
         return finding("clock", True, "the server sends no date")
     skew = abs(parsedate_to_datetime(headers["Date"]).timestamp() - time.time())
@@ -157,7 +171,7 @@ def _compare_clocks(headers):
     )
 
 
-def check_minio(address, timeout):
+def check_minio(address: str, timeout: float) -> Finding:
     """Whether an S3 store answers there. Without a signature it refuses, in S3's own words, and that is enough."""
     host, port = split_address(address)
     try:
@@ -175,7 +189,7 @@ def check_minio(address, timeout):
     )
 
 
-def send_log_record(address, nonce):
+def send_log_record(address: str, nonce: str) -> Finding:
     """Sends one log record. UDP tells nobody whether it arrives, so the verdict is the controller's."""
     host, port = split_address(address)
     try:
@@ -192,7 +206,7 @@ def send_log_record(address, nonce):
     return finding("logs", None, "a record was sent to %s" % address)
 
 
-def log_record(nonce):
+def log_record(nonce: str) -> Dict[str, Any]:
     """A record with the fields that Kraken's ClickHouse proxy requires (clickhouse-proxy/src/main.rs, 1.x)."""
     now = time.time()
     return {
@@ -208,13 +222,13 @@ def log_record(nonce):
     }
 
 
-def split_address(address):
+def split_address(address: str) -> Tuple[str, int]:
     """`host:port` or `[v6]:port` to its parts."""
     host, _colon, port = address.rpartition(":")
     return host.strip("[]"), int(port)
 
 
-def _opener(ca_bundle):
+def _opener(ca_bundle: str) -> OpenerDirector:
     return (
         build_opener(HTTPSHandler(context=ssl.create_default_context(cafile=ca_bundle)))
         if ca_bundle
@@ -222,7 +236,7 @@ def _opener(ca_bundle):
     )
 
 
-def _get(host, port, path, timeout):
+def _get(host: str, port: int, path: str, timeout: float) -> Tuple[int, Message, bytes]:
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         connection.request("GET", path)

@@ -125,6 +125,7 @@ network_recreated:
 """
 
 import os
+from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kraken_ci.fleet.plugins.module_utils import compose_project
@@ -133,7 +134,7 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.compose_project im
 OVERRIDE_NAME = "kraken-fleet-agents.override.yaml"
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -177,9 +178,9 @@ def main():
     module.exit_json(changed=True)
 
 
-def inspect(wanted, project, env_file):
+def inspect(wanted: Dict[str, Any], project: Project, env_file: str) -> Dict[str, Any]:
     """All that the controller needs to plan."""
-    seen = {
+    seen: Dict[str, Any] = {
         "override_file": project.override_file,
         "override_text": compose_project.read_text(project.override_file, optional=True),
     }
@@ -194,7 +195,7 @@ def inspect(wanted, project, env_file):
     }
 
 
-def apply(wanted, project):
+def apply(wanted: Dict[str, Any], project: Project) -> None:
     if wanted["network"]:
         project.refuse_strangers(wanted["project"])
     project.take_out(wanted["superfluous"])
@@ -205,12 +206,12 @@ def apply(wanted, project):
         project.start(wanted["services"])
 
 
-def remove(wanted, project):
+def remove(wanted: Dict[str, Any], project: Project) -> None:
     project.take_out(wanted["superfluous"])
     os.unlink(project.override_file)
 
 
-def env_file_of(wanted, directory):
+def env_file_of(wanted: Dict[str, Any], directory: str) -> str:
     beside = os.path.join(directory, ".env")
     return wanted["env_file"] or (beside if os.path.isfile(beside) else "")
 

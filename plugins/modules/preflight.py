@@ -101,7 +101,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.preflight import run_checks
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "server_url": {"type": "str", "required": True},

@@ -101,7 +101,8 @@ class HostAction(ControllerAction):
         if self._connection._shell.tmpdir is None:
             self._make_tmp_path()
         directory = self._connection._shell.tmpdir
-        path: str = self._transfer_data(self._connection._shell.join_path(directory, "program.py"), program)
+        path: str = self._connection._shell.join_path(directory, "program.py")
+        self._transfer_data(path, program)
         self._fixup_perms2((directory, path))
         return path
 
