@@ -44,7 +44,7 @@ class KrakenClient(GroupsCalls, SettingsCalls, WorkflowsCalls):
         return self._session.address.root
 
     def close(self) -> None:
-        """Closes the connections; a later call opens them again."""
+        """End the session that a password opened on the server, and close the connections. A later call signs in."""
         self._session.close()
 
     def __enter__(self) -> Self:

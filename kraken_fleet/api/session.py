@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,7 @@ from kraken_fleet.api.address import ServerAddress
 from kraken_fleet.api.answers import Answer, raise_for_refusal, read_answer
 from kraken_fleet.api.credentials import Credentials, PasswordCredentials, TokenCredentials
 from kraken_fleet.api.unreachable import unreachable
-from kraken_fleet.errors import NotSignedInError, RequestRejectedError, UsageError
+from kraken_fleet.errors import FleetError, NotSignedInError, RequestRejectedError, UsageError
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -31,6 +32,9 @@ _REPEATABLE = frozenset({"GET", "PUT", "PATCH", "DELETE"})
 # What a reverse proxy says while the server behind it restarts. Kraken's own 500 is not among them: it stays a 500.
 _PASSING_STATUSES = frozenset({502, 503, 504})
 _CONNECT_TIMEOUT = 5.0
+_TOO_MANY = 429
+# A command that is over should not wait long for a server that has gone.
+_SIGN_OUT_TIMEOUT = (1.0, 3.0)
 
 
 class Session:
@@ -101,8 +105,22 @@ class Session:
         return response.content
 
     def close(self) -> None:
-        """Closes the connections. The session on the server lives on until the server forgets it."""
+        """End the session on the server that a password opened here, and close the connections.
+
+        A token that somebody else got stays valid: it is theirs. A server that cannot be reached any more is not an
+        error: what was to be done is done, and the session ends by itself some day. A later request signs in again.
+        """
+        if isinstance(self._credentials, PasswordCredentials):
+            with self._signing_in:
+                token, self._token = self._token, None
+            if token:
+                self._sign_out(token)
         self._adapter.close()
+
+    def _sign_out(self, token: str) -> None:
+        # Kraken's API wants the token in the path, so the error, which would show it, goes no further.
+        with suppress(FleetError):
+            self._exchange("DELETE", f"{self.address.api}/sessions/{token}", token, timeout=_SIGN_OUT_TIMEOUT)
 
     def _current_token(self, refused: str | None = None) -> str | None:
         """The token to use; signs in when there is none, or when the one there is has just been refused.
@@ -123,11 +141,7 @@ class Session:
                 "POST", "/sessions", None, body={"user": credentials.user, "password": credentials.password}
             )
         except (NotSignedInError, RequestRejectedError) as error:
-            raise NotSignedInError(
-                f"The server knows no user {credentials.user!r} with this password",
-                where=error.where,
-                hint="Check the user and the password",
-            ) from None  # the refusal may quote what was sent
+            raise _not_signed_in(credentials.user, error) from None  # the refusal may quote what was sent
         return answer.decoded(decode.token)
 
     def _send(
@@ -151,7 +165,9 @@ class Session:
         *,
         params: Mapping[str, str | int] | None = None,
         body: object = None,
+        timeout: tuple[float, float] | None = None,
     ) -> requests.Response:
+        waits = timeout or self._timeout
         try:
             return self._http.request(
                 method,
@@ -159,12 +175,12 @@ class Session:
                 params=params,
                 json=body,
                 auth=_Bearer(token),
-                timeout=self._timeout,
+                timeout=waits,
                 verify=self._verify,
                 allow_redirects=False,  # a redirected POST becomes a GET, and the token would go wherever we are sent
             )
         except requests.RequestException as error:
-            raise unreachable(error, f"{method} {url}", self._timeout[1]) from error
+            raise unreachable(error, f"{method} {url}", waits[1]) from error
 
     @property
     def _http(self) -> requests.Session:
@@ -177,6 +193,14 @@ class Session:
             session.trust_env = not self.address.is_loopback
             self._of_thread.session = session
         return session
+
+
+def _not_signed_in(user: str, error: NotSignedInError | RequestRejectedError) -> NotSignedInError:
+    if isinstance(error, RequestRejectedError) and error.status == _TOO_MANY:
+        message = f"The server lets {user!r} try no more passwords for now ({error.detail})"
+        return NotSignedInError(message, where=error.where, hint="Wait that long; then check the user and the password")
+    message = f"The server knows no user {user!r} with this password"
+    return NotSignedInError(message, where=error.where, hint="Check the user and the password")
 
 
 class _Bearer(AuthBase):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -18,6 +22,7 @@ from kraken_fleet.web.context import COOKIE, Console, SignInNeededError, console
 from kraken_fleet.web.history import History
 from kraken_fleet.web.ignored import Ignored
 from kraken_fleet.web.pages import agent, agents, discovered, downloads, fleet, groups, signin
+from kraken_fleet.web.parameters import BadParameterError
 from kraken_fleet.web.render import Renderer
 from kraken_fleet.web.security import AccessLog, add_headers, refuse_other_origins
 from kraken_fleet.web.sessions import AttemptLimit, SessionStore
@@ -46,10 +51,17 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
         outcome = ": ".join([run.outcome, *run.failures])
         log.write(run.user, "console", "delete agents", f"{run.done} of {run.total}", outcome)
 
-    app = FastAPI(title="kraken-fleet console", openapi_url=None, docs_url=None, redoc_url=None)
+    sessions = SessionStore(settings.session_hours * 3600)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(sessions.clear)
+
+    app = FastAPI(title="kraken-fleet console", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.console = Console(
         settings=settings,
-        sessions=SessionStore(settings.session_hours * 3600),
+        sessions=sessions,
         attempts=AttemptLimit(),
         cache=cache,
         history=history,
@@ -66,6 +78,8 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_exception_handler(SignInNeededError, _to_sign_in)
     app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(BadParameterError, _bad_parameter)
+    app.add_exception_handler(RequestValidationError, _bad_parameter)
     app.add_exception_handler(FleetError, _failed)
     return app
 
@@ -82,6 +96,14 @@ def _refused(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = str(error.detail) if isinstance(error, HTTPException) else "Something went wrong"
     return _error_page(request, status, detail)
+
+
+def _bad_parameter(request: Request, error: Exception) -> Response:
+    """What FastAPI finds wrong is told like what the pages find themselves."""
+    if isinstance(error, RequestValidationError):
+        names = dict.fromkeys(str(part["loc"][-1]) for part in error.errors())
+        return _error_page(request, 400, f"This address or form makes no sense: look at {', '.join(names)}")
+    return _error_page(request, 400, f"This address makes no sense: {error}")
 
 
 def _failed(request: Request, error: Exception) -> Response:

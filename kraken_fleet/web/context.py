@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import FleetError
 from kraken_fleet.model import Agent
-from kraken_fleet.reconcile import remove
+from kraken_fleet.reconcile import Event, remove
 from kraken_fleet.web.cache import FleetCache, Snapshot
 from kraken_fleet.web.history import History
 from kraken_fleet.web.ignored import Ignored
@@ -86,13 +86,24 @@ class Visit:
         return HTMLResponse(content, status)
 
 
-class Change(Visit):
-    """One request that changes something: by form, with the CSRF word, and never in read-only mode."""
+class SubmittedForm(Visit):
+    """One form that a signed-in person sent: with the CSRF word of the session."""
 
     def __init__(self, request: Request, csrf: Annotated[str, Form()] = "") -> None:
         super().__init__(request)
         if not self.session.accepts(csrf):
             raise HTTPException(403, "This form is not from this session. Go back, reload the page and try again")
+
+    def back_to(self, path: str) -> Response:
+        """Redirects to a page of this console, so that a reload repeats nothing."""
+        return RedirectResponse(self.request.scope.get("root_path", "") + path, status_code=303)
+
+
+class Change(SubmittedForm):
+    """One form that changes something on the server: never in read-only mode."""
+
+    def __init__(self, request: Request, csrf: Annotated[str, Form()] = "") -> None:
+        super().__init__(request, csrf)
         if self.console.settings.read_only:
             raise HTTPException(403, "This console is read-only")
 
@@ -121,20 +132,25 @@ class Change(Visit):
     def delete(self, agents: Sequence[Agent]) -> None:
         """Deletes agents in the background: the server's queue sets the pace, which may be minutes for each."""
         named = ", ".join(agent.address for agent in agents)
-        if self.console.deleting.start(self.session.user, len(agents), remove(self.client, agents)):
+        if self.console.deleting.start(self.session.user, len(agents), self.in_background(remove(self.client, agents))):
             self._write("delete", named, outcome="begun")
             self.session.notice = f"Deleting {named if len(agents) == 1 else f'{len(agents)} agents'}"
         else:
             self._write("delete", named, outcome="others are being deleted")
             self.session.notice = "Other agents are being deleted: try again when that is over"
 
-    def back_to(self, path: str) -> Response:
-        """Redirects to a page of this console, so that a reload repeats nothing."""
-        return RedirectResponse(self.request.scope.get("root_path", "") + path, status_code=303)
+    def in_background(self, events: Iterator[Event]) -> Iterator[Event]:
+        """The same events. A person may sign out while they go on: then this ends the session that they needed."""
+        try:
+            yield from events
+        finally:
+            if not self.console.sessions.holds(self.session):
+                self.client.close()
 
     def _write(self, action: str, target: str, outcome: str = "ok") -> None:
         self.console.log.write(self.session.user, peer_of(self.request), action, target, outcome)
 
 
 SignedIn = Annotated[Visit, Depends(Visit)]
+Submitted = Annotated[SubmittedForm, Depends(SubmittedForm)]
 Changing = Annotated[Change, Depends(Change)]

@@ -10,6 +10,7 @@ from functools import lru_cache
 from urllib.parse import urlencode
 
 from kraken_fleet.model import Activity, Agent, activity_of
+from kraken_fleet.web.parameters import whole_number
 
 PAGE_SIZES = (25, 100, 500)
 SORTS = ("address", "system", "groups", "state", "last_seen")
@@ -31,7 +32,11 @@ class Query:
 
     @classmethod
     def from_params(cls, params: Mapping[str, str]) -> Query:
-        """Reads a URL's parameters; what makes no sense falls back to its default."""
+        """Reads a URL's parameters; an unknown word falls back to its default.
+
+        Raises:
+            BadParameterError: page or size is no number.
+        """
         sort = params.get("sort", "address")
         return cls(
             text=params.get("q", "").strip()[:200],
@@ -41,8 +46,8 @@ class Query:
             state=params.get("state", ""),
             sort=sort if sort in SORTS else "address",
             descending=params.get("dir") == "desc",
-            page=max(_number(params.get("page"), 1), 1),
-            size=min(max(_number(params.get("size"), 100), 1), max(PAGE_SIZES)),
+            page=max(whole_number(params.get("page"), "page", 1), 1),
+            size=min(max(whole_number(params.get("size"), "size", 100), 1), max(PAGE_SIZES)),
         )
 
     def link(self, **changes: object) -> str:
@@ -154,7 +159,8 @@ def _mentions(row: Row, text: str) -> bool:
 @lru_cache(maxsize=65536)
 def _address_key(address: str) -> tuple[object, ...]:
     # 10.0.0.9 before 10.0.0.10: numbers are compared as numbers.
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in address.split("."))
+    parts = address.split(".")
+    return tuple((0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part) for part in parts)
 
 
 _SORT_KEYS: Mapping[str, Callable[[Row], tuple[object, ...]]] = {
@@ -175,7 +181,3 @@ def _choices(rows: Iterable[Row]) -> dict[str, list[tuple[str, int]]]:
         if row.system:
             counts["system"][row.system] += 1
     return {name: sorted(counter.items()) for name, counter in counts.items()}
-
-
-def _number(text: str | None, default: int) -> int:
-    return int(text) if text and text.isdigit() else default

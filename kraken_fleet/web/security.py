@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -12,6 +13,8 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+
+log = logging.getLogger(__name__)
 
 # No inline script or style anywhere, nothing from another origin, and nobody may frame the console.
 HEADERS = {
@@ -44,7 +47,11 @@ async def refuse_other_origins(request: Request, call_next: Callable[[Request], 
 async def add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     """Middleware: the headers above on everything, with the time it took; pages are never kept by a cache."""
     started = time.perf_counter()
-    response = await call_next(request)
+    try:
+        response = await call_next(request)
+    except Exception:  # a fault of ours: it goes to the log, and the person's browser stays protected
+        log.exception("%s %s failed", request.method, request.url.path)
+        response = PlainTextResponse("The console failed. Its log says why", status_code=500)
     response.headers["Server-Timing"] = f"page;dur={1000 * (time.perf_counter() - started):.1f}"
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)

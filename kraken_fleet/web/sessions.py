@@ -11,7 +11,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from kraken_fleet.api import KrakenClient
@@ -21,7 +21,7 @@ ATTEMPTS = 5
 ATTEMPTS_WINDOW_SECONDS = 60.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Session:
     """One person signed in. `csrf` goes into every form and comes back with every change."""
 
@@ -64,22 +64,40 @@ class SessionStore:
 
     def get(self, key: str) -> Session | None:
         with self._lock:
-            self._forget_the_old()
+            old = self._take_the_old()
             session = self._sessions.get(key)
             if session:
                 session.used = self._clock()
-            return session
+        _end(old)
+        return session
+
+    def holds(self, session: Session) -> bool:
+        """Whether somebody is still signed in with it."""
+        with self._lock:
+            return session in self._sessions.values()
 
     def remove(self, key: str) -> None:
+        """Forgets a session and ends it on the server."""
         with self._lock:
             session = self._sessions.pop(key, None)
-        if session:
-            session.client.close()
+        _end([session] if session else [])
 
-    def _forget_the_old(self) -> None:
+    def clear(self) -> None:
+        """The same for all of them: the console stops."""
+        with self._lock:
+            sessions = list(self._sessions.values())
+            self._sessions.clear()
+        _end(sessions)
+
+    def _take_the_old(self) -> list[Session]:
         oldest = self._clock() - self._lifetime
-        for key in [key for key, session in self._sessions.items() if session.used < oldest]:
-            self._sessions.pop(key).client.close()
+        return [self._sessions.pop(key) for key, session in list(self._sessions.items()) if session.used < oldest]
+
+
+def _end(sessions: Iterable[Session]) -> None:
+    # Never with the lock held: each tells the server, which may take its time.
+    for session in sessions:
+        session.client.close()
 
 
 class AttemptLimit:

@@ -51,7 +51,9 @@ def apply_plan(change: Changing, server_fingerprint: Annotated[str, Form()] = ""
         change.session.notice = "The fleet has changed since the plan was shown: look at the new one"
     elif not plan.changes:
         change.session.notice = "There is nothing to apply"
-    elif change.console.applying.start(change.session.user, len(plan.actions), apply(change.client, plan)):
+    elif change.console.applying.start(
+        change.session.user, len(plan.actions), change.in_background(apply(change.client, plan))
+    ):
         change.session.notice = f"Applying {len(plan.actions)} changes"
     else:
         change.session.notice = "Another application of the plan goes on"

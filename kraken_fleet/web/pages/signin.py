@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError
-from kraken_fleet.web.context import COOKIE, Changing, Console, console_of, peer_of
+from kraken_fleet.web.context import COOKIE, Console, Submitted, console_of, peer_of
 from kraken_fleet.web.sessions import Session
 
 router = APIRouter()
@@ -50,11 +50,12 @@ def sign_in(
 
 
 @router.post("/sign-out")
-def sign_out(change: Changing) -> Response:
-    change.console.sessions.remove(change.request.cookies.get(COOKIE, ""))
-    change.console.log.write(change.session.user, peer_of(change.request), "sign out")
-    response = change.back_to("/sign-in")
-    response.delete_cookie(COOKIE, path=_cookie_path(change.request))
+def sign_out(form: Submitted) -> Response:
+    """Ends the session here and on the server. It changes nothing else, so a read-only console does it too."""
+    form.console.sessions.remove(form.request.cookies.get(COOKIE, ""))
+    form.console.log.write(form.session.user, peer_of(form.request), "sign out")
+    response = form.back_to("/sign-in")
+    response.delete_cookie(COOKIE, path=_cookie_path(form.request))
     return response
 
 

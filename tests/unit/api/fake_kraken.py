@@ -172,13 +172,16 @@ class FakeKraken:
             return problem(401, "No authorization token provided")
         if request.token not in self.tokens:
             return problem(401, BAD_TOKEN)
+        if (request.method, request.path) == ("DELETE", f"/sessions/{request.token}"):
+            self.tokens.remove(request.token)
+            return Reply(204, raw=b"")
         with self._lock:
             return self._authorized(request)
 
     def _sign_in(self, request: Request) -> Reply:
         if request.body != {"user": "admin", "password": PASSWORD}:
             return problem(401, "missing user or incorrect password")
-        token = f"{len(self.tokens):032x}"
+        token = f"{self.count('POST', '/sessions'):032x}"
         self.tokens.add(token)
         user = {"email": "", "enabled": True, "id": 1, "name": "admin", "superadmin": True}
         roles = {"projects": {}, "superadmin": True}

@@ -311,3 +311,18 @@ def test_threads_share_no_session_but_one_pool(fake: FakeKraken, client: KrakenC
     thread.join()
     assert sessions[0] is not client._session._http
     assert sessions[0].get_adapter(fake.url) is client._session._http.get_adapter(fake.url)
+
+
+def test_who_is_told_to_wait_hears_for_how_long_and_not_that_the_password_is_wrong(fake: FakeKraken) -> None:
+    fake.script("POST", "/sessions", problem(429, "Too many wrong passwords: try again in 42 s"))
+    client = KrakenClient(fake.url, PasswordCredentials("admin", "hush-hush"))
+    with client, pytest.raises(NotSignedInError, match=r"try no more passwords for now .*in 42 s"):
+        client.version()
+
+
+def test_closing_waits_for_no_server_that_has_gone(fake: FakeKraken, client: KrakenClient) -> None:
+    client.version()
+    fake.stop()
+    started = time.monotonic()
+    client.close()
+    assert time.monotonic() - started < 10

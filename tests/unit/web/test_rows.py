@@ -7,6 +7,7 @@ import time
 import pytest
 
 from kraken_fleet.model import Activity, activity_of
+from kraken_fleet.web.parameters import BadParameterError
 from kraken_fleet.web.rows import Page, Query, make_page
 from tests.unit.web.model_builders import NOW, an_agent
 
@@ -73,9 +74,21 @@ def test_a_link_keeps_the_view_and_begins_at_page_one() -> None:
     assert Query.from_params({}).link() == "?"
 
 
-@pytest.mark.parametrize("params", [{"sort": "zzz"}, {"page": "-1"}, {"size": "many"}, {"size": "100000"}])
-def test_nonsense_in_the_url_falls_back(params: dict[str, str]) -> None:
+@pytest.mark.parametrize("params", [{"sort": "zzz"}, {"page": "0"}, {"page": ""}, {"size": "100000"}])
+def test_unknown_words_and_numbers_out_of_range_fall_back(params: dict[str, str]) -> None:
     assert show(**params).total == len(FLEET)
+
+
+@pytest.mark.parametrize("text", ["²", "٣", "-1", "many", "1.0", " 1", "9" * 5000])
+@pytest.mark.parametrize("name", ["page", "size"])
+def test_what_is_no_number_is_refused_by_name(name: str, text: str) -> None:
+    with pytest.raises(BadParameterError, match=f"{name} is not a whole number"):
+        Query.from_params({name: text})
+
+
+def test_an_address_with_other_digits_is_sorted_like_any_word() -> None:
+    fleet = [an_agent(1, address="10.0.0.²"), an_agent(2, address="10.0.0.3")]
+    assert [row.agent.id for row in make_page(fleet, Query(), NOW).rows] == [2, 1]
 
 
 def test_ten_thousand_agents_are_searched_and_cut_within_the_render_budget() -> None:
