@@ -134,9 +134,16 @@ def _install(options: Dict[str, str]) -> int:
 
 
 def _check_integrity(options: Dict[str, str]) -> int:
-    from kraken_agent.integrity import check
+    import pkgutil
 
-    return check()
+    import kraken_agent
+    from kraken_agent.tools.integrity import check_integrity
+
+    found = pkgutil.walk_packages(kraken_agent.__path__, "kraken_agent.")
+    code = check_integrity("kkagent", lambda: [each.name for each in found if not each.name.endswith("__main__")])
+    if code == 0:
+        sys.stdout.write(f"kkagent {__version__} is complete\n")
+    return code
 
 
 _COMMANDS = {"run": _run, "install": _install, "check-integrity": _check_integrity}

@@ -6,7 +6,7 @@ import functools
 import time
 from collections import deque
 
-from kraken_agent import child, memory, outcome, protocol
+from kraken_agent import cgroup, child, outcome, protocol
 from kraken_agent.executors.base import ExecutorError, ToolCall
 from kraken_agent.process import Process
 from kraken_agent.shell_step import branch_environment, shell_command, time_limit
@@ -132,12 +132,12 @@ class StepRun:
         Raises:
             JobOverError: nothing more is to be done for this job.
         """
-        kills = memory.oom_kills()
+        kills = cgroup.oom_kills()
         try:
             result = self._run_shell() if self._tool == "shell" else self._run_tool()
         except (ExecutorError, ValueError, TypeError, OSError) as error:
             result = outcome.error("exception", str(error))
-        if result["status"] == protocol.ERROR and memory.oom_kills() > kills:
+        if result["status"] == protocol.ERROR and cgroup.oom_kills() > kills:
             result["msg"] = f"{result.get('msg', 'the step failed')}; {outcome.OUT_OF_MEMORY}"
         self._report(result)
         return str(result["status"])

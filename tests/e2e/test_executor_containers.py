@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from kraken_agent.executors.container import ContainerExecutor
-from kraken_agent.executors.docker import DockerExecutor
-from kraken_agent.executors.lxd import LxdExecutor
+from kraken_agent.executors.container.executor import ContainerExecutor
+from kraken_agent.executors.docker.executor import DockerExecutor
+from kraken_agent.executors.lxd.executor import LxdExecutor
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
 from tests.e2e.container_images import LXD_ALIAS, WITH_PYTHON, docker_images, lxd_image  # noqa: F401 - fixtures, used by name

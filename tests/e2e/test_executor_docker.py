@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kraken_agent.executors.docker import DockerExecutor
-from kraken_agent.executors.docker_engine import own_container_id
-from kraken_agent.executors.docker_socket import EngineError, EngineSocket
+from kraken_agent.executors.docker.containers import own_container_id
+from kraken_agent.executors.docker.engine import EngineError, EngineSocket
+from kraken_agent.executors.docker.executor import DockerExecutor
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
 from tests.e2e.container_images import MINIMAL, WITH_PYTHON, docker_images  # noqa: F401 - the fixture is used by name
@@ -148,9 +148,9 @@ def test_an_image_that_is_missing_is_pulled(tmp_path, registry):
 AGENT_IN_A_CONTAINER = """
 import json, sys
 from kraken_agent.executors.base import JobPlace, ShellCommand
-from kraken_agent.executors.docker import DockerExecutor
-from kraken_agent.executors.docker_engine import own_container_id
-from kraken_agent.executors.docker_socket import EngineSocket
+from kraken_agent.executors.docker.executor import DockerExecutor
+from kraken_agent.executors.docker.containers import own_container_id
+from kraken_agent.executors.docker.engine import EngineSocket
 
 place = JobPlace({"id": 7, "system": IMAGE}, "/data/jobs/7", "/data", ADDRESS, 60)
 executor = DockerExecutor(place)

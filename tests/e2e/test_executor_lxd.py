@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from kraken_agent.executors.lxd import LxdExecutor
+from kraken_agent.executors.lxd.executor import LxdExecutor
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
 from tests.e2e.container_images import LXD_ALIAS, docker_images, lxd_image  # noqa: F401 - the fixtures are used by name

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from kraken_agent.executors.container import ContainerExecutor
-from kraken_agent.executors.docker import DockerExecutor
-from kraken_agent.executors.lxd import LxdExecutor
+from kraken_agent.executors.container.executor import ContainerExecutor
+from kraken_agent.executors.docker.executor import DockerExecutor
+from kraken_agent.executors.lxd.executor import LxdExecutor
 
 from tests.e2e.agent_at_server import AgentAtServer, Outcome, agent_at, embedded_server, eventually, real_kraken_server
 

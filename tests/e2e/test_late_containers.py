@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kraken_agent.executors.docker_socket import EngineSocket
+from kraken_agent.executors.docker.engine import EngineSocket
 from kraken_agent.leftovers import is_container_expected
 
 from tests.e2e.agent_at_server import AgentAtServer, AgentProcess, agent_at, embedded_server, eventually

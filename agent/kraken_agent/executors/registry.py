@@ -14,8 +14,8 @@ _LXD_SOCKETS = ("/var/lib/lxd/unix.socket", "/var/snap/lxd/common/lxd/unix.socke
 # name -> (module, class)
 _EXECUTORS = {
     "local": ("kraken_agent.executors.local", "LocalExecutor"),
-    "docker": ("kraken_agent.executors.docker", "DockerExecutor"),
-    "lxd": ("kraken_agent.executors.lxd", "LxdExecutor"),
+    "docker": ("kraken_agent.executors.docker.executor", "DockerExecutor"),
+    "lxd": ("kraken_agent.executors.lxd.executor", "LxdExecutor"),
 }
 
 
@@ -30,9 +30,9 @@ def executor_for(name: str, place: JobPlace) -> Executor:
         ExecutorError: this agent has no such executor.
     """
     if name in _EXECUTORS and name != "local":
-        from kraken_agent.executors.deferred import DeferredExecutor
+        from kraken_agent.executors.lazy import LazyExecutor
 
-        return DeferredExecutor(name, place)
+        return LazyExecutor(name, place, lambda: executor_class(name))
     return executor_class(name)(place)
 
 

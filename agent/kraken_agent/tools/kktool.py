@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from kraken_agent import __version__
 from kraken_agent.tools import runner
 from kraken_agent.tools.catalog import BUILTIN_COMMANDS, builtin_module
 from kraken_agent.tools.channel import open_channel
-from kraken_agent.tools.manifest import damaged_files
+from kraken_agent.tools.integrity import check_integrity
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -23,7 +22,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     if arguments.command == "check-integrity":
-        return _check_integrity()
+        return check_integrity("kktool", lambda: [str(builtin_module(name)) for name in BUILTIN_COMMANDS])
     if not arguments.module or not arguments.step_file:
         sys.stderr.write("kktool: --module and --step-file are needed for this command\n")
         return 2
@@ -43,21 +42,6 @@ def main(argv: Optional[List[str]] = None) -> int:
 def _read(path: str) -> str:
     """The text of a file or, for a step that must not be left on a disk, of standard input."""
     return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-
-
-def _check_integrity() -> int:
-    """0 when this file is what it was built as, and every built-in tool of it can be imported."""
-    try:
-        damaged = damaged_files()
-        if damaged:
-            sys.stderr.write(f"kktool: this file is damaged: {', '.join(damaged)}\n")
-            return 1
-        for name in BUILTIN_COMMANDS:
-            importlib.import_module(str(builtin_module(name)))
-    except Exception as error:  # noqa: BLE001 - damage shows as any error: zlib's, a syntax error, a missing module
-        sys.stderr.write(f"kktool: this file is damaged: {error!r}\n")
-        return 1
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -23,10 +23,10 @@ import traceback
 from types import ModuleType
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
-from kraken_agent.tools.collect import Batches, Send
 from kraken_agent.tools.command import STEP_TIMEOUT
 from kraken_agent.tools.masking import masked, secrets_of
 from kraken_agent.tools.output import say
+from kraken_agent.tools.results import Batches, Send
 
 Step = Mapping[str, Any]
 Message = Dict[str, Any]

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from kraken_agent.executors.kktool_file import build_kktool
+from kraken_agent.executors.container.files import build_kktool
 
 
 def pythons() -> list[str]:

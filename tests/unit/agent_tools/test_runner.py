@@ -18,8 +18,8 @@ import pytest
 from kraken_agent.tools import command, runner
 from kraken_agent.tools.catalog import BUILTIN_COMMANDS, builtin_module
 from kraken_agent.tools.channel import open_channel
-from kraken_agent.tools.collect import Batches
 from kraken_agent.tools.masking import masked, secrets_of
+from kraken_agent.tools.results import Batches
 
 AGENT = Path(kraken_agent.__file__).parents[1]
 

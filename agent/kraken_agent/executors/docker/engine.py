@@ -1,7 +1,7 @@
 """The few calls of the Docker Engine API that every job needs, over the engine's own socket.
 
 Importing the `docker` SDK costs more than a whole job should: a third of a second of CPU. So it only pulls images (see
-`docker_pull`), and making containers, running programs, copying files and removing is done here, on the standard
+`pull`), and making containers, running programs, copying files and removing is done here, on the standard
 library. Reading the answer of a started program here also means that no byte of its first output is lost.
 """
 
@@ -11,13 +11,13 @@ import http.client
 import json
 import os
 import socket
+import struct
 import time
 import urllib.parse
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from kraken_agent.executors.base import ExecutorError
-from kraken_agent.executors.box import Program
-from kraken_agent.executors.frames import STDERR, FrameDecoder
+from kraken_agent.executors.container.programs import Program
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 # Containers of jobs carry it; the value is the address of the agent that they belong to: it sweeps only its own.
@@ -29,6 +29,11 @@ _READ_SIZE = 64 * 1024
 _SILENCE_SECONDS = 1.0
 _GONE = 404
 _CONFLICT = 409
+# The frames in which the engine sends what a program writes: 1 byte stream (1 output, 2 error), 3 empty bytes, 4 bytes
+# length (big endian), then the payload. Source: Docker Engine API, "Attach to a container", stream format.
+STDOUT = 1
+STDERR = 2
+_FRAME_HEADER = struct.Struct(">BxxxL")
 
 
 class EngineError(ExecutorError):
@@ -199,6 +204,31 @@ class EngineSocket:
         except OSError as error:
             raise EngineError(f"the Docker engine cannot be reached: {error}") from error
         return connection
+
+
+class FrameDecoder:
+    """Takes bytes as they arrive and gives whole or partial payloads at once: nothing waits for the end of a frame."""
+
+    def __init__(self) -> None:
+        self._header = b""
+        self._stream = 0
+        self._left = 0
+
+    def feed(self, data: bytes) -> List[Tuple[int, bytes]]:
+        """The (stream, payload) pairs in the next bytes."""
+        found: List[Tuple[int, bytes]] = []
+        while data:
+            if self._left:
+                payload, data = data[: self._left], data[self._left :]
+                self._left -= len(payload)
+                found.append((self._stream, payload))
+                continue
+            missing = _FRAME_HEADER.size - len(self._header)
+            self._header, data = self._header + data[:missing], data[missing:]
+            if len(self._header) == _FRAME_HEADER.size:
+                self._stream, self._left = _FRAME_HEADER.unpack(self._header)
+                self._header = b""
+        return found
 
 
 def _message(content: bytes) -> str:

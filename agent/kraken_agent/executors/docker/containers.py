@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
 
-from kraken_agent.executors.docker_socket import JOB_LABEL, LABEL, EngineError, EngineSocket
+from kraken_agent.executors.docker.engine import JOB_LABEL, LABEL, EngineError, EngineSocket
 
 _NETWORK = "lab_net"
 _OWN_ID = re.compile(r"/containers/([0-9a-f]{64})/")
@@ -55,7 +55,7 @@ def make_container(engine: EngineSocket, wanted: Wanted, on_line: Callable[[str]
     image = engine.image(wanted.image)
     if image is None:
         # Its libraries cost more than a whole job in an image that is there.
-        from kraken_agent.executors.docker_pull import pull
+        from kraken_agent.executors.docker.pull import pull
 
         pull(wanted.image, on_line)
         image = engine.image(wanted.image) or {}

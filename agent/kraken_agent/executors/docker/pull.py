@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import Callable, Tuple, Type
 
-from kraken_agent.executors.docker_socket import EngineError
+from kraken_agent.executors.docker.engine import EngineError
 
 _TIMEOUT_SECONDS = 60
 _DEFAULT_TAG = "latest"

@@ -6,7 +6,7 @@ import re
 import subprocess
 
 import pytest
-from kraken_agent.executors.end_mark import EndMark
+from kraken_agent.executors.lxd.programs import EndMark
 
 
 def read(mark: EndMark, *pieces: bytes) -> tuple[bytes, int]:

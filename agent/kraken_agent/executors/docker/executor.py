@@ -6,11 +6,10 @@ import os
 from typing import Any, Dict, List, Optional
 
 from kraken_agent.executors.base import ExecutorError
-from kraken_agent.executors.box import Program
-from kraken_agent.executors.container import ContainerExecutor, say_it_runs
-from kraken_agent.executors.docker_engine import Wanted, make_container, own_container_id
-from kraken_agent.executors.docker_socket import EngineSocket
-from kraken_agent.executors.stopping import survive_broken_pipes
+from kraken_agent.executors.container.executor import ContainerExecutor, say_it_runs
+from kraken_agent.executors.container.programs import Program, survive_broken_pipes
+from kraken_agent.executors.docker.containers import Wanted, make_container, own_container_id
+from kraken_agent.executors.docker.engine import EngineSocket
 from kraken_agent.tools.output import say
 
 _DETECT_SECONDS = 2.0

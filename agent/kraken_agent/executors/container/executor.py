@@ -17,11 +17,18 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping
 
-from kraken_agent.executors.archive import pack_files, pack_tree
 from kraken_agent.executors.base import Executor, ExecutorError, ShellCommand, ToolCall
-from kraken_agent.executors.box import ONE_STREAM, SAY_PID, Box, Program, RunningProgram, run_as_root
-from kraken_agent.executors.kktool_file import build_kktool
-from kraken_agent.executors.stopping import Stopping, survive_broken_pipes
+from kraken_agent.executors.container.files import build_kktool, pack_files, pack_tree
+from kraken_agent.executors.container.programs import (
+    ONE_STREAM,
+    SAY_PID,
+    Box,
+    Program,
+    RunningProgram,
+    Stopping,
+    run_as_root,
+    survive_broken_pipes,
+)
 from kraken_agent.tools.locate import ToolCode, ToolNotFoundError, locate
 from kraken_agent.tools.output import say
 

@@ -6,11 +6,10 @@ import hashlib
 from typing import Any, Dict, List, Optional
 
 from kraken_agent.executors.base import ExecutorError
-from kraken_agent.executors.box import Program, run_as_root
-from kraken_agent.executors.container import ContainerExecutor, say_it_runs
-from kraken_agent.executors.lxd_client import OWNER_KEY, LxdClient
-from kraken_agent.executors.lxd_socket import ask
-from kraken_agent.executors.stopping import survive_broken_pipes
+from kraken_agent.executors.container.executor import ContainerExecutor, say_it_runs
+from kraken_agent.executors.container.programs import Program, run_as_root, survive_broken_pipes
+from kraken_agent.executors.lxd.client import OWNER_KEY, LxdClient
+from kraken_agent.executors.lxd.daemon import ask
 from kraken_agent.tools.output import say
 
 _ANSWER_SECONDS = 2.0
@@ -30,7 +29,7 @@ class LxdBox:
     def execute(self, program: Program) -> int:
         """Run a program to its end; returns its exit code."""
         # ws4py comes with pylxd, and a host that has neither can still be asked what it has.
-        from kraken_agent.executors.lxd_program import run
+        from kraken_agent.executors.lxd.programs import run
 
         return run(self._name, program, self._uid(program.user))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-AGENT_SOURCE = Path(__file__).resolve().parents[3] / "agent"
+AGENT_SOURCE = Path(__file__).resolve().parents[4] / "agent"
 
 _CODE = """
 import sys

@@ -1,4 +1,4 @@
-"""Compares the file that the code runs from, kkagent or kktool, with the manifest inside it.
+"""Checks that the file that the code runs from, kkagent or kktool, is whole and works with this Python.
 
 Python does not check what it reads from a zip file by itself: zipimport ignores the archive's own checksums.
 """
@@ -6,13 +6,36 @@ Python does not check what it reads from a zip file by itself: zipimport ignores
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
-from typing import List
+import sys
+from typing import Callable, Iterable, List
 
 import kraken_agent
 
 _MANIFEST = "MANIFEST.json"
+
+
+def check_integrity(program: str, modules: Callable[[], Iterable[str]]) -> int:
+    """Compare the file with its manifest and import its modules; what is wrong goes to standard error.
+
+    Args:
+        program: the file's name in messages.
+        modules: gives the names of the modules to import.
+
+    Returns:
+        the exit code: 0 when all is well, 1 when something is damaged.
+    """
+    try:
+        damaged = ", ".join(damaged_files())
+        for name in () if damaged else modules():
+            importlib.import_module(name)
+    except Exception as error:  # noqa: BLE001 - damage shows as any error: zlib's, a syntax error, a missing module
+        damaged = repr(error)
+    if damaged:
+        sys.stderr.write(f"{program}: this file is damaged: {damaged}\n")
+    return 1 if damaged else 0
 
 
 def damaged_files() -> List[str]:

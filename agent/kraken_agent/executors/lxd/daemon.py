@@ -1,6 +1,6 @@
 """The few calls of the LXD API that every step needs, over the daemon's own socket.
 
-Importing `pylxd` costs a third of a second of CPU, so it only makes and removes containers (see `lxd_client`).
+Importing `pylxd` costs a third of a second of CPU, so it only makes and removes containers (see `client`).
 """
 
 from __future__ import annotations

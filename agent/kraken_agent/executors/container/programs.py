@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from typing import Callable, List, Mapping, NamedTuple, Optional, Protocol, Sequence
+from types import FrameType, TracebackType
+from typing import Callable, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Type
 
 from kraken_agent.executors.base import ExecutorError
-from kraken_agent.executors.stopping import Stopping
 
 OnBytes = Callable[[bytes], None]
 
@@ -82,6 +82,36 @@ def run_as_root(box: Box, argv: Sequence[str], stdin: bytes = b"") -> str:
     if code != 0:
         raise ExecutorError(f"{' '.join(argv)} failed in the container: {text}")
     return text
+
+
+def survive_broken_pipes() -> None:
+    """Make writing to a connection that the other side has closed an error, as Python code expects it.
+
+    The agent's children begin with the signal's default, which ends them, since that is what programs expect.
+    """
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
+class Stopping:
+    """True within its `with` block once SIGTERM has come."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __bool__(self) -> bool:
+        return self._asked
+
+    def __enter__(self) -> Stopping:
+        self._before = signal.signal(signal.SIGTERM, self._hear)
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        signal.signal(signal.SIGTERM, self._before)
+
+    def _hear(self, number: int, frame: Optional[FrameType]) -> None:
+        self._asked = True
 
 
 class RunningProgram:

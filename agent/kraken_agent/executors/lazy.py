@@ -1,4 +1,4 @@
-"""Stands for an executor whose module is loaded in the children that need it.
+"""An executor whose module is loaded only in the children that need it.
 
 The modules of containers cost 6 MB, which an agent would keep for all its life after its first job in one.
 """
@@ -9,24 +9,26 @@ from kraken_agent.executors.base import Executor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Mapping, Optional
+    from typing import Any, Callable, Dict, Mapping, Optional, Type
 
     from kraken_agent.executors.base import JobPlace, Send, ShellCommand, ToolCall
 
 
-class DeferredExecutor(Executor):
-    """The executor with a name; every method loads it.
+class LazyExecutor(Executor):
+    """Loads an executor in each method and calls the same method of it.
 
     Args:
-        name: see `executors.registry`.
+        name: of the executor.
         place: the job.
+        load: imports the executor's module; returns its class.
     """
 
     has_setup = True
 
-    def __init__(self, name: str, place: JobPlace) -> None:
+    def __init__(self, name: str, place: JobPlace, load: Callable[[], Type[Executor]]) -> None:
         super().__init__(place)
         self.name = name
+        self._load = load
 
     def prepare(self) -> Optional[Dict[str, Any]]:
         """See the executor."""
@@ -49,8 +51,6 @@ class DeferredExecutor(Executor):
         self._real().cleanup()
 
     def _real(self) -> Executor:
-        from kraken_agent.executors.registry import executor_class
-
-        executor = executor_class(self.name)(self.place)
+        executor = self._load()(self.place)
         executor.state = self.state
         return executor

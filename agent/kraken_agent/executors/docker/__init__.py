@@ -1,0 +1,1 @@
+"""The executor `docker`: the engine, its images and containers."""

@@ -1,0 +1,1 @@
+"""The executor `lxd`: the daemon, its containers and the programs in them."""
