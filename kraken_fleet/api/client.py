@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -42,6 +43,24 @@ class KrakenClient(GroupsCalls, SettingsCalls, WorkflowsCalls):
     def url(self) -> str:
         """The server's URL without `/api` or `/bk`."""
         return self._session.address.root
+
+    def clock_ahead(self) -> timedelta:
+        """How much the server's clock is ahead of this machine's, to about a second; asks when nothing is known yet.
+
+        Raises:
+            ServerError: see kraken_fleet.errors.
+        """
+        if self._session.clock_ahead is None:
+            self.version()
+        return self._session.clock_ahead or timedelta()
+
+    def server_time(self) -> datetime:
+        """The time by the server's clock, which is the one behind all times that it tells.
+
+        Raises:
+            ServerError: see kraken_fleet.errors.
+        """
+        return datetime.now(UTC) + self.clock_ahead()
 
     def close(self) -> None:
         """End the session that a password opened on the server, and close the connections. A later call signs in."""

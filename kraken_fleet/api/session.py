@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +37,8 @@ _CONNECT_TIMEOUT = 5.0
 _TOO_MANY = 429
 # A command that is over should not wait long for a server that has gone.
 _SIGN_OUT_TIMEOUT = (1.0, 3.0)
+# The time in a late answer may be from long after the question.
+_PROMPT = timedelta(seconds=1)
 
 
 class Session:
@@ -70,6 +74,8 @@ class Session:
         self._adapter = HTTPAdapter(pool_maxsize=MAX_CONNECTIONS, pool_block=True, max_retries=_retry())
         self._of_thread = threading.local()
         self._signing_in = threading.Lock()
+        # How much the server's clock is ahead of ours, after its last prompt answer: to about a second.
+        self.clock_ahead: timedelta | None = None
         self._token = credentials.token if isinstance(credentials, TokenCredentials) else None
 
     def request(
@@ -168,8 +174,9 @@ class Session:
         timeout: tuple[float, float] | None = None,
     ) -> requests.Response:
         waits = timeout or self._timeout
+        began = datetime.now(UTC)
         try:
-            return self._http.request(
+            response = self._http.request(
                 method,
                 url,
                 params=params,
@@ -181,6 +188,9 @@ class Session:
             )
         except requests.RequestException as error:
             raise unreachable(error, f"{method} {url}", waits[1]) from error
+        if (stated := _date(response)) is not None and (self.clock_ahead is None or response.elapsed < _PROMPT):
+            self.clock_ahead = stated - began
+        return response
 
     @property
     def _http(self) -> requests.Session:
@@ -213,6 +223,14 @@ class _Bearer(AuthBase):
         if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
         return request
+
+
+def _date(response: requests.Response) -> datetime | None:
+    """When the server says that it answered; None when it does not, or the text is no date."""
+    try:
+        return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return None
 
 
 def _retry() -> Retry:

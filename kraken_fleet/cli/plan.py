@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +40,7 @@ def plan(
     policy = planning.policy_of(groups, prune, max_prune, stale_minutes, trust)
     desired = load(inventory, limit)
     observed = with_waiting_jobs(client, observe(client, names=desired.groups, memory=planning.memory()))
-    made = make_plan(desired, observed, policy, now=datetime.now(UTC), server=client.url)
+    made = make_plan(desired, observed, policy, now=client.server_time(), server=client.url)
     if out:
         _save(made, out)
     if as_json:

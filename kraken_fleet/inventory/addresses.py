@@ -27,8 +27,8 @@ def resolve_name(name: str) -> str:
     return str(found[0][4][0])
 
 
-def known_address(host: str, variables: Mapping[str, object]) -> str | None:
-    """The address that the variables tell: kraken_agent_address, the one found on the host, ansible_host if an IP.
+def set_address(host: str, variables: Mapping[str, object]) -> str | None:
+    """The address that somebody has said or seen: kraken_agent_address, or the one found on the host.
 
     Raises:
         InventoryError: a variable is not an IP address.
@@ -36,7 +36,16 @@ def known_address(host: str, variables: Mapping[str, object]) -> str | None:
     for name in (_ADDRESS_VARIABLE, DETECTED_VARIABLE):
         if (value := read(host, variables, name)) is not None:
             return str(value)
-    return _ip(connection_name(host, variables))
+    return None
+
+
+def known_address(host: str, variables: Mapping[str, object]) -> str | None:
+    """The address that is set, else ansible_host if it is an IP address.
+
+    Raises:
+        InventoryError: a variable is not an IP address.
+    """
+    return set_address(host, variables) or _ip(connection_name(host, variables))
 
 
 def connection_name(host: str, variables: Mapping[str, object]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kraken_fleet.errors import InventoryError
 from kraken_fleet.inventory.addresses import Resolver, resolve_name
+from kraken_fleet.inventory.environment import ansible_environment
 from kraken_fleet.inventory.fleet import chosen_hosts, fleet_from_hostvars, hostvars_of
 from kraken_fleet.inventory.levels import GroupTree
 from kraken_fleet.inventory.render import fill_in
@@ -100,14 +101,26 @@ def _both_listings(
 def _listing(command: Sequence[str], sources: Sequence[Path | str]) -> dict[str, object]:
     where = ", ".join(map(str, sources))
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=_TIMEOUT,
+            check=False,
+            env=ansible_environment(),
+        )
     except subprocess.TimeoutExpired as error:
         raise InventoryError(f"ansible-inventory did not end within {_TIMEOUT:g} s", where=where) from error
     complaint = _complaint(done.stderr)
     # A file that cannot be parsed is only a warning to Ansible; the fleet would silently be empty.
     if done.returncode or "Unable to parse" in complaint or "Failed to parse" in complaint:
         raise InventoryError(complaint or "ansible-inventory failed", where=where)
-    found = json.loads(done.stdout, object_hook=_unmarked)
+    try:
+        found = json.loads(done.stdout, object_hook=_unmarked)
+    except ValueError as error:
+        said = f"ansible-inventory did not write JSON, but: {done.stdout.strip()[:200]!r}"
+        raise InventoryError(said, where=where, hint="Run `ansible-inventory --list` with it to see all") from error
     if not isinstance(found, dict):
         raise InventoryError("ansible-inventory did not write an object", where=where)
     return found

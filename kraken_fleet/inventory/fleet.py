@@ -12,6 +12,7 @@ from kraken_fleet.inventory.addresses import (
     refuse_shared,
     resolve_all,
     resolve_name,
+    set_address,
 )
 from kraken_fleet.inventory.levels import AGENTS_GROUP, GroupTree, Level, groups_of_host
 from kraken_fleet.inventory.variables import GROUPS_VARIABLE, check_names, checked, known_variables, read
@@ -57,7 +58,7 @@ def fleet_from_hostvars(
     *,
     levels: Mapping[str, Iterable[Level]] | None = None,
     complete: bool = False,
-    resolve: Resolver = resolve_name,
+    resolve: Resolver | None = resolve_name,
     known: Collection[str] | None = None,
 ) -> DesiredFleet:
     """The fleet of a play: every host in `hostvars` is an agent, or several.
@@ -68,7 +69,8 @@ def fleet_from_hostvars(
         levels: for each host, what each level of the inventory sets kraken_agent_groups to; without it only the most
             specific one counts, because Ansible replaces lists.
         complete: whether these are all agents of the inventory.
-        resolve: as for fleet_from_inventory.
+        resolve: as for fleet_from_inventory. None before the hosts have said their addresses: a host whose address is
+            not set has its own name instead, for several of them may be reached through one.
         known: as for fleet_from_inventory.
 
     Raises:
@@ -135,17 +137,19 @@ def _agent(
     )
 
 
-def _addresses(hostvars: Mapping[str, Mapping[str, object]], resolve: Resolver) -> dict[str, str]:
+def _addresses(hostvars: Mapping[str, Mapping[str, object]], resolve: Resolver | None) -> dict[str, str]:
     found: dict[str, str] = {}
     names: dict[str, str] = {}
     for host, variables in hostvars.items():
         if variables.get("kraken_agent_instances") is not None:
             continue  # each of them has its own
-        if address := known_address(host, variables):
+        if resolve is None:
+            found[host] = set_address(host, variables) or host
+        elif address := known_address(host, variables):
             found[host] = address
         else:
             names[host] = connection_name(host, variables)
-    return {**found, **resolve_all(names, resolve)}
+    return {**found, **resolve_all(names, resolve)} if resolve else found
 
 
 def chosen_hosts(tree: GroupTree, hosts: Iterable[str] | None = None) -> list[str]:

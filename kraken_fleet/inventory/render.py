@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import subprocess
 import tempfile
@@ -12,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kraken_fleet.errors import InventoryError
+from kraken_fleet.inventory.environment import ansible_environment
 from kraken_fleet.inventory.levels import GroupTree, Level
 from kraken_fleet.inventory.variables import GROUPS_VARIABLE, PREFIX
 
@@ -73,17 +73,15 @@ def _ask(
         for source in sources:
             command += ["-i", str(source)]
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_TIMEOUT, check=False, env={**os.environ, **_PLAIN}
+            command,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=_TIMEOUT,
+            check=False,
+            env=ansible_environment(),
         )
     return dict(_answers(done.stdout, done.stderr, wanted))
-
-
-_PLAIN = {
-    "ANSIBLE_NOCOLOR": "1",
-    "ANSIBLE_FORCE_COLOR": "0",
-    "ANSIBLE_LOAD_CALLBACK_PLUGINS": "0",
-    "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-}
 
 
 def _answers(

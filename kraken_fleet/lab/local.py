@@ -7,7 +7,10 @@ the one on 127.0.0.12.
 from __future__ import annotations
 
 import ipaddress
+import re
+import shutil
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from kraken_fleet.lab.driver import LabHost
 
 _FIRST = ipaddress.IPv4Address("127.0.0.11")
 _MOST = 200
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9_.@+/-]+")
 
 
 class LocalDriver:
@@ -29,7 +33,8 @@ class LocalDriver:
     def create(self, directory: Path, names: Sequence[str]) -> tuple[LabHost, ...]:
         if len(names) > _MOST:
             raise LabError(f"{len(names)} hosts are more than this machine should run", hint=f"At most {_MOST}")
-        return tuple(self._create(directory, number, name) for number, name in enumerate(names))
+        root = _root(directory / "hosts")
+        return tuple(self._create(root, number, name) for number, name in enumerate(names))
 
     def alive(self, directory: Path, hosts: Sequence[LabHost]) -> Mapping[str, bool]:
         return {host.name: bool(processes.running_in(directory / "hosts" / host.name)) for host in hosts}
@@ -38,9 +43,11 @@ class LocalDriver:
         # An agent that is being stopped may start one more process meanwhile.
         while found := processes.running_in(directory / "hosts"):
             processes.stop(found)
+        if (directory / "hosts").is_symlink():
+            shutil.rmtree((directory / "hosts").resolve(), ignore_errors=True)
 
-    def _create(self, directory: Path, number: int, name: str) -> LabHost:
-        home = directory / "hosts" / name
+    def _create(self, root: Path, number: int, name: str) -> LabHost:
+        home = root / name
         home.mkdir(parents=True, exist_ok=True)
         address = str(_FIRST + number)
         variables = {
@@ -52,6 +59,19 @@ class LocalDriver:
             "kraken_agent_service_manager": "process",
         }
         return LabHost(name, address, variables)
+
+
+def _root(directory: Path) -> Path:
+    """The directory of all hosts; elsewhere, with a link to it, when an agent's directory may not be called so.
+
+    Units, sudoers and kraken.env have no room for blanks and the like, so agents refuse them (host/spec.py).
+    """
+    if _PLAIN_PATH.fullmatch(str(directory)):
+        directory.mkdir(exist_ok=True)
+        return directory
+    elsewhere = Path(tempfile.mkdtemp(prefix="kraken-fleet-lab-"))
+    directory.symlink_to(elsewhere)
+    return elsewhere.resolve()
 
 
 def driver(variant: str = "") -> LocalDriver:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import FleetError, PartialFailureError
@@ -19,11 +19,6 @@ from kraken_fleet.reconcile.observe import observe
 from kraken_fleet.reconcile.trial import TRIAL_TIMEOUT
 
 
-def utc_now() -> datetime:
-    """The time of day; all of Kraken's times are UTC."""
-    return datetime.now(UTC)
-
-
 def reconcile(
     client: KrakenClient,
     desired: DesiredFleet,
@@ -35,7 +30,7 @@ def reconcile(
     concurrency: int = 8,
     trial_timeout: float = TRIAL_TIMEOUT,
     clock: Clock | None = None,
-    now: Callable[[], datetime] = utc_now,
+    now: Callable[[], datetime] | None = None,
     memory: GroupMemory | None = None,
 ) -> Iterator[Event]:
     """Makes the server as the inventory wants it.
@@ -47,7 +42,7 @@ def reconcile(
         dry_run: plan only; nothing is waited for or changed.
         concurrency: how many requests are on their way at the same time.
         trial_timeout: seconds for an agent on trial to say what it is.
-        now: the time of day, in UTC.
+        now: the time of day, in UTC; default the server's.
         memory: of deleted groups, see observe.
 
     Raises:
@@ -62,7 +57,7 @@ def reconcile(
             missing[absent.host] = f"{absent.reason}. {absent.hint}"
             yield absent
     observed = observe(client, names=desired.groups, memory=memory)
-    plan = make_plan(desired, observed, policy, now=now(), server=client.url)
+    plan = make_plan(desired, observed, policy, now=now() if now else client.server_time(), server=client.url)
     yield Planned(plan=plan)
     failures: dict[str, str] = {}
     if not dry_run:
@@ -91,7 +86,7 @@ def watch(
     rounds: int | None = None,
     clock: Clock | None = None,
     chance: Callable[[], float] = random.random,
-    now: Callable[[], datetime] = utc_now,
+    now: Callable[[], datetime] | None = None,
     memory: GroupMemory | None = None,
 ) -> Iterator[Event]:
     """Does `reconcile` again and again; a round that fails is told and the next one comes.

@@ -32,7 +32,6 @@ from kraken_fleet.reconcile import (
     reconcile,
     remove,
 )
-from kraken_fleet.reconcile.run import utc_now
 from kraken_fleet.state import state_dir
 
 _VERBS = {"drained": "drain", "enabled": "enable", "absent": "delete the record of"}
@@ -66,7 +65,9 @@ class ActionModule(ControllerAction):
 
     def _present(self, client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any], hostvars: Any) -> Outcome:
         hosts = {agent.host for agent in fleet.agents}
-        seen_after = {} if self._task.check_mode else registration.deployed_after(hostvars, hosts)
+        seen_after = {}
+        if not self._task.check_mode:
+            seen_after = registration.deployed_after(hostvars, hosts, client.clock_ahead())
         policy = PlanPolicy(trust=(trust.policy_of(arguments, fleet, hostvars, seen_after),))
         if self._task.check_mode:
             return _predict(client, fleet, policy)
@@ -115,7 +116,7 @@ def _finish(work: Iterable[Event], outcome: Outcome, fleet: DesiredFleet, agents
 
 def _predict(client: KrakenClient, fleet: DesiredFleet, policy: PlanPolicy) -> Outcome:
     observed = registration.with_expected(fleet, observe(client, names=fleet.groups, memory=GroupMemory(state_dir())))
-    plan = make_plan(fleet, observed, policy, now=utc_now(), server=client.url)
+    plan = make_plan(fleet, observed, policy, now=client.server_time(), server=client.url)
     outcome = Outcome(changes=registration.described(plan.actions), findings=list(registration.notes(plan)))
     outcome.blame(fleet, registration.refusals(plan))
     return outcome

@@ -21,8 +21,8 @@ class ActionModule(ControllerAction):
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         inventory = PlayInventory(task_vars["hostvars"], self._templar)
-        # Only the groups matter here: no name is looked up.
-        fleet = fleet_of(inventory, task_vars["ansible_play_hosts_all"], resolve=lambda name: name)
+        # Only the groups matter here, not the addresses.
+        fleet = fleet_of(inventory, task_vars["ansible_play_hosts_all"], resolve=None)
         made = batches(fleet.agents, arguments["serial"], arguments["max_unavailable"])
         numbers = {host: f"{number:05}" for number, batch in enumerate(made, 1) for host in batch}
         return {"changed": False, "batches": made, "number": numbers}

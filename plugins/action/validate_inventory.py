@@ -60,7 +60,7 @@ def _fleet_problem(inventory: PlayInventory, hostvars: dict[str, dict[str, Any]]
             hostvars,
             {host: inventory.groups(host) for host in hostvars},
             levels={host: inventory.levels(host) for host in hostvars},
-            resolve=lambda name: name,  # the host itself will say its address
+            resolve=None,  # the host itself will say its address
             known=role_specs.options(),
         )
     except InventoryError as error:

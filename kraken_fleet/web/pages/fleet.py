@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Form
@@ -72,7 +71,7 @@ def _plan(visit: Visit) -> tuple[Plan | None, str]:
 def _make(visit: Visit) -> Plan:
     desired = desired_fleet(visit.console.settings.inventory)
     observed = observe(visit.client, names=desired.groups, memory=GroupMemory(state_dir()))
-    return make_plan(desired, observed, now=datetime.now(UTC), server=visit.client.url)
+    return make_plan(desired, observed, now=visit.client.server_time(), server=visit.client.url)
 
 
 def _by_host(actions: Iterable[Action]) -> Mapping[str, Sequence[Action]]:

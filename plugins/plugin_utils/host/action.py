@@ -86,15 +86,20 @@ class HostAction(ControllerAction):
 
     def _see(self, interpreter: str, program: str, *, without_git: bool) -> Seen:
         if not program:
-            done = self._low_level_execute_command(prerequisites.look(interpreter), executable="/bin/sh")
+            done = self._run_on_host(prerequisites.look(interpreter))
         elif self._is_pipelining_enabled("new"):
             command = prerequisites.look_and_run(interpreter, without_git=without_git)
-            done = self._low_level_execute_command(command, in_data=program.encode(), executable="/bin/sh")
+            done = self._run_on_host(command, program.encode())
         else:
             path = self._on_host(program)
             command = prerequisites.look_and_run(interpreter, path, without_git=without_git)
-            done = self._low_level_execute_command(command, executable="/bin/sh")
+            done = self._run_on_host(command)
         return read(done)
+
+    def _run_on_host(self, text: str, in_data: bytes | None = None) -> dict[str, Any]:
+        command = prerequisites.one_line(text)
+        done: dict[str, Any] = self._low_level_execute_command(command, in_data=in_data, executable="/bin/sh")
+        return done
 
     def _on_host(self, program: str) -> str:
         """Puts the program where the account that runs it can read it; Ansible removes it after the task."""
@@ -147,7 +152,7 @@ def read(done: Mapping[str, Any]) -> Seen:
     found = prerequisites.read(output)
     if not found.complete:
         raise AnsibleActionFail(f"the host's shell did not answer as a POSIX shell does: {_words(done)}")
-    told = next((line for line in output.splitlines() if line.startswith(ANSWER)), None)
+    told = next((line[line.index(ANSWER) :] for line in output.splitlines() if ANSWER in line), None)
     if told is None and done.get("rc"):
         raise AnsibleActionFail(f"what runs on the host broke off: {_words(done)}")
     return Seen(found, json.loads(told[len(ANSWER) :]) if told else None)

@@ -13,10 +13,12 @@ PYTHONS = (
     "/usr/local/bin/python3", "/usr/libexec/platform-python",
 )  # fmt: skip
 LEAST = (3, 8)
-_LINE = re.compile(r"^kraken-fleet: (\w+)=(.*)$", re.MULTILINE)
+# Anywhere in a line: a login may print text or an escape sequence without a line end before it.
+_LINE = re.compile(r"kraken-fleet: (\w+)=(.*)$", re.MULTILINE)
 
 # Says one thing a line. The prefix tells them from what a login shell prints of itself.
 _LOOK = """\
+echo
 say() {{ printf 'kraken-fleet: %s=%s\\n' "$1" "$2"; }}
 python=
 for candidate in {candidates}; do
@@ -142,6 +144,22 @@ def install(found: Found, timeout: int) -> str:
     git = " git" if "git" in found.missing else ""
     tries = [command.format(apt=apt, packages=name + git) for name in _PYTHON_PACKAGES[found.manager]]
     return " || ".join(f"( {one} )" for one in tries)
+
+
+def one_line(text: str) -> str:
+    """The same shell text in one line without quotes, history marks and the like.
+
+    Ansible puts it within quotes on a command line that the user's login shell reads first, and csh and tcsh take
+    neither a line end nor a `!` there.
+    """
+    return f"eval \"$(printf '{''.join(map(_printable, text))}')\""
+
+
+def _printable(character: str) -> str:
+    if character == "%":
+        return "%%"
+    plain = character.isascii() and (character.isalnum() or character in " .,:;/=+-_()[]{}<>|&")
+    return character if plain else "".join(f"\\{byte:03o}" for byte in character.encode())
 
 
 # Reads its text from standard input: what a command line says, all users of the host can see.

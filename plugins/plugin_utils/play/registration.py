@@ -18,8 +18,8 @@ from kraken_fleet.model import Agent, DesiredAgent, DesiredFleet, ObservedFleet
 from kraken_fleet.plan import Action, Plan
 from kraken_fleet.plan.actions import ACTION_TYPES
 
-# The clocks of server and controller may differ by this much.
-_TOLERANCE = timedelta(seconds=60)
+# The server's answers give its time in whole seconds; the clock behind a proxy may be another one.
+_TOLERANCE = timedelta(seconds=10)
 
 
 @dataclass
@@ -85,11 +85,11 @@ def desired_fleet(inventory: PlayInventory, hosts: Iterable[str], groups_mode: s
     return dataclasses.replace(fleet, agents=tuple(agents))
 
 
-def fleet_of(inventory: PlayInventory, hosts: Iterable[str], resolve: Resolver = resolve_name) -> DesiredFleet:
+def fleet_of(inventory: PlayInventory, hosts: Iterable[str], resolve: Resolver | None = resolve_name) -> DesiredFleet:
     """What the inventory says of these hosts. A play never is the whole fleet: what it lacks means nothing.
 
     Args:
-        resolve: finds the address of a host that is known by name only.
+        resolve: finds the address of a host that is known by name only; None when addresses do not matter.
 
     Raises:
         InventoryError: a variable is wrong.
@@ -105,17 +105,20 @@ def fleet_of(inventory: PlayInventory, hosts: Iterable[str], resolve: Resolver =
     )
 
 
-def deployed_after(hostvars: Any, hosts: Iterable[str]) -> dict[str, datetime]:
-    """For hosts whose agent was started in this play, since when the server must have heard of it.
+def deployed_after(hostvars: Any, hosts: Iterable[str], ahead: timedelta) -> dict[str, datetime]:
+    """For hosts whose agent was started in this play, since when by its own clock the server must have heard of it.
 
     A record that an earlier agent of that address has left on the server is then not taken for this one.
+
+    Args:
+        ahead: how much the server's clock is ahead of the controller's.
     """
     found = {}
     for host in hosts:
         result = hostvars.raw_get(host).get(HOST_RESULT)
         started = result.get("started_at") if isinstance(result, Mapping) else None
         if started:
-            found[host] = datetime.fromisoformat(str(started)).astimezone(UTC) - _TOLERANCE
+            found[host] = datetime.fromisoformat(str(started)).astimezone(UTC) + ahead - _TOLERANCE
     return found
 
 

@@ -116,6 +116,7 @@ class FakeKraken:
         self.agents: dict[int, dict[str, object]] = {}
         self.groups: dict[int, dict[str, object]] = {1: group_json(1, "all")}
         self.page_maximum = 1000
+        self.dated = True  # whether answers say the server's time
         self.busy = self.most_busy = 0
         self._scripts: dict[tuple[str, str], list[Reply]] = {}
         self._handlers: dict[tuple[str, str], Handler] = {}
@@ -304,8 +305,9 @@ class FakeKraken:
                     self.connection.shutdown(socket.SHUT_RDWR)
                     return
                 content = json.dumps(reply.body).encode() if reply.raw is None else reply.raw
-                self.send_response(reply.status)
-                for name, value in {"Content-Type": reply.content_type, **reply.headers}.items():
+                self.send_response_only(reply.status)
+                dated = {"Date": self.date_time_string()} if fake.dated else {}
+                for name, value in {**dated, "Content-Type": reply.content_type, **reply.headers}.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()

@@ -39,7 +39,17 @@ def test_the_client_offers_exactly_these_calls() -> None:
         "heal_group_name",
     }
     about_groups |= {"deleted_groups", "known_deleted_groups", "believe_deleted_groups"}
-    about_the_server = {"version", "settings", "update_settings", "systems", "install_file", "url", "close"}
+    about_the_server = {
+        "version",
+        "settings",
+        "update_settings",
+        "systems",
+        "install_file",
+        "url",
+        "close",
+        "server_time",
+        "clock_ahead",
+    }
     about_workflows = {"projects", "create_project", "create_branch", "branch", "create_stage", "update_stage"}
     about_workflows |= {
         "start_flow",

@@ -7,6 +7,8 @@ import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -326,3 +328,18 @@ def test_closing_waits_for_no_server_that_has_gone(fake: FakeKraken, client: Kra
     started = time.monotonic()
     client.close()
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("minutes", [-7, 0, 90])
+def test_the_servers_clock_is_known_from_its_answers(fake: FakeKraken, client: KrakenClient, minutes: int) -> None:
+    theirs = datetime.now(UTC) + timedelta(minutes=minutes)
+    fake.script(
+        "GET", "/version", Reply(body={"version": "1.7.36"}, headers={"Date": format_datetime(theirs, usegmt=True)})
+    )
+    client.version()
+    assert abs(client.server_time() - theirs) < timedelta(seconds=5)
+
+
+def test_a_server_that_tells_no_time_has_ours(fake: FakeKraken, client: KrakenClient) -> None:
+    fake.dated = False
+    assert client.clock_ahead() == timedelta()

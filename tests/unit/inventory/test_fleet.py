@@ -199,3 +199,15 @@ def test_a_document_of_another_kind_is_refused(listing: dict[str, object]) -> No
 
 def test_variables_that_a_role_declares_are_known() -> None:
     assert _one({"kraken_agent_dir": "/opt/kraken"}).host == "web1"
+
+
+def test_hosts_behind_one_address_are_told_apart_once_they_have_said_theirs() -> None:
+    hosts = {
+        "vm-1": {"ansible_host": "192.0.2.5", "ansible_port": 2201},
+        "vm-2": {"ansible_host": "192.0.2.5", "ansible_port": 2202},
+    }
+    before = fleet_from_hostvars(hosts, {}, resolve=None)
+    assert [agent.address for agent in before.agents] == ["vm-1", "vm-2"]
+    said = {host: {**own, "kraken_agent_detected_address": "10.0.2.15"} for host, own in hosts.items()}
+    with pytest.raises(InventoryError, match=r"vm-1 and vm-2 have the same address 10\.0\.2\.15"):
+        fleet_from_hostvars(said, {}, resolve=None)

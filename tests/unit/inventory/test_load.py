@@ -93,3 +93,24 @@ def test_an_ini_inventory_and_a_host_list_are_understood(tmp_path: Path) -> None
     _write(tmp_path / "hosts", "[kraken_group_gpu]\na ansible_host=10.0.0.1 kraken_agent_groups='[\"x\"]'\n")
     assert load([tmp_path / "hosts"]).agents[0].groups == {"x", "gpu"}
     assert [agent.address for agent in load(["10.0.0.7,10.0.0.8,"]).agents] == ["10.0.0.7", "10.0.0.8"]
+
+
+@pytest.mark.parametrize("verbosity", ["1", "3"])
+def test_what_an_ansible_cfg_wants_printed_does_not_matter(
+    inventory: Path, monkeypatch: pytest.MonkeyPatch, verbosity: str
+) -> None:
+    monkeypatch.setenv("ANSIBLE_VERBOSITY", verbosity)
+    monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", "ansible.builtin.minimal")
+    _write(inventory / "host_vars" / "b.yml", "kraken_agent_address: '{{ ansible_host }}'")
+    assert {agent.address for agent in load([inventory / "hosts.yml"]).agents} == {"10.0.0.1", "10.0.0.2"}
+
+
+def test_a_program_that_writes_no_json_is_told_in_words(
+    inventory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "ansible-inventory"
+    program.write_text("#!/bin/sh\necho Using /etc/ansible/ansible.cfg as config file\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("kraken_fleet.inventory.command.ansible_program", lambda _name: str(program))
+    with pytest.raises(InventoryError, match=r"did not write JSON, but: 'Using /etc/ansible"):
+        load([inventory / "hosts.yml"])

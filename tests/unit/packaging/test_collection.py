@@ -146,3 +146,9 @@ def test_what_hosts_run_is_understood_by_every_python_that_hosts_have() -> None:
 
     for path in [*ROOT.glob("plugins/module_utils/**/*.py"), *ROOT.glob("plugins/modules/*.py")]:
         ast.parse(path.read_text(), str(path), feature_version=(3, 8))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.stem)
+def test_a_playbook_says_its_strategy_since_run_once_needs_it(path: Path) -> None:
+    plays = [play for play in yaml.safe_load(path.read_text()) if "hosts" in play]
+    assert {play["strategy"] for play in plays} <= {"ansible.builtin.linear"}

@@ -118,3 +118,8 @@ def test_a_python_that_is_too_old_is_left_for_the_next(tmp_path: Path) -> None:
     found = seen(program(tmp_path / "agent"), "", PATH=f"{tmp_path}:/nonexistent").found
     assert found.python != str(old)
     assert found.version != "3.6.8"
+
+
+def test_an_answer_behind_text_without_a_line_end_is_read() -> None:
+    said = 'kraken-fleet: done=yes\nno line end kraken-fleet: answer={"changed": false}\n'
+    assert host_action.read({"stdout": said, "rc": 0}).answer == {"changed": False}

@@ -90,3 +90,28 @@ def test_only_what_is_missing_is_installed() -> None:
     text = prerequisites.install(Found(python="/usr/bin/python3", manager="apt-get", complete=True), 60)
     assert text.endswith("install -y --no-install-recommends git")
     assert "DPkg::Lock::Timeout=60" in text
+
+
+def test_what_a_login_prints_without_a_line_end_hides_nothing() -> None:
+    found = prerequisites.read(
+        "loading profile... " + ANSWER.replace("kraken-fleet: done", "\x1b[0mkraken-fleet: done")
+    )
+    assert (found.python, found.git, found.complete) == ("/usr/bin/python3.9", "/usr/bin/git", True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        prerequisites.look(),
+        "printf '%s 100%% $HOME\\n' \"it's !\"\necho `printf two` \\\\ ~ * ? # é\n",
+    ],
+)
+def test_one_line_says_the_same_as_many(text: str) -> None:
+    line = prerequisites.one_line(text)
+    assert not set("\n!") & set(line), "csh takes neither within quotes"
+    done = [
+        subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+        for command in (text, line)
+    ]
+    assert (done[1].stdout, done[1].stderr) == (done[0].stdout, done[0].stderr)
+    assert done[1].stdout

@@ -9,7 +9,6 @@ from kraken_fleet.errors import PartialFailureError, PlanError, ServerFaultError
 from kraken_fleet.model import AgentsGroup
 from kraken_fleet.plan import AttestedTrust, Plan, PlanPolicy, Rule, RulesTrust, make_plan
 from kraken_fleet.reconcile import Done, Event, Planned, TrialFailed, apply, observe, reconcile
-from kraken_fleet.reconcile.run import utc_now
 from tests.unit.reconcile.lab import FakeClock, Lab, fleet
 
 A, B = "127.0.0.21", "127.0.0.22"
@@ -205,7 +204,7 @@ def test_agents_come_into_groups_by_what_they_can_do(lab: Lab) -> None:
 
 def test_a_plan_with_trials_is_refused_without_their_policy(lab: Lab) -> None:
     lab.speak(A)
-    plan = make_plan(fleet(("a", A, "")), observe(lab.client), ATTESTED, now=utc_now())
+    plan = make_plan(fleet(("a", A, "")), observe(lab.client), ATTESTED, now=lab.client.server_time())
     with pytest.raises(PlanError, match="its policy attested is not given"):
         list(apply(lab.client, plan))
     assert lab.writes == []
