@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -70,42 +71,42 @@ def bring_tool(job: Job, source: str) -> None:
     assert job.shell('mkdir -p mine && printf %s "$SOURCE" > mine/entry.py', env={"SOURCE": source}) == 0
 
 
-def test_a_step_runs_with_its_environment_directory_and_exit_code(job):
+def test_a_step_runs_with_its_environment_directory_and_exit_code(job: Job) -> None:
     job.shell("mkdir sub")
     code = job.shell('echo "$GREETING"; echo to error >&2; pwd; exit 7', env={"GREETING": "hello wörld"}, cwd="sub")
     assert code == 7
     assert job.lines() == ["hello wörld", "to error", f"{job.directory}/sub"]
 
 
-def test_a_directory_that_does_not_exist_is_named(job):
+def test_a_directory_that_does_not_exist_is_named(job: Job) -> None:
     assert job.shell("true", cwd="nowhere") != 0
     assert "nowhere" in "\n".join(job.lines())
 
 
-def test_a_script_stops_at_its_first_error_as_upstreams_does(job):
+def test_a_script_stops_at_its_first_error_as_upstreams_does(job: Job) -> None:
     assert job.script("echo one\nfalse\necho two\n") == 1
     assert job.lines() == ["+ echo one", "one", "+ false"]
 
 
-def test_output_comes_line_by_line_while_the_step_runs(job):
+def test_output_comes_line_by_line_while_the_step_runs(job: Job) -> None:
     job.shell("echo one; sleep 1; echo two; sleep 1; printf three")
     assert job.lines() == ["one", "two", "three"]
     assert job.log[1].at - job.log[0].at > 0.7
     assert job.log[2].at - job.log[1].at > 0.7
 
 
-def test_no_output_is_lost_however_soon_it_comes(job):
+def test_no_output_is_lost_however_soon_it_comes(job: Job) -> None:
     for number in range(10):
         job.shell(f"echo {number}")
     assert job.lines() == [str(number) for number in range(10)]
 
 
-def test_much_output_arrives_whole_and_in_order(job):
+def test_much_output_arrives_whole_and_in_order(job: Job) -> None:
     job.shell("seq 1 100000")
     assert job.lines() == [str(number) for number in range(1, 100001)]
 
 
-def test_a_stopped_step_ends_with_everything_it_started_within_the_agents_patience(job):
+def test_a_stopped_step_ends_with_everything_it_started_within_the_agents_patience(job: Job) -> None:
     started = time.monotonic()
     assert job.shell("trap '' TERM; setsid sleep 301 & sleep 302", stop_after=0.7) == -15
     assert time.monotonic() - started < 5.7
@@ -114,7 +115,7 @@ def test_a_stopped_step_ends_with_everything_it_started_within_the_agents_patien
     assert "sleep 30" not in job.lines()[-1]
 
 
-def test_a_daemon_that_a_step_leaves_is_not_waited_for_and_is_there_for_the_next_step(job):
+def test_a_daemon_that_a_step_leaves_is_not_waited_for_and_is_there_for_the_next_step(job: Job) -> None:
     started = time.monotonic()
     assert job.shell("sleep 200 & echo started") == 0
     assert time.monotonic() - started < 4
@@ -122,17 +123,17 @@ def test_a_daemon_that_a_step_leaves_is_not_waited_for_and_is_there_for_the_next
     assert job.lines() == ["started", "1"]
 
 
-def test_a_user_can_be_given_and_may_write_in_the_jobs_directory(job):
+def test_a_user_can_be_given_and_may_write_in_the_jobs_directory(job: Job) -> None:
     assert job.shell("id -un; touch mine.txt; stat -c %U mine.txt", user="games") == 0
     assert job.lines() == ["games", "games"]
 
 
-def test_an_unknown_user_is_named(job):
+def test_an_unknown_user_is_named(job: Job) -> None:
     with pytest.raises(ChildError, match="nobody-here"):
         job.shell("true", user="nobody-here")
 
 
-def test_a_step_has_its_ssh_key_in_an_agent_and_nowhere_else(job, tmp_path):
+def test_a_step_has_its_ssh_key_in_an_agent_and_nowhere_else(job: Job, tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "the key", "-f", tmp_path / "key"], check=True)
     key = (tmp_path / "key").read_text()
     assert job.shell("ssh-add -l; exit 5", ssh_key=key) == 5
@@ -142,7 +143,7 @@ def test_a_step_has_its_ssh_key_in_an_agent_and_nowhere_else(job, tmp_path):
     assert job.shell("cat /proc/[0-9]*/comm | grep ssh-agent") == 1
 
 
-def test_a_tool_runs_through_kktool_with_its_messages_and_its_log_apart(job):
+def test_a_tool_runs_through_kktool_with_its_messages_and_its_log_apart(job: Job) -> None:
     step = {"tool": "rndtest", "tests": ["a", "b"], "override_result": 1}
     assert job.tool("get_commands", step) == [{"status": "done", "commands": ["collect_tests", "run_tests"]}]
     sent = job.tool("run_tests", step)
@@ -151,13 +152,13 @@ def test_a_tool_runs_through_kktool_with_its_messages_and_its_log_apart(job):
     assert job.lines() == ["a: 1", "b: 1"]
 
 
-def test_git_runs_in_the_container(job):
+def test_git_runs_in_the_container(job: Job) -> None:
     job.shell("git init -q -b master up && cd up && git -c user.name=a -c user.email=b commit -q --allow-empty -m x")
     assert job.tool("run", {"tool": "git", "checkout": "./up", "destination": "down"}) == [{"status": "done"}]
     assert job.shell("test -d down/.git") == 0
 
 
-def test_a_tool_that_the_job_brings_along_is_found(job):
+def test_a_tool_that_the_job_brings_along_is_found(job: Job) -> None:
     bring_tool(job, "def run(step):\n    print('hello')\n    return 3, 'no'\n")
     assert job.tool("get_commands", ENTRY) == [{"status": "done", "commands": ["run"]}]
     (final,) = job.tool("run", ENTRY)
@@ -165,7 +166,7 @@ def test_a_tool_that_the_job_brings_along_is_found(job):
     assert job.lines() == ["hello"]
 
 
-def test_a_tool_of_a_tools_directory_is_copied_with_its_vendor_directory(job, tmp_path):
+def test_a_tool_of_a_tools_directory_is_copied_with_its_vendor_directory(job: Job, tmp_path: Path) -> None:
     (tmp_path / "vendor").mkdir(parents=True)
     (tmp_path / "kraken_mine.py").write_text("import helper\ndef run(step):\n    return 0, helper.TEXT\n")
     (tmp_path / "vendor/helper.py").write_text("TEXT = ''\n")
@@ -174,13 +175,13 @@ def test_a_tool_of_a_tools_directory_is_copied_with_its_vendor_directory(job, tm
         assert final["status"] == "done"
 
 
-def test_a_tool_that_dies_without_a_word_is_an_error(job):
+def test_a_tool_that_dies_without_a_word_is_an_error(job: Job) -> None:
     bring_tool(job, "import os\ndef run(step):\n    os._exit(9)\n")
     (final,) = job.tool("run", ENTRY)
     assert "ended without a result, exit code 9" in final["msg"]
 
 
-def test_a_stopped_tool_ends_with_what_it_started(job):
+def test_a_stopped_tool_ends_with_what_it_started(job: Job) -> None:
     bring_tool(job, "import subprocess\ndef run(step):\n    subprocess.run(['sleep', '303'])\n    return 0, ''\n")
     job.tool("run", ENTRY, stop_after=1.5)
     job.log.clear()
@@ -188,7 +189,7 @@ def test_a_stopped_tool_ends_with_what_it_started(job):
     assert "sleep 303" not in job.lines()[-1]
 
 
-def test_secrets_of_a_step_are_in_no_command_line_of_the_container(job):
+def test_secrets_of_a_step_are_in_no_command_line_of_the_container(job: Job) -> None:
     bring_tool(
         job,
         "import glob\ndef run(step):\n"
@@ -199,7 +200,9 @@ def test_secrets_of_a_step_are_in_no_command_line_of_the_container(job):
     assert "very-secret" not in "".join(job.lines())
 
 
-def test_an_image_that_is_nowhere_is_named_and_nothing_is_left(kind, tmp_path, monkeypatch):
+def test_an_image_that_is_nowhere_is_named_and_nothing_is_left(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KRAKEN_LXD_REMOTE", "https://127.0.0.1:9")
     address = f"{ADDRESS}-nowhere"
     job = Job(kind.executor, tmp_path / "jobs/2", "127.0.0.1:9/no/such-image", address, 2)
@@ -209,7 +212,7 @@ def test_an_image_that_is_nowhere_is_named_and_nothing_is_left(kind, tmp_path, m
     assert kind.executor.containers(address) == []
 
 
-def test_what_a_killed_agent_left_is_swept_and_only_that(kind, container, tmp_path):
+def test_what_a_killed_agent_left_is_swept_and_only_that(kind: Kind, container: Job, tmp_path: Path) -> None:
     address = f"{ADDRESS}-other"
     job = Job(kind.executor, tmp_path / "jobs/3", kind.image, address, 3)
     job.prepare()
@@ -219,7 +222,7 @@ def test_what_a_killed_agent_left_is_swept_and_only_that(kind, container, tmp_pa
     assert len(kind.executor.containers(ADDRESS)) == 1
 
 
-def test_the_engine_is_detected_without_its_library_being_imported(kind):
+def test_the_engine_is_detected_without_its_library_being_imported(kind: Kind) -> None:
     package = kind.executor.package
     code = (
         f"import sys; from {kind.executor.__module__} import {kind.executor.__name__} as executor;"

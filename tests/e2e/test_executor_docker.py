@@ -35,7 +35,7 @@ def make(tmp_path: Path, image: str = MINIMAL) -> Job:
 
 
 @pytest.fixture
-def job(tmp_path) -> Iterator[Job]:
+def job(tmp_path: Path) -> Iterator[Job]:
     made = make(tmp_path)
     made.prepare()
     yield made
@@ -43,25 +43,25 @@ def job(tmp_path) -> Iterator[Job]:
     assert left() == []
 
 
-def test_an_image_needs_nothing_but_a_shell(job):
+def test_an_image_needs_nothing_but_a_shell(job: Job) -> None:
     assert job.script("echo one\nfalse\necho two\n") == 1
     assert job.shell("id -un; touch mine; stat -c %U mine", user="games") == 0
     assert job.lines() == ["+ echo one", "one", "+ false", "games", "games"]
 
 
-def test_the_engines_socket_and_the_jobs_directory_are_there(job):
+def test_the_engines_socket_and_the_jobs_directory_are_there(job: Job) -> None:
     (job.directory / "from-host").write_text("x")
     assert job.shell("test -S /var/run/docker.sock && test -f from-host && echo x > from-container") == 0
     assert (job.directory / "from-container").exists()
 
 
-def test_a_tool_in_an_image_without_python_is_a_clear_error(job):
+def test_a_tool_in_an_image_without_python_is_a_clear_error(job: Job) -> None:
     (final,) = job.tool("run_tests", {"tool": "rndtest"})
     assert final["status"] == "error"
     assert "rndtest needs Python 3.8 or later" in final["msg"]
 
 
-def test_a_job_that_was_stopped_while_it_was_prepared_leaves_nothing(tmp_path):
+def test_a_job_that_was_stopped_while_it_was_prepared_leaves_nothing(tmp_path: Path) -> None:
     job = make(tmp_path)
     job.prepare()
     job.executor.state = {}
@@ -69,7 +69,7 @@ def test_a_job_that_was_stopped_while_it_was_prepared_leaves_nothing(tmp_path):
     assert left() == []
 
 
-def test_one_echo_takes_less_than_two_seconds(tmp_path):
+def test_one_echo_takes_less_than_two_seconds(tmp_path: Path) -> None:
     def seconds() -> float:
         started = time.monotonic()
         job = make(tmp_path)
@@ -83,13 +83,13 @@ def test_one_echo_takes_less_than_two_seconds(tmp_path):
     assert min(seconds() for _ in range(3)) < 2
 
 
-def test_an_ssh_key_in_an_image_without_ssh_is_a_clear_error(job):
+def test_an_ssh_key_in_an_image_without_ssh_is_a_clear_error(job: Job) -> None:
     assert job.shell("true", ssh_key="key") == 127
     assert job.lines() == ["the step has an ssh-key, and the image has no ssh-agent"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_an_agent_without_root_gets_the_files_of_its_jobs_back(tmp_path):
+def test_an_agent_without_root_gets_the_files_of_its_jobs_back(tmp_path: Path) -> None:
     for directory in (tmp_path, *tmp_path.parents[:2]):
         directory.chmod(0o755)
     job = make(tmp_path)
@@ -106,7 +106,7 @@ def test_an_agent_without_root_gets_the_files_of_its_jobs_back(tmp_path):
 
 
 @pytest.fixture
-def registry(tmp_path) -> Iterator[str]:
+def registry(tmp_path: Path) -> Iterator[str]:
     """A registry on loopback."""
     program = shutil.which("docker-registry")
     if program is None:
@@ -131,7 +131,7 @@ def registry(tmp_path) -> Iterator[str]:
         process.wait()
 
 
-def test_an_image_that_is_missing_is_pulled(tmp_path, registry):
+def test_an_image_that_is_missing_is_pulled(tmp_path: Path, registry: str) -> None:
     name = f"{registry}/some/image"
     for command in (["tag", MINIMAL, name], ["push", name], ["rmi", name]):
         subprocess.run(["docker", *command], check=True, capture_output=True)
@@ -168,7 +168,7 @@ finally:
 """
 
 
-def test_an_agent_in_a_container_shares_its_mounts_and_a_network_with_its_jobs(tmp_path):
+def test_an_agent_in_a_container_shares_its_mounts_and_a_network_with_its_jobs(tmp_path: Path) -> None:
     import docker
     import kraken_agent
 
@@ -203,18 +203,20 @@ def networks() -> set[str]:
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
-def test_without_an_engine_docker_jobs_are_not_offered_and_the_reason_is_said(monkeypatch, capsys):
+def test_without_an_engine_docker_jobs_are_not_offered_and_the_reason_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///no/such.sock")
     assert DockerExecutor.detect() == {}
     assert "docker jobs are not offered: the Docker engine cannot be reached" in capsys.readouterr().out
 
 
-def test_an_engine_that_the_agent_cannot_reach_over_its_kind_of_address_is_named():
+def test_an_engine_that_the_agent_cannot_reach_over_its_kind_of_address_is_named() -> None:
     with pytest.raises(EngineError, match="ssh://host"):
         EngineSocket("ssh://host")
 
 
-def test_the_own_container_is_known_from_the_mount_of_its_host_name(tmp_path):
+def test_the_own_container_is_known_from_the_mount_of_its_host_name(tmp_path: Path) -> None:
     key = "0123456789abcdef" * 4
     table = tmp_path / "mountinfo"
     table.write_text(f"1 2 254:1 /var/lib/docker/containers/{key}/hostname /etc/hostname rw - ext4 /dev/vda1 rw\n")

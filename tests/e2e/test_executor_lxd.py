@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 from kraken_agent.executors.lxd.executor import LxdExecutor
@@ -16,7 +17,7 @@ from tests.e2e.lxd_images_server import ALIAS, images_server
 pytestmark = [pytest.mark.lxd, pytest.mark.usefixtures("lxd_image"), pytest.mark.timeout(300)]
 
 
-def test_an_image_can_be_named_by_its_fingerprint(tmp_path):
+def test_an_image_can_be_named_by_its_fingerprint(tmp_path: Path) -> None:
     listed = ["lxc", "image", "list", LXD_ALIAS, "--format=csv", "-c", "F"]
     fingerprint = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.strip()
     job = Job(LxdExecutor, tmp_path / "jobs/1", fingerprint[:12], f"test-{os.getpid()}-fingerprint")
@@ -28,7 +29,9 @@ def test_an_image_can_be_named_by_its_fingerprint(tmp_path):
     assert job.lines()[-1] == str(job.directory)
 
 
-def test_an_image_that_the_daemon_lacks_comes_from_the_configured_remote(tmp_path, monkeypatch):
+def test_an_image_that_the_daemon_lacks_comes_from_the_configured_remote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with images_server() as remote:
         monkeypatch.setenv("KRAKEN_LXD_REMOTE", remote.url)
         job = Job(LxdExecutor, tmp_path / "jobs/1", ALIAS, f"test-{os.getpid()}-remote")
@@ -43,7 +46,7 @@ def test_an_image_that_the_daemon_lacks_comes_from_the_configured_remote(tmp_pat
     assert remote.asked[-1] == "images/lxd.tar.gz"
 
 
-def test_an_image_that_is_on_no_remote_is_named(tmp_path, monkeypatch):
+def test_an_image_that_is_on_no_remote_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with images_server() as remote:
         monkeypatch.setenv("KRAKEN_LXD_REMOTE", remote.url)
         job = Job(LxdExecutor, tmp_path / "jobs/1", "nothing/0", f"test-{os.getpid()}-nowhere")
@@ -52,7 +55,7 @@ def test_an_image_that_is_on_no_remote_is_named(tmp_path, monkeypatch):
         job.cleanup()
 
 
-def test_many_quick_steps_all_end_well(tmp_path):
+def test_many_quick_steps_all_end_well(tmp_path: Path) -> None:
     """LXD closes a program's streams at the very moment when we do."""
     job = Job(LxdExecutor, tmp_path / "jobs/1", LXD_ALIAS, f"test-{os.getpid()}-quick")
     try:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,10 @@ class RunningAgent:
                 self.process.wait()
 
 
+# Options of the agent, its server and the name of its data directory; other keywords are variables.
+StartAgent = Callable[..., RunningAgent]
+
+
 @pytest.fixture
 def server() -> Iterator[FakeServer]:
     with fake_server() as running:
@@ -74,11 +79,11 @@ def server() -> Iterator[FakeServer]:
 
 
 @pytest.fixture
-def start_agent(server: FakeServer, tmp_path: Path) -> Iterator[Callable[..., RunningAgent]]:
+def start_agent(server: FakeServer, tmp_path: Path) -> Iterator[StartAgent]:
     """Starts agents of the server; ends them after the test."""
     with contextlib.ExitStack() as stack:
 
-        def start(*options: str, url: str = "", data: str = "data", **kwargs: object) -> RunningAgent:
+        def start(*options: str, url: str = "", data: str = "data", **kwargs: Any) -> RunningAgent:
             agent = RunningAgent(url or server.url, tmp_path / data, *options, **kwargs)
             stack.callback(agent.stop)
             return agent
@@ -87,10 +92,12 @@ def start_agent(server: FakeServer, tmp_path: Path) -> Iterator[Callable[..., Ru
 
 
 @pytest.fixture
-def run_job(server: FakeServer, start_agent: Callable[..., RunningAgent]) -> Callable[..., FakeJob]:
+def run_job(server: FakeServer, start_agent: StartAgent) -> Callable[..., FakeJob]:
     """Runs one job to its end with a fresh agent; `agent` keywords go to the agent, others into the job."""
 
-    def run(*steps: dict[str, object], seconds: float = 30.0, agent: dict[str, object] | None = None, **fields: object):
+    def run(
+        *steps: dict[str, object], seconds: float = 30.0, agent: dict[str, Any] | None = None, **fields: object
+    ) -> FakeJob:
         job = server.add_job(*steps, **fields)
         start_agent("--one-job", **(agent or {}))
         until(lambda: job.finished, seconds)

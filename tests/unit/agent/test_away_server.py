@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from kraken_agent.backoff import Backoff
 
+from tests.unit.agent.conftest import StartAgent
 from tests.unit.agent.fake_server import FakeJob, FakeServer
 
 Until = Callable[..., None]
-StartAgent = Callable[..., object]
 
 
 def shell(cmd: str, **fields: object) -> dict[str, object]:

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.agent.conftest import AGENT_SOURCE
+from tests.unit.agent.conftest import AGENT_SOURCE, StartAgent
 from tests.unit.agent.fake_server import FakeJob, FakeServer
 
 RunJob = Callable[..., FakeJob]
 Until = Callable[..., None]
 IsAlive = Callable[[int], bool]
-StartAgent = Callable[..., object]
 
 
 def shell(cmd: str, **fields: object) -> dict[str, object]:

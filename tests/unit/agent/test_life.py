@@ -6,17 +6,17 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from kraken_agent import loop
 
+from tests.unit.agent.conftest import StartAgent
 from tests.unit.agent.fake_server import FakeServer
 
 Until = Callable[..., None]
-StartAgent = Callable[..., object]
 
 
 def test_host_info_is_what_upstreams_agent_says(server: FakeServer, start_agent: StartAgent, until: Until) -> None:
@@ -143,7 +143,7 @@ def test_bad_settings_are_refused_and_the_old_ones_stay(
 
 
 @pytest.fixture
-def service_manager(tmp_path: Path):
+def service_manager(tmp_path: Path) -> Iterator[socket.socket]:
     """systemd's end of the notification socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))

@@ -11,11 +11,11 @@ import pytest
 from kraken_agent.protocol import parse_server
 from kraken_agent.proxy import proxy_for
 
+from tests.unit.agent.conftest import StartAgent
 from tests.unit.agent.fake_server import FakeServer
 from tests.unit.agent.small_proxy import small_proxy
 
 Until = Callable[..., None]
-StartAgent = Callable[..., object]
 PROXY = {"http_proxy": "http://proxy:3128"}
 
 

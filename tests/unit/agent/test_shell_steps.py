@@ -174,7 +174,9 @@ def test_secrets_are_masked_in_results_and_the_agents_own_log(run_job: RunJob, s
     assert not [data for data in server.sink.raw if b"token-of-gold" in data]
 
 
-def test_a_key_is_there_for_ssh_and_masked(run_job: RunJob, server: FakeServer, tmp_path_factory) -> None:
+def test_a_key_is_there_for_ssh_and_masked(
+    run_job: RunJob, server: FakeServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     import subprocess
 
     path = tmp_path_factory.mktemp("key") / "id"

@@ -14,10 +14,10 @@ from kraken_agent.protocol import parse_server
 from kraken_agent.reactor import Reactor
 from kraken_agent.transport import InterruptedExchangeError, StatusError, Transport, TransportError
 
+from tests.unit.agent.conftest import StartAgent
 from tests.unit.agent.fake_server import FakeServer
 
 Until = Callable[..., None]
-StartAgent = Callable[..., object]
 
 
 @pytest.fixture

@@ -15,12 +15,11 @@ import pytest
 
 from kraken_fleet.bundle.archive import pack
 from kraken_fleet.bundle.contents import RECIPES, files_of
-from tests.unit.agent.conftest import PYTHON
+from tests.unit.agent.conftest import PYTHON, StartAgent
 from tests.unit.agent.fake_server import FakeServer
 from tests.unit.agent.releases import liar, own_release
 
 Until = Callable[..., None]
-StartAgent = Callable[..., object]
 
 
 @pytest.fixture

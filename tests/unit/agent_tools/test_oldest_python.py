@@ -25,7 +25,7 @@ def pythons() -> list[str]:
 
 
 @pytest.mark.parametrize("python", pythons())
-def test_kktool_is_whole_and_runs_a_tool_on_every_python_that_is_here(python, tmp_path):
+def test_kktool_is_whole_and_runs_a_tool_on_every_python_that_is_here(python: str, tmp_path: Path) -> None:
     kktool = tmp_path / "kktool"
     kktool.write_bytes(build_kktool())
     assert subprocess.run([python, "-W", "error", kktool, "check-integrity"], check=False).returncode == 0
@@ -37,7 +37,7 @@ def test_kktool_is_whole_and_runs_a_tool_on_every_python_that_is_here(python, tm
     assert done.stdout == "a: 1\n"
 
 
-def test_a_damaged_kktool_says_so(tmp_path):
+def test_a_damaged_kktool_says_so(tmp_path: Path) -> None:
     kktool = tmp_path / "kktool"
     data = bytearray(build_kktool())
     middle = len(data) // 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kraken_agent.tools import cloc, data, gotest, junit_collect, nglint, pylint, rndtest, shell, values_collect
@@ -37,11 +38,13 @@ def program(directory: Path, name: str, script: str) -> Path:
     return path
 
 
-def test_go_results_are_reported_by_package_and_name_and_the_log_hides_secrets(job_dir, capsys):
+def test_go_results_are_reported_by_package_and_name_and_the_log_hides_secrets(
+    job_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lines = "\n".join(json.dumps(event) for event in GO_EVENTS)
     (job_dir / "events").write_text(lines + "\nvet: a message that is not JSON\n")
     go = program(job_dir / "bin", "go", 'echo "asked: $*"; cat events; exit 1\n')
-    reported = []
+    reported: list[Any] = []
     step = {"go_exe": str(go), "params": "-p 1 ./...", "secrets": ["hidden-secret"]}
     code, message = gotest.run_tests(step, report_result=reported.append)
     assert code == 1
@@ -57,15 +60,15 @@ def test_go_results_are_reported_by_package_and_name_and_the_log_hides_secrets(j
     assert "vet: a message that is not JSON" in output
 
 
-def test_go_tests_end_when_the_steps_time_is_over(job_dir):
+def test_go_tests_end_when_the_steps_time_is_over(job_dir: Path) -> None:
     go = program(job_dir / "bin", "go", "sleep 60\n")
     assert gotest.run_tests({"go_exe": str(go), "timeout": 1}, lambda entry: None)[0] == 10000
 
 
-def test_junit_files_are_found_and_each_case_is_reported(job_dir):
+def test_junit_files_are_found_and_each_case_is_reported(job_dir: Path) -> None:
     (job_dir / "build/reports").mkdir(parents=True)
     (job_dir / "build/reports/r.xml").write_text(JUNIT)
-    reported = []
+    reported: list[Any] = []
     assert junit_collect.run_tests({"cwd": "build", "file_glob": "**/*.xml"}, reported.append) == (0, "")
     assert [(entry["test"], entry["status"]) for entry in reported] == [
         ("c.D::good", 1),
@@ -77,21 +80,21 @@ def test_junit_files_are_found_and_each_case_is_reported(job_dir):
     assert all(entry["cmd"] == "" for entry in reported)
 
 
-def test_a_damaged_junit_file_is_an_error_but_the_others_are_reported(job_dir):
+def test_a_damaged_junit_file_is_an_error_but_the_others_are_reported(job_dir: Path) -> None:
     (job_dir / "a.xml").write_text("<testsuite><testcase")
     (job_dir / "b.xml").write_text(JUNIT)
-    reported = []
+    reported: list[Any] = []
     code, message = junit_collect.run_tests({"file_glob": "*.xml"}, reported.append)
     assert code == 1
     assert "a.xml" in message
     assert len(reported) == 4
 
 
-def test_values_are_reported_under_namespace_or_file_name(job_dir):
+def test_values_are_reported_under_namespace_or_file_name(job_dir: Path) -> None:
     (job_dir / "m.json").write_text('{"speed": 3.5, "size": 7}')
     (job_dir / "bad.json").write_text("{")
     (job_dir / "list.json").write_text("[]")
-    reported = []
+    reported: list[Any] = []
     names = ["m.json", "bad.json", "list.json", "gone.json"]
     files = [{"name": "m.json", "namespace": "perf"}, *({"name": name} for name in names)]
     assert values_collect.run_tests({"files": files}, reported.append) == (0, "")
@@ -101,24 +104,24 @@ def test_values_are_reported_under_namespace_or_file_name(job_dir):
     assert "missing" in reported[4]["msg"]
 
 
-def test_data_is_read_from_the_file_and_a_value_is_left_to_the_server(job_dir):
+def test_data_is_read_from_the_file_and_a_value_is_left_to_the_server(job_dir: Path) -> None:
     (job_dir / "d.json").write_text('{"a": 1}')
-    sent = []
+    sent: list[Any] = []
     assert data.run_data({"file": "d.json", "operation": "set"}, sent.append) == (0, "")
     assert data.run_data({"value": '{"b": 2}'}, sent.append) == (0, "")
     assert sent == ['{"a": 1}', ""]
 
 
 @pytest.mark.parametrize("step", [{}, {"file": "gone.json"}])
-def test_data_without_a_readable_file_is_an_error(job_dir, step):
+def test_data_without_a_readable_file_is_an_error(job_dir: Path, step: dict[str, Any]) -> None:
     assert data.run_data(step, lambda sent: None)[0] == 1
 
 
-def test_pylint_issues_are_reported_as_pylint_gives_them(job_dir, capfd):
+def test_pylint_issues_are_reported_as_pylint_gives_them(job_dir: Path, capfd: pytest.CaptureFixture[str]) -> None:
     issues = [{"type": "warning", "path": "m.py", "line": 3, "column": 0, "symbol": "w", "message": "unused"}]
     (job_dir / "issues").write_text(json.dumps(issues))
     lint = program(job_dir / "bin", "pylint", "echo a remark >&2; echo $* >asked; cat issues\n")
-    reported = []
+    reported: list[Any] = []
     step = {"pylint_exe": f"{lint} --jobs 1", "rcfile": "my rc", "modules_or_packages": "src lib"}
     assert pylint.run_analysis(step, reported.append) == (0, "")
     assert reported == issues
@@ -126,13 +129,15 @@ def test_pylint_issues_are_reported_as_pylint_gives_them(job_dir, capfd):
     assert "m.py:3  unused" in capfd.readouterr().out
 
 
-def test_pylint_that_fails_fails_the_step(job_dir):
+def test_pylint_that_fails_fails_the_step(job_dir: Path) -> None:
     lint = program(job_dir / "bin", "pylint", "exit 32\n")
     step = {"pylint_exe": str(lint), "modules_or_packages": "x"}
     assert pylint.run_analysis(step, lambda issue: None)[0] == 32
 
 
-def test_angular_issues_carry_paths_in_the_repository_and_addresses_on_the_web(repository, monkeypatch):
+def test_angular_issues_carry_paths_in_the_repository_and_addresses_on_the_web(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (repository / "ui").mkdir()
     messages = [{"line": 4, "column": 2, "severity": 2, "message": "no any", "ruleId": "no-any"}]
     found = [{"filePath": str(repository / "ui/src/app.ts"), "messages": messages}]
@@ -141,7 +146,7 @@ def test_angular_issues_carry_paths_in_the_repository_and_addresses_on_the_web(r
     monkeypatch.setenv("PATH", f"{bin_dir}:/usr/bin:/bin")
     monkeypatch.chdir(repository)
     _set_remote(repository, "https://bot:pw@example.com:8443/group/app.git")
-    reported = []
+    reported: list[Any] = []
     assert nglint.run_analysis({"cwd": "ui"}, reported.append) == (0, "")
     assert reported == [
         {
@@ -163,7 +168,7 @@ CLOC = {
 }
 
 
-def test_cloc_counts_each_language(job_dir, monkeypatch):
+def test_cloc_counts_each_language(job_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if shutil.which("cloc") is None:
         # A host without cloc checks at least how its answer is read.
         (job_dir / "counts.json").write_text(json.dumps(CLOC))
@@ -171,7 +176,7 @@ def test_cloc_counts_each_language(job_dir, monkeypatch):
     (job_dir / "a.py").write_text("# remark\nx = 1\n\ny = 2\n")
     (job_dir / "skip").mkdir()
     (job_dir / "skip/b.py").write_text("z = 3\n")
-    reported = []
+    reported: list[Any] = []
     assert cloc.run_tests({"exclude-dir": "skip"}, reported.append) == (0, "")
     values = {entry["test"]: entry["values"] for entry in reported}
     assert set(values) == {"Python", "SUM"}
@@ -184,15 +189,15 @@ def test_cloc_counts_each_language(job_dir, monkeypatch):
     }
 
 
-def test_random_tests_have_the_same_names_every_time():
+def test_random_tests_have_the_same_names_every_time() -> None:
     names = rndtest.collect_tests({"count": "5"})
     assert names == rndtest.collect_tests({"count": 5})
     assert names[:3] == ["test_0_special.unstable", "test_1_special.sporadic", "test_2_special.manual"]
     assert len(set(names)) == 5
 
 
-def test_random_results_are_possible_ones_with_statistics():
-    reported = []
+def test_random_results_are_possible_ones_with_statistics() -> None:
+    reported: list[Any] = []
     assert rndtest.run_tests({"tests": rndtest.collect_tests({"count": 60})}, reported.append) == (0, "")
     assert len(reported) == 60
     assert {entry["status"] for entry in reported} <= set(range(6))
@@ -201,8 +206,8 @@ def test_random_results_are_possible_ones_with_statistics():
     assert all(value["min"] <= value["median"] <= value["max"] for value in series)
 
 
-def test_random_results_can_be_overridden():
-    reported = []
+def test_random_results_can_be_overridden() -> None:
+    reported: list[Any] = []
     rndtest.run_tests({"tests": ["a", "b"], "override_result": "2"}, reported.append)
     assert [entry["status"] for entry in reported] == [2, 2]
 
@@ -216,7 +221,9 @@ def _set_remote(repository: Path, url: str) -> None:
     ref.write_text((repository / ".git/refs/heads/master").read_text())
 
 
-def test_a_shell_step_run_by_kktool_has_environment_directory_and_exit_code(job_dir, capsys):
+def test_a_shell_step_run_by_kktool_has_environment_directory_and_exit_code(
+    job_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (job_dir / "sub").mkdir()
     step = {
         "cmd": 'echo "$A hidden-secret"; pwd; exit 3',
@@ -228,11 +235,13 @@ def test_a_shell_step_run_by_kktool_has_environment_directory_and_exit_code(job_
     assert capsys.readouterr().out.splitlines() == ["1 ******", str(job_dir / "sub")]
 
 
-def test_a_shell_script_run_by_kktool_stops_at_its_first_error(job_dir, capsys):
+def test_a_shell_script_run_by_kktool_stops_at_its_first_error(
+    job_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert shell.run({"script": "echo one\nfalse\necho two"})[0] == 1
     assert capsys.readouterr().out.splitlines() == ["+ echo one", "one", "+ false"]
 
 
-def test_a_shell_step_run_by_kktool_ends_when_its_time_is_over(job_dir):
+def test_a_shell_step_run_by_kktool_ends_when_its_time_is_over(job_dir: Path) -> None:
     assert shell.run({"cmd": "sleep 60", "timeout": 1})[0] == 10000
     assert shell.run({})[0] == 1

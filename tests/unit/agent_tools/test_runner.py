@@ -12,6 +12,7 @@ import threading
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import kraken_agent
 import pytest
@@ -46,7 +47,7 @@ def run(step):
 
 
 @pytest.fixture
-def user_tool(tmp_path, monkeypatch) -> Path:
+def user_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tool of a user, with a dependency beside it in vendor/."""
     directory = tmp_path / "mine"
     (directory / "vendor").mkdir(parents=True)
@@ -59,21 +60,21 @@ def user_tool(tmp_path, monkeypatch) -> Path:
         sys.modules.pop(name, None)
 
 
-def execute(command_name: str, **step) -> list[dict[str, object]]:
+def execute(command_name: str, **step: dict[str, Any]) -> list[dict[str, object]]:
     sent: list[dict[str, object]] = []
     runner.execute("kraken_mine", command_name, {"tool": "mine", **step}, sent.append)
     return sent
 
 
-def test_the_commands_of_a_tool_are_its_public_functions(user_tool):
+def test_the_commands_of_a_tool_are_its_public_functions(user_tool: Path) -> None:
     assert execute("get_commands") == [{"status": "done", "commands": ["collect_tests", "run", "run_tests"]}]
 
 
-def test_collected_tests_are_in_the_answer(user_tool):
+def test_collected_tests_are_in_the_answer(user_tool: Path) -> None:
     assert execute("collect_tests") == [{"status": "done", "tests": ["a", "b"]}]
 
 
-def test_results_come_in_batches_and_then_the_end(user_tool):
+def test_results_come_in_batches_and_then_the_end(user_tool: Path) -> None:
     names = [str(number) for number in range(150)]
     sent = execute("run_tests", tests=names)
     assert [len(message.get("test-results", ())) for message in sent] == [100, 50, 0]
@@ -88,11 +89,13 @@ def test_results_come_in_batches_and_then_the_end(user_tool):
         ((10000, "late"), {"status": "error", "reason": "step-timeout", "msg": "late"}),
     ],
 )
-def test_the_code_of_a_tool_becomes_the_status_of_the_step(user_tool, returned, message):
+def test_the_code_of_a_tool_becomes_the_status_of_the_step(
+    user_tool: Path, returned: object, message: dict[str, object]
+) -> None:
     assert execute("run", **{"return": returned}) == [message]
 
 
-def test_an_exception_is_the_result_and_shows_no_secret(user_tool):
+def test_an_exception_is_the_result_and_shows_no_secret(user_tool: Path) -> None:
     (message,) = execute("run", **{"raise": True, "secrets": ["hidden-secret"]})
     assert message["status"] == "error"
     assert message["reason"] == "exception"
@@ -100,23 +103,23 @@ def test_an_exception_is_the_result_and_shows_no_secret(user_tool):
 
 
 @pytest.mark.parametrize("returned", [None, 0, ("x", "y", "z")])
-def test_a_tool_that_returns_no_pair_has_not_succeeded(user_tool, returned):
+def test_a_tool_that_returns_no_pair_has_not_succeeded(user_tool: Path, returned: object) -> None:
     (message,) = execute("run", **{"return": returned})
     assert "a pair (code, message)" in str(message["msg"])
 
 
 @pytest.mark.parametrize("command_name", ["run_analysis", "destroy"])
-def test_a_command_that_is_not_there_is_named(user_tool, command_name):
+def test_a_command_that_is_not_there_is_named(user_tool: Path, command_name: str) -> None:
     (message,) = execute(command_name)
     assert message["status"] == "error"
     assert command_name in str(message["msg"])
 
 
-def test_a_batch_is_sent_after_its_time_even_if_the_tool_is_silent():
-    sent = []
+def test_a_batch_is_sent_after_its_time_even_if_the_tool_is_silent() -> None:
+    sent: list[Any] = []
     arrived = threading.Event()
 
-    def send(message):
+    def send(message: dict[str, object]) -> None:
         sent.append(message)
         arrived.set()
 
@@ -126,13 +129,13 @@ def test_a_batch_is_sent_after_its_time_even_if_the_tool_is_silent():
     assert sent == [{"status": "in-progress", "issues": ["one"]}]
 
 
-def test_secrets_are_the_servers_list_the_token_the_key_and_the_stores(user_tool):
+def test_secrets_are_the_servers_list_the_token_the_key_and_the_stores(user_tool: Path) -> None:
     step = {"secrets": ["abc", "longer-secret"], "access-token": "token", "ssh-key": {"key": "line1\nline2\n"}}
     assert secrets_of(step) == ["longer-secret", "line1\nline2", "token"]
     assert masked("a token here", secrets_of(step)) == "a ****** here"
 
 
-def test_every_built_in_tool_has_a_module_and_upstreams_names_work():
+def test_every_built_in_tool_has_a_module_and_upstreams_names_work() -> None:
     assert {builtin_module(name) for name in BUILTIN_COMMANDS} == {
         f"kraken_agent.tools.{name}" for name in BUILTIN_COMMANDS
     }
@@ -141,7 +144,7 @@ def test_every_built_in_tool_has_a_module_and_upstreams_names_work():
     assert builtin_module("json") is None
 
 
-def test_every_built_in_tool_has_exactly_the_commands_that_the_catalog_says():
+def test_every_built_in_tool_has_exactly_the_commands_that_the_catalog_says() -> None:
     found = {name: runner.commands_of(importlib.import_module(str(builtin_module(name)))) for name in BUILTIN_COMMANDS}
     assert found == {name: list(commands) for name, commands in BUILTIN_COMMANDS.items()}
 
@@ -149,7 +152,7 @@ def test_every_built_in_tool_has_exactly_the_commands_that_the_catalog_says():
 # kktool
 
 
-def kktool_run(*arguments: str, path: Path | None = None, **options) -> subprocess.CompletedProcess[str]:
+def kktool_run(*arguments: str, path: Path | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
     search = os.pathsep.join(str(part) for part in (AGENT, path) if part)
     return subprocess.run(
         [sys.executable, "-m", "kraken_agent.tools", *arguments],
@@ -162,13 +165,13 @@ def kktool_run(*arguments: str, path: Path | None = None, **options) -> subproce
 
 
 @pytest.fixture
-def step_file(tmp_path) -> str:
+def step_file(tmp_path: Path) -> str:
     path = tmp_path / "step_0.json"
     path.write_text(json.dumps({"tool": "rndtest", "count": 3, "job_id": 1, "index": 0, "tests": ["a"]}))
     return str(path)
 
 
-def test_kktool_reports_over_tcp_as_upstreams_does(step_file):
+def test_kktool_reports_over_tcp_as_upstreams_does(step_file: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         done = kktool_run("-m", "kraken.agent.kraken_rndtest", "-r", address, "-s", step_file, "run_tests")
@@ -179,7 +182,7 @@ def test_kktool_reports_over_tcp_as_upstreams_does(step_file):
     assert messages[0]["test-results"][0]["test"] == "a"
 
 
-def test_kktool_keeps_messages_and_log_apart_on_one_terminal(user_tool, tmp_path):
+def test_kktool_keeps_messages_and_log_apart_on_one_terminal(user_tool: Path, tmp_path: Path) -> None:
     step = tmp_path / "s.json"
     step.write_text('{"tool": "mine"}')
     archive = tmp_path / "tool.zip"
@@ -191,7 +194,7 @@ def test_kktool_keeps_messages_and_log_apart_on_one_terminal(user_tool, tmp_path
     assert done.stderr == '{"status": "done"}\n'
 
 
-def test_programs_that_a_tool_starts_cannot_write_into_its_messages(tmp_path):
+def test_programs_that_a_tool_starts_cannot_write_into_its_messages(tmp_path: Path) -> None:
     step = tmp_path / "s.json"
     step.write_text('{"tool": "noisy"}')
     (tmp_path / "noisy.py").write_text(
@@ -202,7 +205,7 @@ def test_programs_that_a_tool_starts_cannot_write_into_its_messages(tmp_path):
     assert done.stderr == '{"status": "done"}\n'
 
 
-def test_kktool_without_return_address_shows_its_messages(step_file):
+def test_kktool_without_return_address_shows_its_messages(step_file: str) -> None:
     done = kktool_run("-m", "rndtest", "-s", step_file, "get_commands")
     assert 'tool response: {"status": "done", "commands": ["collect_tests", "run_tests"]}' in done.stdout
 
@@ -216,13 +219,15 @@ def test_kktool_without_return_address_shows_its_messages(step_file):
         ([], 2, "required: command"),
     ],
 )
-def test_kktool_says_what_is_wrong_with_its_arguments(step_file, arguments, code, text):
+def test_kktool_says_what_is_wrong_with_its_arguments(
+    step_file: str, arguments: list[str], code: int, text: str
+) -> None:
     done = kktool_run(*[step_file if word == "STEP" else word for word in arguments])
     assert done.returncode == code
     assert text in done.stderr
 
 
-def test_a_channel_to_nobody_is_an_error():
+def test_a_channel_to_nobody_is_an_error() -> None:
     with pytest.raises(ConnectionRefusedError):
         open_channel("127.0.0.1:1")
 
@@ -230,15 +235,15 @@ def test_a_channel_to_nobody_is_an_error():
 # programs
 
 
-def test_output_is_passed_on_line_by_line_with_secrets_hidden():
-    lines = []
+def test_output_is_passed_on_line_by_line_with_secrets_hidden() -> None:
+    lines: list[Any] = []
     script = "printf 'one\\ntwo sec'; sleep 0.1; printf 'ret\\r\\n\\377 odd'"
     done = command.run_program(["sh", "-c", script], on_line=lines.append, secrets=["secret"], keep=True)
     assert lines == ["one", "two ******", "\ufffd odd"]
     assert done == (0, "one\ntwo secret\n\ufffd odd\n")
 
 
-def test_a_program_over_its_time_is_ended_with_everything_it_started(tmp_path):
+def test_a_program_over_its_time_is_ended_with_everything_it_started(tmp_path: Path) -> None:
     marker = tmp_path / "pid"
     script = f"trap '' TERM; setsid sleep 300 & echo $! > {marker}; sleep 300"
     started = time.monotonic()
@@ -250,7 +255,7 @@ def test_a_program_over_its_time_is_ended_with_everything_it_started(tmp_path):
         time.sleep(0.05)
 
 
-def test_a_daemon_that_keeps_the_output_open_is_not_waited_for():
+def test_a_daemon_that_keeps_the_output_open_is_not_waited_for() -> None:
     started = time.monotonic()
     done = command.run_program(["sh", "-c", "setsid sleep 20 & echo ready"], keep=True)
     assert done == (0, "ready\n")
@@ -258,7 +263,7 @@ def test_a_daemon_that_keeps_the_output_open_is_not_waited_for():
     _kill_sleepers("sleep\x0020\x00")
 
 
-def test_a_line_without_end_does_not_fill_the_memory():
+def test_a_line_without_end_does_not_fill_the_memory() -> None:
     lengths = []
     command.run_program(
         ["sh", "-c", "head -c 1000000 /dev/zero | tr '\\0' x"], on_line=lambda line: lengths.append(len(line))
