@@ -170,6 +170,7 @@ def log_line(data: object) -> LogLine:
         level=text(row, "level") or "info",
         step=optional_whole(row, "step"),
         agent=optional_text(row, "host"),
+        service=text(row, "service"),
     )
 
 

@@ -108,7 +108,15 @@ class WorkflowsCalls:
         return page.items[::-1]
 
     def job_log(self, job_id: int) -> tuple[LogLine, ...]:
-        """What a job's steps have printed so far. Lines travel by UDP: they come late, and may never come."""
-        params = {"order": "asc"}
+        """What a job's steps have printed so far. Lines travel by UDP: they come late, and may never come.
+
+        Records of Kraken's own agent name no tool, and the server leaves those out unless it is asked for all
+        (get_job_logs in kraken/server/execution.py, 1.7.36). What server and agent say of themselves has no step.
+        """
+        params = {"order": "asc", "internals": "true"}
         pages = read_pages(self._session, f"/jobs/{job_id}/logs", decode.log_line, params=params)
-        return tuple(line for page in pages for line in page.items)
+        return tuple(line for page in pages for line in page.items if _of_step(line))
+
+
+def _of_step(line: LogLine) -> bool:
+    return line.service == "agent" and line.step is not None and line.step >= 0

@@ -89,3 +89,4 @@ class LogLine:
     level: str = "info"
     step: int | None = None
     agent: str | None = None
+    service: str = ""

@@ -9,7 +9,7 @@ import pytest
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import RequestRejectedError, UnexpectedAnswerError
 from kraken_fleet.model import Branch, Project, RunState, Stage, StepStatus
-from tests.unit.api.fake_kraken import FakeKraken, Reply, problem
+from tests.unit.api.fake_kraken import FakeKraken, Reply, Request, problem
 
 STAGE = {"id": 4, "name": "s", "schema_code": "def stage(ctx): ...", "schema": {}, "enabled": True, "repo_state": 1}
 RUN = {"id": 6, "stage_id": 4, "flow_id": 5, "state": "in-progress", "stage_name": "s", "note": None, "seq": {}}
@@ -107,14 +107,32 @@ def test_a_job_that_nobody_has_taken_has_no_agent(fake: FakeKraken, client: Krak
 def test_a_log_is_read_to_its_end_in_order(fake: FakeKraken, client: KrakenClient) -> None:
     def lines(start: str) -> list[dict[str, object]]:
         numbers = range(int(start), min(int(start) + 200, 450))
-        return [
-            {"time": "Mon, 23 Nov 2026 16:34:41 GMT", "message": f"line {n}", "host": "h", "step": 0} for n in numbers
-        ]
+        common = {"time": "Mon, 23 Nov 2026 16:34:41 GMT", "host": "h", "service": "agent", "step": 0}
+        return [{**common, "message": f"line {n}"} for n in numbers]
 
     fake.on("GET", "/jobs/7/logs", lambda request: Reply(body={"items": lines(request.query["start"]), "total": 450}))
     log = client.job_log(7)
     assert [line.message for line in log] == [f"line {n}" for n in range(450)]
     assert (log[0].time, log[0].agent) == (datetime(2026, 11, 23, 16, 34, 41, tzinfo=UTC), "h")
+
+
+def test_records_without_a_tool_are_read_and_what_is_of_no_step_is_left_out(
+    fake: FakeKraken, client: KrakenClient
+) -> None:
+    rows: list[dict[str, object]] = [
+        {"message": "of Kraken's own agent", "service": "agent", "tool": "", "step": 0},
+        {"message": "of ours", "service": "agent", "tool": "shell", "step": 1},
+        {"message": "the agent about itself", "service": "agent", "tool": "", "step": -1},
+        {"message": "the server about the job", "service": "server", "tool": "", "step": 0},
+        {"message": "nothing known", "service": "agent", "tool": "", "step": None},
+    ]
+
+    def answer(request: Request) -> Reply:
+        shown = rows if request.query.get("internals") == "true" else [row for row in rows if row["tool"]]
+        return Reply(body={"items": [{"time": None, "host": "h", **row} for row in shown], "total": len(shown)})
+
+    fake.on("GET", "/jobs/7/logs", answer)
+    assert [line.message for line in client.job_log(7)] == ["of Kraken's own agent", "of ours"]
 
 
 def test_the_whole_log_about_an_agent_ends_with_the_newest_line(fake: FakeKraken, client: KrakenClient) -> None:

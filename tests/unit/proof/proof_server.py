@@ -134,5 +134,6 @@ class ProofServer(FakeKraken):
         assert isinstance(job["steps"], list)
         command = job["steps"][0]["cmd"]
         printed = [] if self.polls < 3 or job["name"] in self.silent else [command.removeprefix("echo ") + "\n"]
-        lines = [{"message": text, "host": "h", "time": None} for text in [f"exec: {command}", *printed]]
+        origin = {"host": "h", "time": None, "service": "agent", "step": 0}
+        lines = [{"message": text, **origin} for text in [f"exec: {command}", *printed]]
         return Reply(body={"items": lines, "total": len(lines)})

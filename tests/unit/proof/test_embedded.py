@@ -50,7 +50,8 @@ class ToyAgent(threading.Thread):
 
     def _log(self, message: str, job: dict[str, Any], step: dict[str, Any]) -> None:
         about = {"job": job["id"], "run": job["run_id"], "flow": job["flow_id"], "branch": job["branch_id"]}
-        what = {"service": "agent", "host": "toy", "level": "INFO", "tool": step["tool"], "step": step["index"]}
+        # As Kraken's own agent does it: no record names a tool.
+        what = {"service": "agent", "host": "toy", "level": "INFO", "step": step["index"]}
         record = {"@timestamp": datetime.now(UTC).isoformat(), "message": message, **about, **what}
         self._socket.sendto(json.dumps(record).encode(), self._log_address)
 
