@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.errors import PortInUseError, UsageError
+
+if TYPE_CHECKING:
+    from kraken_fleet.listen import Limits
 
 app = single_command()
 
@@ -29,6 +32,14 @@ def console(
     secure_cookie: Annotated[
         bool, typer.Option("--secure-cookie", help="The console is reached over https, through a proxy.")
     ] = False,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--proxy",
+            help="A proxy in front of it, by address or network: it says who a peer is. May be given more than once.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
     state_dir: Annotated[Path | None, typer.Option(help="Where it keeps its access log and history.")] = None,
     ca_bundle: Annotated[
         Path | None, typer.Option(envvar="KRAKEN_FLEET_CA_BUNDLE", help="Certificates to trust for the server.")
@@ -49,13 +60,16 @@ def console(
         secure_cookie=secure_cookie,
     )
     output.line(f"Console for {server}: http://{host}:{port}/  (Ctrl-C ends it)")
-    _run(create_console(settings), host, port)
+    _run(create_console(settings), host, port, settings.limits, proxy or [])
 
 
-def _run(application: object, host: str, port: int) -> None:
+def _run(application: object, host: str, port: int, limits: Limits, proxies: list[str]) -> None:
     import socket
 
     import uvicorn
+
+    from kraken_fleet.listen.connections import Connections, server_config
+    from kraken_fleet.listen.peers import proxy_options
 
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -66,5 +80,11 @@ def _run(application: object, host: str, port: int) -> None:
         hint = "Choose another with --port"
         raise PortInUseError(f"cannot listen: {error.strerror}", where=f"{host}:{port}", hint=hint) from error
     # An open stream of live updates would keep the console from ending; browsers connect again by themselves.
-    config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=1)  # type: ignore[arg-type]
+    config = server_config(
+        application,
+        Connections(limits),
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+        **proxy_options(proxies),
+    )
     uvicorn.Server(config).run(sockets=[listener])

@@ -14,8 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError, ServerUnreachableError
+from kraken_fleet.listen import AttemptLimit, RequestLimits
 from kraken_fleet.web import live
 from kraken_fleet.web.cache import FleetCache
 from kraken_fleet.web.context import COOKIE, Console, SignInNeededError, console_of
@@ -25,7 +27,7 @@ from kraken_fleet.web.pages import agent, agents, discovered, downloads, fleet, 
 from kraken_fleet.web.parameters import BadParameterError
 from kraken_fleet.web.render import Renderer
 from kraken_fleet.web.security import AccessLog, add_headers, refuse_other_origins
-from kraken_fleet.web.sessions import AttemptLimit, SessionStore
+from kraken_fleet.web.sessions import SessionStore
 from kraken_fleet.web.settings import ConsoleSettings
 from kraken_fleet.web.work import Run, Work
 
@@ -62,7 +64,7 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
     app.state.console = Console(
         settings=settings,
         sessions=sessions,
-        attempts=AttemptLimit(),
+        attempts=AttemptLimit(settings.limits.wrong_passwords_per_account, settings.limits.wrong_passwords_per_peer),
         cache=cache,
         history=history,
         ignored=Ignored(settings.state_dir / "ignored.json"),
@@ -72,6 +74,11 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
         renderer=Renderer(),
     )
     app.add_middleware(BaseHTTPMiddleware, dispatch=refuse_other_origins)
+
+    async def is_signed_in(scope: Scope) -> bool:
+        return sessions.get(Request(scope).cookies.get(COOKIE, "")) is not None
+
+    app.add_middleware(RequestLimits, limits=settings.limits, is_known=is_signed_in)
     app.add_middleware(BaseHTTPMiddleware, dispatch=add_headers)
     for page in (signin, agents, agent, groups, discovered, downloads, fleet, live):
         app.include_router(page.router)

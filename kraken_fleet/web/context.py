@@ -12,6 +12,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import FleetError
+from kraken_fleet.listen import AttemptLimit
+from kraken_fleet.listen import peer_of as peer_of_scope
 from kraken_fleet.model import Agent
 from kraken_fleet.reconcile import Event, remove
 from kraken_fleet.web.cache import FleetCache, Snapshot
@@ -19,7 +21,7 @@ from kraken_fleet.web.history import History
 from kraken_fleet.web.ignored import Ignored
 from kraken_fleet.web.render import Renderer
 from kraken_fleet.web.security import AccessLog
-from kraken_fleet.web.sessions import AttemptLimit, Session, SessionStore
+from kraken_fleet.web.sessions import Session, SessionStore
 from kraken_fleet.web.settings import ConsoleSettings
 from kraken_fleet.web.work import Work
 
@@ -52,7 +54,8 @@ def console_of(request: Request) -> Console:
 
 
 def peer_of(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
+    """Where a request comes from, for the access log."""
+    return peer_of_scope(request.scope) or "unknown"
 
 
 class Visit:

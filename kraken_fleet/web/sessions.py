@@ -1,4 +1,4 @@
-"""Who is signed in: sessions in memory, log-in attempts rationed.
+"""Who is signed in: sessions in memory.
 
 A session holds the person's own Kraken client, so every change is made with that person's rights. Nothing is written
 to disk: when the console restarts, people sign in again.
@@ -10,15 +10,10 @@ import hmac
 import secrets
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from kraken_fleet.api import KrakenClient
-
-# Five wrong passwords, then one more try each minute: enough for a forgetful person, too slow for a dictionary.
-ATTEMPTS = 5
-ATTEMPTS_WINDOW_SECONDS = 60.0
 
 
 @dataclass(slots=True, eq=False)
@@ -98,36 +93,3 @@ def _end(sessions: Iterable[Session]) -> None:
     # Never with the lock held: each tells the server, which may take its time.
     for session in sessions:
         session.client.close()
-
-
-class AttemptLimit:
-    """Counts failed log-ins by where they come from and by whom they name."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._failures: dict[str, deque[float]] = {}
-
-    def wait_seconds(self, *keys: str) -> float:
-        """How long until another attempt is allowed; 0 when it is allowed now."""
-        with self._lock:
-            return max((self._wait(key) for key in keys), default=0.0)
-
-    def failed(self, *keys: str) -> None:
-        with self._lock:
-            for key in keys:
-                self._failures.setdefault(key, deque(maxlen=ATTEMPTS)).append(self._clock())
-
-    def succeeded(self, *keys: str) -> None:
-        with self._lock:
-            for key in keys:
-                self._failures.pop(key, None)
-
-    def _wait(self, key: str) -> float:
-        failures = self._failures.get(key)
-        if failures is None or len(failures) < ATTEMPTS:
-            return 0.0
-        remaining = failures[0] + ATTEMPTS_WINDOW_SECONDS - self._clock()
-        if remaining <= 0:
-            failures.popleft()
-        return max(remaining, 0.0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kraken_fleet.listen import Limits
+
 
 @dataclass(frozen=True, slots=True)
 class ConsoleSettings:
@@ -19,6 +21,7 @@ class ConsoleSettings:
         state_dir: where the access log, ignored agents and the fleet's history are kept.
         session_hours: after that long without a request a person signs in again.
         poll_seconds: how old the view of the server may be.
+        limits: how much is taken from whom.
     """
 
     server_url: str
@@ -29,3 +32,4 @@ class ConsoleSettings:
     secure_cookie: bool = False
     session_hours: float = 12.0
     poll_seconds: float = 2.0
+    limits: Limits = field(default_factory=Limits)

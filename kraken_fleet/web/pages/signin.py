@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError
+from kraken_fleet.listen import peer_of as peer_address
 from kraken_fleet.web.context import COOKIE, Console, Submitted, console_of, peer_of
 from kraken_fleet.web.sessions import Session
 
@@ -30,8 +31,8 @@ def sign_in(
 ) -> Response:
     """Signs a person in; an account that may not look at agents is told so and stays out."""
     console, peer = console_of(request), peer_of(request)
-    keys = (f"from:{peer}", f"user:{user}")
-    wait = console.attempts.wait_seconds(*keys)
+    where = peer_address(request.scope)
+    wait = console.attempts.wait_seconds(user, where)
     if wait:
         console.log.write(user, peer, "sign in", outcome="too many attempts")
         message = f"Too many attempts. Try again in {math.ceil(wait)} s."
@@ -43,8 +44,8 @@ def sign_in(
         client.agents_page(start=0, limit=1)
     except FleetError as error:
         client.close()
-        return _rejected(request, console, user, keys, error, _safe(next))
-    console.attempts.succeeded(*keys)
+        return _rejected(request, console, user, error, _safe(next))
+    console.attempts.succeeded(user, where)
     console.log.write(user, peer, "sign in")
     return _let_in(request, console, Session(user, client), _safe(next))
 
@@ -59,13 +60,11 @@ def sign_out(form: Submitted) -> Response:
     return response
 
 
-def _rejected(
-    request: Request, console: Console, user: str, keys: tuple[str, ...], error: FleetError, wanted: str
-) -> Response:
+def _rejected(request: Request, console: Console, user: str, error: FleetError, wanted: str) -> Response:
     console.log.write(user, peer_of(request), "sign in", outcome=str(error))
     if isinstance(error, NotSignedInError):
-        console.attempts.failed(*keys)
-        return _form(request, wanted, "The server does not know this user with this password.", status=401)
+        console.attempts.failed(user, peer_address(request.scope))
+        return _form(request, wanted, f"{error.message}.", status=401)
     if isinstance(error, NotPermittedError):
         return _form(request, wanted, f"{user} is not an administrator of this server.", status=403)
     return _form(request, wanted, str(error), status=502)

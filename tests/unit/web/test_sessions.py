@@ -1,9 +1,9 @@
-"""Sessions end, and passwords cannot be guessed quickly."""
+"""Sessions end, and each has its own words."""
 
 from __future__ import annotations
 
 from kraken_fleet.api import KrakenClient, TokenCredentials
-from kraken_fleet.web.sessions import ATTEMPTS, ATTEMPTS_WINDOW_SECONDS, AttemptLimit, Session, SessionStore
+from kraken_fleet.web.sessions import Session, SessionStore
 
 
 class Clock:
@@ -60,23 +60,3 @@ def test_a_notice_is_shown_once() -> None:
     session = a_session()
     session.notice = "done"
     assert [session.take_notice(), session.take_notice()] == ["done", ""]
-
-
-def test_after_five_failures_an_attempt_has_to_wait() -> None:
-    clock = Clock()
-    limit = AttemptLimit(clock)
-    for _ in range(ATTEMPTS):
-        assert limit.wait_seconds("from:x", "user:ann") == 0
-        limit.failed("from:x", "user:ann")
-    assert 0 < limit.wait_seconds("from:other", "user:ann") <= ATTEMPTS_WINDOW_SECONDS
-    assert limit.wait_seconds("from:other", "user:bob") == 0
-    clock.now = ATTEMPTS_WINDOW_SECONDS
-    assert limit.wait_seconds("from:x", "user:ann") == 0
-
-
-def test_success_forgets_the_failures() -> None:
-    limit = AttemptLimit()
-    for _ in range(ATTEMPTS):
-        limit.failed("user:ann")
-    limit.succeeded("user:ann")
-    assert limit.wait_seconds("user:ann") == 0

@@ -1,0 +1,12 @@
+"""What stands between a socket and an application that strangers reach: connections, bodies, peers, attempts, limits.
+
+The embedded server and the console share it.
+"""
+
+from kraken_fleet.listen.attempts import AttemptLimit
+from kraken_fleet.listen.limits import Limits
+from kraken_fleet.listen.peers import peer_of, plain_address
+from kraken_fleet.listen.refusals import Refusals
+from kraken_fleet.listen.requests import RequestLimits
+
+__all__ = ["AttemptLimit", "Limits", "Refusals", "RequestLimits", "peer_of", "plain_address"]

@@ -1,0 +1,63 @@
+"""Who a peer is: the other end of the connection, or whom a proxy names that the operator trusts."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Any
+
+from kraken_fleet.errors import UsageError
+
+
+def plain_address(text: str) -> str:
+    """An IP address as it is usually written: an IPv4 address that IPv6 carries (`::ffff:10.0.0.1`) as IPv4.
+
+    What is no address is returned as it is.
+    """
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
+
+
+def peer_of(scope: Any) -> str | None:
+    """The peer's address of an ASGI connection; None when it has none, or none that is an IP address.
+
+    A proxy may have passed on what somebody else wrote, so a peer that is no address is nobody.
+    """
+    client = scope.get("client")
+    if not client:
+        return None
+    address = plain_address(client[0])
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    return address
+
+
+def share_of(peer: str | None) -> str:
+    """What counts as one peer when things are counted: an IPv6 host has a whole /64 to speak from."""
+    if peer is None:
+        return "unknown"
+    address = ipaddress.ip_address(peer)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((int(address), 64), strict=False))
+    return peer
+
+
+def proxy_options(proxies: Sequence[str]) -> dict[str, Any]:
+    """The options of uvicorn that say whose `X-Forwarded-For` is believed: nobody's but these addresses or networks'.
+
+    Raises:
+        UsageError: one of them is neither.
+    """
+    for proxy in proxies:
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError:
+            hint = "Give the proxy's IP address or network, such as 10.0.0.5 or 10.0.0.0/24"
+            raise UsageError(f"{proxy!r} is no address of a proxy", where="--proxy", hint=hint) from None
+    return {"proxy_headers": bool(proxies), "forwarded_allow_ips": list(proxies)}

@@ -1,0 +1,56 @@
+"""One line in the log for what was refused, however often it happens: the log is not a stranger's to fill."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+# So long each kind of refusal is silent about one peer after it was logged.
+_QUIET_SECONDS = 60.0
+_MAX_KEYS = 1_000
+_MAX_LINES_A_MINUTE = 60
+_MAX_TEXT = 300
+
+
+class Refusals:
+    """Writes refusals down: for each kind and peer once a minute, and at most a line a second in all.
+
+    Args:
+        log: where to.
+        clock: monotonic seconds, for tests.
+    """
+
+    def __init__(self, log: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = log
+        self._clock = clock
+        self._told: dict[tuple[str, str], float] = {}
+        self._minute = 0.0
+        self._lines = 0
+
+    def note(self, kind: str, peer: str | None, text: str) -> None:
+        """Log a refusal, unless that was just done.
+
+        Args:
+            kind: the limit's name or another word for the reason.
+            peer: who was refused.
+            text: what happened, in a sentence. Of what strangers wrote only printable characters are kept.
+        """
+        moment, key = self._clock(), (kind, peer or "")
+        if moment - self._told.get(key, float("-inf")) < _QUIET_SECONDS or not self._room(moment):
+            return
+        if len(self._told) >= _MAX_KEYS:
+            self._told.clear()
+        self._told[key] = moment
+        self._log.warning("Refused (%s): %s", kind, printable(text))
+
+    def _room(self, moment: float) -> bool:
+        if moment - self._minute >= _QUIET_SECONDS:
+            self._minute, self._lines = moment, 0
+        self._lines += 1
+        return self._lines <= _MAX_LINES_A_MINUTE
+
+
+def printable(text: str) -> str:
+    """The text without characters that would steer a terminal or begin a new line, and no longer than a few lines."""
+    return "".join(char if char.isprintable() else "?" for char in text[:_MAX_TEXT])

@@ -1,0 +1,42 @@
+"""Who a peer is."""
+
+from __future__ import annotations
+
+import pytest
+
+from kraken_fleet.errors import UsageError
+from kraken_fleet.listen.peers import peer_of, plain_address, proxy_options, share_of
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("::FFFF:a00:1", "10.0.0.1"),
+        ("2001:DB8:0::1", "2001:db8::1"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("builder-1", "builder-1"),
+    ],
+)
+def test_an_address_is_written_in_one_way(written: str, plain: str) -> None:
+    assert plain_address(written) == plain
+
+
+@pytest.mark.parametrize("said", ["-oProxyCommand=touch /tmp/x", "localhost", "10.0.0.1, 10.0.0.2", "", "10.0.0.1\n"])
+def test_a_peer_that_is_no_address_is_nobody(said: str) -> None:
+    assert peer_of({"client": (said, 1)}) is None
+    assert peer_of({"client": None}) is None
+
+
+def test_an_ipv6_host_is_counted_by_its_network() -> None:
+    assert share_of("2001:db8::1") == share_of("2001:db8::2") != share_of("2001:db8:0:1::1")
+    assert share_of("10.0.0.1") != share_of("10.0.0.2")
+
+
+def test_nobody_says_who_a_peer_is_unless_the_operator_names_him() -> None:
+    assert proxy_options([])["proxy_headers"] is False
+    assert proxy_options(["10.0.0.0/24"]) == {"proxy_headers": True, "forwarded_allow_ips": ["10.0.0.0/24"]}
+    for nonsense in ("*", "proxy.example", "", "10.0.0.0/40"):
+        with pytest.raises(UsageError, match="no address of a proxy"):
+            proxy_options([nonsense])
