@@ -24,7 +24,7 @@ help: ## This list
 setup: $(STAMP) ## A virtual environment in .venv with everything in it
 
 # Made again when the list of dependencies changes. A half-made environment has no stamp and is begun anew.
-$(STAMP): pyproject.toml tests/windows_collection.py
+$(STAMP): pyproject.toml tests/windows_collection.py tests/kraken_client.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "kraken-fleet needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
 	         "Name another one: make setup PYTHON=python3.12" >&2; exit 1; }
@@ -35,6 +35,7 @@ $(STAMP): pyproject.toml tests/windows_collection.py
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
 	@$(BIN)/python tests/windows_collection.py
+	@$(BIN)/python tests/kraken_client.py
 	@touch $@
 
 demo: $(STAMP) ## Watch it work: a server, three hosts, agents, a job on each group; then all is removed

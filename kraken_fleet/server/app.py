@@ -20,8 +20,11 @@ from kraken_fleet.server.routes import (
     execution,
     groups,
     install,
+    live_data,
     logs,
+    not_served,
     projects,
+    results,
     sessions,
     settings,
     tools,
@@ -32,7 +35,21 @@ from kraken_fleet.server.sockets import bind_udp
 from kraken_fleet.server.store.log_sink import LogSink
 
 Mount = tuple[str, ASGIApp]
-_API = (sessions, agents, groups, settings, projects, execution, logs, diagnostics, tools)
+# Routes that are not served come last, so that those that are win.
+_API = (
+    sessions,
+    agents,
+    groups,
+    settings,
+    projects,
+    execution,
+    results,
+    logs,
+    live_data,
+    diagnostics,
+    tools,
+    not_served,
+)
 
 
 def create_app(

@@ -12,8 +12,10 @@ import os
 import shutil
 import tempfile
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 from kraken_agent.tools.catalog import builtin_module
 from kraken_agent.tools.object_store import open_store
@@ -21,6 +23,8 @@ from kraken_agent.tools.paths import inside
 from kraken_agent.tools.s3 import StoreError
 
 _STORE_PREFIX = "minio:"
+_HTTP_PREFIXES = ("http://", "https://")
+_HTTP_SECONDS = 60
 _MODULE_PREFIX = "kraken_"
 _VENDOR = "vendor"
 
@@ -67,6 +71,8 @@ def locate(step: Mapping[str, Any], *, tools_dirs: Iterable[Path], data_dir: Pat
     store = data_dir / "tools"
     if location.startswith(_STORE_PREFIX):
         return _unpacked(_download(step, location[len(_STORE_PREFIX) :], store), store, entry or _MODULE_PREFIX + name)
+    if location.startswith(_HTTP_PREFIXES):
+        return _unpacked(_fetch(location, store), store, entry or _MODULE_PREFIX + name)
     if location:
         place = Path(job_dir, location)
         return _at(place, store, entry or _MODULE_PREFIX + name)
@@ -113,6 +119,22 @@ def _download(step: Mapping[str, Any], address: str, store: Path) -> Path:
             client.close()
     except (StoreError, ValueError) as error:
         raise ToolNotFoundError(f"the tool cannot be fetched from {_STORE_PREFIX}{address}: {error}") from error
+    return path
+
+
+def _fetch(url: str, store: Path) -> Path:
+    """Download a tool that the server keeps itself, whose name is the sha256 of its content."""
+    name = PurePosixPath(urlsplit(url).path).name
+    path = store / "downloads" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with urlopen(url, timeout=_HTTP_SECONDS) as answer:
+            content = answer.read()
+    except OSError as error:
+        raise ToolNotFoundError(f"the tool cannot be fetched from {url}: {error}") from error
+    if hashlib.sha256(content).hexdigest() != path.stem:
+        raise ToolNotFoundError(f"the tool from {url} does not have the sha256 that its name says")
+    path.write_bytes(content)
     return path
 
 

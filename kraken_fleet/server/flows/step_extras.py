@@ -29,6 +29,9 @@ def add_extras(core: Core, session: Session, step: Step, data: dict[str, Any]) -
     """
     run = step.job.run
     _put_secrets(run.flow.branch.project, data)
+    if data["tool_location"].startswith("/bk/"):
+        # An uploaded tool is kept by this server, wherever that is today.
+        data["tool_location"] = setting(session, "general", "server_url").rstrip("/") + data["tool_location"]
     branch_id = run.flow.branch_id
     match data["tool"]:
         case "git":

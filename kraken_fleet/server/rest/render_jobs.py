@@ -10,6 +10,7 @@ from sqlalchemy.orm import object_session
 from kraken_fleet.model import JobState, RunState
 from kraken_fleet.server.clock import duration_text, iso, now
 from kraken_fleet.server.store.tables import Branch, Flow, Job, Project, Run, Secret, Stage, Step, TestResult
+from kraken_fleet.server.store.test_history import PASSED, ComparedResult, change_counts
 
 _RUN_WORDS = {state: state.name.lower().replace("_", "-") for state in RunState}
 _KINDS = ("ci", "dev")
@@ -135,12 +136,9 @@ def run_json(run: Run) -> dict[str, Any]:
         "args": run.args,
         **_job_counts(run),
         **_test_counts(run),
+        **_change_counts(run),
         "issues_total": 0,
         "issues_new": 0,
-        "new_cnt": 0,
-        "no_change_cnt": 0,
-        "regr_cnt": 0,
-        "fix_cnt": 0,
         "repo_data": None,
         "reason": run.reason,
         "note": run.note,
@@ -174,7 +172,41 @@ def _test_counts(run: Run) -> dict[str, int]:
         return {"tests_total": 0, "tests_passed": 0, "tests_not_run": 0}
     query = select(TestResult.result).join(Job, Job.id == TestResult.job_id)
     found = list(session.scalars(query.where(Job.run_id == run.id, Job.covered.is_(False))))
-    return {"tests_total": len(found), "tests_passed": found.count(1), "tests_not_run": found.count(0)}
+    return {"tests_total": len(found), "tests_passed": found.count(PASSED), "tests_not_run": found.count(0)}
+
+
+def _change_counts(run: Run) -> dict[str, int]:
+    session = object_session(run)
+    # The real server compares a run with earlier ones only when it is over.
+    if session is None or run.state != RunState.PROCESSED:
+        return dict.fromkeys(("new_cnt", "no_change_cnt", "regr_cnt", "fix_cnt"), 0)
+    return change_counts(session, run)
+
+
+def result_json(one: ComparedResult) -> dict[str, Any]:
+    """One test's result with its history."""
+    result, job = one.result, one.job
+    return {
+        "id": result.id,
+        # Tests have no records of their own here: the result's id is as good to tell them apart.
+        "test_case_id": result.id,
+        "test_case_name": result.name,
+        "result": result.result,
+        "values": result.values,
+        "cmd_line": result.cmd_line,
+        "instability": one.instability,
+        "age": one.age,
+        "change": one.change,
+        "relevancy": one.relevancy,
+        "job_id": job.id,
+        "job_name": job.name,
+        "agents_group_name": job.group.name,
+        "agents_group_id": job.group_id,
+        "system_name": job.system.name,
+        "system_id": job.system_id,
+        "agent_name": job.agent.name if job.agent else "",
+        "agent_id": job.agent_id or 0,
+    }
 
 
 def job_json(job: Job, *, with_steps: bool = True, mask: bool = True) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import shlex
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from kraken_fleet.errors import BundleError
 from kraken_fleet.server.core import Core, setting
 from kraken_fleet.server.rest.access import CoreDep
 from kraken_fleet.server.rest.problems import NOT_FOUND, Problem
+from kraken_fleet.server.routes.tools import uploads
 
 log = logging.getLogger(__name__)
 router = APIRouter()
 
 _SCRIPTS = Path(__file__).parent / "scripts"
+_UPLOAD = re.compile(r"[0-9a-f]{64}\.zip")
 
 
 @router.get("/kraken-agent-install.sh")
@@ -34,6 +37,15 @@ async def windows_script(core: CoreDep) -> Response:
     url, address = _addresses(core)
     text = (_SCRIPTS / "install.bat").read_text().replace("\n", "\r\n")
     return _script(text, "kraken-agent-install.bat", _powershell(url), _powershell(address), "application/x-bat")
+
+
+@router.get("/tools/{name}")
+async def uploaded_tool(core: CoreDep, name: str) -> Response:
+    """A tool's code. Its name is the digest of its content: who knows it has seen the tool's record."""
+    path = uploads(core) / name
+    if not _UPLOAD.fullmatch(name) or not path.exists():
+        raise Problem(404, NOT_FOUND)
+    return FileResponse(path, media_type="application/zip")
 
 
 @router.get("/{name}")

@@ -1,4 +1,4 @@
-"""What a fresh server contains: admin, group `all`, system `any`, the tools, a project, and every setting.
+"""What a fresh server contains: admin, group `all`, system `any`, the tools, a demo project, and every setting.
 
 Names and defaults are those of the real server (kraken/server/initdb.py, 1.7.36), but there is no demo user and no
 well-known password.
@@ -7,6 +7,7 @@ well-known password.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,12 +17,26 @@ from kraken_fleet.model import ALL_GROUP
 from kraken_fleet.server.settings import ServerSettings
 from kraken_fleet.server.sockets import host_port, outward_address
 from kraken_fleet.server.store.passwords import hash_password, new_password
-from kraken_fleet.server.store.tables import AgentsGroup, Branch, Project, Sequence, Setting, System, Tool, User
+from kraken_fleet.server.store.tables import AgentsGroup, Branch, Project, Sequence, Setting, Stage, System, Tool, User
 
 ADMIN = "admin"
 # In the real server's order, for agents see their numbers.
 _TOOLS = ("local_tool", "git", "shell", "pytest", "rndtest", "artifacts", "pylint", "cloc", "nglint", "cache")
 _LATER_TOOLS = ("gotest", "junit_collect", "values_collect", "data")
+# What the demo project's stage does when somebody starts a flow.
+_DEMO: dict[str, Any] = {
+    "parent": "root",
+    "triggers": {"parent": True},
+    "parameters": [],
+    "configs": [],
+    "jobs": [
+        {
+            "name": "hello world",
+            "steps": [{"tool": "shell", "cmd": "echo 'hello world'"}],
+            "environments": [{"system": "any", "agents_group": ALL_GROUP, "config": "default"}],
+        }
+    ],
+}
 # None is a password: it can be set but is never shown.
 _Value = str | int | bool | None
 _SETTINGS: dict[str, dict[str, _Value]] = {
@@ -88,7 +103,9 @@ def fill(session: Session, settings: ServerSettings, on_first_password: Callable
     project = Project(id=1, name="Demo", description="This is a demo project.")
     branch = Branch(id=1, project=project, name="Master", branch_name="master")
     branch.sequences = [Sequence(kind=kind) for kind in ("shared", "ci", "dev")]
-    session.add(branch)
+    stage = Stage(id=1, branch=branch, name="Tests", description="This is a stage of tests.", schema=_DEMO)
+    stage.schema_code = f"def stage(ctx):\n    return {_DEMO!r}\n"
+    session.add_all((branch, stage))
     for group, names in _SETTINGS.items():
         session.add_all(_setting(group, name, default) for name, default in names.items())
 

@@ -108,8 +108,9 @@ def test_a_job_goes_on_where_it_was_when_the_server_is_killed(tmp_path: Path) ->
         say(url, "get-job")
         requests.patch(f"{url}/api/agents", json=[{"id": 1, "authorized": True}], headers=headers, timeout=10)
         stage = {"name": "s", "schema_code": f"def stage(ctx):\n    return { ({'jobs': [job]})!r}\n"}
-        requests.post(f"{url}/api/branches/1/stages", json=stage, headers=headers, timeout=10)
-        requests.post(f"{url}/api/branches/1/flows/ci", json={}, headers=headers, timeout=10)
+        branch = requests.post(f"{url}/api/projects/1/branches", json={"name": "b"}, headers=headers, timeout=10).json()
+        requests.post(f"{url}/api/branches/{branch['id']}/stages", json=stage, headers=headers, timeout=10)
+        requests.post(f"{url}/api/branches/{branch['id']}/flows/ci", json={}, headers=headers, timeout=10)
         assert say(url, "get-job")["job"]["id"] == 1
         say(url, "get-job-step")
         say(url, "step-result2", job_id=1, step_idx=0, result={"status": "done"})
