@@ -9,11 +9,12 @@ import time
 from kraken_agent import child, family, leftovers, outcome
 from kraken_agent.executors.base import ExecutorError, JobPlace
 from kraken_agent.executors.registry import executor_for
-from kraken_agent.masking import Masker, secret_values
+from kraken_agent.job_context import JobContext
 from kraken_agent.process import GRACE_SECONDS, Process
-from kraken_agent.steps import KEEP_ALIVE_SECONDS, JobOverError, StepRun, Surroundings
+from kraken_agent.steps import KEEP_ALIVE_SECONDS, JobOverError, StepRun
+from kraken_agent.time_limit import TimeLimit
+from kraken_agent.tools.masking import Masker, secrets_of
 from kraken_agent.transport import InterruptedExchangeError
-from kraken_agent.watch import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class JobRun:
         seconds = job.get("timeout")
         self._seconds = float(seconds) if isinstance(seconds, (int, float)) else _USUAL_SECONDS
         self._deadline = time.monotonic() + self._seconds
-        self._around: Optional[Surroundings] = None
+        self._context: Optional[JobContext] = None
 
     def run(self) -> None:
         """Run the job to its end. Whatever goes wrong is reported to the server, and not raised."""
@@ -107,7 +108,7 @@ class JobRun:
         return executor_for(name, JobPlace(self._job, directory, self._config.data_dir, address, self._seconds))
 
     def _run_on(self, executor: Executor) -> None:
-        self._around = around = Surroundings(
+        self._context = context = JobContext(
             self._reactor,
             self._session,
             self._log,
@@ -125,12 +126,12 @@ class JobRun:
                 step = self._next_step()
                 if not step:
                     break
-                StepRun(around, step).run()
+                StepRun(context, step).run()
         finally:
             self._leave_nothing(executor)
 
     def _masker(self, step: Mapping[str, Any]) -> Masker:
-        return Masker([*secret_values(self._job), *secret_values(step)])
+        return Masker([*secrets_of(self._job), *secrets_of(step)])
 
     def _next_step(self) -> Message:
         """The step that the server wants next; nothing when there is none, and then the job is over for the server."""
@@ -171,7 +172,7 @@ class JobRun:
 
         process = self._start_setup(child.prepare(executor), executor.name)
         process.on_message = on_message
-        reason = self._attend_setup(process)
+        reason = self._wait_for_setup(process)
         if reason:
             raise ExecutorError(str(outcome.stopped(reason)["msg"]), str(outcome.stopped(reason)["reason"]))
         if failure or process.code:
@@ -179,19 +180,19 @@ class JobRun:
             raise ExecutorError(str(failure.get("msg") or text), str(failure.get("reason") or "exception"))
 
     def _start_setup(self, main: Callable[[Send], int], name: str) -> Process:
-        assert self._around is not None  # noqa: S101 - set by the only caller's caller
-        return self._around.start(main, self._job, tool=name)
+        assert self._context is not None  # noqa: S101 - set by the only caller's caller
+        return self._context.start(main, self._job, tool=name)
 
-    def _attend_setup(self, process: Process) -> str:
+    def _wait_for_setup(self, process: Process) -> str:
         """Turn the loop until a child of the executor has ended; returns why it was stopped, if it was."""
-        watch = Watch(self._reactor, process, self._deadline, self._deadline, self._should_stop)
+        limit = TimeLimit(self._reactor, process, self._deadline, self._deadline, self._should_stop)
         try:
             while not process.has_ended:
                 if not self._reactor.run_until(lambda: process.has_ended, time.monotonic() + KEEP_ALIVE_SECONDS):
                     self._keep_alive(process)
         finally:
-            watch.close()
-        return watch.reason
+            limit.close()
+        return limit.reason
 
     def _keep_alive(self, process: Process) -> None:
         answer = self._session.keep_alive(int(self._job["id"]))
@@ -202,7 +203,7 @@ class JobRun:
 
     def _give_up(self, result: Message) -> None:
         """The job cannot go on: say so on each step that the server wants, until it wants none and finishes the job."""
-        masked = {**result, "msg": self._masker({}).mask_text(str(result["msg"])), "duration": 1}
+        masked = {**self._masker({}).mask_message(result), "duration": 1}
         self._log.error(f"job {self._job.get('id')} cannot run: {masked['msg']}")
         told: Set[int] = set()
         while True:
@@ -215,8 +216,8 @@ class JobRun:
 
     def _leave_nothing(self, executor: Executor) -> None:
         """End what the job left running: background steps, daemons, the executor's own."""
-        assert self._around is not None  # noqa: S101 - set by the only caller
-        for process in self._around.processes:
+        assert self._context is not None  # noqa: S101 - set by the only caller
+        for process in self._context.processes:
             process.stop()
         if executor.has_setup:
             process = self._start_setup(child.cleanup(executor), executor.name)
@@ -225,7 +226,7 @@ class JobRun:
             elif process.code == 0:
                 leftovers.expect_no_container(self._config.data_dir)
         end_descendants(self._reactor)
-        for process in self._around.processes:
+        for process in self._context.processes:
             process.close()
 
 

@@ -8,20 +8,17 @@ from collections import deque
 
 from kraken_agent import cgroup, child, outcome, protocol
 from kraken_agent.executors.base import ExecutorError, ToolCall
-from kraken_agent.process import Process
 from kraken_agent.shell_step import branch_environment, shell_command, time_limit
+from kraken_agent.time_limit import TimeLimit
 from kraken_agent.tools.catalog import BUILTIN_COMMANDS
-from kraken_agent.watch import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Deque, Dict, List, Mapping, Optional
 
-    from kraken_agent.executors.base import Executor, Send
-    from kraken_agent.logs import Log
-    from kraken_agent.masking import Masker
-    from kraken_agent.reactor import Reactor
-    from kraken_agent.session import Session
+    from kraken_agent.executors.base import Send
+    from kraken_agent.job_context import JobContext
+    from kraken_agent.process import Process
 
     Message = Dict[str, Any]
 
@@ -38,89 +35,19 @@ class JobOverError(Exception):
     """The job ends here, and the server knows: it was cancelled, or is not this agent's any more."""
 
 
-class Surroundings:
-    """What all steps of a job share.
-
-    Attributes:
-        masker: makes what hides the secrets of the job and of a step in one stream.
-        should_stop: true when the agent is to end the job now.
-        deadline: when the job's time is over, on the monotonic clock.
-        processes: every child of the job; their daemons may write until the job is over.
-    """
-
-    __slots__ = (
-        "deadline",
-        "executor",
-        "job_id",
-        "log",
-        "masker",
-        "processes",
-        "reactor",
-        "session",
-        "should_stop",
-        "tools_dirs",
-    )
-
-    def __init__(
-        self,
-        reactor: Reactor,
-        session: Session,
-        log: Log,
-        executor: Executor,
-        masker: Callable[[Mapping[str, Any]], Masker],
-        should_stop: Callable[[], bool],
-        deadline: float,
-        tools_dirs: List[str],
-    ) -> None:
-        self.reactor = reactor
-        self.session = session
-        self.log = log
-        self.executor = executor
-        self.masker = masker
-        self.should_stop = should_stop
-        self.deadline = deadline
-        self.tools_dirs = tools_dirs
-        self.job_id = executor.place.id
-        self.processes: List[Process] = []
-
-    def start(self, main: Callable[[Send], int], secrets: Mapping[str, Any], **context: Any) -> Process:
-        """Start a child whose output goes to the log, secrets hidden.
-
-        Args:
-            main: what it does.
-            secrets: the step, whose secrets are hidden besides the job's.
-            context: of its log lines: `step`, `tool`.
-        """
-        stream = self.log.stream(context)
-        masker = self.masker(secrets)
-
-        def on_end() -> None:
-            stream.write(masker.close())
-            stream.close()
-
-        process = Process(
-            self.reactor,
-            main,
-            on_output=lambda data: stream.write(masker.feed(data)),
-            on_end=on_end,
-            is_full=lambda: stream.is_full,
-        )
-        self.processes.append(process)
-        return process
-
-
 class StepRun:
     """One step.
 
     Args:
-        around: what it shares with the job's other steps.
+        context: what it shares with the job's other steps.
         step: as the server gave it.
     """
 
-    def __init__(self, around: Surroundings, step: Mapping[str, Any]) -> None:
-        self._around = around
+    def __init__(self, context: JobContext, step: Mapping[str, Any]) -> None:
+        self._context = context
         self._step = dict(step)
         self._index = int(step["index"])
+        self._masker = context.masker(step)
         self._tool = str(step["tool"]).partition("@")[0]
         self._partial: Deque[Message] = deque()
         self._last: Optional[Message] = None
@@ -145,14 +72,14 @@ class StepRun:
     def _run_shell(self) -> Message:
         command = shell_command(self._step)
         seconds = time_limit(self._step)
-        main = child.shell(self._around.executor, command)
+        main = child.shell(self._context.executor, command)
         if self._step.get("background"):
             self._start(main)
             return outcome.done()
 
         def once() -> Message:
             process = self._start(main)
-            stopped = self._attend(process, time.monotonic() + seconds)
+            stopped = self._wait_for(process, time.monotonic() + seconds)
             if stopped == outcome.STEP_TIMEOUT:
                 return outcome.stopped(stopped, f"the command ran longer than {seconds:g} seconds and was ended")
             result = outcome.stopped(stopped) if stopped else self._last or outcome.of_exit_code(process.code or 0)
@@ -175,16 +102,16 @@ class StepRun:
 
     def _attempts(self, once: Callable[[], Message]) -> Message:
         """Repeat what fails, as often as the step allows."""
-        around = self._around
+        context = self._context
         attempts = max(1, int(self._step.get("attempts") or 1))
         pause = float(self._step.get("sleep_time_after_attempt") or 0)
         result = once()
         for number in range(2, attempts + 1):
-            over = around.should_stop() or time.monotonic() + pause >= around.deadline
+            over = context.should_stop() or time.monotonic() + pause >= context.deadline
             if result["status"] == protocol.DONE or over:
                 break
-            around.log.info(f"step {self._index} failed, attempt {number} of {attempts} begins in {pause:g} s")
-            around.reactor.run_until(around.should_stop, time.monotonic() + pause)
+            context.log.info(f"step {self._index} failed, attempt {number} of {attempts} begins in {pause:g} s")
+            context.reactor.run_until(context.should_stop, time.monotonic() + pause)
             result = once()
         return result
 
@@ -209,26 +136,28 @@ class StepRun:
             ExecutorError: there are no tests, or the server does not say.
             JobOverError: the job was cancelled.
         """
-        around = self._around
+        context = self._context
         answer = self._tool_command("collect_tests")
         if answer["status"] != protocol.DONE:
             raise ExecutorError(str(answer.get("msg")), str(answer.get("reason")))
         if not answer.get("tests"):
             raise ExecutorError("the tool found no tests", "no-tests")
-        reply = around.session.dispatch_tests(around.job_id, self._index, answer["tests"], around.deadline)
+        # A test may be called after a secret. The server gives the hidden names back, and the tool knows its own.
+        names = {self._masker.mask_text(str(test)): str(test) for test in answer["tests"]}
+        reply = context.session.dispatch_tests(context.job_id, self._index, list(names), context.deadline)
         if reply is None:
             raise ExecutorError("the server did not say in time which tests to run", outcome.JOB_TIMEOUT)
-        self._heed(reply)
+        self._stop_if_cancelled(reply)
         if reply.tests is None:
             why = "it does so when a name is in it twice, or a test of another tool has it"
             raise ExecutorError(f"the server refused the list of tests; {why}")
-        return reply.tests
+        return [names[test] for test in reply.tests if test in names]
 
     def _tool_command(self, command: str) -> Message:
-        around = self._around
-        call = ToolCall(command, self._step, around.tools_dirs, branch_environment(self._step))
-        process = self._start(child.tool(around.executor, call))
-        stopped = self._attend(process, around.deadline)
+        context = self._context
+        call = ToolCall(command, self._step, context.tools_dirs, branch_environment(self._step))
+        process = self._start(child.tool(context.executor, call))
+        stopped = self._wait_for(process, context.deadline)
         self._deliver_partial(process)
         if stopped:
             result = outcome.stopped(stopped)
@@ -240,7 +169,7 @@ class StepRun:
     def _start(self, main: Callable[[Send], int]) -> Process:
         self._partial.clear()
         self._last = None
-        process = self._around.start(main, self._step, step=self._index, tool=self._tool)
+        process = self._context.start(main, self._step, step=self._index, tool=self._tool)
         process.on_message = self._on_message
         return process
 
@@ -252,15 +181,15 @@ class StepRun:
         else:
             self._last = message
 
-    def _attend(self, process: Process, deadline: float) -> str:
+    def _wait_for(self, process: Process, deadline: float) -> str:
         """Turn the loop until the child has ended, and do what is due; returns why it was stopped, if it was."""
-        around = self._around
-        watch = Watch(around.reactor, process, deadline, around.deadline, around.should_stop)
+        context = self._context
+        limit = TimeLimit(context.reactor, process, deadline, context.deadline, context.should_stop)
         try:
             keep_alive = time.monotonic() + KEEP_ALIVE_SECONDS
             while not process.has_ended:
                 until = min(keep_alive, self._announce_at)
-                around.reactor.run_until(lambda: process.has_ended or bool(self._partial), until)
+                context.reactor.run_until(lambda: process.has_ended or bool(self._partial), until)
                 if process.has_ended or self._partial:
                     # What there is to report says as much.
                     pass
@@ -268,38 +197,37 @@ class StepRun:
                     self._announce(process)
                 elif time.monotonic() >= keep_alive:
                     keep_alive = time.monotonic() + KEEP_ALIVE_SECONDS
-                    self._heed(around.session.keep_alive(around.job_id), process)
+                    self._stop_if_cancelled(context.session.keep_alive(context.job_id), process)
                 self._deliver_partial(process)
         finally:
-            watch.close()
-        return watch.reason
+            limit.close()
+        return limit.reason
 
     def _announce(self, process: Process) -> None:
         """Tell the server that the step runs, while it runs: the answer may be that it should not."""
         self._announce_at = _NEVER
-        self._heed(self._around.session.announce(self._around.job_id, self._index), process)
+        self._stop_if_cancelled(self._context.session.announce(self._context.job_id, self._index), process)
 
     def _deliver_partial(self, process: Process) -> None:
         """Report what the tool has found so far."""
-        around = self._around
+        context = self._context
         while self._partial:
             self._announce_at = _NEVER
             message = {**self._partial.popleft(), "duration": outcome.whole_seconds(process.seconds)}
-            around.session.report(around.job_id, self._index, message)
-            self._heed(around.session.deliver(around.deadline), process)
+            context.session.report(context.job_id, self._index, self._masker.mask_message(message))
+            self._stop_if_cancelled(context.session.deliver(context.deadline), process)
 
     def _report(self, result: Message) -> None:
-        around = self._around
-        if "msg" in result:
-            result["msg"] = around.masker(self._step).mask_text(str(result["msg"]))
-        around.session.report(around.job_id, self._index, {"duration": 1, **result})
-        self._heed(around.session.deliver())
+        context = self._context
+        masked = self._masker.mask_message({"duration": 1, **result})
+        context.session.report(context.job_id, self._index, masked)
+        self._stop_if_cancelled(context.session.deliver())
 
-    def _heed(self, answer: Optional[protocol.Answer], process: Optional[Process] = None) -> None:
+    def _stop_if_cancelled(self, answer: Optional[protocol.Answer], process: Optional[Process] = None) -> None:
         """Stop when the server says that the job is over."""
         if answer is None or not answer.cancel:
             return
         if process is not None:
             process.stop()
-            self._around.reactor.run_until(lambda: process.has_ended)
+            self._context.reactor.run_until(lambda: process.has_ended)
         raise JobOverError("the server has cancelled the job")

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Union
 
-from kraken_agent.tools.masking import masked
+from kraken_agent.tools.masking import Masker
 from kraken_agent.tools.output import say
 
 # What upstream's tools return when the time of a step is over; the runner turns it into the reason `step-timeout`.
@@ -111,7 +111,7 @@ class _Lines:
 
     def __init__(self, on_line: LineHandler, secrets: Sequence[str], *, keep: bool) -> None:
         self._on_line = on_line
-        self._secrets = secrets
+        self._mask = Masker(secrets).mask_text
         self._keep = keep
         self._rest = b""
         self._kept: List[str] = []
@@ -136,7 +136,7 @@ class _Lines:
         text = line.decode("utf-8", "replace").rstrip("\r")
         if self._keep:
             self._kept.append(text)
-        self._on_line(masked(text, self._secrets))
+        self._on_line(self._mask(text))
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:

@@ -12,10 +12,10 @@ import shutil
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Type
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from kraken_agent.tools.masking import secrets_of
+from kraken_agent.tools.masking import MASK, Masker, secrets_of
 
 _SCP_LIKE = re.compile(r"^(?:(?P<user>[^@/:]+)@)?(?P<host>[^/:]+):(?P<path>(?!//).+)$")
 
@@ -40,8 +40,8 @@ class GitAccess:
     """
 
     def __init__(self, url: str, step: Mapping[str, Any]) -> None:
-        self._secrets = secrets_of(step)
-        self._token = str(step.get("access-token") or "") or token_in_url(url, self._secrets)
+        self._masker = Masker(secrets_of(step))
+        self._token = str(step.get("access-token") or "") or token_in_url(url, self._masker)
         self._key = step.get("ssh-key") or {}
         self._settings = {str(name): str(value) for name, value in (step.get("git_cfg") or {}).items()}
         self._directory: Optional[Path] = None
@@ -86,7 +86,7 @@ class GitAccess:
 
     def secret_setting_names(self) -> List[str]:
         """The names of settings that have one of the step's secrets in their value."""
-        return [name for name, value in self._settings.items() if any(secret in value for secret in self._secrets)]
+        return [name for name, value in self._settings.items() if self._masker.mask_text(value) != value]
 
     @property
     def _path(self) -> Path:
@@ -134,14 +134,15 @@ def web_url(url: str) -> Tuple[str, str]:
     return urlunsplit((scheme, host + port, parts.path, parts.query, "")), user or _token_user(host)
 
 
-def token_in_url(url: str, secrets: Sequence[str]) -> str:
+def token_in_url(url: str, masker: Masker) -> str:
     """A token that somebody wrote into the URL: its password, or a user name that is one of the project's secrets."""
     if "://" not in url:
         return ""
     parts = urlsplit(url)
     if parts.password:
         return unquote(parts.password)
-    return unquote(parts.username) if parts.username and unquote(parts.username) in secrets else ""
+    name = unquote(parts.username or "")
+    return name if masker.mask_text(name) == MASK.decode() else ""
 
 
 def _token_user(host: str) -> str:

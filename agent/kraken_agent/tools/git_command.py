@@ -7,7 +7,7 @@ from typing import Optional, Sequence
 
 from kraken_agent.tools.command import Finished, run_program
 from kraken_agent.tools.git_access import GitAccess
-from kraken_agent.tools.masking import masked
+from kraken_agent.tools.masking import Masker
 from kraken_agent.tools.output import say
 
 
@@ -35,7 +35,7 @@ class Git:
 
     def run(self, *words: str) -> Finished:
         """Run a command; it and its output are in the log."""
-        say(masked(f"git {' '.join(words)}", self._secrets))
+        say(Masker(self._secrets).mask_text(f"git {' '.join(words)}"))
         return self._run(words, quiet=False)
 
     def quietly(self, *words: str) -> Finished:

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Mapping, Tuple
 
 from kraken_agent.tools import results
 from kraken_agent.tools.command import STEP_TIMEOUT, run_program
-from kraken_agent.tools.masking import masked, secrets_of
+from kraken_agent.tools.masking import Masker, secrets_of
 from kraken_agent.tools.output import say
 from kraken_agent.tools.paths import working_directory
 
@@ -20,8 +20,8 @@ _STATUSES = {"pass": results.PASSED, "fail": results.FAILED, "skip": results.DIS
 def run_tests(step: Mapping[str, Any], report_result: Callable[[Dict[str, Any]], None]) -> Tuple[int, str]:
     """Run the tests; a failing test fails the step too, as `go test` itself does."""
     command = f"{step.get('go_exe') or 'go'} test -json {step.get('params') or ''}".rstrip()
-    secrets = secrets_of(step)
-    say(masked(command, secrets))
+    mask = Masker(secrets_of(step)).mask_text
+    say(mask(command))
 
     def on_line(line: str) -> None:
         event = _event(line)
@@ -29,7 +29,7 @@ def run_tests(step: Mapping[str, Any], report_result: Callable[[Dict[str, Any]],
             say(line)
             return
         if "Output" in event:
-            say(masked(str(event["Output"]), secrets))
+            say(mask(str(event["Output"])))
         if event.get("Action") in _STATUSES and "Test" in event:
             name = f"{event['Package']}::{event['Test']}" if event.get("Package") else str(event["Test"])
             report_result({"cmd": "", "test": name, "status": _STATUSES[event["Action"]]})

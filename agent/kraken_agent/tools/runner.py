@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 from kraken_agent.tools.command import STEP_TIMEOUT
-from kraken_agent.tools.masking import masked, secrets_of
+from kraken_agent.tools.masking import Masker, secrets_of
 from kraken_agent.tools.output import say
 from kraken_agent.tools.results import Batches, Send
 
@@ -54,15 +54,15 @@ def execute(module: str, command: str, step: Step, send: Send) -> None:
         send: takes each message.
     """
     _survive_broken_pipes()
+    masker = Masker(secrets_of(step))
     try:
         tool = importlib.import_module(module)
-        final = _perform(tool, command, step, send)
+        final = _perform(tool, command, step, lambda message: send(masker.mask_message(message)))
     except Exception:  # noqa: BLE001 - a tool is anybody's code: whatever it raises is the result of the step
         final = {"status": "error", "reason": "exception", "msg": traceback.format_exc()}
-        say(final["msg"])
-    if "msg" in final:
-        final["msg"] = masked(str(final["msg"]), secrets_of(step))
-    send(final)
+        say(masker.mask_text(str(final["msg"])))
+    # The names of tests come back from the server, and have to be the tool's own then.
+    send(final if "tests" in final else masker.mask_message(final))
 
 
 def _survive_broken_pipes() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from kraken_agent.tools import git as git_tool
 from kraken_agent.tools.git_access import GitAccess, token_in_url, web_url
+from kraken_agent.tools.masking import Masker
 
 from tests.git_servers import http_git, ssh_git
 from tests.s3_server import S3Server
@@ -197,8 +198,8 @@ def test_urls_for_tokens(url: str, expected: object) -> None:
 
 
 def test_a_user_name_in_a_url_is_a_token_only_when_it_is_a_known_secret() -> None:
-    assert token_in_url(f"https://{TOKEN}@h/p", [TOKEN]) == TOKEN
-    assert token_in_url("https://git@h/p", [TOKEN]) == ""
+    assert token_in_url(f"https://{TOKEN}@h/p", Masker([TOKEN])) == TOKEN
+    assert token_in_url("https://git@h/p", Masker([TOKEN])) == ""
 
 
 def test_the_second_clone_comes_from_the_bundle_and_has_what_is_new(

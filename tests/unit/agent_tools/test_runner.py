@@ -19,7 +19,7 @@ import pytest
 from kraken_agent.tools import command, runner
 from kraken_agent.tools.catalog import BUILTIN_COMMANDS, builtin_module
 from kraken_agent.tools.channel import open_channel
-from kraken_agent.tools.masking import masked, secrets_of
+from kraken_agent.tools.masking import Masker, secrets_of
 from kraken_agent.tools.results import Batches
 
 AGENT = Path(kraken_agent.__file__).parents[1]
@@ -131,8 +131,8 @@ def test_a_batch_is_sent_after_its_time_even_if_the_tool_is_silent() -> None:
 
 def test_secrets_are_the_servers_list_the_token_the_key_and_the_stores(user_tool: Path) -> None:
     step = {"secrets": ["abc", "longer-secret"], "access-token": "token", "ssh-key": {"key": "line1\nline2\n"}}
-    assert secrets_of(step) == ["longer-secret", "line1\nline2", "token"]
-    assert masked("a token here", secrets_of(step)) == "a ****** here"
+    assert secrets_of(step) == ["abc", "longer-secret", "token", "line1\nline2"]
+    assert Masker(secrets_of(step)).mask_text("a token here") == "a ****** here"
 
 
 def test_every_built_in_tool_has_a_module_and_upstreams_names_work() -> None:

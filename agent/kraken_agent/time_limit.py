@@ -1,4 +1,4 @@
-"""Keeps the time of a child: stops it when its own time, the job's or the agent's is over."""
+"""Stops a child when its own time, the job's or the agent's is over."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 1.0
 
 
-class Watch:
-    """Looks by timers, so that it sees to a child also while the agent waits for a slow server.
+class TimeLimit:
+    """Limits the time of a child by timers, so that it holds also while the agent waits for a slow server.
 
     Args:
         process: the child.
@@ -47,7 +47,7 @@ class Watch:
         self._look()
 
     def close(self) -> None:
-        """Look no more."""
+        """End the limit; the child runs on."""
         self._reactor.cancel(self._timer)
 
     def _look(self) -> None:

@@ -1,0 +1,86 @@
+"""What all steps of a job share, and how their children are started."""
+
+from __future__ import annotations
+
+from kraken_agent.process import Process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, List, Mapping
+
+    from kraken_agent.executors.base import Executor, Send
+    from kraken_agent.logs import Log
+    from kraken_agent.reactor import Reactor
+    from kraken_agent.session import Session
+    from kraken_agent.tools.masking import Masker
+
+
+class JobContext:
+    """Holds what all steps of a job share.
+
+    Attributes:
+        masker: makes what hides the secrets of the job and of a step in one stream.
+        should_stop: true when the agent is to end the job now.
+        deadline: when the job's time is over, on the monotonic clock.
+        processes: every child of the job; their daemons may write until the job is over.
+    """
+
+    __slots__ = (
+        "deadline",
+        "executor",
+        "job_id",
+        "log",
+        "masker",
+        "processes",
+        "reactor",
+        "session",
+        "should_stop",
+        "tools_dirs",
+    )
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        session: Session,
+        log: Log,
+        executor: Executor,
+        masker: Callable[[Mapping[str, Any]], Masker],
+        should_stop: Callable[[], bool],
+        deadline: float,
+        tools_dirs: List[str],
+    ) -> None:
+        self.reactor = reactor
+        self.session = session
+        self.log = log
+        self.executor = executor
+        self.masker = masker
+        self.should_stop = should_stop
+        self.deadline = deadline
+        self.tools_dirs = tools_dirs
+        self.job_id = executor.place.id
+        self.processes: List[Process] = []
+
+    def start(self, main: Callable[[Send], int], secrets: Mapping[str, Any], **context: Any) -> Process:
+        """Start a child whose output goes to the log, secrets hidden.
+
+        Args:
+            main: what it does.
+            secrets: the step, whose secrets are hidden besides the job's.
+            context: of its log lines: `step`, `tool`.
+        """
+        stream = self.log.stream(context)
+        masker = self.masker(secrets)
+
+        def on_end() -> None:
+            stream.write(masker.close())
+            stream.close()
+
+        process = Process(
+            self.reactor,
+            main,
+            on_output=lambda data: stream.write(masker.feed(data)),
+            on_end=on_end,
+            is_full=lambda: stream.is_full,
+        )
+        self.processes.append(process)
+        return process
