@@ -7,6 +7,7 @@ the one on 127.0.0.12.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import shutil
 import sys
@@ -50,7 +51,7 @@ class LocalDriver:
         home = root / name
         home.mkdir(parents=True, exist_ok=True)
         address = str(_FIRST + number)
-        variables = {
+        variables: dict[str, object] = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
             "ansible_remote_tmp": str(home / "tmp"),
@@ -58,6 +59,9 @@ class LocalDriver:
             "kraken_agent_dir": str(home / "kraken"),
             "kraken_agent_service_manager": "process",
         }
+        if os.geteuid() == 0:
+            # A lab leaves nothing on the machine, not even an account.
+            variables |= {"kraken_agent_user": "root", "kraken_agent_allow_root": True}
         return LabHost(name, address, variables)
 
 

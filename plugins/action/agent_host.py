@@ -56,6 +56,7 @@ class ActionModule(HostAction):
         "environment": {"type": "dict", "default": {}},
         "python": {"type": "str", "default": ""},
         "user": {"type": "str", "default": "kraken"},
+        "allow_root": {"type": "bool", "default": False},
         "extra_groups": {"type": "list", "elements": "str", "default": []},
         "sudo": {"type": "bool", "default": False},
         "hardening": {"type": "bool", "default": True},

@@ -140,11 +140,19 @@ options:
     type: str
     default: ""
   user:
-    description: The account that the agent runs as; made when it is not there. A process runs as the connecting user.
+    description:
+      - The account that the agent and all jobs run as; made when it is not there.
+      - When the task does not run as root, the agent is a process of the connecting user instead.
     type: str
     default: kraken
+  allow_root:
+    description: Let O(user) be root. Whoever can start a job is then root on the host.
+    type: bool
+    default: false
   extra_groups:
-    description: Groups of the host that the account is added to, such as V(docker) or V(lxd).
+    description:
+      - Groups of the host that the account is added to, such as V(docker) or V(lxd). Whoever is in one of these two can
+        become root on the host.
     type: list
     elements: str
     default: []

@@ -87,6 +87,9 @@ class Fleet:
                     "ansible_connection": "local",
                     "ansible_python_interpreter": "{{ ansible_playbook_python }}",
                     "kraken_agent_service_manager": "process",
+                    # As root an account would be made on this very machine.
+                    "kraken_agent_user": "root",
+                    "kraken_agent_allow_root": True,
                     "kraken_agent_bundle": str(directory / "bundle"),
                     "kraken_agent_drain_seconds": 2,
                     "kraken_server_url": server.url,

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import os
-import shutil
-import tempfile
+import re
 import urllib.request
 import zipfile
-from typing import Iterator, List, NamedTuple, Optional, Sequence
+from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence
 
-from . import selinux
+from . import opening, selinux
 from .changes import ABSENT, Change, HostError
 from .commands import run
-from .files import Attributes, set_attributes, write_file
+from .files import Attributes, attributes_of, give_tree, owned_as, point_link, write_file
+from .files import directory as wanted_directory
 
 _MODE = 0o755
+# The names of releases as deploys and agents give them; anything else was put there by hand, or by a job.
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*\Z")
 _TIMEOUT = 60.0
 _MANIFEST = "MANIFEST.json"  # as kraken_fleet.bundle writes it
 
@@ -49,10 +53,8 @@ class Release(NamedTuple):
 
 def installed(directory: str) -> Optional[str]:
     """The release that `current` points at, None when there is none."""
-    try:
-        return os.path.basename(os.readlink(os.path.join(directory, "current")))
-    except OSError:
-        return None
+    name = os.path.basename(opening.link_target(os.path.join(directory, "current")) or "")
+    return name if _PLAIN.match(name) else None
 
 
 def check(release: Release) -> None:
@@ -66,57 +68,87 @@ def check(release: Release) -> None:
             _check(binary, binary.content)
 
 
-def converge(directory: str, release: Release, keep: int, owner: Attributes, python: str) -> Iterator[Change]:
+def converge(
+    directory: str, release: Release, keep: int, owner: Attributes, python: str, user: str = ""
+) -> Iterator[Change]:
     """The release in place, `current` on it, and at most `keep` releases kept, this one among them.
 
     Args:
         directory: the agent's directory.
         owner: owner and group of what is made; its mode is not used.
         python: what is going to run it.
+        user: the account that is going to run it, and is the one to try it; empty for who runs this.
     """
     target = os.path.join(directory, "versions", release.name)
     before = installed(directory)
-    if not _intact(target, release):
+    if not _intact(target, release, owner):
         yield Change(
             f"install version {release.name}",
-            lambda: _install(target, release, owner, python),
+            lambda: _install(directory, release, owner, python, user),
             after="".join(f"{binary.name} sha256 {binary.sha256}\n" for binary in release.binaries),
             before_header=ABSENT,
             after_header=target,
             restarts=True,
         )
     if before != release.name:
-        yield _switching(directory, release.name, before)
+        yield _switching(directory, release.name, before, owner)
     yield from _prune(directory, release.name, before, keep)
 
 
-def go_back(directory: str, name: str) -> Iterator[Change]:
+def owners(directory: str, owner: Attributes) -> Iterator[Change]:
+    """What is in `versions`, and the link `current`, in the hands of their owner."""
+    if owner.owner is None:
+        return
+    versions = os.path.join(directory, "versions")
+    for name in _releases(versions):
+        path = os.path.join(versions, name)
+        inside = [os.path.join(path, each) for each in opening.names(path)]
+        if not all(owned_as(each, owner) for each in (path, *inside)):
+            yield _handing_over(path, lambda path=path: give_tree(path, owner._replace(mode=_MODE)), owner)
+    link = os.path.join(directory, "current")
+    target = opening.link_target(link)
+    if target is not None and not owned_as(link, owner):
+        yield _handing_over(link, lambda: point_link(link, target, owner), owner)
+
+
+def _handing_over(path: str, give: Callable[[], None], owner: Attributes) -> Change:
+    return Change(
+        f"set owner of {path}",
+        give,
+        before="{0}:{1}\n".format(*attributes_of(path)[1:]),
+        after=f"{owner.owner}:{owner.group}\n",
+        before_header=path,
+    )
+
+
+def go_back(directory: str, name: str, owner: Attributes) -> Iterator[Change]:
     """`current` on a release that is on the host already.
 
     Raises:
         HostError: it is not there.
     """
     before = installed(directory)
-    if not os.path.isfile(os.path.join(directory, "versions", name, "kkagent")):
+    if not opening.is_plain(opening.status(os.path.join(directory, "versions", name, "kkagent"))):
         there = ", ".join(sorted(_releases(os.path.join(directory, "versions")))) or "none"
         raise HostError(f"{directory} has no release {name}; it has {there}")
     if before != name:
-        yield _switching(directory, name, before)
+        yield _switching(directory, name, before, owner)
 
 
 def is_own(directory: str, name: str) -> bool:
     """Whether a release that is on the host was built by kraken-fleet: its file has a list of its own content."""
+    content = opening.read_bytes(os.path.join(directory, "versions", name, "kkagent"), opening.MOST_BYTES)
     try:
-        with zipfile.ZipFile(os.path.join(directory, "versions", name, "kkagent")) as archive:
+        with zipfile.ZipFile(io.BytesIO(content or b"")) as archive:
             return _MANIFEST in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
         return False
 
 
-def _switching(directory: str, name: str, before: Optional[str]) -> Change:
+def _switching(directory: str, name: str, before: Optional[str], owner: Attributes) -> Change:
     return Change(
         f"switch to version {name}",
-        lambda: _switch(directory, name),
+        lambda: _switch(directory, name, owner),
         before=f"versions/{before}\n" if before else "",
         after=f"versions/{name}\n",
         before_header=os.path.join(directory, "current"),
@@ -124,17 +156,21 @@ def _switching(directory: str, name: str, before: Optional[str]) -> Change:
     )
 
 
-def _intact(target: str, release: Release) -> bool:
-    return all(_same(os.path.join(target, binary.name), binary.sha256) for binary in release.binaries)
+def _intact(target: str, release: Release, owner: Attributes) -> bool:
+    """Whether it is whole, and in no hands but its owner's; what another account could write is made anew."""
+    wanted = {os.path.join(target, binary.name): binary.sha256 for binary in release.binaries}
+    return all(_same(path, sha256) for path, sha256 in wanted.items()) and all(
+        owned_as(path, owner) for path in (target, *wanted)
+    )
 
 
 def _same(path: str, sha256: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            content = file.read()
-        return hashlib.sha256(content).hexdigest() == sha256.lower() and os.stat(path).st_mode & 0o777 == _MODE
-    except OSError:
-        return False
+    content = opening.read_bytes(path, opening.MOST_BYTES)
+    return (
+        content is not None
+        and hashlib.sha256(content).hexdigest() == sha256.lower()
+        and attributes_of(path).mode & 0o777 == _MODE
+    )
 
 
 def _check(binary: Binary, content: bytes) -> None:
@@ -165,66 +201,76 @@ def download(url: str) -> bytes:
         raise HostError(f"{url} cannot be downloaded: {getattr(error, 'reason', error)}") from error
 
 
-def _install(target: str, release: Release, owner: Attributes, python: str) -> None:
-    parent = os.path.dirname(target)
-    fresh = tempfile.mkdtemp(prefix=".new-", dir=parent)
+def _install(directory: str, release: Release, owner: Attributes, python: str, user: str) -> None:
+    """Staged in the agent's directory itself: `versions` may be the agent's own, and it could change what is tried."""
+    versions = os.path.join(directory, "versions")
+    target, stage = os.path.join(versions, release.name), os.path.join(directory, opening.unused_name("staging"))
+    fresh = os.path.join(stage, "release")
+    mine = Attributes(_MODE)
     try:
+        for path in (stage, fresh):
+            for change in wanted_directory(path, mine):
+                change.apply()
         for binary in release.binaries:
-            _write(os.path.join(fresh, binary.name), binary, owner)
+            _write(os.path.join(fresh, binary.name), binary)
         if release.self_checking:
             # Before anything is switched to it: it is whole, and this host's Python can run it.
-            run([python, os.path.join(fresh, "kkagent"), "check-integrity"])
-        set_attributes(fresh, owner._replace(mode=_MODE))
-        if os.path.lexists(target):
-            os.replace(target, tempfile.mkdtemp(prefix=".damaged-", dir=parent))
-        os.rename(fresh, target)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
+            run([python, os.path.join(fresh, "kkagent"), "check-integrity"], user=user)
+        give_tree(fresh, owner._replace(mode=_MODE))
+        if opening.status(target) is not None:  # damaged, or in other hands
+            opening.move(target, os.path.join(stage, "old"))
+        opening.move(fresh, target)
+    finally:
+        opening.remove(stage)
     selinux.restore(target)
-    _sweep(parent)
+    _sweep(directory)
 
 
-def _write(path: str, binary: Binary, owner: Attributes) -> None:
-    write_file(path, _content(binary), owner._replace(mode=_MODE))
+def _write(path: str, binary: Binary) -> None:
+    write_file(path, _content(binary), Attributes(_MODE))
     if not _same(path, binary.sha256):
         raise HostError(f"{path} reads back differently from what was written: look after the disk")
 
 
-def _switch(directory: str, name: str) -> None:
-    """A rename replaces the link in one step: there is always a `current`."""
-    fresh = os.path.join(directory, f".current-{os.getpid()}")
-    os.symlink(os.path.join("versions", name), fresh)
-    os.replace(fresh, os.path.join(directory, "current"))
-    selinux.restore(os.path.join(directory, "current"))
-    os.utime(os.path.join(directory, "versions", name))
+def _switch(directory: str, name: str, owner: Attributes) -> None:
+    """There is always a `current`; what was switched to is the newest."""
+    point_link(os.path.join(directory, "current"), os.path.join("versions", name), owner)
+    with opening.parent(os.path.join(directory, "versions", name)) as (handle, last):
+        os.utime(last, dir_fd=handle, follow_symlinks=False)
 
 
 def _prune(directory: str, current: str, before: Optional[str], keep: int) -> Iterator[Change]:
     versions = os.path.join(directory, "versions")
     others = [name for name in _releases(versions) if name != current]
     # The one that ran until now is the one to go back to, whatever its age.
-    others.sort(key=lambda name: (name == before, os.stat(os.path.join(versions, name)).st_mtime), reverse=True)
+    others.sort(key=lambda name: (name == before, _age(os.path.join(versions, name))), reverse=True)
     for name in others[max(0, keep - 1) :]:
         path = os.path.join(versions, name)
         yield Change(
             f"remove version {name}",
-            lambda path=path: shutil.rmtree(path),
+            lambda path=path: opening.remove(path),
             before=f"{name}\n",
             before_header=path,
             after_header=ABSENT,
         )
 
 
+def _age(path: str) -> float:
+    found = opening.status(path)
+    return found.st_mtime if found else 0.0
+
+
 def _releases(versions: str) -> List[str]:
-    try:
-        return [name for name in os.listdir(versions) if not name.startswith(".")]
-    except OSError:
-        return []
+    return [name for name in opening.names(versions) if not name.startswith(".")]
 
 
-def _sweep(versions: str) -> None:
+def _sweep(directory: str) -> None:
     """What an earlier run that was cut off has left."""
-    for name in os.listdir(versions):
-        if name.startswith((".new-", ".damaged-")):
-            shutil.rmtree(os.path.join(versions, name), ignore_errors=True)
+    for place, beginnings in (
+        (directory, (".staging-",)),
+        (os.path.join(directory, "versions"), (".new-", ".damaged-")),
+    ):
+        for name in opening.names(place):
+            if name.startswith(beginnings):
+                with contextlib.suppress(OSError):
+                    opening.remove(os.path.join(place, name))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
-from typing import Optional, Sequence
+from typing import Callable, Dict, Optional, Sequence
 
 from .changes import HostError
 
@@ -18,13 +19,35 @@ def find(name: str) -> Optional[str]:
     return shutil.which(name, path=os.environ.get("PATH", "") + ":" + _PATHS)
 
 
-def run(command: Sequence[str], *, timeout: float = 60.0, check: bool = True) -> str:
+def becoming(user: str) -> Optional[Callable[[], None]]:
+    """What a new process has to do to be another account's, as subprocess' `preexec_fn`; None when it is already.
+
+    Raises:
+        HostError: there is no such account.
+    """
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise HostError(f"the host has no user {user}") from None
+    if os.geteuid() != 0 or entry.pw_uid == 0:
+        return None
+
+    def become() -> None:
+        os.initgroups(user, entry.pw_gid)
+        os.setgid(entry.pw_gid)
+        os.setuid(entry.pw_uid)
+
+    return become
+
+
+def run(command: Sequence[str], *, timeout: float = 60.0, check: bool = True, user: str = "") -> str:
     """Runs a program to its end and returns what it wrote.
 
     Args:
         command: a list; its first part is found on the path.
         timeout: seconds.
         check: whether an exit code other than 0 is an error.
+        user: the account that it runs as, when root is to run nothing of it.
 
     Raises:
         HostError: it is missing, took too long or, with `check`, failed; its own words are in the text.
@@ -42,10 +65,19 @@ def run(command: Sequence[str], *, timeout: float = 60.0, check: bool = True) ->
             errors="replace",
             timeout=timeout,
             check=False,
-            env=dict(os.environ, LC_ALL="C"),
+            cwd="/" if user else None,
+            env=_environment(user),
+            preexec_fn=becoming(user) if user else None,
         )
     except subprocess.TimeoutExpired as error:
         raise HostError(f"`{' '.join(command)}` did not end within {timeout:g} s") from error
     if check and done.returncode:
         raise HostError(f"`{' '.join(command)}` failed ({done.returncode}): {done.stdout.strip()[-2000:]}")
     return done.stdout
+
+
+def _environment(user: str) -> Dict[str, str]:
+    """Another account gets nothing of this connection's, which may hold a proxy's password."""
+    if not user:
+        return dict(os.environ, LC_ALL="C")
+    return {"PATH": _PATHS, "LC_ALL": "C", "HOME": "/", "USER": user, "LOGNAME": user}

@@ -6,10 +6,10 @@ import dataclasses
 import glob
 import os
 from types import MappingProxyType
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from . import binaries, env_file, install_script, nonce, process, selinux, systemd, users
-from .changes import Change
+from . import binaries, env_file, install_script, nonce, opening, process, selinux, systemd, users
+from .changes import Change, HostError
 from .files import Attributes, absent, directory, read_text, text_file
 from .spec import AgentSpec
 
@@ -38,6 +38,8 @@ def present(
     if release:
         binaries.check(release)
     changes: List[Change] = []
+    for spec in specs if root else ():
+        _refuse_open_parent(spec)
     for spec in _one_for_each_user(specs) if root else ():
         changes += _account(spec)
     regrouped = any(change.restarts for change in changes)
@@ -124,20 +126,52 @@ def _running(spec: AgentSpec, name: str) -> AgentSpec:
 
 def _files(spec: AgentSpec, release: Optional[binaries.Release], back_to: str, *, root: bool) -> Iterator[Change]:
     agents_own = Attributes(0o700, spec.user, spec.group) if root else Attributes(0o700)
-    system = Attributes(0o755, "root", "root") if root else Attributes(0o755)
-    # The agent cannot change what runs it, unless it is meant to.
-    above = agents_own._replace(mode=0o755) if spec.update == "server" else system
-    yield from directory(spec.directory, above)
-    yield from directory(os.path.join(spec.directory, "versions"), above)
-    yield from directory(spec.data, agents_own)
+    top, inside = _keepers(spec, agents_own)
+    yield from directory(spec.directory, top)
+    yield from directory(os.path.join(spec.directory, "versions"), inside)
+    yield from directory(spec.data, agents_own, deep=True)
     if back_to:
-        yield from binaries.go_back(spec.directory, back_to)
+        yield from binaries.go_back(spec.directory, back_to, inside)
     elif release and not (spec.update == "server" and binaries.installed(spec.directory)):
-        yield from binaries.converge(spec.directory, release, spec.keep_versions, above, spec.python)
+        yield from binaries.converge(
+            spec.directory, release, spec.keep_versions, inside, spec.python, spec.user if root else ""
+        )
+    yield from binaries.owners(spec.directory, inside)
     yield from nonce.converge(spec, agents_own)
     secret = Attributes(0o640, "root", spec.group) if root else Attributes(0o640)
     text = env_file.render(spec.environment)
     yield from text_file(spec.env_file, text, secret, mask=env_file.mask, restarts=True)
+
+
+def _keepers(spec: AgentSpec, agents_own: Attributes) -> Tuple[Attributes, Attributes]:
+    """Whose the agent's directory is, and what is in `versions`: the agent cannot change what runs it, unless it is to.
+
+    One that replaces its own binaries makes the link `current` anew. The sticky bit lets it do that, and keeps what is
+    root's in the same directory as it is: systemd reads kraken.env as root, wherever a link of that name would point.
+    """
+    if agents_own.owner is None:
+        return Attributes(0o755), Attributes(0o755)
+    if spec.update == "server":
+        return Attributes(0o1775, "root", spec.group), agents_own._replace(mode=0o755)
+    return Attributes(0o755, "root", "root"), Attributes(0o755, "root", "root")
+
+
+def _refuse_open_parent(spec: AgentSpec) -> None:
+    """Refuses a place that the agent's account could put something else into at any time.
+
+    Raises:
+        HostError: a directory above the agent's is the account's own.
+    """
+    uid, path = users.number(spec.user), os.path.dirname(spec.directory)
+    while uid and path != "/":
+        found = opening.status(path)
+        if found is not None and found.st_uid == uid:
+            raise HostError(
+                f"kraken_agent_dir {spec.directory} is in {path}, which belongs to the account {spec.user} that the "
+                "agent runs as; root would work where that account can change everything. Choose another place, "
+                "such as /opt/kraken"
+            )
+        path = os.path.dirname(path)
 
 
 def _left_by_script(spec: AgentSpec) -> Iterator[Change]:
@@ -156,7 +190,7 @@ def _no_files(spec: AgentSpec, *, keep_data: bool) -> Iterator[Change]:
         names += [*install_script.old_binaries(spec.directory), *install_script.skeleton(spec.directory)]
     for name in names:
         yield from absent(os.path.join(spec.directory, name))
-    if os.path.isdir(spec.directory) and not set(os.listdir(spec.directory)).difference(names):
+    if opening.is_directory(spec.directory) and not set(opening.names(spec.directory)).difference(names):
         yield Change(
             f"remove {spec.directory}",
             lambda: os.rmdir(spec.directory),

@@ -6,13 +6,13 @@ import contextlib
 import grp
 import os
 import pwd
-import shutil
 import stat
-import tempfile
-from typing import Callable, Iterator, NamedTuple, Optional
+from typing import Callable, Iterator, NamedTuple, Optional, Tuple
 
-from . import selinux
+from . import opening, selinux
 from .changes import ABSENT, Change, HostError
+
+_OTHER = "(a link, or something else that is no file of its own)\n"
 
 
 class Attributes(NamedTuple):
@@ -27,17 +27,22 @@ class Attributes(NamedTuple):
         return f"{self.mode:04o}{owners}"
 
 
-def directory(path: str, wanted: Attributes) -> Iterator[Change]:
-    """A directory that is there; its parents are made as root's own."""
-    if os.path.isdir(path) and not os.path.islink(path):
-        yield from _attributes(path, wanted)
+def directory(path: str, wanted: Attributes, *, deep: bool = False) -> Iterator[Change]:
+    """A directory that is there; its parents are made as root's own.
+
+    Args:
+        deep: whether what is in it gets another owner with it.
+    """
+    found = opening.status(path)
+    if found is not None and stat.S_ISDIR(found.st_mode):
+        yield from _attributes(path, wanted, deep=deep)
         return
-    if os.path.lexists(path):
+    if found is not None:
         raise HostError(f"{path} is not a directory; move it away")
 
     def make() -> None:
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        os.mkdir(path, 0o700)
+        with opening.parent(path, make=True) as (handle, name):
+            os.mkdir(name, 0o700, dir_fd=handle)
         set_attributes(path, wanted)
         selinux.restore(path)
 
@@ -66,6 +71,7 @@ def text_file(
     if before == content:
         yield from _attributes(path, wanted)
         return
+    is_there = opening.status(path) is not None
 
     def write() -> None:
         write_file(path, content.encode("utf-8"), wanted, validate)
@@ -76,9 +82,9 @@ def text_file(
     yield Change(
         f"write {path}",
         write,
-        before=shown[0],
+        before=_OTHER if is_there and before is None else shown[0],
         after=shown[1],
-        before_header=path if before is not None else ABSENT,
+        before_header=path if is_there else ABSENT,
         after_header=f"{path} {wanted}",
         restarts=restarts,
     )
@@ -86,26 +92,21 @@ def text_file(
 
 def absent(path: str, what: str = "") -> Iterator[Change]:
     """Nothing at that path; a directory goes with all that is in it."""
-    if not os.path.lexists(path):
+    if opening.status(path) is None:
         return
-
-    def remove() -> None:
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
-        else:
-            with contextlib.suppress(FileNotFoundError):  # a change before this one took it along
-                os.unlink(path)
-
-    yield Change(f"remove {what or path}", remove, before=f"{path}\n", before_header=path, after_header=ABSENT)
+    yield Change(
+        f"remove {what or path}",
+        lambda: opening.remove(path),
+        before=f"{path}\n",
+        before_header=path,
+        after_header=ABSENT,
+    )
 
 
 def read_text(path: str) -> Optional[str]:
-    """A file's text, None when there is none."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
+    """A file's text; None when there is none, or something that is no plain file of reasonable size."""
+    content = opening.read_bytes(path)
+    return None if content is None else content.decode("utf-8", "surrogateescape")
 
 
 def write_file(path: str, content: bytes, wanted: Attributes, validate: Optional[Callable[[str], None]] = None) -> None:
@@ -116,43 +117,123 @@ def write_file(path: str, content: bytes, wanted: Attributes, validate: Optional
     Raises:
         OSError: there is no room or no permission; nothing is left behind.
     """
-    handle, fresh = tempfile.mkstemp(prefix=f".{os.path.basename(path)}-", dir=os.path.dirname(path))
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        set_attributes(fresh, wanted)
-        if validate:
-            validate(fresh)
-        os.replace(fresh, path)
-    except BaseException:
-        os.unlink(fresh)
-        raise
+    with opening.parent(path) as (handle, name):
+        fresh = opening.unused_name(name)
+        made = opening.create(handle, fresh)
+        try:
+            with os.fdopen(made, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                _set(file.fileno(), wanted)
+            if validate:
+                validate(os.path.join(os.path.dirname(path), fresh))
+            os.replace(fresh, name, src_dir_fd=handle, dst_dir_fd=handle)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(fresh, dir_fd=handle)
+            raise
+    selinux.restore(path)
+
+
+def point_link(path: str, target: str, wanted: Attributes) -> None:
+    """A link that points there; it takes the place of an old one in one step, and has an owner of its own."""
+    with opening.parent(path) as (handle, name):
+        fresh = opening.unused_name(name)
+        os.symlink(target, fresh, dir_fd=handle)
+        try:
+            owners = _numbers(wanted)
+            if owners:
+                os.chown(fresh, *owners, dir_fd=handle, follow_symlinks=False)
+            os.replace(fresh, name, src_dir_fd=handle, dst_dir_fd=handle)
+        except BaseException:
+            os.unlink(fresh, dir_fd=handle)
+            raise
     selinux.restore(path)
 
 
 def set_attributes(path: str, wanted: Attributes) -> None:
-    """Owner first: a change of owner clears bits of the mode."""
-    if wanted.owner is not None and wanted.group is not None:
-        os.chown(path, pwd.getpwnam(wanted.owner).pw_uid, grp.getgrnam(wanted.group).gr_gid, follow_symlinks=False)
-    os.chmod(path, wanted.mode)
+    """Gives a file or directory its owner and mode.
+
+    Raises:
+        HostError: a link is there, or a file that has another name elsewhere.
+    """
+    with opening.changing(path) as opened:
+        _set(opened, wanted)
 
 
 def attributes_of(path: str) -> Attributes:
-    """What a file or directory has now; numbers stand for names that nobody has."""
-    found = os.lstat(path)
+    """What a file or directory has now; numbers stand for names that nobody has.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    with opening.parent(path) as (handle, name):
+        found = os.stat(name, dir_fd=handle, follow_symlinks=False)
     return Attributes(stat.S_IMODE(found.st_mode), _user_name(found.st_uid), _group_name(found.st_gid))
 
 
-def _attributes(path: str, wanted: Attributes) -> Iterator[Change]:
+def owned_as(path: str, wanted: Attributes) -> bool:
+    """Whether what is at a path has the wanted owner and group, where one is wanted."""
+    return wanted.owner is None or (
+        opening.status(path) is not None and attributes_of(path)[1:] == (wanted.owner, wanted.group)
+    )
+
+
+def give_tree(path: str, wanted: Attributes) -> None:
+    """Gives a directory with all that is in it to another owner.
+
+    Links change hands themselves. A file with a second name is left as it is: the other one may be anybody's.
+    """
+    owners = _numbers(wanted)
+    if owners is None:
+        return
+    try:
+        with opening.parent(path) as (handle, name):
+            for _, directories, others, inside in os.fwalk(name, dir_fd=handle):
+                for each in [*directories, *others]:
+                    with contextlib.suppress(FileNotFoundError):  # its owner has removed it meanwhile
+                        _give(inside, each, owners)
+    except RecursionError:
+        raise HostError(f"directories in {path} are nested too deeply; remove them by hand") from None
+    set_attributes(path, wanted)
+
+
+def _give(inside: int, name: str, owners: Tuple[int, int]) -> None:
+    held = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=inside)
+    try:
+        found = os.fstat(held)
+        if stat.S_ISDIR(found.st_mode) or found.st_nlink == 1:
+            # The very thing that was looked at, whatever has the name by now.
+            os.chown(f"/proc/self/fd/{held}", *owners)
+    finally:
+        os.close(held)
+
+
+def _set(opened: int, wanted: Attributes) -> None:
+    """Owner first: a change of owner clears bits of the mode."""
+    owners = _numbers(wanted)
+    if owners:
+        os.fchown(opened, *owners)
+    os.fchmod(opened, wanted.mode)
+
+
+def _numbers(wanted: Attributes) -> Optional[Tuple[int, int]]:
+    if wanted.owner is None or wanted.group is None:
+        return None
+    return pwd.getpwnam(wanted.owner).pw_uid, grp.getgrnam(wanted.group).gr_gid
+
+
+def _attributes(path: str, wanted: Attributes, *, deep: bool = False) -> Iterator[Change]:
     now = attributes_of(path)
     if now.mode == wanted.mode and (wanted.owner is None or now[1:] == wanted[1:]):
         return
     shown = now if wanted.owner else Attributes(now.mode)
+    # Whose work lies in it follows: an account that cannot write its own data can do nothing.
+    give = give_tree if deep and wanted.owner and now[1:] != wanted[1:] else set_attributes
     yield Change(
         f"set owner and mode of {path}",
-        lambda: set_attributes(path, wanted),
+        lambda: give(path, wanted),
         before=f"{shown}\n",
         after=f"{wanted}\n",
         before_header=path,

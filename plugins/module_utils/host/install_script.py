@@ -7,13 +7,12 @@ The script downloads the server's kkagent and runs its command `install`. What t
 from __future__ import annotations
 
 import contextlib
-import filecmp
 import os
 import re
 import tempfile
 from typing import Iterator, List
 
-from . import systemd, users
+from . import opening, systemd, users
 from .binaries import download
 from .changes import ABSENT, Change, HostError
 from .commands import find, run
@@ -58,6 +57,7 @@ def once(spec: AgentSpec) -> Iterator[Change]:
     """
     if _installed(spec):
         return
+    _refuse_strange_directory(spec.directory)
     _refuse_without_needs()
     yield Change(
         "run the server's kraken-agent-install.sh",
@@ -81,25 +81,36 @@ def leavings(spec: AgentSpec) -> Iterator[Change]:
 
 def old_binaries(directory: str) -> List[str]:
     """The names of upstream's binaries in the agent's directory: `1.7.36`, and the two links into it."""
-    links = [name for name in _BINARIES if os.path.islink(os.path.join(directory, name))]
-    targets = {os.path.dirname(os.path.realpath(os.path.join(directory, name))) for name in links}
-    here = os.path.realpath(directory)
-    return [*links, *sorted(os.path.basename(path) for path in targets if os.path.dirname(path) == here)]
+    paths = {name: opening.link_target(os.path.join(directory, name)) for name in _BINARIES}
+    links = {name: os.path.normpath(os.path.join(directory, target)) for name, target in paths.items() if target}
+    places = {os.path.dirname(path) for path in links.values()}
+    return [*links, *sorted(os.path.basename(path) for path in places if os.path.dirname(path) == directory)]
 
 
 def skeleton(directory: str) -> List[str]:
     """The names of files that useradd has copied from /etc/skel: to upstream's account the directory is its home."""
-    names = os.listdir(_SKELETON) if os.path.isdir(_SKELETON) else []
-    return [name for name in sorted(names) if _alike(os.path.join(_SKELETON, name), os.path.join(directory, name))]
+    names = sorted(opening.names(_SKELETON))
+    return [name for name in names if _alike(os.path.join(_SKELETON, name), os.path.join(directory, name))]
 
 
 def _alike(one: str, other: str) -> bool:
-    return os.path.isfile(one) and os.path.isfile(other) and filecmp.cmp(one, other, shallow=False)
+    content = opening.read_bytes(one)
+    return content is not None and opening.read_bytes(other) == content
 
 
 def _installed(spec: AgentSpec) -> bool:
     """Upstream's links `kkagent` itself, kraken-fleet's `current`."""
-    return any(os.path.lexists(os.path.join(spec.directory, name)) for name in ("current", "kkagent"))
+    return any(opening.status(os.path.join(spec.directory, name)) is not None for name in ("current", "kkagent"))
+
+
+def _refuse_strange_directory(directory: str) -> None:
+    """The script works as root in whatever it finds there, and follows links."""
+    found = opening.status(directory)
+    if found is not None and found.st_uid not in (0, os.geteuid()):
+        raise HostError(
+            f"{directory} is there already, without an agent, and belongs to another account than root; the server's "
+            f"kraken-agent-install.sh would work in it as root. Remove it, {_INSTEAD}"
+        )
 
 
 def _refuse_without_needs() -> None:
@@ -137,7 +148,7 @@ def _run(spec: AgentSpec) -> None:
 @contextlib.contextmanager
 def _kept(paths: "tuple[str, ...]") -> Iterator[None]:
     """These files are afterwards what they were before."""
-    before = {path: (read_text(path), attributes_of(path)) for path in paths if os.path.exists(path)}
+    before = {path: (read_text(path), attributes_of(path)) for path in paths if opening.status(path) is not None}
     try:
         yield
     finally:
@@ -145,9 +156,10 @@ def _kept(paths: "tuple[str, ...]") -> Iterator[None]:
             if path not in before:
                 for change in absent(path):
                     change.apply()
-            elif read_text(path) != before[path][0]:
-                text, attributes = before[path]
-                write_file(path, (text or "").encode("utf-8", "surrogateescape"), attributes)
+                continue
+            text, attributes = before[path]
+            if text is not None and read_text(path) != text:
+                write_file(path, text.encode("utf-8", "surrogateescape"), attributes)
 
 
 @contextlib.contextmanager

@@ -6,12 +6,12 @@ Only its sha256 goes back to the controller.
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 from typing import Iterator
 
+from . import opening
 from .changes import ABSENT, Change
-from .files import Attributes, absent, attributes_of, read_text, set_attributes, write_file
+from .files import Attributes, absent, attributes_of, set_attributes, write_file
 from .spec import AgentSpec
 
 # What a digest is in check mode, before there is a secret.
@@ -32,7 +32,7 @@ def converge(spec: AgentSpec, owner: Attributes) -> Iterator[Change]:
             f"write {path}",
             lambda: write_file(path, secrets.token_hex(32).encode(), wanted),
             after="(a new secret)\n",
-            before_header=path if _there(path) else ABSENT,
+            before_header=path if opening.status(path) else ABSENT,
             after_header=f"{path} {wanted}",
             restarts=True,
         )
@@ -44,9 +44,9 @@ def digest(spec: AgentSpec) -> str:
     """The sha256 of the secret in hexadecimal; empty for an agent that is not attested."""
     if not spec.attested:
         return ""
-    secret = read_text(spec.nonce_file)
-    return hashlib.sha256(secret.encode()).hexdigest() if secret else PENDING
+    secret = opening.read_bytes(spec.nonce_file)
+    return hashlib.sha256(secret).hexdigest() if secret else PENDING
 
 
 def _there(path: str) -> bool:
-    return os.path.isfile(path) and os.path.getsize(path) > 0
+    return bool(opening.read_bytes(path))

@@ -1,22 +1,32 @@
-"""An agent as a detached process with a pidfile: for hosts without systemd, or without root."""
+"""An agent as a detached process with a pidfile: for hosts without systemd, or without root.
+
+Root starts it as the agent's account, which then owns the pidfile: whatever it writes there, root ends only processes
+of that very account because of it.
+"""
 
 from __future__ import annotations
 
 import os
+import pwd
+import re
 import signal
 import subprocess
 import time
 from typing import Any, Dict, Iterator, Optional
 
+from . import opening
 from .changes import Change, HostError
+from .commands import becoming
 from .env_file import parse
-from .files import read_text
+from .files import Attributes, read_text, write_file
 from .spec import AgentSpec
+from .users import number
 
 # A process that lives this long has understood its settings.
 _SETTLE_SECONDS = 0.3
 _KILL_SECONDS = 5.0
 _LARGEST_LOG = 10 * 1024 * 1024
+_NUMBER = re.compile(r"[0-9]{1,10}\Z")
 
 
 def pidfile(directory: str) -> str:
@@ -31,13 +41,15 @@ def running(directory: str) -> Optional[int]:
     """The agent's process number, None when it does not run.
 
     Numbers are used again: the pidfile also has the time the process was started, in clock ticks after the boot, and
-    the process must still have the agent of this directory on its command line.
+    the process must still be of the account that the pidfile is of, and have the agent of this directory on its command
+    line.
     """
+    found = opening.status(pidfile(directory))
     fields = (read_text(pidfile(directory)) or "").split()
-    if len(fields) != 2 or not fields[0].isdigit():
+    if found is None or len(fields) != 2 or not _NUMBER.match(fields[0]):
         return None
     pid = int(fields[0])
-    if _started(pid) != fields[1]:
+    if _started(pid) != fields[1] or _owner(pid) != found.st_uid:
         return None
     return pid if any(_is_agent_of(directory, word) for word in _command_line(pid)) else None
 
@@ -64,7 +76,7 @@ def converge(spec: AgentSpec, *, restart: bool) -> Iterator[Change]:
         yield Change(
             f"start {title}", lambda: start(spec), before="stopped\n", after="started\n", before_header=spec.directory
         )
-    elif restart:
+    elif restart or _owner(pid) != number(spec.user):
 
         def again() -> None:
             stop(spec.directory, spec.drain_seconds)
@@ -100,10 +112,11 @@ def start(spec: AgentSpec) -> None:
         HostError: it ended at once; the text has its last words.
     """
     log = logfile(spec.directory)
-    if os.path.exists(log) and os.path.getsize(log) > _LARGEST_LOG:
-        os.replace(log, log + ".1")
-    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640), "ab") as output:
-        began = output.tell()
+    found = opening.status(log)
+    if found is not None and (found.st_size > _LARGEST_LOG or not opening.is_plain(found)):
+        opening.move(log, log + ".1")
+    with open(opening.append(log, 0o640), "ab") as output:
+        began = os.fstat(output.fileno()).st_size
         agent = subprocess.Popen(
             spec.command,
             stdin=subprocess.DEVNULL,
@@ -112,14 +125,14 @@ def start(spec: AgentSpec) -> None:
             cwd=spec.data,
             env=_environment(spec),
             start_new_session=True,
+            preexec_fn=becoming(spec.user),
         )
-    _write_pidfile(spec.directory, agent.pid)
+    _write_pidfile(spec, agent.pid)
     time.sleep(_SETTLE_SECONDS)
     if agent.poll() is not None:
-        os.unlink(pidfile(spec.directory))
-        with open(log, encoding="utf-8", errors="replace") as written:
-            written.seek(began)
-            words = written.read()[-2000:].strip()
+        opening.remove(pidfile(spec.directory))
+        written = opening.read_bytes(log, 2 * _LARGEST_LOG) or b""
+        words = written[began:].decode("utf-8", "replace")[-2000:].strip()
         raise HostError(f"the agent ended at once with exit code {agent.returncode}. Its last words:\n{words}")
 
 
@@ -132,8 +145,7 @@ def stop(directory: str, drain_seconds: int) -> None:
             # It leads its session: steps that it started in its own process group go with it.
             os.killpg(pid, signal.SIGKILL)
             _gone(directory, _KILL_SECONDS)
-    if os.path.lexists(pidfile(directory)):
-        os.unlink(pidfile(directory))
+    opening.remove(pidfile(directory))
 
 
 def _gone(directory: str, seconds: float) -> bool:
@@ -148,15 +160,28 @@ def _gone(directory: str, seconds: float) -> bool:
 def _environment(spec: AgentSpec) -> Dict[str, str]:
     """What systemd would give it: nothing of this connection's environment gets in."""
     base = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
-    base.update(HOME=os.path.expanduser("~"), USER=spec.user, LOGNAME=spec.user)
+    base.update(HOME=_home(spec), USER=spec.user, LOGNAME=spec.user)
     return {**base, **parse(read_text(spec.env_file) or "")}
 
 
-def _write_pidfile(directory: str, pid: int) -> None:
-    fresh = pidfile(directory) + ".new"
-    with open(fresh, "w", encoding="ascii") as file:
-        file.write(f"{pid} {_started(pid)}\n")
-    os.replace(fresh, pidfile(directory))
+def _home(spec: AgentSpec) -> str:
+    """As the account has it; its data, where that is no directory (that of an account without any)."""
+    home = pwd.getpwnam(spec.user).pw_dir
+    return home if os.path.isdir(home) else spec.data
+
+
+def _write_pidfile(spec: AgentSpec, pid: int) -> None:
+    # The agent's guard of an update writes into it, too.
+    owner = Attributes(0o644, spec.user, spec.group) if os.geteuid() == 0 else Attributes(0o644)
+    write_file(pidfile(spec.directory), f"{pid} {_started(pid)}\n".encode("ascii"), owner)
+
+
+def _owner(pid: int) -> Optional[int]:
+    """The account that a process is of; None when it is gone."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
 
 
 def _started(pid: int) -> Optional[str]:

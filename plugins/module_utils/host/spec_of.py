@@ -9,7 +9,7 @@ from . import systemd
 from .changes import HostError
 from .interpreter import choose
 from .spec import AgentSpec, directory_of, environment_of, name_of, script_url, source_address
-from .users import current_user, primary_group
+from .users import current_user, number, primary_group
 
 
 def specs_of(params: Mapping[str, Any]) -> List[AgentSpec]:
@@ -19,7 +19,7 @@ def specs_of(params: Mapping[str, Any]) -> List[AgentSpec]:
         HostError: a parameter is impossible, by itself or on this host.
     """
     manager = _manager(params)
-    user = params["user"] if manager == "systemd" else current_user()
+    user = _user(params)
     base = directory_of(params["dir"])
     instances = params["instances"] or [{"name": "", "address": params["address"]}]
     python = choose(params["python"], user) if params["state"] == "present" else ""
@@ -61,6 +61,23 @@ def _spec(
         fresh_nonce=params["fresh_nonce"],
         script=script_url(params["server_url"]) if params["source"] == "script" else "",
     )
+
+
+def _user(params: Mapping[str, Any]) -> str:
+    """Whom the agent and its jobs run as: never root unless that was asked for.
+
+    Raises:
+        HostError: it would be root.
+    """
+    if os.geteuid() != 0:
+        return current_user()
+    user = str(params["user"])
+    if params["state"] == "present" and number(user) == 0 and not params["allow_root"]:
+        raise HostError(
+            f"kraken_agent_user is {user}, so all jobs would run as root; leave it at kraken, or set "
+            "kraken_agent_allow_root to true if that is meant"
+        )
+    return user
 
 
 def _manager(params: Mapping[str, Any]) -> str:

@@ -37,7 +37,7 @@ def answer(parameters: Mapping[str, Any]) -> Dict[str, Any]:
 
 def _brought_about(parameters: Mapping[str, Any]) -> Dict[str, Any]:
     specs = specs_of(parameters)
-    root = os.geteuid() == 0 and specs[0].manager == "systemd"
+    root = os.geteuid() == 0
     changes = _absent(parameters, specs, root) if parameters["state"] == "absent" else _present(parameters, specs, root)
     return {**as_result(changes), "agents": [converge.state(spec) for spec in specs]}
 

@@ -27,6 +27,12 @@ def primary_group(user: str, fallback: str) -> str:
     return fallback if found is None else grp.getgrgid(found.pw_gid).gr_name
 
 
+def number(user: str) -> Optional[int]:
+    """The number of an account; None while there is none."""
+    found = _user(user)
+    return None if found is None else found.pw_uid
+
+
 def groups_of(user: str) -> Set[str]:
     """The groups that a user is in besides the one of its files."""
     return {group.gr_name for group in grp.getgrall() if user in group.gr_mem}

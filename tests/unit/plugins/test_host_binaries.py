@@ -130,12 +130,12 @@ def test_a_host_goes_back_to_a_release_that_it_still_has(tmp_path: Path) -> None
     one, two = release("1.0"), release("2.0")
     deploy(tmp_path, one)
     deploy(tmp_path, two)
-    apply_all(binaries.go_back(str(tmp_path), one.name))
+    apply_all(binaries.go_back(str(tmp_path), one.name, OWNER))
     assert binaries.installed(str(tmp_path)) == one.name
-    assert list(binaries.go_back(str(tmp_path), one.name)) == []
+    assert list(binaries.go_back(str(tmp_path), one.name, OWNER)) == []
     assert versions(tmp_path) == ["1.0", "2.0"]
     with pytest.raises(HostError, match=f"has no release 3.0-x; it has {one.name}, {two.name}"):
-        list(binaries.go_back(str(tmp_path), "3.0-x"))
+        list(binaries.go_back(str(tmp_path), "3.0-x", OWNER))
     assert binaries.installed(str(tmp_path)) == one.name
 
 

@@ -13,7 +13,10 @@ import pytest
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import process
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import AgentSpec
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.users import current_user, primary_group
 
+ME = current_user()
+GROUP = primary_group(ME, ME)
 OBEYS = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, lambda *a: (time.sleep(0.2), print("drained", flush=True), sys.exit(0)))
@@ -32,7 +35,7 @@ def spec(tmp_path: Path) -> Iterator[AgentSpec]:
     (tmp_path / "current").mkdir()
     (tmp_path / "data").mkdir()
     (tmp_path / "kraken.env").write_text('GREETING="good day"\n')
-    found = AgentSpec("", str(tmp_path), "kraken-agent", "me", "me", sys.executable, {}, drain_seconds=1)
+    found = AgentSpec("", str(tmp_path), "kraken-agent", ME, GROUP, sys.executable, {}, drain_seconds=1)
     yield found
     process.stop(found.directory, 0)
 
