@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -52,11 +53,11 @@ class Counted:
         self.calls = 0
         sent = requests.Session.send
 
-        def send(session: requests.Session, request: requests.PreparedRequest, **how: object) -> requests.Response:
+        def send(session: requests.Session, request: requests.PreparedRequest, **how: Any) -> requests.Response:
             self.calls += 1
             return sent(session, request, **how)
 
-        requests.Session.send = send  # type: ignore[method-assign] # one process, one measurement
+        requests.Session.send = send  # type: ignore[method-assign,assignment] # one process, one measurement
 
     def measure(self, work: Callable[[], object]) -> tuple[int, float]:
         before, started = self.calls, time.perf_counter()

@@ -30,7 +30,7 @@ def exchanges(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
     """The embedded server as its own process, with an account that is not an administrator."""
     with Embedded.started(tmp_path_factory.mktemp("embedded")) as server:
         yield server

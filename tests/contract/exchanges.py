@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 
 # What the server answers when it does what the agent's message asks for; whatever else it says is a refusal.
-_GRANTED = {
+_GRANTED: dict[str, Callable[[dict[str, Any]], bool]] = {
     "host-info": lambda body: "agent_id" in body,
     "get-job": lambda body: bool(body.get("job")),
     "get-job-step": lambda body: "tool" in body.get("job_step", {}),

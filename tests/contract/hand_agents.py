@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -122,7 +122,7 @@ def why_without_jobs(workflow: Workflow, group: str) -> str:
 
 
 @contextmanager
-def polling(server: KrakenServer, address: str, info: dict[str, object] | None) -> Iterator[None]:
+def polling(server: KrakenServer, address: str, info: Mapping[str, object] | None) -> Iterator[None]:
     """An agent that asks for jobs all the time, and says what it is as soon as it may: `info`, or nothing at all."""
     over = threading.Event()
 

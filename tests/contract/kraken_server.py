@@ -49,11 +49,11 @@ class KrakenServer:
         """
         bearer = self.token if token == "" else token
         headers = {**({"Authorization": f"Bearer {bearer}"} if bearer else {}), **more.pop("headers", {})}
-        given = {} if body is ... else {"json": body}
+        given: dict[str, Any] = {} if body is ... else {"json": body}
         answer = requests.request(method, self.url + prefix + path, headers=headers, timeout=TIMEOUT, **given, **more)
         return _answer(answer)
 
-    def agent(self, address: object, msg: str, *, prefix: str = "", **fields: object) -> Answer:
+    def agent(self, address: object, msg: str, *, prefix: str = "", **fields: Any) -> Answer:
         """A message of an agent."""
         return self.message({"address": address, "msg": msg, **fields}, prefix=prefix)
 

@@ -107,7 +107,7 @@ def test_the_next_step_of_no_job(server: KrakenServer, told: dict[str, Any]) -> 
     ids=["step-result2", "step-result2 without a result", "dispatch-tests", "keep-alive", "hello"],
 )
 def test_reports_without_a_job_and_unknown_messages_are_ignored(
-    server: KrakenServer, msg: str, fields: dict[str, object]
+    server: KrakenServer, msg: str, fields: dict[str, Any]
 ) -> None:
     _, address = server.announce(authorized=True)
     said = server.agent(address, msg, **fields)

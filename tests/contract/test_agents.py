@@ -11,7 +11,7 @@ UNKNOWN = 999999999
 
 
 def _get(server: KrakenServer, agent_id: int) -> dict[str, object]:
-    return timeless(server.api("GET", f"/agents/{agent_id}").body)
+    return dict(timeless(server.api("GET", f"/agents/{agent_id}").body))
 
 
 def test_an_agent_exists_after_it_has_spoken(server: KrakenServer, peer: str) -> None:

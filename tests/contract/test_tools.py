@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,8 @@ def name() -> str:
 
 def test_a_tool_gets_a_new_version_unless_one_is_named(server: KrakenServer, name: str) -> None:
     first = server.api("POST", "/tools", {**TOOL, "name": name})
-    shown = {"name": name, "description": "mine", "location": "", "entry": "", "fields": TOOL["parameters"]}
+    shown: dict[str, Any] = {"name": name, "description": "mine", "location": "", "entry": ""}
+    shown["fields"] = TOOL["parameters"]
     shown |= {"id": first.body["id"], "version": "1", "url": None, "tag": None, "tool_file": None}
     assert (first.status, first.body) == (201, shown)
     second = server.api("POST", "/tools", {**TOOL, "name": name}).body

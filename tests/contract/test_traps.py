@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -220,7 +221,7 @@ def test_an_exact_reconciliation_leaves_an_agent_in_all(hand_agents: HandAgents,
 
 
 @pytest.fixture
-def spoilt(tmp_path: Path) -> KrakenServer:
+def spoilt(tmp_path: Path) -> Iterator[KrakenServer]:
     """An embedded server of the test's own, to be broken."""
     with Embedded.started(tmp_path) as mine:
         yield _kraken_server("embedded", mine.url, "admin", mine.password, mine.plain_user, mine.plain_password)
@@ -260,8 +261,8 @@ def test_a_job_is_completed_while_two_clients_delete_agents(hand_agents: HandAge
     workflow.run([ECHO])
     job = workflow.take_job()
     with client_of(hand_agents.server) as other, ThreadPoolExecutor() as pool:
-        halves = zip((hand_agents.client, other), (doomed[:2], doomed[2:]), strict=True)
-        deletions = [pool.submit(lambda one, ids: list(one.delete_agents(ids)), *half) for half in halves]
+        halves = ((hand_agents.client, doomed[:2]), (other, doomed[2:]))
+        deletions = [pool.submit(list, client.delete_agents(ids)) for client, ids in halves]
         workflow.report(job, 0, status="done", duration=1)
         assert workflow.tell("get-job-step")["job_step"] == {"finish": True}
         assert [number for deletion in deletions for number in deletion.result()] == doomed
@@ -281,7 +282,7 @@ def _most_at_once(server: KrakenServer, ids: list[int]) -> int:
     jobs = [job for name in ("finished_jobs", "current_jobs") for job in queue[name] if job["description"] in calls]
     assert len(jobs) >= len(ids) - 2, "only the last one of each client may still wait, and is in no list then"
     begun = [job["enqueued_at"] for job in jobs]
-    return max(sum(job["enqueued_at"] <= at < (job["ended_at"] or "9") for job in jobs) for at in begun)
+    return max(int(sum(job["enqueued_at"] <= at < (job["ended_at"] or "9") for job in jobs)) for at in begun)
 
 
 # 5. A group deleted that still has agents.

@@ -6,6 +6,8 @@ import json
 import secrets
 import socket
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -27,7 +29,7 @@ def workflow(server: KrakenServer) -> Workflow:
 def test_a_project_is_created_once(server: KrakenServer) -> None:
     name = f"contract-{secrets.token_hex(4)}"
     said = server.api("POST", "/projects", {"name": name})
-    expected = {"branches": [], "created": "<time>", "deleted": None, "description": "", "name": name}
+    expected: dict[str, Any] = {"branches": [], "created": "<time>", "deleted": None, "description": "", "name": name}
     expected |= {"id": said.body["id"], "secrets": [], "webhooks": {}}
     assert (said.status, timeless(said.body)) == (201, expected)
     again = server.api("POST", "/projects", {"name": name})
@@ -225,8 +227,7 @@ def test_the_whole_log_can_be_asked_about_a_job_or_an_agent(server: KrakenServer
     job = workflow.take_job()
     _send_log(server.agent(workflow.address, "get-job2").body["cfg"]["clickhouse_addr"], job, ["one\ntwo", "three"])
     for query in (f"job_id={job['id']}", f"agent_id={workflow.agent_id}", f"run_id={job['run_id']}"):
-        path = f"/logs?start=0&limit=100&order=asc&level=info&{query}"
-        log = eventually(lambda asked=path: server.api("GET", asked).body, lambda found: found["total"] >= 3)
+        log = eventually(partial(_found_log, server, query), lambda found: found["total"] >= 3)
         mine = [entry for entry in log["items"] if entry["service"] == "agent"]
         assert [entry["message"] for entry in mine] == ["one", "two", "three"]
         origin = {"path": "/x.py", "lineno": 1, "branch": job["branch_id"], "flow_kind": 0, "flow": job["flow_id"]}
@@ -249,6 +250,10 @@ def test_the_whole_log_can_be_asked_about_a_job_or_an_agent(server: KrakenServer
 def test_pages_of_a_log_that_cannot_be(server: KrakenServer, path: str, query: str, detail: str) -> None:
     said = server.api("GET", path + query)
     assert (said.status, said.body) == (400, problem(400, detail))
+
+
+def _found_log(server: KrakenServer, query: str) -> Any:
+    return server.api("GET", f"/logs?start=0&limit=100&order=asc&level=info&{query}").body
 
 
 def _send_log(address: str, job: dict[str, object], lines: list[str]) -> None:

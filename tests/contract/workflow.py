@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 PATIENCE = 90.0  # seconds; the real scheduler looks every five, and its queue completes one job a second, for all tests
 
 
-def schema(group: str, steps: list[dict[str, object]], **job: object) -> str:
+def schema(group: str, steps: Sequence[Mapping[str, object]], **job: object) -> str:
     """A stage of one job."""
     environment = {"system": "any", "agents_group": group, "config": "default"}
     stage = {
@@ -61,7 +61,7 @@ class Workflow:
         server.agent(address, "host-info", info={"system": "debian-12"})
         return cls(server, project, branch, group_id, group, agent_id, address)
 
-    def run(self, steps: list[dict[str, object]], **job: object) -> int:
+    def run(self, steps: Sequence[Mapping[str, object]], **job: object) -> int:
         """Start a flow of one job with these steps; its run's id."""
         name = secrets.token_hex(4)
         path = f"/branches/{self.branch['id']}/stages"
@@ -76,7 +76,7 @@ class Workflow:
         assert stopped.status == 200, stopped.body
         return int(next(run["id"] for run in runs if run["stage_id"] == stage.body["id"]))
 
-    def tell(self, msg: str, **fields: object) -> Any:
+    def tell(self, msg: str, **fields: Any) -> Any:
         """A message of the agent; the body of the answer."""
         said = self.server.agent(self.address, msg, **fields)
         assert said.status == 200

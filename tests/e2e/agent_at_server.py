@@ -171,7 +171,7 @@ class AgentAtServer:
                 if len(page["items"]) < _PAGE:
                     return found
 
-        return eventually(read, lambda found: bool(found) and found[-1]["message"] == LAST_LINE)
+        return list(eventually(read, lambda found: bool(found) and found[-1]["message"] == LAST_LINE))
 
 
 @contextlib.contextmanager

@@ -75,8 +75,8 @@ class RealLab:
         command = [str(PROGRAMS / "ansible-playbook"), str(ROOT / "playbooks" / playbook), *arguments]
         done = self._run(command)
         found = RECAP.findall(done.stdout)
-        columns = [{row[0]: int(row[number]) for row in found} for number in (2, 3, 4)]
-        return Recap(done.returncode, *columns, output=done.stdout + done.stderr)
+        second, third, fourth = ({row[0]: int(row[number]) for row in found} for number in (2, 3, 4))
+        return Recap(done.returncode, second, third, fourth, output=done.stdout + done.stderr)
 
     def on_hosts(self, command: str, limit: str = "all") -> dict[str, str]:
         """What a shell command prints on each host."""

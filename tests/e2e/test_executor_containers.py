@@ -46,8 +46,9 @@ LXD = Kind(LxdExecutor, LXD_ALIAS, "lxd_image")
     ],
 )
 def kind(request: pytest.FixtureRequest) -> Kind:
-    request.getfixturevalue(request.param.fixture)
-    return request.param
+    given: Kind = request.param
+    request.getfixturevalue(given.fixture)
+    return given
 
 
 @pytest.fixture(scope="module")

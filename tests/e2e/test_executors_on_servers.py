@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from kraken_agent.executors.container.executor import ContainerExecutor
@@ -17,7 +17,7 @@ from tests.e2e.container_images import LXD_ALIAS, WITH_PYTHON, docker_images, lx
 from tests.s3_server import S3Server
 
 SERVERS = ["embedded", pytest.param("real", marks=pytest.mark.real_server)]
-STEPS = [
+STEPS: list[dict[str, Any]] = [
     {
         "tool": "shell",
         "name": "hello",
@@ -65,8 +65,9 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     ],
 )
 def kind(request: pytest.FixtureRequest) -> Kind:
-    request.getfixturevalue(request.param.fixture)
-    return request.param
+    given: Kind = request.param
+    request.getfixturevalue(given.fixture)
+    return given
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def _groups_by_address(lab: RealLab) -> dict[str, set[str]]:
     return {agent["address"]: {group["name"] for group in agent["groups"]} for agent in _agents(lab)}
 
 
-def _agents(lab: RealLab) -> list[dict[str, object]]:
+def _agents(lab: RealLab) -> list[dict[str, Any]]:
     return list(lab.asked("agents", "list"))
 
 

@@ -91,7 +91,8 @@ class AgentAtServer:
 
     def play(self, playbook: str, *arguments: str) -> Recap:
         extra = self.lab.parent / "methods.yml"
-        groups = {f"kraken_group_{name.replace('-', '_')}": {"hosts": {name: {}}} for name in self.variables}
+        names = {f"kraken_group_{name.replace('-', '_')}": name for name in self.variables}
+        groups: dict[str, Any] = {group: {"hosts": {name: {}}} for group, name in names.items()}
         agents = {"hosts": self.variables, "vars": {"kraken_agent_drain_seconds": 5}}
         extra.write_text(yaml.safe_dump({"kraken_agents": agents, **groups}))
         return self.lab.play(playbook, "-i", str(self.lab.directory / "hosts.yml"), "-i", str(extra), *arguments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ mkdir vendor
 echo "TEXT = 'hello from the store'" >vendor/words.py
 python3 -m zipfile -c out/tool.zip greeter.py vendor
 """
-FIRST = [
+FIRST: list[dict[str, Any]] = [
     {"tool": "shell", "name": "write", "cmd": f"{WRITE} && cat report.txt"},
     {"tool": "shell", "name": "pack", "script": PACK},
     {"tool": "artifacts", "name": "upload", "source": ["out/**", "report.txt"]},

@@ -11,6 +11,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def materials(home: Path) -> Path:
     return home
 
 
-def steps(home: Path, http: str, ssh: str) -> list[dict[str, object]]:
+def steps(home: Path, http: str, ssh: str) -> list[dict[str, Any]]:
     """The first run."""
     return [
         {"tool": "shell", "name": "prepare", "cmd": f"cp -r {home}/. . && echo $WORD", "env": {"WORD": "prepared"}},
@@ -107,7 +108,7 @@ def steps(home: Path, http: str, ssh: str) -> list[dict[str, object]]:
     ]
 
 
-def second_steps(branch: int, flow: int, run: int) -> list[dict[str, object]]:
+def second_steps(branch: int, flow: int, run: int) -> list[dict[str, Any]]:
     """Another run of the same flow: it gets what the first has stored."""
     store = f"minio:{branch:08d}/{flow}/{run}/out/tool.zip"
     return [
@@ -117,7 +118,7 @@ def second_steps(branch: int, flow: int, run: int) -> list[dict[str, object]]:
     ]
 
 
-LOG_STEPS = [
+LOG_STEPS: list[dict[str, Any]] = [
     {"tool": "shell", "name": "many", "cmd": f"seq 1 {LINES}", "timeout": 120},
     {"tool": "shell", "name": "long", "cmd": "for i in $(seq 5000); do printf 'żółw€'; done; echo; echo short"},
     {"tool": "shell", "name": "no text", "cmd": r"printf 'a\377\376b\n\200\n'; echo text"},

@@ -29,8 +29,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _run(command: list[str], cwd: Path | None = None) -> str:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KRAKEN_", "ANSIBLE_", "PYTHON"))}
-    options = {"cwd": cwd or Path("/"), "env": kept, "capture_output": True, "text": True}
-    shown = subprocess.run(command, check=False, timeout=300, **options)
+    shown = subprocess.run(
+        command, check=False, timeout=300, cwd=cwd or Path("/"), env=kept, capture_output=True, text=True
+    )
     assert shown.returncode == 0, f"{command}: {shown.stdout}\n{shown.stderr}"
     return shown.stdout
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kraken_agent.backoff import Backoff
@@ -156,9 +157,9 @@ def test_reports_are_kept_while_the_agent_is_not_authorized(
     assert [result["status"] for result in server.results(job)] == ["done"]
 
 
-def lose(server: FakeServer, *kinds: str) -> list[dict[str, object]]:
+def lose(server: FakeServer, *kinds: str) -> list[dict[str, Any]]:
     """Lose the server's first answer to each kind of message: its `msg`, or the status that it reports; gives them."""
-    lost: list[dict[str, object]] = []
+    lost: list[dict[str, Any]] = []
     left = set(kinds)
 
     def loses(message: dict[str, object]) -> bool:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kraken_agent.protocol import parse_server
@@ -50,7 +51,7 @@ class Once:
             time.sleep(5)
 
 
-def exchange(reactor: Reactor, server: Once, seconds: float = 5.0, **kwargs: object) -> bytes:
+def exchange(reactor: Reactor, server: Once, seconds: float = 5.0, **kwargs: Any) -> bytes:
     return Transport(reactor, **kwargs).exchange(parse_server(server.url), "backend", b"{}", seconds)
 
 

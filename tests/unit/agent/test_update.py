@@ -15,7 +15,7 @@ import pytest
 
 from kraken_fleet.bundle.archive import pack
 from kraken_fleet.bundle.contents import RECIPES, files_of
-from tests.unit.agent.conftest import PYTHON, StartAgent
+from tests.unit.agent.conftest import PYTHON, RunningAgent, StartAgent
 from tests.unit.agent.fake_server import FakeServer
 from tests.unit.agent.releases import liar, own_release
 
@@ -35,8 +35,8 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(start_agent: StartAgent, root: Path) -> Callable[..., object]:
-    def start(*options: str, mode: str = "server") -> object:
+def start(start_agent: StartAgent, root: Path) -> StartAgent:
+    def start(*options: str, mode: str = "server") -> RunningAgent:
         argv = [PYTHON, str(root / "current" / "kkagent")]
         variables = {"KRAKEN_AGENT_UPDATE": mode, "PYTHONPATH": "", "KRAKEN_AGENT_UPDATE_WATCH_SECONDS": "5"}
         return start_agent(*options, argv=argv, **variables)
@@ -49,7 +49,7 @@ def current(root: Path) -> str:
 
 
 def state(root: Path) -> dict[str, str]:
-    return json.loads((root.parent / "data" / "update.json").read_text())
+    return dict(json.loads((root.parent / "data" / "update.json").read_text()))
 
 
 def start_time(pid: int) -> int:
@@ -61,7 +61,7 @@ def children(pid: int) -> list[int]:
 
 
 def test_the_agent_becomes_the_servers_version_and_keeps_its_process(
-    server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until
+    server: FakeServer, root: Path, start: StartAgent, tmp_path: Path, until: Until
 ) -> None:
     server.version = "2"
     server.files = own_release(tmp_path, "2")
@@ -78,7 +78,7 @@ def test_the_agent_becomes_the_servers_version_and_keeps_its_process(
 
 
 def test_a_job_is_never_interrupted_by_an_update(
-    server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until
+    server: FakeServer, root: Path, start: StartAgent, tmp_path: Path, until: Until
 ) -> None:
     server.files = own_release(tmp_path, "2")
     server.version = "1"
@@ -91,7 +91,7 @@ def test_a_job_is_never_interrupted_by_an_update(
 
 
 def test_a_managed_agent_stays_what_it_is(
-    server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until
+    server: FakeServer, root: Path, start: StartAgent, tmp_path: Path, until: Until
 ) -> None:
     server.version = "2"
     server.files = own_release(tmp_path, "2")
@@ -100,9 +100,7 @@ def test_a_managed_agent_stays_what_it_is(
     assert current(root) == "versions/1-old"
 
 
-def test_no_update_wins(
-    server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until
-) -> None:
+def test_no_update_wins(server: FakeServer, root: Path, start: StartAgent, tmp_path: Path, until: Until) -> None:
     server.version = "2"
     server.files = own_release(tmp_path, "2")
     start("--no-update")
@@ -112,7 +110,7 @@ def test_no_update_wins(
 
 @pytest.mark.parametrize("damage", ["cut", "missing", "not even a zip"])
 def test_a_damaged_file_is_not_switched_to(
-    server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until, damage: str
+    server: FakeServer, root: Path, start: StartAgent, tmp_path: Path, until: Until, damage: str
 ) -> None:
     server.version = "2"
     server.files = own_release(tmp_path, "2")
@@ -129,7 +127,7 @@ def test_a_damaged_file_is_not_switched_to(
 
 
 def test_a_new_version_that_does_not_come_up_gives_way_to_the_old_one(
-    server: FakeServer, root: Path, start: Callable[..., object], until: Until
+    server: FakeServer, root: Path, start: StartAgent, until: Until
 ) -> None:
     server.version = "9"
     server.files = {"/install/agent": liar("sys.exit('this version is no good')"), "/install/tool": liar("")}
@@ -152,7 +150,7 @@ def test_a_new_version_that_does_not_come_up_gives_way_to_the_old_one(
 
 
 def test_a_new_version_that_trips_before_it_has_met_the_server_gives_way(
-    server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until
+    server: FakeServer, root: Path, start: StartAgent, tmp_path: Path, until: Until
 ) -> None:
     """It comes up and is whole, but what it wants to say of itself cannot be found out."""
     package = tmp_path / "source-3" / "kraken_agent"
@@ -187,7 +185,7 @@ def is_agent(process: Path, root: Path) -> bool:
 
 
 def test_a_trial_that_the_service_manager_ends_leaves_the_old_version_current(
-    server: FakeServer, root: Path, start: Callable[..., object], until: Until
+    server: FakeServer, root: Path, start: StartAgent, until: Until
 ) -> None:
     """systemd kills everything of the service, the guard too, as soon as the agent is gone."""
     server.version = "9"
@@ -206,7 +204,7 @@ def test_a_trial_that_the_service_manager_ends_leaves_the_old_version_current(
 
 
 def test_an_agent_that_is_stopped_on_trial_stays_stopped_and_tries_again_later(
-    server: FakeServer, root: Path, start: Callable[..., object], tmp_path: Path, until: Until
+    server: FakeServer, root: Path, start: StartAgent, tmp_path: Path, until: Until
 ) -> None:
     server.version = "2"
     server.files = own_release(tmp_path, "2")
@@ -226,7 +224,7 @@ def test_an_agent_that_is_stopped_on_trial_stays_stopped_and_tries_again_later(
 
 
 def test_a_version_that_says_nothing_but_stays_is_taken(
-    server: FakeServer, root: Path, start: Callable[..., object], until: Until
+    server: FakeServer, root: Path, start: StartAgent, until: Until
 ) -> None:
     """As upstream's agent does, which knows nothing of trials."""
     server.version = "9"
@@ -241,7 +239,7 @@ def test_a_version_that_says_nothing_but_stays_is_taken(
 
 
 def test_the_same_file_under_another_version_is_no_update(
-    server: FakeServer, root: Path, start: Callable[..., object], until: Until
+    server: FakeServer, root: Path, start: StartAgent, until: Until
 ) -> None:
     """An embedded server calls itself 1.7.36 and offers the agent that runs already."""
     release = root / "versions" / "1-old"

@@ -32,6 +32,11 @@ def upload(step: dict[str, Any], **fields: Any) -> tuple[tuple[int, str], list[t
     return outcome, [(entry["path"], entry["size"]) for entry in reported]
 
 
+def no_report(entry: dict[str, Any]) -> None:
+    """Downloads report nothing."""
+    raise AssertionError(entry)
+
+
 def stored(s3: S3Server, step: dict[str, Any]) -> list[str]:
     return [entry.name for entry in s3.client().list_objects(step["minio_bucket"], "")]
 
@@ -81,7 +86,7 @@ def test_a_destination_that_leads_out_of_the_run_is_refused(s3: S3Server, step: 
 def test_what_one_run_stores_another_run_of_the_flow_gets(step: dict[str, Any], tree: Path, tmp_path: Path) -> None:
     upload(step, source=["a.txt", "build"])
     later = {**step, "run_id": 9, "action": "download", "cwd": str(tmp_path / "new"), "destination": "in"}
-    assert artifacts.run_artifacts({**later, "source": ["a.txt", "build/deep"]}, report_artifact=None) == (0, "")
+    assert artifacts.run_artifacts({**later, "source": ["a.txt", "build/deep"]}, report_artifact=no_report) == (0, "")
     got = sorted(str(path.relative_to(tmp_path / "new")) for path in (tmp_path / "new").rglob("*") if path.is_file())
     assert got == ["in/a.txt", "in/build/deep/y.log"]
 
@@ -89,7 +94,7 @@ def test_what_one_run_stores_another_run_of_the_flow_gets(step: dict[str, Any], 
 def test_a_download_takes_patterns(step: dict[str, Any], tree: Path, tmp_path: Path) -> None:
     upload(step, source="build")
     later = {**step, "run_id": 9, "action": "download", "cwd": str(tmp_path / "new"), "source": "build/*.log"}
-    assert artifacts.run_artifacts(later, report_artifact=None) == (0, "")
+    assert artifacts.run_artifacts(later, report_artifact=no_report) == (0, "")
     assert sorted(path.name for path in (tmp_path / "new").rglob("*.*")) == ["x.log", "y.log"]
 
 
@@ -102,20 +107,21 @@ def test_the_latest_run_that_has_every_source_is_taken(step: dict[str, Any], tre
     for source, expected in (("a.txt", "new"), (["a.txt", "build/x.log"], "old")):
         target = tmp_path / str(expected)
         later = {**step, "run_id": 11, "action": "download", "cwd": str(target), "source": source}
-        assert artifacts.run_artifacts(later, report_artifact=None) == (0, "")
+        assert artifacts.run_artifacts(later, report_artifact=no_report) == (0, "")
         assert (target / "a.txt").read_text() == expected
 
 
 def test_downloading_what_is_not_there_names_it(step: dict[str, Any], tree: Path) -> None:
     upload(step, source="a.txt")
     later = {**step, "run_id": 9, "action": "download", "source": "b.txt"}
-    code, message = artifacts.run_artifacts(later, report_artifact=None)
+    code, message = artifacts.run_artifacts(later, report_artifact=no_report)
     assert code == 1
     assert "b.txt" in message
 
 
 def test_a_first_run_has_nothing_to_download(step: dict[str, Any], tree: Path) -> None:
-    code, message = artifacts.run_artifacts({**step, "action": "download", "source": "a.txt"}, report_artifact=None)
+    wanted = {**step, "action": "download", "source": "a.txt"}
+    code, message = artifacts.run_artifacts(wanted, report_artifact=no_report)
     assert code == 2
     assert "cannot find files to download" in message
 
@@ -135,10 +141,10 @@ def test_object_names_are_clean() -> None:
 
 
 def test_an_unknown_action_is_refused(step: dict[str, Any]) -> None:
-    assert artifacts.run_artifacts({**step, "action": "copy", "source": "a"}, report_artifact=None)[0] == 1
+    assert artifacts.run_artifacts({**step, "action": "copy", "source": "a"}, report_artifact=no_report)[0] == 1
 
 
 def test_no_store_is_an_error_that_says_so(step: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    code, message = artifacts.run_artifacts({**step, "minio_addr": "", "source": "a"}, report_artifact=None)
+    code, message = artifacts.run_artifacts({**step, "minio_addr": "", "source": "a"}, report_artifact=no_report)
     assert code == 1
     assert "KRAKEN_MINIO_ADDR" in message

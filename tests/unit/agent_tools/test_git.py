@@ -109,7 +109,7 @@ def test_settings_are_kept_in_the_new_repository(repository: Path, job_dir: Path
 def test_a_setting_with_a_secret_works_but_is_neither_in_arguments_nor_kept(
     repository: Path, job_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    step = {
+    step: dict[str, Any] = {
         "checkout": origin(repository),
         "git_cfg": {"http.https://h/.extraheader": f"Authorization: Bearer {TOKEN}"},
         "secrets": [TOKEN],

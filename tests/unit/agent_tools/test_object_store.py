@@ -90,7 +90,7 @@ def test_the_variable_wins_over_the_address_of_the_server(
 
 def test_a_store_that_is_away_is_tried_again_and_then_named(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[Any] = []
-    monkeypatch.setattr(s3_module.time, "sleep", pauses.append)
+    monkeypatch.setattr("time.sleep", pauses.append)
     with pytest.raises(StoreError, match=r"127\.0\.0\.1:1 cannot be reached"):
         S3Client("127.0.0.1:1", Credentials("a", "b")).bucket_exists("x")
     assert pauses == [0.2, 0.4, 0.8]

@@ -30,7 +30,7 @@ def test_kktool_is_whole_and_runs_a_tool_on_every_python_that_is_here(python: st
     kktool.write_bytes(build_kktool())
     assert subprocess.run([python, "-W", "error", kktool, "check-integrity"], check=False).returncode == 0
     step = json.dumps({"tool": "rndtest", "tests": ["a"], "override_result": 1})
-    command = [python, "-W", "error", kktool, "-m", "rndtest", "-r", "fd:2", "-s", "-", "run_tests"]
+    command = [python, "-W", "error", str(kktool), "-m", "rndtest", "-r", "fd:2", "-s", "-", "run_tests"]
     done = subprocess.run(command, input=step, capture_output=True, text=True, check=False)
     messages = [json.loads(line) for line in done.stderr.splitlines()]
     assert [message["status"] for message in messages] == ["in-progress", "done"]

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def run(step):
 
 
 @pytest.fixture
-def user_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def user_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A tool of a user, with a dependency beside it in vendor/."""
     directory = tmp_path / "mine"
     (directory / "vendor").mkdir(parents=True)
@@ -60,8 +61,8 @@ def user_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         sys.modules.pop(name, None)
 
 
-def execute(command_name: str, **step: dict[str, Any]) -> list[dict[str, object]]:
-    sent: list[dict[str, object]] = []
+def execute(command_name: str, **step: Any) -> list[dict[str, Any]]:
+    sent: list[dict[str, Any]] = []
     runner.execute("kraken_mine", command_name, {"tool": "mine", **step}, sent.append)
     return sent
 

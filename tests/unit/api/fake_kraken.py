@@ -112,7 +112,7 @@ class FakeKraken:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self.tokens: set[str] = set()
-        self.prefixes = ("/bk/api", "/api")
+        self.prefixes: tuple[str, ...] = ("/bk/api", "/api")
         self.agents: dict[int, dict[str, object]] = {}
         self.groups: dict[int, dict[str, object]] = {1: group_json(1, "all")}
         self.page_maximum = 1000

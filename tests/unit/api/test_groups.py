@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from kraken_fleet.api import KrakenClient
@@ -97,7 +99,8 @@ def test_a_taken_name_is_rejected_by_the_server(fake: FakeKraken, client: Kraken
 
 @pytest.mark.parametrize("name", ["", "  "])
 def test_an_empty_name_is_never_sent(fake: FakeKraken, client: KrakenClient, name: str) -> None:
-    for change in (lambda: client.create_group(name), lambda: client.rename_group(1, name)):
+    changes: list[Callable[[], object]] = [lambda: client.create_group(name), lambda: client.rename_group(1, name)]
+    for change in changes:
         with pytest.raises(UnsafeChangeError, match="needs a name"):
             change()
     assert fake.requests == []

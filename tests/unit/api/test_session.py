@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -234,7 +235,7 @@ def test_a_post_that_found_no_connection_is_tried_again(fake: FakeKraken, monkey
     refused = 0
     connect = socket.socket.connect
 
-    def refuse_once(self: socket.socket, address: object) -> None:
+    def refuse_once(self: socket.socket, address: Any) -> None:
         nonlocal refused
         if not refused:
             refused += 1

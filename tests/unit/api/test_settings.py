@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kraken_fleet.api import KrakenClient, TokenCredentials
@@ -10,7 +12,7 @@ from kraken_fleet.model import System
 from tests.unit.api.fake_kraken import FakeKraken, Reply, Request
 
 PUBLIC = {"idp": {"auth0_enabled": False, "ldap_enabled": False}}
-ALL = {"general": {"server_url": "", "clickhouse_addr": "", "clickhouse_log_ttl": 6}, **PUBLIC}
+ALL: dict[str, Any] = {"general": {"server_url": "", "clickhouse_addr": "", "clickhouse_log_ttl": 6}, **PUBLIC}
 
 
 @pytest.fixture(autouse=True)

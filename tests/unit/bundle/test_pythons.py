@@ -22,12 +22,12 @@ def _pythons() -> dict[str, str]:
     names = ["python2.7", *(f"python3.{minor}" for minor in range(6, 20))]
     candidates = [found for name in names if (found := shutil.which(name))]
     candidates += [str(path) for path in Path.home().glob(".pyenv/versions/*/bin/python")]
-    found = {}
+    versions: dict[str, str] = {}
     for path in [*candidates, sys.executable]:
         shown = subprocess.run([path, "-c", _PROBE], capture_output=True, text=True, check=False, timeout=20)
         if shown.returncode == 0:
-            found[shown.stdout] = path
-    return found
+            versions[shown.stdout] = path
+    return versions
 
 
 _PYTHONS = _pythons()

@@ -119,7 +119,7 @@ def test_a_command_whose_library_is_not_installed_says_how_to_get_it(
     def missing(_name: str) -> object:
         raise ModuleNotFoundError("No module named 'fastapi'", name="fastapi")
 
-    monkeypatch.setattr(cli.importlib, "import_module", missing)
+    monkeypatch.setattr("importlib.import_module", missing)
     assert main(["serve"]) == 1
     assert "pip install 'kraken-fleet[server]'" in capsys.readouterr().err
 

@@ -88,7 +88,7 @@ def answer(plan: Plan) -> dict[str, Any]:
 
 
 def _desired_agent(item: dict[str, Any]) -> DesiredAgent:
-    sets = {name: frozenset(item[name]) for name in ("groups", "executors") if name in item}
+    sets: dict[str, Any] = {name: frozenset(item[name]) for name in ("groups", "executors") if name in item}
     return DesiredAgent(**{"host": item["address"], **item, **sets})
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError
@@ -27,8 +29,9 @@ def test_a_pinned_image_is_taken(image: str) -> None:
 
 def test_only_what_is_fixed_at_creation_makes_another_container() -> None:
     assert container.digest(WANTED._replace(drain_seconds=1)) == container.digest(WANTED)
-    for other in ({"image": "a:2"}, {"docker_socket": True}, {"restart_policy": "no"}, {"environment": {}}):
-        assert container.digest(WANTED._replace(**other)) != container.digest(WANTED)
+    others: dict[str, Any] = {"image": "a:2", "docker_socket": True, "restart_policy": "no", "environment": {}}
+    for name, value in others.items():
+        assert container.digest(WANTED._replace(**{name: value})) != container.digest(WANTED)
 
 
 def test_a_variable_of_several_lines_is_refused_before_docker_is_asked() -> None:

@@ -51,6 +51,7 @@ def seen(text: str, interpreter: str = sys.executable, *, without_git: bool = Tr
 def test_one_command_looks_at_the_host_and_answers_for_its_agent(tmp_path: Path) -> None:
     answered = seen(program(tmp_path / "agent"))
     assert answered.found.python == sys.executable
+    assert answered.answer is not None
     assert answered.answer == {
         "changed": False,
         "changes": [],

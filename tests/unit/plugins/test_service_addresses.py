@@ -54,10 +54,12 @@ class Engine(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def engine() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    handler = type("ThisEngine", (Engine,), {"filters": []})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    class ThisEngine(Engine):
+        filters: ClassVar[list[dict[str, Any]]] = []
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), ThisEngine)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"tcp://127.0.0.1:{server.server_address[1]}", handler.filters
+    yield f"tcp://127.0.0.1:{server.server_address[1]}", ThisEngine.filters
     server.shutdown()
     server.server_close()
 

@@ -109,7 +109,7 @@ class HandAgent:
     def work(self, outcome: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> list[dict[str, Any]]:
         """Does the whole job it has. Gives the steps it was asked to do."""
         job = self.job()
-        done = []
+        done: list[dict[str, Any]] = []
         while True:
             step = self.say("get-job-step")["job_step"]
             if step["finish"]:

@@ -7,10 +7,12 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.cookiejar import Cookie
 from pathlib import Path
+from typing import cast
 
 import pytest
 import requests
@@ -93,7 +95,7 @@ def test_nothing_is_shown_before_signing_in(server: RunningServer, tmp_path: Pat
 
 def test_the_cookie_cannot_be_read_by_scripts_or_sent_by_other_sites(person: Person) -> None:
     answer = requests.get(f"{person.console}/sign-in", timeout=5)
-    (cookie,) = person.http.cookies
+    (cookie,) = cast(Iterable[Cookie], person.http.cookies)
     assert cookie.has_nonstandard_attr("HttpOnly")
     assert cookie.get_nonstandard_attr("SameSite") == "strict"
     policy = answer.headers["Content-Security-Policy"]

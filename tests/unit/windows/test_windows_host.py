@@ -1,4 +1,4 @@
-"""The roles on a Windows host, as far as that can be played without one: see host.py."""
+"""The roles on a Windows host, as far as that can be played without one: see fake_windows_host.py."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     actions = tmp_path / "simulated" / "ansible_collections" / "ansible" / "windows" / "plugins" / "action"
     actions.mkdir(parents=True)
     for name in NAMES:
-        shutil.copy(Path(__file__).with_name("host.py"), actions / f"win_{name}.py")
+        shutil.copy(Path(__file__).with_name("fake_windows_host.py"), actions / f"win_{name}.py")
     (tmp_path / "state.json").write_text(json.dumps(EMPTY))
     served = tmp_path / "served"
     served.mkdir()
@@ -160,7 +160,7 @@ def test_an_agent_comes_changes_is_upgraded_goes_back_and_is_taken_off(windows: 
     assert (changed, windows.state) == (0, state)
     assert '"address": "127.0.99.1"' in said
 
-    proxy = {"kraken_agent_environment": {"https_proxy": "http://u:s3cret@proxy.example:3128"}}
+    proxy: dict[str, Any] = {"kraken_agent_environment": {"https_proxy": "http://u:s3cret@proxy.example:3128"}}
     said = windows.play("kraken_agent", "--diff", **proxy)[1]
     assert "write settings" in said
     assert "restart kraken-agent" in said
@@ -182,7 +182,7 @@ def test_an_agent_comes_changes_is_upgraded_goes_back_and_is_taken_off(windows: 
     windows.play(kraken_agent_releases={"": before})
     assert windows.release == before
 
-    gone = {"kraken_agent_state": "absent", "kraken_agent_keep_data": True}
+    gone: dict[str, Any] = {"kraken_agent_state": "absent", "kraken_agent_keep_data": True}
     windows.play(**gone)
     state = windows.state
     assert (state["services"], state["registry"], state["files"]) == ({}, {}, {})
@@ -193,7 +193,7 @@ def test_an_agent_comes_changes_is_upgraded_goes_back_and_is_taken_off(windows: 
 
 
 def test_what_cannot_be_is_said_before_anything_is_done(windows: Windows) -> None:
-    wrong = {
+    wrong: dict[str, Any] = {
         "kraken_agent_install_method": "docker",
         "kraken_agent_instances": [{"name": "a", "address": "192.0.2.1"}],
         "kraken_registration_trust": "attested",

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import select
 
@@ -23,7 +24,7 @@ from ..conftest import Api, HandAgent, eventually, job_spec
 
 
 @contextmanager
-def impatient(tmp_path: Path, **changes: float) -> Iterator[Api]:
+def impatient(tmp_path: Path, **changes: Any) -> Iterator[Api]:
     with running(tmp_path / "data", watchdog_interval=0.05, **changes) as server:
         yield Api(server)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -118,12 +119,13 @@ def test_a_cancelled_job_is_told_at_keep_alive_and_the_agent_is_free(api: Api, a
 
 
 def test_a_cancelled_job_is_told_at_every_other_message_too(api: Api, agent: HandAgent) -> None:
-    for msg, more, heard in (
+    cases: tuple[tuple[str, dict[str, Any], Callable[[dict[str, Any]], bool]], ...] = (
         ("get-job", {}, lambda answer: answer["job"] == {}),
         ("get-job-step", {}, lambda answer: answer["msg"] == "job already completed"),
         ("step-result2", {"step_idx": 0, "result": {"status": "done"}}, lambda answer: answer == {"cancel": True}),
         ("dispatch-tests", {"step_idx": 0, "tests": ["t"]}, lambda answer: answer == {"cancel": True}),
-    ):
+    )
+    for msg, more, heard in cases:
         [job] = api.start([job_spec()])
         assert agent.job()["id"] == job["id"]
         api.call("DELETE", f"/api/runs/{job['run_id']}")
@@ -180,7 +182,7 @@ def test_secrets_reach_the_agent_and_nobody_else(api: Api, agent: HandAgent) -> 
 
 def test_tools_get_what_they_need(api: Api, agent: HandAgent) -> None:
     api.call("PUT", "/api/settings", {"general": {"minio_addr": "10.0.0.9:9999"}})
-    steps = [
+    steps: list[dict[str, Any]] = [
         {"tool": "git", "checkout": "git@github.com:Kraken-CI/kraken.git"},
         {"tool": "artifacts", "source": "a.txt"},
         {"tool": "cache", "action": "save", "key": "k", "paths": ["p"]},

@@ -90,7 +90,7 @@ def test_rubbish_is_dropped_and_costs_nobody_else_a_line(api: Api) -> None:
         b"\xff\xfe",
         b"5",
         {"message": "no time"},
-        record(job["id"], "odd time", **{"@timestamp": "yesterday"}),
+        {**record(job["id"], "odd time"), "@timestamp": "yesterday"},
         record(2**70, "odd job"),
         record(job["id"], "odd step", step="x"),
     ]
