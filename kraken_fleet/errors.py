@@ -27,7 +27,7 @@ to do next. Libraries raise; only the command line and the Ansible plugins turn 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 class FleetError(Exception):
@@ -74,6 +74,7 @@ class InventoryError(FleetError):
         host: the host it was found on, if it concerns one.
         variable: the variable that is wrong, if it is one.
         where: made of host and variable when it is not given.
+        problems: what is wrong, one by one, when this error stands for several.
     """
 
     def __init__(
@@ -84,11 +85,13 @@ class InventoryError(FleetError):
         variable: str | None = None,
         where: str | None = None,
         hint: str | None = None,
+        problems: Sequence[InventoryError] = (),
     ) -> None:
         named = ", ".join(f"{kind} {name}" for kind, name in (("host", host), ("variable", variable)) if name)
         super().__init__(message, where=where or named or None, hint=hint)
         self.host = host
         self.variable = variable
+        self.problems = tuple(problems)
 
 
 class ServerError(FleetError):

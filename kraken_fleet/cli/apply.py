@@ -28,6 +28,7 @@ def apply(
     ] = None,
     inventory: planning.OptionalInventories = None,
     limit: planning.Limit = None,
+    playbook_dir: planning.PlaybookDir = None,
     groups: planning.Groups = GroupsMode.MERGE,
     prune: planning.PruneMode = Prune.REPORT,
     max_prune: planning.MaxPrune = 10.0,
@@ -41,7 +42,7 @@ def apply(
     With a saved plan `-i` is optional: it then also has to be the inventory that the plan was made from.
     """
     policy = planning.policy_of(groups, prune, max_prune, stale_minutes, trust)
-    desired = load(inventory, limit) if inventory else None
+    desired = load(inventory, limit, playbook_dir=playbook_dir) if inventory else None
     if file:
         events = apply_saved(client, _read(file), desired=desired, trust=policy.trust, memory=planning.memory())
     elif desired:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kraken_fleet.cli import output
+from kraken_fleet.cli import output, planning
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.errors import PortInUseError, UsageError
 
@@ -26,6 +26,7 @@ def console(
         list[Path] | None,
         typer.Option("--inventory", "-i", help="An inventory to compare with. May be given more than once."),
     ] = None,
+    playbook_dir: planning.PlaybookDir = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on.", min=1, max=65535)] = 8080,
     read_only: Annotated[bool, typer.Option("--read-only", help="Show everything, change nothing.")] = False,
@@ -56,6 +57,7 @@ def console(
         state_dir=state_dir or default_state_dir(),
         ca_bundle=ca_bundle,
         inventory=tuple(inventory or ()),
+        playbook_dir=playbook_dir,
         read_only=read_only,
         secure_cookie=secure_cookie,
     )

@@ -54,10 +54,9 @@ def doctor(
 
 
 def _examine(inventory: Sequence[Path], limit: str | None, clickhouse: str | None) -> dict[str, list[Finding]]:
-
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        given = {"kraken_doctor_report": str(report), "kraken_doctor_clickhouse_native_addr": clickhouse or ""}
+        given = {"__kraken_doctor_report": str(report), "__kraken_doctor_clickhouse_native_addr": clickhouse or ""}
         command = [sys.executable, "-m", "ansible", "playbook", "-e", json.dumps(given)]
         command += [argument for source in inventory for argument in ("-i", str(source))]
         command += ["--limit", limit] if limit else []
@@ -67,7 +66,11 @@ def _examine(inventory: Sequence[Path], limit: str | None, clickhouse: str | Non
             said = (done.stderr or done.stdout).strip().splitlines()
             hint = "Run ansible-playbook playbooks/doctor.yml with the same inventory to see all of it"
             raise InventoryError(said[0] if said else "Ansible looked at no host", where=str(inventory[0]), hint=hint)
-        return {host: _findings(result) for host, result in json.loads(report.read_text(encoding="utf-8")).items()}
+        seen = json.loads(report.read_text(encoding="utf-8"))
+        if problems := seen.get("problems"):
+            text = "\n".join(["The inventory is wrong; no host was looked at.", *problems])
+            raise InventoryError(text, where=", ".join(map(str, inventory)))
+        return {host: _findings(result) for host, result in seen["hosts"].items()}
 
 
 def _findings(result: Mapping[str, Any]) -> list[Finding]:

@@ -26,6 +26,7 @@ def plan(
     client: KrakenClient,
     inventory: planning.Inventories,
     limit: planning.Limit = None,
+    playbook_dir: planning.PlaybookDir = None,
     groups: planning.Groups = GroupsMode.MERGE,
     prune: planning.PruneMode = Prune.REPORT,
     max_prune: planning.MaxPrune = 10.0,
@@ -38,7 +39,7 @@ def plan(
 ) -> None:
     """Compare an inventory with the server. Exit code 0: no changes, 2: changes, 1: error."""
     policy = planning.policy_of(groups, prune, max_prune, stale_minutes, trust)
-    desired = load(inventory, limit)
+    desired = load(inventory, limit, playbook_dir=playbook_dir)
     observed = with_waiting_jobs(client, observe(client, names=desired.groups, memory=planning.memory()))
     made = make_plan(desired, observed, policy, now=client.server_time(), server=client.url)
     if out:

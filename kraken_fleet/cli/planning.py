@@ -51,6 +51,15 @@ TrustFile = Annotated[
     Path | None,
     typer.Option("--trust", help="A YAML file of trust policies; without it: inventory.", metavar="FILE"),
 ]
+PlaybookDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--playbook-dir",
+        help="The directory of your own playbook, for group_vars and host_vars beside it. "
+        "Without it: as a deploy with a playbook of kraken_ci.fleet sees the inventory.",
+        metavar="DIRECTORY",
+    ),
+]
 
 _SIGNS: Mapping[type[Action], tuple[str, str]] = {
     CreateGroup: ("+", "green"),

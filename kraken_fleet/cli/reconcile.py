@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -24,6 +25,7 @@ def reconcile(
     client: KrakenClient,
     inventory: planning.Inventories,
     limit: planning.Limit = None,
+    playbook_dir: planning.PlaybookDir = None,
     groups: planning.Groups = GroupsMode.MERGE,
     prune: planning.PruneMode = Prune.REPORT,
     max_prune: planning.MaxPrune = 10.0,
@@ -39,10 +41,9 @@ def reconcile(
     The inventory is read anew in each round. Agents outside of it are never touched unless pruning is asked for.
     """
     policy = planning.policy_of(groups, prune, max_prune, stale_minutes, trust)
+    read = partial(load, inventory, limit, playbook_dir=playbook_dir)
     if keep_watching:
-        events = watch(
-            client, lambda: load(inventory, limit), policy, interval=interval, jitter=jitter, memory=planning.memory()
-        )
+        events = watch(client, read, policy, interval=interval, jitter=jitter, memory=planning.memory())
     else:
-        events = reconcile_once(client, load(inventory, limit), policy, memory=planning.memory())
+        events = reconcile_once(client, read(), policy, memory=planning.memory())
     progress.follow(events, as_json=as_json)

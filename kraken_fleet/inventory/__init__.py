@@ -1,17 +1,21 @@
 """From an Ansible inventory to the fleet it asks for; errors name host, variable and file."""
 
+from kraken_fleet.inventory.check import listed, merged, problems_of_host
 from kraken_fleet.inventory.command import load
 from kraken_fleet.inventory.fleet import fleet_from_hostvars, fleet_from_inventory
 from kraken_fleet.inventory.levels import AGENTS_GROUP, GROUP_PREFIX, Level
-from kraken_fleet.inventory.variables import GROUPS_VARIABLE, known_variables
+from kraken_fleet.inventory.variables import GROUPS_VARIABLE, SERVER_VARIABLES
 
 __all__ = [
     "AGENTS_GROUP",
     "GROUPS_VARIABLE",
     "GROUP_PREFIX",
+    "SERVER_VARIABLES",
     "Level",
     "fleet_from_hostvars",
     "fleet_from_inventory",
-    "known_variables",
+    "listed",
     "load",
+    "merged",
+    "problems_of_host",
 ]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from kraken_fleet.collection import collection_root
 from kraken_fleet.errors import InventoryError
 from kraken_fleet.inventory.addresses import Resolver, resolve_name
+from kraken_fleet.inventory.check import raise_if_any
 from kraken_fleet.inventory.environment import ansible_environment
 from kraken_fleet.inventory.fleet import chosen_hosts, fleet_from_hostvars, hostvars_of
 from kraken_fleet.inventory.levels import GroupTree
 from kraken_fleet.inventory.render import fill_in
+from kraken_fleet.inventory.unread import unread_files
 from kraken_fleet.model import DesiredFleet
 
 # A big inventory takes Ansible some seconds, a dynamic one that asks a cloud takes more.
@@ -29,16 +33,17 @@ def load(
     *,
     playbook_dir: Path | str | None = None,
     resolve: Resolver = resolve_name,
-    known: Collection[str] | None = None,
 ) -> DesiredFleet:
-    """The fleet that inventory files, directories, scripts or plugins ask for.
+    """Read the fleet that inventory files, directories, scripts or plugins ask for.
+
+    Which directory is the current one makes no difference.
 
     Args:
         sources: what `-i` of ansible-playbook takes.
         limit: a host pattern, as `--limit`; the fleet is then a slice and not complete.
-        playbook_dir: where group_vars and host_vars beside playbooks are.
+        playbook_dir: where group_vars and host_vars beside playbooks are; default the collection's own playbooks,
+            beside which a deploy with one of them looks.
         resolve: finds the address of a host that is known by name only.
-        known: names of variables that may start with `kraken_agent_`.
 
     Raises:
         InventoryError: Ansible cannot read it, or a variable is wrong; it names host, variable and file.
@@ -46,27 +51,41 @@ def load(
     for source in sources:
         if "," not in str(source) and not Path(source).exists():
             raise InventoryError("there is no such file or directory", where=str(source))
+    playbook_dir = playbook_dir or collection_root() / "playbooks"
+    if not Path(playbook_dir).is_dir():
+        raise InventoryError("There is no such directory", where=str(playbook_dir))
     merged, exported = _both_listings(sources, limit, playbook_dir)
     try:
         tree = GroupTree(exported)
         hostvars, levels = fill_in(
-            ansible_program("ansible"), sources, hostvars_of(merged), tree, hostvars_of(exported)
+            ansible_program("ansible"),
+            sources,
+            hostvars_of(merged),
+            tree,
+            hostvars_of(exported),
+            playbook_dir=playbook_dir,
         )
         chosen = chosen_hosts(tree)
-        return fleet_from_hostvars(
+        fleet = fleet_from_hostvars(
             {host: hostvars.get(host, {}) for host in chosen},
             {host: tree.groups_of(host) for host in chosen},
             levels=levels,
             complete=limit is None,
             resolve=resolve,
-            known=known,
         )
     except InventoryError as error:
-        place = next(_definitions(sources, playbook_dir, error), ", ".join(map(str, sources)))
-        named = f"{place}: {error.where}" if error.where else place
-        raise InventoryError(
-            error.message, host=error.host, variable=error.variable, where=named, hint=error.hint
-        ) from error
+        places = [_placed(each, sources, playbook_dir) for each in error.problems or [error]]
+        raise_if_any(places)
+        raise
+    unread = unread_files(sources, playbook_dir, {*tree.hosts(), *tree.groups()})
+    return dataclasses.replace(fleet, unread_files=unread)
+
+
+def _placed(error: InventoryError, sources: Sequence[Path | str], playbook_dir: Path | str) -> InventoryError:
+    """Say of an error in which file and line it is, as far as that can be found."""
+    place = next(_definitions(sources, playbook_dir, error), ", ".join(map(str, sources)))
+    named = f"{place}: {error.where}" if error.where else place
+    return InventoryError(error.message, host=error.host, variable=error.variable, where=named, hint=error.hint)
 
 
 def ansible_program(name: str) -> str:
@@ -82,15 +101,13 @@ def ansible_program(name: str) -> str:
 
 
 def _both_listings(
-    sources: Sequence[Path | str], limit: str | None, playbook_dir: Path | str | None
+    sources: Sequence[Path | str], limit: str | None, playbook_dir: Path | str
 ) -> tuple[dict[str, object], dict[str, object]]:
-    command = [ansible_program("ansible-inventory"), "--list"]
+    command = [ansible_program("ansible-inventory"), "--list", "--playbook-dir", str(playbook_dir)]
     for source in sources:
         command += ["-i", str(source)]
     if limit:
         command += ["--limit", limit]
-    if playbook_dir:
-        command += ["--playbook-dir", str(playbook_dir)]
     # Merged variables follow Ansible's precedence to the letter; exported ones keep each level apart.
     with ThreadPoolExecutor(max_workers=2) as pool:
         merged = pool.submit(_listing, command, sources)
@@ -140,9 +157,7 @@ def _complaint(stderr: str) -> str:
     return text.removeprefix("[ERROR]: ").removeprefix("ERROR! ").removeprefix("[WARNING]: ")[:1000]
 
 
-def _definitions(
-    sources: Sequence[Path | str], playbook_dir: Path | str | None, error: InventoryError
-) -> Iterator[str]:
+def _definitions(sources: Sequence[Path | str], playbook_dir: Path | str, error: InventoryError) -> Iterator[str]:
     """Files that set the variable an error is about, host_vars of its host first."""
     if not error.variable:
         return
@@ -161,11 +176,11 @@ def _about(path: Path, host: str | None) -> bool:
     return host is not None and "host_vars" in path.parts and host in (path.name, path.stem, path.parent.name)
 
 
-def _files(sources: Sequence[Path | str], playbook_dir: Path | str | None) -> Iterator[Path]:
+def _files(sources: Sequence[Path | str], playbook_dir: Path | str) -> Iterator[Path]:
     roots = {Path(source) for source in sources if Path(source).exists()}
     yield from (root for root in roots if root.is_file())
     folders = {root if root.is_dir() else root.parent for root in roots}
     yield from (path for root in roots if root.is_dir() for path in root.iterdir() if path.is_file())
-    for folder in folders | ({Path(playbook_dir)} if playbook_dir else set()):
+    for folder in {*folders, Path(playbook_dir)}:
         for kind in ("host_vars", "group_vars"):
             yield from (path for path in (folder / kind).rglob("*") if path.is_file())

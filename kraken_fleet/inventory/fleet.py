@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from kraken_fleet.errors import InventoryError
 from kraken_fleet.inventory.addresses import (
@@ -14,8 +14,9 @@ from kraken_fleet.inventory.addresses import (
     resolve_name,
     set_address,
 )
+from kraken_fleet.inventory.check import problems_of_host, raise_if_any
 from kraken_fleet.inventory.levels import AGENTS_GROUP, GroupTree, Level, groups_of_host
-from kraken_fleet.inventory.variables import GROUPS_VARIABLE, check_names, checked, known_variables, read
+from kraken_fleet.inventory.variables import GROUPS_VARIABLE, checked, read
 from kraken_fleet.model import ALL_GROUP, DesiredAgent, DesiredFleet
 
 
@@ -25,7 +26,6 @@ def fleet_from_inventory(
     *,
     complete: bool = True,
     resolve: Resolver = resolve_name,
-    known: Collection[str] | None = None,
 ) -> DesiredFleet:
     """The fleet of an `ansible-inventory --list` document.
 
@@ -34,7 +34,6 @@ def fleet_from_inventory(
         hosts: only these; default the hosts of the group `kraken_agents`, or all when there is no such group.
         complete: False when the document holds only a slice of the inventory.
         resolve: finds the address of a host that is known by name only.
-        known: names of variables that may start with `kraken_agent_`; default those of this package and its roles.
 
     Raises:
         InventoryError: a variable is unknown or wrong, an address is missing or used twice.
@@ -48,7 +47,6 @@ def fleet_from_inventory(
         levels={host: tree.levels(host, own.get(host, {})) for host in chosen},
         complete=complete and hosts is None,
         resolve=resolve,
-        known=known,
     )
 
 
@@ -59,7 +57,6 @@ def fleet_from_hostvars(
     levels: Mapping[str, Iterable[Level]] | None = None,
     complete: bool = False,
     resolve: Resolver | None = resolve_name,
-    known: Collection[str] | None = None,
 ) -> DesiredFleet:
     """The fleet of a play: every host in `hostvars` is an agent, or several.
 
@@ -71,14 +68,11 @@ def fleet_from_hostvars(
         complete: whether these are all agents of the inventory.
         resolve: as for fleet_from_inventory. None before the hosts have said their addresses: a host whose address is
             not set has its own name instead, for several of them may be reached through one.
-        known: as for fleet_from_inventory.
 
     Raises:
         InventoryError: as for fleet_from_inventory.
     """
-    names = known_variables() if known is None else known
-    for host, variables in hostvars.items():
-        check_names(host, variables, names)
+    raise_if_any(problem for host, found in hostvars.items() for problem in problems_of_host(host, found))
     addresses = _addresses(hostvars, resolve)
     agents: list[DesiredAgent] = []
     for host, variables in hostvars.items():

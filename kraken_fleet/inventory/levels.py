@@ -68,6 +68,10 @@ class GroupTree:
         """All hosts, in the order of the document."""
         return tuple(self._direct)
 
+    def groups(self) -> tuple[str, ...]:
+        """All groups, in the order of the document."""
+        return tuple(self._groups)
+
     def has_group(self, name: str) -> bool:
         return name in self._groups
 

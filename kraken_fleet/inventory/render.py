@@ -13,20 +13,32 @@ from pathlib import Path
 from kraken_fleet.errors import InventoryError
 from kraken_fleet.inventory.environment import ansible_environment
 from kraken_fleet.inventory.levels import GroupTree, Level
-from kraken_fleet.inventory.variables import GROUPS_VARIABLE, PREFIX
+from kraken_fleet.inventory.variables import (
+    GROUPS_VARIABLE,
+    INSTANCES_VARIABLE,
+    ON_HOST_KEYS,
+    SERVER_VARIABLES,
+)
 
 _HOLDER = "kraken_fleet_templates"
 _ANSWER = re.compile(r"^(\S+) \| (SUCCESS|CHANGED|FAILED!?|UNREACHABLE!?) => (?=\{)", re.MULTILINE)
 _TIMEOUT = 600.0
-# Other variables may hold templates that only a play can fill in.
 _ADDRESS = "ansible_host"
+# Other variables may hold what only a play knows, as facts are, or secrets that a plan has no need of.
+_FILLED_IN = SERVER_VARIABLES | {_ADDRESS}
 Hostvars = Mapping[str, Mapping[str, object]]
 
 
 def fill_in(
-    program: str, sources: Sequence[Path | str], merged: Hostvars, tree: GroupTree, own: Hostvars
+    program: str,
+    sources: Sequence[Path | str],
+    merged: Hostvars,
+    tree: GroupTree,
+    own: Hostvars,
+    *,
+    playbook_dir: Path | str,
 ) -> tuple[Hostvars, dict[str, tuple[Level, ...]]]:
-    """The variables and the levels of each host with the templates in them filled in.
+    """Fill in the templates in the variables and levels of each host, as far as they speak of the server.
 
     Costs nothing when there are none; else one `ansible` run on the hosts concerned, which connects to nobody.
 
@@ -36,24 +48,46 @@ def fill_in(
         merged: the variables of each host.
         tree: its groups and their variables.
         own: the variables of each host itself.
+        playbook_dir: where group_vars and host_vars beside playbooks are.
 
     Raises:
         InventoryError: a template cannot be filled in; it names the host.
     """
     levels = {host: tree.levels(host, own.get(host, {})) for host in tree.hosts()}
     wanted = {host: found for host in tree.hosts() if (found := _templates(merged.get(host, {}), levels[host]))}
-    answers = _ask(program, sources, wanted) if wanted else {}
+    answers = _ask(program, sources, wanted, playbook_dir) if wanted else {}
     filled = {host: _filled(variables, answers.get(host, {})) for host, variables in merged.items()}
     return filled, {host: _filled_levels(found, answers.get(host, {})) for host, found in levels.items()}
 
 
 def _templates(variables: Mapping[str, object], levels: Sequence[Level]) -> dict[str, object]:
-    relevant = {name: value for name, value in variables.items() if name == _ADDRESS or name.startswith(PREFIX)}
+    relevant = {name: _for_the_server(name, value) for name, value in variables.items() if name in _FILLED_IN}
     return {name: value for name, value in (*relevant.items(), *levels) if "{{" in str(value) or "{%" in str(value)}
 
 
+def _for_the_server(name: str, value: object) -> object:
+    """Leave out what only the hosts are told of their instances."""
+    if name != INSTANCES_VARIABLE or not isinstance(value, list):
+        return value
+    return [_without(item, ON_HOST_KEYS) if isinstance(item, Mapping) else item for item in value]
+
+
+def _without(item: Mapping[str, object], keys: Sequence[str]) -> dict[str, object]:
+    return {key: value for key, value in item.items() if key not in keys}
+
+
 def _filled(variables: Mapping[str, object], answer: Mapping[str, object]) -> Mapping[str, object]:
-    return {name: answer.get(name, value) for name, value in variables.items()}
+    return {name: _with_what_hosts_need(value, answer.get(name, value)) for name, value in variables.items()}
+
+
+def _with_what_hosts_need(before: object, filled: object) -> object:
+    """Give instances back what was left out of them."""
+    if before is filled or not isinstance(before, list) or not isinstance(filled, list):
+        return filled
+    return [
+        {**old, **new} if isinstance(old, Mapping) and isinstance(new, Mapping) else new
+        for old, new in zip(before, filled, strict=True)
+    ]
 
 
 def _filled_levels(levels: Sequence[Level], answer: Mapping[str, object]) -> tuple[Level, ...]:
@@ -61,7 +95,7 @@ def _filled_levels(levels: Sequence[Level], answer: Mapping[str, object]) -> tup
 
 
 def _ask(
-    program: str, sources: Sequence[Path | str], wanted: Mapping[str, Mapping[str, object]]
+    program: str, sources: Sequence[Path | str], wanted: Mapping[str, Mapping[str, object]], playbook_dir: Path | str
 ) -> dict[str, dict[str, object]]:
     with tempfile.TemporaryDirectory(prefix="kraken-fleet-") as folder:
         extra, hosts = Path(folder, "templates.json"), Path(folder, "hosts")
@@ -70,6 +104,7 @@ def _ask(
         message = "msg={{ " + _HOLDER + "[inventory_hostname] | to_json | b64encode }}"
         command = [program, "all", "--limit", f"@{hosts}", "-m", "ansible.builtin.debug", "-a", message]
         command += ["-e", f"@{extra}", "-f", str(min(4, len(wanted)))]
+        command += ["--playbook-dir", str(playbook_dir)]
         for source in sources:
             command += ["-i", str(source)]
         done = subprocess.run(
@@ -101,6 +136,6 @@ def _one_answer(host: str, state: str, message: str, templates: Mapping[str, obj
     if state == "SUCCESS":
         filled: dict[str, object] = json.loads(base64.b64decode(message))
         return filled
-    variable = next((name for name in templates if name.startswith(PREFIX)), GROUPS_VARIABLE)
+    variable = next((name for name in templates if name in SERVER_VARIABLES), GROUPS_VARIABLE)
     shown = ", ".join(str(value) for value in templates.values())
     raise InventoryError(f"the template {shown} cannot be filled in: {message}", host=host, variable=variable)

@@ -1,28 +1,25 @@
-"""The `kraken_agent_*` variables of a host: their names, their types, and what is said when they are wrong."""
+"""The variables of a host that speak of the server: their rules, and what is said when a value breaks one.
+
+These are read from the inventory alone, by the command line and by registration. All other variables are for the host.
+"""
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
-from collections.abc import Callable, Collection, Mapping
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import yaml
-
+from kraken_fleet.collection import variables as declared_variables
 from kraken_fleet.errors import InventoryError
+from kraken_fleet.inventory.types import TRUE_WORDS, is_flag, not_one_of
 
-PREFIX = "kraken_agent_"
+# Every variable of the roles, and nothing else in an inventory, begins so.
+PREFIX = "kraken_"
+INSTANCES_VARIABLE = "kraken_agent_instances"
 GROUPS_VARIABLE = "kraken_agent_groups"
 DETECTED_VARIABLE = "kraken_agent_detected_address"
-GROUPS_MODES = ("merge", "exact")
-_EXECUTORS = ("local", "docker", "lxd")
 # What only the host is told of an instance: roles/kraken_agent.
-_ON_HOST_KEYS = ("dir", "unit", "environment")
-_INSTANCE_KEYS = ("name", "address", "groups", "enabled", "system", "executors", "groups_mode", *_ON_HOST_KEYS)
-# Ansible's own words for yes and no; an INI inventory gives them as text.
-_TRUE = frozenset({"true", "yes", "on", "1"})
-_FALSE = frozenset({"false", "no", "off", "0"})
+ON_HOST_KEYS = ("dir", "unit", "environment")
 
 
 class _WrongValueError(ValueError):
@@ -61,41 +58,6 @@ def checked(host: str, name: str, value: object, *, variable: str | None = None)
         raise InventoryError(str(error), host=host, variable=shown) from error
 
 
-def check_names(host: str, variables: Mapping[str, object], known: Collection[str]) -> None:
-    """Refuses `kraken_agent_*` variables that nothing reads.
-
-    Args:
-        known: the names that are read; see known_variables.
-
-    Raises:
-        InventoryError: one is unknown; the hint has the nearest known one.
-    """
-    for name in sorted(variables):
-        if not name.startswith(PREFIX) or name in known:
-            continue
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-        hint = f"Did you mean {near[0]}?" if near else "Known are " + ", ".join(sorted(known))
-        raise InventoryError("there is no such variable", host=host, variable=name, hint=hint)
-
-
-@lru_cache(maxsize=1)
-def known_variables() -> frozenset[str]:
-    """The variables of this module and those that the roles declare in their argument_specs."""
-    return frozenset({*_RULES, *_role_variables()})
-
-
-def _role_variables() -> frozenset[str]:
-    # A checkout has the roles beside the package; a wheel has the collection beside it in site-packages.
-    beside = Path(__file__).resolve().parents[2]
-    found: set[str] = set()
-    for root in (beside, beside / "ansible_collections" / "kraken_ci" / "fleet"):
-        for path in sorted(root.glob("roles/*/meta/argument_specs.yml")):
-            specs = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("argument_specs", {})
-            for entry in specs.values():
-                found |= {name for name in entry.get("options", {}) if name.startswith(PREFIX)}
-    return frozenset(found)
-
-
 def _group_names(value: object) -> frozenset[str]:
     names = _texts(value, "groups", 'write a list: ["gpu"]')
     return frozenset(names)
@@ -111,12 +73,9 @@ def _address(value: object) -> str:
 
 
 def _flag(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    text = str(value).lower()
-    if text in _TRUE | _FALSE:
-        return text in _TRUE
-    raise _WrongValueError(f"{value!r} is not yes or no")
+    if not is_flag(value):
+        raise _WrongValueError(f"{value!r} is not yes or no")
+    return str(value).lower() in TRUE_WORDS
 
 
 def _text(value: object) -> str:
@@ -127,23 +86,26 @@ def _text(value: object) -> str:
 
 def _executors(value: object) -> frozenset[str]:
     names = frozenset(_texts(value, "executors", 'write a list: ["docker"]'))
-    for name in sorted(names.difference(_EXECUTORS)):
-        raise _WrongValueError(f"{name!r} is not an executor; known are {', '.join(_EXECUTORS)}{_nearest(name)}")
+    known = _specification("kraken_agent_executors")["choices"]
+    for name in sorted(names.difference(known)):
+        raise _WrongValueError(not_one_of(name, known))
     return names
 
 
 def _mode(value: object) -> str:
-    if value in GROUPS_MODES:
+    known = _specification("kraken_agent_groups_mode")["choices"]
+    if value in known:
         return str(value)
-    raise _WrongValueError(f"{value!r} is not one of {', '.join(GROUPS_MODES)}")
+    raise _WrongValueError(not_one_of(value, known))
 
 
 def _instances(value: object) -> tuple[Mapping[str, object], ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(item, Mapping) for item in value):
         raise _WrongValueError(f"{value!r} is not a list of agents, each with a name and an address")
+    known = list(_specification(INSTANCES_VARIABLE)["options"])
     for item in value:
-        for key in sorted(set(item).difference(_INSTANCE_KEYS)):
-            raise _WrongValueError(f"{key!r} is not one of {', '.join(_INSTANCE_KEYS)}")
+        for key in sorted(set(item).difference(known)):
+            raise _WrongValueError(not_one_of(key, known))
         for key in ("name", "address"):
             if not item.get(key):
                 raise _WrongValueError(f"{dict(item)!r} has no {key}")
@@ -160,9 +122,8 @@ def _texts(value: object, what: str, advice: str) -> list[str]:
     return [_text(item) for item in value]
 
 
-def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name, _EXECUTORS, n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
+def _specification(name: str) -> Mapping[str, Any]:
+    return declared_variables()[name]
 
 
 def _flat(value: object) -> str:
@@ -177,5 +138,7 @@ _RULES: dict[str, Callable[[object], object]] = {
     "kraken_agent_enabled": _flag,
     "kraken_agent_system": _text,
     "kraken_agent_executors": _executors,
-    "kraken_agent_instances": _instances,
+    INSTANCES_VARIABLE: _instances,
 }
+SERVER_VARIABLES = frozenset(_RULES)
+"""The names of these variables."""

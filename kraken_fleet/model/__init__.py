@@ -3,7 +3,7 @@
 from kraken_fleet.model.activity import SILENT_AFTER, Activity, activity_of
 from kraken_fleet.model.agent import Agent, GroupRef, HostInfo, JobRef
 from kraken_fleet.model.deploy import Deploy, HostResult
-from kraken_fleet.model.fleet import DesiredAgent, DesiredFleet, ObservedFleet
+from kraken_fleet.model.fleet import DesiredAgent, DesiredFleet, ObservedFleet, UnreadFile
 from kraken_fleet.model.group import ALL_GROUP, AgentsGroup
 from kraken_fleet.model.job import Job, JobState, LogLine, Run, RunState, Step, StepStatus
 from kraken_fleet.model.system import System
@@ -36,6 +36,7 @@ __all__ = [
     "Step",
     "StepStatus",
     "System",
+    "UnreadFile",
     "activity_of",
     "ago",
 ]

@@ -44,15 +44,30 @@ class DesiredAgent:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadFile:
+    """A file of variables that Ansible does not read for this inventory and playbook.
+
+    Args:
+        path: where it is.
+        variables: what it sets, of the variables that the roles declare.
+    """
+
+    path: str
+    variables: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredFleet:
     """All that an inventory, or the slice of it in this play, asks for.
 
     Args:
         complete: False when the hosts are only a slice (`--limit`): what is missing then means nothing.
+        unread_files: files of variables that look as if they belonged to it and that no deploy reads.
     """
 
     agents: tuple[DesiredAgent, ...] = ()
     complete: bool = True
+    unread_files: tuple[UnreadFile, ...] = field(default=(), compare=False)
 
     @property
     def groups(self) -> frozenset[str]:

@@ -49,6 +49,7 @@ def findings(
         *_address_conflicts(desired, observed),
         *_unknown(desired, observed, named),
         *_group_findings(observed),
+        *_not_read(desired),
     ]
 
 
@@ -163,6 +164,16 @@ def _group_findings(observed: ObservedFleet) -> Iterator[Finding]:
         message = f"the server's own group {ALL_GROUP} is deleted"
         hint = f"Never create another {ALL_GROUP}; take `deleted` off the old one in the server's database"
         yield Finding("all_group_missing", ALL_GROUP, message, hint, "error")
+
+
+def _not_read(desired: DesiredFleet) -> Iterator[Finding]:
+    for file in desired.unread_files:
+        message = f"it sets {_listed(file.variables)}, and neither a deploy nor this plan reads it"
+        hint = (
+            "Move it beside the inventory; or, when the play itself is in a playbook of yours beside it, name that "
+            "playbook's directory with --playbook-dir"
+        )
+        yield Finding("variables_not_read", file.path, message, hint)
 
 
 def _listed(addresses: Sequence[str]) -> str:

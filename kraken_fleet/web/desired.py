@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kraken_fleet.inventory import load
 from kraken_fleet.model import ALL_GROUP, Agent, DesiredAgent, DesiredFleet
+from kraken_fleet.web.settings import ConsoleSettings
 
 # Reading an inventory starts ansible-inventory, about a second: once in a while is enough for a page.
 _FRESH_SECONDS = 30.0
@@ -27,23 +28,24 @@ class _Kept:
 _kept = _Kept()
 
 
-def desired_fleet(sources: tuple[Path, ...]) -> DesiredFleet:
+def desired_fleet(settings: ConsoleSettings) -> DesiredFleet:
     """The inventory's fleet; empty when the console was started without an inventory.
 
     Raises:
         InventoryError: the inventory is wrong.
     """
+    sources = settings.inventory
     if not sources:
         return DesiredFleet()
     with _kept.lock:
         if _kept.sources != sources or time.monotonic() - _kept.read_at > _FRESH_SECONDS:
-            _kept.fleet = load(sources)
+            _kept.fleet = load(sources, playbook_dir=settings.playbook_dir)
             _kept.sources, _kept.read_at = sources, time.monotonic()
         return _kept.fleet
 
 
-def desired_by_address(sources: tuple[Path, ...]) -> Mapping[str, DesiredAgent]:
-    return desired_fleet(sources).by_address()
+def desired_by_address(settings: ConsoleSettings) -> Mapping[str, DesiredAgent]:
+    return desired_fleet(settings).by_address()
 
 
 def difference(wanted: DesiredAgent, agent: Agent) -> list[str]:

@@ -16,6 +16,7 @@ class ConsoleSettings:
         server_url: the Kraken server to talk to.
         ca_bundle: certificate authorities for an https server; None takes the usual ones.
         inventory: inventory sources, which make drift, matches and the Fleet page possible; may be empty.
+        playbook_dir: where group_vars and host_vars beside playbooks are; None as for kraken_fleet.inventory.load.
         read_only: show everything, change nothing.
         secure_cookie: the console is reached over https, so its cookie must never travel over http.
         state_dir: where the access log, ignored agents and the fleet's history are kept.
@@ -28,6 +29,7 @@ class ConsoleSettings:
     state_dir: Path
     ca_bundle: Path | None = None
     inventory: tuple[Path, ...] = field(default=())
+    playbook_dir: Path | None = None
     read_only: bool = False
     secure_cookie: bool = False
     session_hours: float = 12.0

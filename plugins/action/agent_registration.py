@@ -54,7 +54,7 @@ class ActionModule(ControllerAction):
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         hosts = arguments["hosts"] or task_vars["ansible_play_batch"]
-        inventory = PlayInventory(task_vars["hostvars"], self._templar)
+        inventory = PlayInventory(self, task_vars["hostvars"])
         fleet = registration.desired_fleet(inventory, hosts, arguments["groups_mode"])
         with client_of(arguments) as client:
             if arguments["state"] != "present":

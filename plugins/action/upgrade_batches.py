@@ -20,7 +20,7 @@ class ActionModule(ControllerAction):
     }
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        inventory = PlayInventory(task_vars["hostvars"], self._templar)
+        inventory = PlayInventory(self, task_vars["hostvars"])
         # Only the groups matter here, not the addresses.
         fleet = fleet_of(inventory, task_vars["ansible_play_hosts_all"], resolve=None)
         made = batches(fleet.agents, arguments["serial"], arguments["max_unavailable"])

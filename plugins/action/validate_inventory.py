@@ -10,9 +10,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play import role_s
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import PlayInventory
 
 from kraken_fleet.errors import InventoryError
-from kraken_fleet.inventory import fleet_from_hostvars
-
-_SHOWN = 20
+from kraken_fleet.inventory import fleet_from_hostvars, listed, merged, problems_of_host
 
 
 class ActionModule(ControllerAction):
@@ -22,46 +20,37 @@ class ActionModule(ControllerAction):
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         hosts = arguments["hosts"] or task_vars["ansible_play_hosts_all"]
-        inventory = PlayInventory(task_vars["hostvars"], self._templar)
-        wrong = list(_problems(inventory, hosts))
+        wrong = merged(_problems(PlayInventory(self, task_vars["hostvars"]), hosts))
         if not wrong:
             return {"changed": False, "hosts": len(hosts)}
-        more = [f"... and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
-        text = "\n".join(["The inventory is wrong; nothing was done.", *wrong[:_SHOWN], *more])
-        return {"failed": True, "msg": text, "problems": wrong}
+        text = f"The inventory is wrong; nothing was done.\n{listed(wrong)}"
+        return {"failed": True, "msg": text, "problems": [str(problem) for problem in wrong]}
 
 
-def _problems(inventory: PlayInventory, hosts: list[str]) -> Iterator[str]:
+def _problems(inventory: PlayInventory, hosts: list[str]) -> Iterator[InventoryError]:
     hostvars, found = {}, False
-    skipped = role_specs.secrets()
     for host in hosts:
-        try:
-            hostvars[host] = inventory.variables(host, skip=skipped)
-        except InventoryError as error:
+        hostvars[host], unfilled = inventory.examine(host)
+        for problem in [*unfilled, *problems_of_host(host, hostvars[host])]:
             found = True
-            yield str(error)
-            continue
-        own = {name: value for name, value in hostvars[host].items() if name.startswith("kraken_")}
-        for problem in role_specs.problems(own):
-            found = True
-            yield f"host {host}: {problem}"
+            yield problem
     servers = sorted({str(one["kraken_server_url"]) for one in hostvars.values() if one.get("kraken_server_url")})
     if len(servers) > 1:
         found = True
-        yield f"hosts of one play belong to several servers ({', '.join(servers)}); deploy to each of them with --limit"
+        text = f"Hosts of one play belong to several servers: {', '.join(servers)}"
+        yield InventoryError(text, variable="kraken_server_url", hint="Deploy to each of them with --limit")
     if not found:
-        yield from _fleet_problem(inventory, hostvars)
+        yield from _fleet_problems(inventory, hostvars)
 
 
-def _fleet_problem(inventory: PlayInventory, hostvars: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """What only shows with all hosts side by side, such as an address that two of them have."""
+def _fleet_problems(inventory: PlayInventory, hostvars: dict[str, dict[str, Any]]) -> Iterator[InventoryError]:
+    """Find what only shows with all hosts side by side, such as an address that two of them have."""
     try:
         fleet_from_hostvars(
             hostvars,
             {host: inventory.groups(host) for host in hostvars},
             levels={host: inventory.levels(host) for host in hostvars},
             resolve=None,  # the host itself will say its address
-            known=role_specs.options(),
         )
     except InventoryError as error:
-        yield str(error)
+        yield from error.problems or [error]

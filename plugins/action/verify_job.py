@@ -51,7 +51,7 @@ class ActionModule(ControllerAction):
 
     def _fleet(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> DesiredFleet:
         """The agents that may be given jobs, of the hosts that have not failed."""
-        inventory = PlayInventory(task_vars["hostvars"], self._templar)
+        inventory = PlayInventory(self, task_vars["hostvars"])
         hosts = arguments["hosts"] or task_vars["ansible_play_batch"]
         fleet = registration.desired_fleet(inventory, hosts, "merge")
         return dataclasses.replace(fleet, agents=tuple(one for one in fleet.agents if one.enabled is not False))

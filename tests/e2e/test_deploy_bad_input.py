@@ -22,21 +22,23 @@ def closed_port() -> int:
 
 
 def test_all_wrong_variables_are_named_with_their_hosts_before_anything_is_done(new_fleet: NewFleet) -> None:
-    fleet = new_fleet("good", "typo", "type", "choice", "nested", "template")
+    fleet = new_fleet("good", "typo", "type", "choice", "nested", "template", "vault")
     fleet.host("typo")["kraken_agent_keep_version"] = 3
     fleet.host("type")["kraken_agent_keep_versions"] = "many"
     fleet.host("choice")["kraken_agent_service_manager"] = "upstart"
     fleet.host("nested")["kraken_agent_instances"] = [{"name": "a"}]
     fleet.host("template")["kraken_minio_addr"] = "{{ nobody_set_this }}"
+    fleet.host("vault")["kraken_server_password"] = "{{ vault_password }}"
     done = fleet.play(DEPLOY)
     assert done.code != 0
     assert "The inventory is wrong; nothing was done." in done.message
     for message in (
-        "host typo: there is no variable kraken_agent_keep_version; did you mean kraken_agent_keep_versions?",
-        "host type: argument 'kraken_agent_keep_versions'",
-        "must be one of: auto, systemd, process, got: upstart",
-        "host nested: missing required arguments: address found in kraken_agent_instances",
-        "host template, variable kraken_minio_addr: it cannot be filled in",
+        "host typo, variable kraken_agent_keep_version: There is no such variable. Did you mean kraken_agent_keep_v",
+        "host type, variable kraken_agent_keep_versions: 'many' is not a whole number",
+        "host choice, variable kraken_agent_service_manager: 'upstart' is not one of auto, systemd, process",
+        "host nested, variable kraken_agent_instances: {'name': 'a'} has no address",
+        "host template, variable kraken_minio_addr: It cannot be filled in",
+        "host vault, variable kraken_server_password: It cannot be filled in",
     ):
         assert message in done.message
     assert "host good" not in done.message

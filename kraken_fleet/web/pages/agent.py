@@ -24,7 +24,7 @@ _LOG_LINES = 200
 def show_agent(visit: SignedIn, agent_id: int) -> HTMLResponse:
     agent = visit.client.agent(agent_id)
     snapshot = visit.snapshot()
-    wanted = desired_by_address(visit.console.settings.inventory).get(agent.address)
+    wanted = desired_by_address(visit.console.settings).get(agent.address)
     return visit.page(
         "agent.html",
         agent=agent,

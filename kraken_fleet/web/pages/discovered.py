@@ -45,10 +45,10 @@ class Candidate:
 @router.get("/discovered")
 def list_discovered(visit: SignedIn, ignored: int = 0) -> HTMLResponse:
     snapshot = visit.snapshot()
-    sources = visit.console.settings.inventory
-    wanted, hidden = desired_by_address(sources), visit.console.ignored.addresses()
+    settings = visit.console.settings
+    wanted, hidden = desired_by_address(settings), visit.console.ignored.addresses()
     every = [
-        Candidate(agent, wanted.get(agent.address), agent.address in hidden, bool(sources))
+        Candidate(agent, wanted.get(agent.address), agent.address in hidden, bool(settings.inventory))
         for agent in snapshot.discovered
     ]
     shown = [candidate for candidate in every if ignored or not candidate.ignored]

@@ -69,7 +69,7 @@ def _plan(visit: Visit) -> tuple[Plan | None, str]:
 
 
 def _make(visit: Visit) -> Plan:
-    desired = desired_fleet(visit.console.settings.inventory)
+    desired = desired_fleet(visit.console.settings)
     observed = observe(visit.client, names=desired.groups, memory=GroupMemory(state_dir()))
     return make_plan(desired, observed, now=visit.client.server_time(), server=visit.client.url)
 

@@ -39,7 +39,7 @@ class GroupRow:
 @router.get("/groups")
 def list_groups(visit: SignedIn) -> HTMLResponse:
     snapshot = visit.snapshot()
-    wanted = desired_fleet(visit.console.settings.inventory)
+    wanted = desired_fleet(visit.console.settings)
     rows = _rows(snapshot.groups, snapshot.agents, wanted, waiting_jobs(visit.client))
     return visit.page("groups.html", rows=rows, snapshot=snapshot)
 

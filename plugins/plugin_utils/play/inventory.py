@@ -2,58 +2,85 @@
 
 Ansible keeps one value for a variable, the most specific one. `kraken_agent_groups` adds up over all levels instead, so
 they are read here from Ansible's own inventory as it is at that moment: `--limit`, add_host, vars plugins and templates
-all count.
+all count. So does what `vars:` of the play or of the task's role say.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 
+from kraken_fleet.collection import secret_variables
 from kraken_fleet.errors import InventoryError
-from kraken_fleet.inventory import GROUPS_VARIABLE, Level
+from kraken_fleet.inventory import GROUPS_VARIABLE, SERVER_VARIABLES, Level
 
 PREFIX = "kraken_"
 # What the deploy registers about a host; see roles/kraken_agent.
 HOST_RESULT = "__kraken_agent_host"
 _DETECTED = "kraken_agent_detected_address"
 _CONNECTION = ("ansible_host",)
+_FOR_THE_SERVER = SERVER_VARIABLES.union(_CONNECTION)
+_NOTHING = object()
 
 
 class PlayInventory:
     """The inventory of a play, read in the process that runs a task.
 
     Args:
-        hostvars: the variable `hostvars` of the task.
-        templar: the task's own.
+        action: the action that runs.
+        hostvars: the variable `hostvars` of its task.
     """
 
-    def __init__(self, hostvars: Any, templar: Any) -> None:
+    def __init__(self, action: ActionBase, hostvars: Any) -> None:
+        self._task = action._task
+        self._templar = action._templar
         self._hostvars = hostvars
         self._inventory = hostvars._inventory
         self._loader = hostvars._loader
-        self._templar = templar
         self._group_levels: dict[str, Any] = {}
+        self._raw: dict[str, dict[str, Any]] = {}
+        self._secrets: dict[tuple[str, frozenset[str]], InventoryError | None] = {}
 
-    def variables(self, host: str, skip: Iterable[str] = ()) -> dict[str, Any]:
-        """The `kraken_*` variables of a host and what Ansible connects to, templates filled in.
+    def variables(self, host: str) -> dict[str, Any]:
+        """Read the `kraken_*` variables of a host and what Ansible connects to.
 
-        Args:
-            skip: names whose value nobody needs: it is None.
+        Templates are filled in in those that speak of the server; the value of all others is None.
 
         Raises:
             InventoryError: a template cannot be filled in.
         """
-        raw, hidden = self._hostvars.raw_get(host), frozenset(skip)
-        names = [name for name in raw if name.startswith(PREFIX) or name in _CONNECTION]
-        found = {name: None if name in hidden else self._filled(host, name, raw[name], raw) for name in names}
-        if address := self._detected(raw):
-            found[_DETECTED] = address
-        return found
+        raw = self._raw_of(host)
+        found = {
+            name: self._filled(host, name, raw[name], raw) if name in _FOR_THE_SERVER else None
+            for name in raw
+            if name.startswith(PREFIX) or name in _CONNECTION
+        }
+        return self._with_address(found, raw)
+
+    def examine(self, host: str) -> tuple[dict[str, Any], list[InventoryError]]:
+        """Read all `kraken_*` variables of a host, and say which of them cannot be filled in.
+
+        A secret is tried out and then forgotten: its value is None, as is that of a variable that cannot be filled in.
+        """
+        raw = self._raw_of(host)
+        found, problems = {}, []
+        for name in [name for name in raw if name.startswith(PREFIX) or name in _CONNECTION]:
+            found[name] = None
+            try:
+                if name in secret_variables():
+                    self._try_secret(host, name, raw)
+                else:
+                    found[name] = self._filled(host, name, raw[name], raw)
+            except InventoryError as error:
+                problems.append(error)
+        return self._with_address(found, raw), problems
 
     def groups(self, host: str) -> list[str]:
         """Every inventory group of a host."""
@@ -70,8 +97,55 @@ class PlayInventory:
         found = [(f"inventory group {group.name}", self._of_group(group)) for group in groups]
         found.append((f"host {host}", self._of_entity(entry, entry.vars)))
         levels = [(source, value) for source, value in found if value is not None]
-        raw = self._hostvars.raw_get(host) if levels else {}
+        raw = self._raw_of(host) if levels else {}
         return [(source, self._filled(host, GROUPS_VARIABLE, value, raw)) for source, value in levels]
+
+    def _raw_of(self, host: str) -> dict[str, Any]:
+        """All variables of a host as they are written: its own, and those of the play and of the task's role."""
+        if host not in self._raw:
+            own = self._hostvars.raw_get(host)
+            seen = self._hostvars._variable_manager.get_vars(
+                play=self._task.get_play(), host=self._host(host), task=self._task, include_hostvars=False
+            )
+            # That a role has a default does not mean that somebody has said so: an empty list of instances is no agent.
+            given = {
+                name: value
+                for name, value in seen.items()
+                if name.startswith(PREFIX) and (name in own or self._defaults.get(name, _NOTHING) != value)
+            }
+            self._raw[host] = {**own, **given}
+        return self._raw[host]
+
+    @cached_property
+    def _defaults(self) -> dict[str, Any]:
+        """The defaults of the roles that the task sees, which are the same for all hosts."""
+        found: dict[str, Any] = {}
+        for role in self._task.get_play().roles:
+            found |= role.get_default_vars()
+        if self._task._role:
+            found |= self._task._role.get_default_vars(dep_chain=self._task.get_dep_chain())
+        return found
+
+    def _try_secret(self, host: str, name: str, raw: Mapping[str, Any]) -> None:
+        """Fill in a secret, once for all hosts that know the same names: it may come from a slow password store.
+
+        Raises:
+            InventoryError: a template cannot be filled in.
+        """
+        text = str(raw[name])
+        key = text, frozenset(name for name in re.findall(r"\w+", text) if name in raw)
+        if key not in self._secrets:
+            self._secrets[key] = None
+            try:
+                self._filled(host, name, raw[name], raw)
+            except InventoryError as error:
+                self._secrets[key] = error
+        if known := self._secrets[key]:
+            raise InventoryError(known.message, host=host, variable=name, hint=known.hint)
+
+    def _with_address(self, found: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
+        address = self._detected(raw)
+        return {**found, _DETECTED: address} if address else found
 
     def _host(self, name: str) -> Any:
         return self._inventory.get_host(name)
@@ -98,7 +172,7 @@ class PlayInventory:
             return json.loads(json.dumps(templar.template(value)))
         except (AnsibleError, TypeError, ValueError) as error:
             hint = "Correct the template, or what it refers to"
-            raise InventoryError(f"it cannot be filled in: {error}", host=host, variable=name, hint=hint) from error
+            raise InventoryError(f"It cannot be filled in: {error}", host=host, variable=name, hint=hint) from error
 
     @staticmethod
     def _detected(raw: Mapping[str, Any]) -> str:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import HOST_RESULT, PlayInventory
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.role_specs import options, secrets
 
 from kraken_fleet.inventory import fleet_from_hostvars
 from kraken_fleet.inventory.addresses import Resolver, resolve_name
@@ -94,14 +93,13 @@ def fleet_of(inventory: PlayInventory, hosts: Iterable[str], resolve: Resolver |
     Raises:
         InventoryError: a variable is wrong.
     """
-    wanted, hidden = list(hosts), secrets()
+    wanted = list(hosts)
     return fleet_from_hostvars(
-        {host: inventory.variables(host, skip=hidden) for host in wanted},
+        {host: inventory.variables(host) for host in wanted},
         {host: inventory.groups(host) for host in wanted},
         levels={host: inventory.levels(host) for host in wanted},
         complete=False,
         resolve=resolve,
-        known=options(),
     )
 
 

@@ -184,13 +184,6 @@ def test_a_misspelt_variable_gets_the_nearest_known_name() -> None:
         _one({"kraken_agent_grups": ["gpu"]})
 
 
-def test_variables_that_the_caller_knows_are_let_through() -> None:
-    fleet = fleet_from_hostvars(
-        {"web1": {"ansible_host": "10.0.0.1", "kraken_agent_colour": "red"}}, {}, known={"kraken_agent_colour"}
-    )
-    assert fleet.agents[0].host == "web1"
-
-
 @pytest.mark.parametrize("listing", [{"_meta": {"hostvars": []}}, {"web": ["a"]}, {"web": {"hosts": "a"}}])
 def test_a_document_of_another_kind_is_refused(listing: dict[str, object]) -> None:
     with pytest.raises(InventoryError):
