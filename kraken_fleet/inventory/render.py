@@ -15,9 +15,8 @@ from kraken_fleet.inventory.environment import ansible_environment
 from kraken_fleet.inventory.levels import GroupTree, Level
 from kraken_fleet.inventory.variables import (
     GROUPS_VARIABLE,
-    INSTANCES_VARIABLE,
-    ON_HOST_KEYS,
     SERVER_VARIABLES,
+    for_the_server,
 )
 
 _HOLDER = "kraken_fleet_templates"
@@ -61,19 +60,8 @@ def fill_in(
 
 
 def _templates(variables: Mapping[str, object], levels: Sequence[Level]) -> dict[str, object]:
-    relevant = {name: _for_the_server(name, value) for name, value in variables.items() if name in _FILLED_IN}
+    relevant = {name: for_the_server(name, value) for name, value in variables.items() if name in _FILLED_IN}
     return {name: value for name, value in (*relevant.items(), *levels) if "{{" in str(value) or "{%" in str(value)}
-
-
-def _for_the_server(name: str, value: object) -> object:
-    """Leave out what only the hosts are told of their instances."""
-    if name != INSTANCES_VARIABLE or not isinstance(value, list):
-        return value
-    return [_without(item, ON_HOST_KEYS) if isinstance(item, Mapping) else item for item in value]
-
-
-def _without(item: Mapping[str, object], keys: Sequence[str]) -> dict[str, object]:
-    return {key: value for key, value in item.items() if key not in keys}
 
 
 def _filled(variables: Mapping[str, object], answer: Mapping[str, object]) -> Mapping[str, object]:

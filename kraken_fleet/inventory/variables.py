@@ -19,7 +19,7 @@ INSTANCES_VARIABLE = "kraken_agent_instances"
 GROUPS_VARIABLE = "kraken_agent_groups"
 DETECTED_VARIABLE = "kraken_agent_detected_address"
 # What only the host is told of an instance: roles/kraken_agent.
-ON_HOST_KEYS = ("dir", "unit", "environment")
+_ON_HOST_KEYS = ("dir", "unit", "environment")
 
 
 class _WrongValueError(ValueError):
@@ -46,7 +46,8 @@ def checked(host: str, name: str, value: object, *, variable: str | None = None)
         InventoryError: it breaks them.
     """
     shown = variable or name
-    if "{{" in _flat(value) or "{%" in _flat(value):
+    text = _flat(for_the_server(name, value))
+    if "{{" in text or "{%" in text:
         raise InventoryError(
             f"{value!r} is a template that is not filled in", host=host, variable=shown, hint="Write the value itself"
         )
@@ -56,6 +57,16 @@ def checked(host: str, name: str, value: object, *, variable: str | None = None)
         return _RULES[name](value)
     except _WrongValueError as error:
         raise InventoryError(str(error), host=host, variable=shown) from error
+
+
+def for_the_server(name: str, value: object) -> object:
+    """Leave out of instances what only the hosts are told: it may hold what the command line cannot fill in."""
+    if name != INSTANCES_VARIABLE or not isinstance(value, list):
+        return value
+    return [
+        {key: one for key, one in item.items() if key not in _ON_HOST_KEYS} if isinstance(item, Mapping) else item
+        for item in value
+    ]
 
 
 def _group_names(value: object) -> frozenset[str]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play import role_specs
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import PlayInventory
 
 from kraken_fleet.errors import InventoryError

@@ -70,7 +70,8 @@ class PlayInventory:
         A secret is tried out and then forgotten: its value is None, as is that of a variable that cannot be filled in.
         """
         raw = self._raw_of(host)
-        found, problems = {}, []
+        found: dict[str, Any] = {}
+        problems: list[InventoryError] = []
         for name in [name for name in raw if name.startswith(PREFIX) or name in _CONNECTION]:
             found[name] = None
             try:
@@ -126,7 +127,7 @@ class PlayInventory:
             found |= self._task._role.get_default_vars(dep_chain=self._task.get_dep_chain())
         return found
 
-    def _try_secret(self, host: str, name: str, raw: Mapping[str, Any]) -> None:
+    def _try_secret(self, host: str, name: str, raw: dict[str, Any]) -> None:
         """Fill in a secret, once for all hosts that know the same names: it may come from a slow password store.
 
         Raises:
@@ -165,7 +166,7 @@ class PlayInventory:
             found = more.get(GROUPS_VARIABLE, found)
         return found
 
-    def _filled(self, host: str, name: str, value: Any, variables: Mapping[str, Any]) -> Any:
+    def _filled(self, host: str, name: str, value: Any, variables: dict[str, Any]) -> Any:
         templar = self._templar.copy_with_new_env(available_variables=variables)
         try:
             # Plain values: Ansible's own know where they come from, which no dataclass or YAML writer wants.

@@ -114,3 +114,83 @@ def test_a_program_that_writes_no_json_is_told_in_words(
     monkeypatch.setattr("kraken_fleet.inventory.command.ansible_program", lambda _name: str(program))
     with pytest.raises(InventoryError, match=r"did not write JSON, but: 'Using /etc/ansible"):
         load([inventory / "hosts.yml"])
+
+
+def test_only_what_speaks_of_the_server_is_filled_in(inventory: Path) -> None:
+    """The facts of hosts and passwords from a vault are there in a deploy, and not for a plan by a timer."""
+    _write(
+        inventory / "group_vars" / "all.yml",
+        """
+        kraken_agent_environment: {MAKEFLAGS: "-j{{ ansible_processor_vcpus }}"}
+        kraken_agent_drain_seconds: "{{ job_minutes * 60 }}"
+        kraken_server_password: "{{ vault_password }}"
+        kraken_agent_groups: ["for-{{ inventory_hostname }}"]
+        """,
+    )
+    _write(
+        inventory / "host_vars" / "b.yml",
+        """
+        kraken_agent_instances:
+          - name: big
+            address: "{{ ansible_host }}"
+            environment: {PROXY: "{{ vault_proxy_password }}"}
+        """,
+    )
+    fleet = load([inventory / "hosts.yml"])
+    assert {agent.label: agent.address for agent in fleet.agents} == {"a": "10.0.0.1", "b/big": "10.0.0.2"}
+    assert fleet.agents[0].groups == {"for-a", "site", "gpu"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project whose site.yml imports a playbook of the collection, with its inventory two levels down."""
+    folder = tmp_path / "project"
+    production = folder / "inventories" / "production"
+    production.mkdir(parents=True)
+    _write(
+        production / "hosts.yml",
+        "all: {children: {site_oslo: {hosts: {a: {ansible_host: 10.0.0.1}}}}}",
+    )
+    _write(folder / "group_vars" / "site_oslo.yml", "---\nkraken_agent_groups: [oslo]\nkraken_agent_enabled: false\n")
+    _write(folder / "group_vars" / "site_bergen.yml", "kraken_agent_groups: [bergen]\n")
+    _write(folder / "group_vars" / "all.yml", "nginx_port: 80\n")
+    return folder
+
+
+@pytest.mark.parametrize("current", ["project", "."])
+def test_the_current_directory_decides_nothing(project: Path, monkeypatch: pytest.MonkeyPatch, current: str) -> None:
+    monkeypatch.chdir(project.parent / current)
+    fleet = load([project / "inventories" / "production" / "hosts.yml"])
+    assert fleet.agents[0].groups == set()
+    assert fleet.agents[0].enabled is None
+    assert [(file.path, file.variables) for file in fleet.unread_files] == [
+        (str(project / "group_vars" / "site_oslo.yml"), ("kraken_agent_groups", "kraken_agent_enabled"))
+    ]
+
+
+def test_variables_beside_a_playbook_that_is_named_are_read(project: Path) -> None:
+    fleet = load([project / "inventories" / "production" / "hosts.yml"], playbook_dir=project)
+    assert fleet.agents[0].groups == {"oslo"}
+    assert fleet.unread_files == ()
+
+
+def test_templates_see_the_variables_beside_the_playbook(project: Path) -> None:
+    _write(project / "group_vars" / "all.yml", "city: oslo")
+    _write(project / "group_vars" / "site_oslo.yml", 'kraken_agent_groups: ["{{ city }}"]')
+    fleet = load([project / "inventories" / "production" / "hosts.yml"], playbook_dir=project)
+    assert fleet.agents[0].groups == {"oslo"}
+
+
+def test_a_playbook_directory_that_is_not_there_is_named(project: Path) -> None:
+    with pytest.raises(InventoryError, match=r"nowhere: There is no such directory"):
+        load([project / "inventories" / "production" / "hosts.yml"], playbook_dir=project / "nowhere")
+
+
+def test_each_of_several_problems_has_its_file_and_line(inventory: Path) -> None:
+    _write(inventory / "group_vars" / "all.yml", "kraken_registration_turst: inventory\n")
+    _write(inventory / "host_vars" / "b.yml", "---\nkraken_agent_drain_seconds: soon")
+    with pytest.raises(InventoryError) as caught:
+        load([inventory / "hosts.yml"])
+    said = str(caught.value)
+    assert f"{inventory}/group_vars/all.yml:1: host a, variable kraken_registration_turst: There is no such" in said
+    assert f"{inventory}/host_vars/b.yml:2: host b, variable kraken_agent_drain_seconds: 'soon' is not a whole" in said

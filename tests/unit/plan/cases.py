@@ -18,6 +18,7 @@ from kraken_fleet.model import (
     JobRef,
     JobState,
     ObservedFleet,
+    UnreadFile,
 )
 from kraken_fleet.plan import (
     AttestedTrust,
@@ -44,7 +45,9 @@ def read_cases() -> dict[str, dict[str, Any]]:
 
 def desired(case: dict[str, Any]) -> DesiredFleet:
     found = case["desired"]
-    return DesiredFleet(tuple(_desired_agent(item) for item in found["agents"]), found.get("complete", True))
+    agents = tuple(_desired_agent(item) for item in found["agents"])
+    unread = tuple(UnreadFile(path, tuple(names)) for path, names in found.get("unread_files", {}).items())
+    return DesiredFleet(agents, found.get("complete", True), unread)
 
 
 def observed(case: dict[str, Any]) -> ObservedFleet:

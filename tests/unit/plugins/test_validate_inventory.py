@@ -68,7 +68,10 @@ def test_variables_of_the_play_and_of_the_role_are_honoured(stage: Stage) -> Non
         "role": "kraken_ci.fleet.kraken_registration",
         "vars": {"kraken_agent_groups": ["gpu"], "kraken_agent_enabled": False, "kraken_registration_timeout": 5},
     }
-    hosts = {"one": {"ansible_host": ONE, "kraken_agent_groups": ["own"]}, "two": {"ansible_host": TWO}}
+    hosts: dict[str, dict[str, Any]] = {
+        "one": {"ansible_host": ONE, "kraken_agent_groups": ["own"]},
+        "two": {"ansible_host": TWO},
+    }
     code, said = play(stage, hosts, roles=[role], vars={"kraken_agent_groups": ["everywhere"]})
     assert code == 0, said
     agents = stage.agents()
