@@ -33,7 +33,9 @@ def save_deploy(deploy: Deploy, directory: Path) -> Path:
         OSError: the directory cannot be written.
     """
     folder = directory / "deploys"
-    folder.mkdir(parents=True, exist_ok=True)
+    # The message of a failure may quote anything.
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     stamp = deploy.started.replace(":", "").replace("-", "")
     path = folder / f"{stamp}-{os.getpid()}.json"
     fresh = path.with_suffix(".new")

@@ -37,7 +37,7 @@ class AgentService:
     name: str
     address: str
     environment: Mapping[str, str] | None = None
-    docker_socket: bool = True
+    docker_socket: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import yaml
 from ansible.plugins.action import ActionBase
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.container import pinned
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.env_file import shown
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import on_host
 from dotenv import dotenv_values
 
@@ -34,7 +35,7 @@ class ActionModule(ActionBase):
         self._task.args["agents"] = [on_host(one) for one in self._task.args.get("agents") or ()]
         seen: dict[str, Any] = self._execute_module(task_vars=task_vars)
         if seen.get("failed"):
-            return seen
+            return {key: value for key, value in seen.items() if key != "invocation"}
         # Plain values: Ansible's own strings and dicts know their origin, and no YAML writer knows them.
         arguments = json.loads(json.dumps(self._task.args))
         result = {key: value for key, value in seen.items() if key not in _PRIVATE}
@@ -45,11 +46,31 @@ class ActionModule(ActionBase):
         result.update(decided, changed=bool(act))
         if act and self._task.diff:
             names = {"before_header": seen["override_file"], "after_header": seen["override_file"]}
-            result["diff"] = {"before": seen["override_text"], "after": act.get("override", ""), **names}
+            before, after = seen["override_text"], act.get("override", "")
+            result["diff"] = {"before": _shown(before, ""), "after": _shown(after, before), **names}
         if not act or self._task.check_mode:
             return result
         done: dict[str, Any] = self._execute_module(module_args={**arguments, **act}, task_vars=task_vars)
+        done.pop("invocation", None)
         return done if done.get("failed") else result
+
+
+def _shown(text: str, old: str) -> str:
+    """An override file as a diff may show it: the names of an agent's variables, and no value that somebody gave."""
+    content, before = (yaml.safe_load(one or "{}") or {} for one in (text, old))
+    earlier = before.get("services") or {}
+    for name, service in (content.get("services") or {}).items():
+        known = _variables(earlier.get(name) or {})
+        service["environment"] = [
+            f"{key}={shown(key, value, known.get(key))}" if value else key for key, value in _variables(service).items()
+        ]
+    return yaml.safe_dump(content, sort_keys=False) if content else ""
+
+
+def _variables(service: Mapping[str, Any]) -> dict[str, str]:
+    """By name, the value; empty for one that the env file has."""
+    lines = [str(line).partition("=") for line in service.get("environment") or ()]
+    return {name: value for name, _, value in lines}
 
 
 def _absent(seen: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -100,7 +121,7 @@ def _compose_file(arguments: Mapping[str, Any], seen: Mapping[str, Any]) -> Comp
 def _plan(arguments: Mapping[str, Any], seen: Mapping[str, Any], compose: ComposeFile) -> ComposeOverride:
     network = str(compose.network(LAB_NETWORK).get("name") or f"{compose.project}_{LAB_NETWORK}")
     agents = [
-        AgentService(one["name"], one["address"], one.get("environment") or {}, one.get("docker_socket", True))
+        AgentService(one["name"], one["address"], one.get("environment") or {}, one.get("docker_socket", False))
         for one in arguments["agents"]
     ]
     return plan_override(

@@ -25,7 +25,7 @@ options:
     default: ""
   environment:
     description:
-      - More variables for the agent. Values with passwords are hidden in diffs.
+      - More variables for the agent. Their values are hidden in diffs.
       - Proxies (C(http_proxy), C(https_proxy), C(no_proxy)) are used for what the host downloads, too.
     type: dict
     default: {}

@@ -71,7 +71,7 @@ def write_atomically(path: str, text: str) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
-        os.chmod(fresh, 0o644)
+        os.chmod(fresh, 0o600)  # agents' variables may be secret
         os.replace(fresh, path)
     except BaseException:
         os.unlink(fresh)

@@ -81,6 +81,7 @@ agents:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all, as_result
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.env_file import HIDDEN
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import source_address
 
 ARGUMENTS = {
@@ -108,12 +109,19 @@ def main():
         argument_spec=ARGUMENTS,
         supports_check_mode=True,
         required_if=[("state", "present", ["server_url", "image"])],
+        # Ansible would write all arguments into the host's journal, passwords in `environment` as well.
+        no_log=True,
     )
     try:
         result = bring_about(module.params, check=module.check_mode)
     except HostError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+        module.fail_json(msg=str(error), invocation=shown_arguments(module.params))
+    module.exit_json(invocation=shown_arguments(module.params), **result)
+
+
+def shown_arguments(params):
+    """What Ansible shows of the arguments when it is verbose, and callbacks record: no value of the environment."""
+    return {"module_args": {**params, "environment": dict.fromkeys(params["environment"], HIDDEN)}}
 
 
 def bring_about(params, *, check):

@@ -49,7 +49,12 @@ options:
     suboptions:
       name: {description: The compose service., type: str, required: true}
       address: {description: The fixed IPv4 address., type: str, required: true}
-      docker_socket: {description: Mount the engine's socket for the Docker executor., type: bool, default: true}
+      docker_socket:
+        description:
+          - Mount the engine's socket, for the Docker executor.
+          - Whoever has the socket is root on the host, so whoever can start a job is, too.
+        type: bool
+        default: false
       environment: {description: Further variables., type: dict, default: {}}
   recreate_network:
     description:
@@ -149,7 +154,7 @@ def main() -> None:
                 "options": {
                     "name": {"type": "str", "required": True},
                     "address": {"type": "str", "required": True},
-                    "docker_socket": {"type": "bool", "default": True},
+                    "docker_socket": {"type": "bool", "default": False},
                     "environment": {"type": "dict", "default": {}},
                 },
             },
@@ -163,6 +168,8 @@ def main() -> None:
             "project": {"type": "str"},
         },
         supports_check_mode=True,
+        # Ansible would write all arguments into the host's journal, passwords in `environment` as well.
+        no_log=True,
     )
     wanted = module.params
     directory = os.path.dirname(wanted["compose_file"])

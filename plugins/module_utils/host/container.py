@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
 from .changes import ABSENT, Change, HostError
 from .commands import run
-from .env_file import hidden
+from .env_file import shown
 
 LABEL = "kraken-fleet.definition"
 SOCKET = "/var/run/docker.sock"
@@ -70,7 +70,7 @@ def present(wanted: Container) -> Iterator[Change]:
             f"{'create' if now is None else 'recreate'} container {wanted.name}",
             lambda: _replace(wanted, now is not None),
             before=_shown_before(now),
-            after=_shown(wanted),
+            after=_shown(wanted, now),
             before_header=ABSENT if now is None else wanted.name,
             after_header=wanted.name,
         )
@@ -151,21 +151,30 @@ def _docker(*arguments: str) -> str:
     return run(["docker", *arguments])
 
 
-def _shown(wanted: Container) -> str:
-    return _text(wanted.image, wanted.network, wanted.restart_policy, wanted.docker_socket, wanted.environment)
+def _shown(wanted: Container, now: Optional[Mapping[str, Any]]) -> str:
+    parts = wanted.image, wanted.network, wanted.restart_policy, wanted.docker_socket
+    return _text(*parts, wanted.environment, _environment_of(now))
 
 
 def _shown_before(container: Optional[Mapping[str, Any]]) -> str:
     if container is None:
         return ""
     config, host = container["Config"], container["HostConfig"]
-    pairs = (one.split("=", 1) for one in config.get("Env") or [])
-    environment = {pair[0]: pair[-1] for pair in pairs if pair[0].startswith("KRAKEN_") or pair[0].endswith("_proxy")}
     mounted = any(SOCKET in bind for bind in host.get("Binds") or [])
-    return _text(config["Image"], host["NetworkMode"], host["RestartPolicy"]["Name"], mounted, environment)
+    environment = _environment_of(container)
+    return _text(config["Image"], host["NetworkMode"], host["RestartPolicy"]["Name"], mounted, environment, {})
 
 
-def _text(image: str, network: str, restart: str, mounted: bool, environment: Mapping[str, str]) -> str:
+def _environment_of(container: Optional[Mapping[str, Any]]) -> Dict[str, str]:
+    """What a container was given, and what its image brings."""
+    lines = container["Config"].get("Env") or [] if container else []
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def _text(
+    image: str, network: str, restart: str, mounted: bool, environment: Mapping[str, str], old: Mapping[str, str]
+) -> str:
     lines: List[str] = [f"image {image}", f"network {network}", f"restart {restart}", f"docker.sock {mounted}"]
-    lines += [f"{name}={hidden(name, value)}" for name, value in sorted(environment.items()) if value != ""]
+    pairs = sorted(environment.items())
+    lines += [f"{name}={shown(name, value, old.get(name))}" for name, value in pairs if value != ""]
     return "".join(f"{line}\n" for line in lines)

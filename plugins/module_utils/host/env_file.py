@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, Mapping, Tuple
+from typing import Dict, Mapping, Optional, Tuple
 
 from .changes import HostError
 
@@ -12,9 +12,24 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _BARE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+\Z")
 # The characters that both readers let a backslash take the meaning from, inside double quotes.
 _SPECIAL = '"\\`$'
-_SECRET_NAME = re.compile(r"PASSWORD|PASSWD|TOKEN|SECRET|NONCE|KEY\Z|KEY_", re.IGNORECASE)
-_USERINFO = re.compile(r"(//[^/@\s:]*):[^/@\s]*@")
-_HIDDEN = "********"
+# What a deploy itself says; anything else is kraken_agent_environment's, and whether that is a secret no name tells.
+_SHOWN = frozenset(
+    (
+        "KRAKEN_SERVER_ADDR",
+        "KRAKEN_CLICKHOUSE_ADDR",
+        "KRAKEN_MINIO_ADDR",
+        "KRAKEN_DATA_DIR",
+        "KRAKEN_TOOLS_DIRS",
+        "KRAKEN_SYSTEM_ID",
+        "KRAKEN_AGENT_ADDRESS",
+        "KRAKEN_AGENT_DRAIN_SECONDS",
+        "KRAKEN_AGENT_NONCE_FILE",
+        "KRAKEN_AGENT_UPDATE",
+    )
+)
+# Up to the last @ before a blank: a password may have an @ or a slash in it.
+_USERINFO = re.compile(r"//\S*@")
+HIDDEN = "********"
 
 
 def render(variables: Mapping[str, str]) -> str:
@@ -38,27 +53,33 @@ def parse(text: str) -> Dict[str, str]:
 
 
 def mask(before: str, after: str) -> Tuple[str, str]:
-    """Both texts as a diff may show them: no passwords or tokens, yet a changed one is seen to change."""
-    old, new = parse(before), parse(after)
-    return _masked(before, {}, ""), _masked(after, old, " (changed)") if new else after
+    """Both texts as a diff may show them: no value that somebody gave, yet a change of one is seen."""
+    old = parse(before)
+    return _masked(before, None), _masked(after, old if before else None)
 
 
-def _masked(text: str, old: Mapping[str, str], marked: str) -> str:
-    lines = []
-    for line in text.splitlines(keepends=True):
-        name, equals, value = line.partition("=")
-        shown = hidden(name, _unquoted(value.rstrip("\n"))) if equals and not line.startswith("#") else None
-        if shown is None or shown == _unquoted(value.rstrip("\n")):
-            lines.append(line)
-        else:
-            mark = marked if name in old and old[name] != _unquoted(value.rstrip("\n")) else ""
-            lines.append(f"{name}={shown}{mark}\n")
-    return "".join(lines)
+def shown(name: str, value: str, old: Optional[str] = None) -> str:
+    """A variable's value as people may see it.
+
+    Args:
+        old: the value before, when there was another.
+    """
+    if name in _SHOWN:
+        return _USERINFO.sub(f"//{HIDDEN}@", value)
+    return HIDDEN if old is None or old == value else f"{HIDDEN} (changed)"
 
 
-def hidden(name: str, value: str) -> str:
-    """A variable's value as people may see it."""
-    return _HIDDEN if _SECRET_NAME.search(name) else _USERINFO.sub(rf"\1:{_HIDDEN}@", value)
+def _masked(text: str, old: Optional[Mapping[str, str]]) -> str:
+    return "".join(_masked_line(line, old or {}) for line in text.splitlines())
+
+
+def _masked_line(line: str, old: Mapping[str, str]) -> str:
+    name, equals, value = line.partition("=")
+    if f"{line}\n" == HEADER or not line.strip():
+        return f"{line}\n"
+    if not equals or not _NAME.match(name):
+        return f"{HIDDEN}\n"  # not of a deploy's making: a comment, or half of a value
+    return f"{name}={shown(name, _unquoted(value), old.get(name))}\n"
 
 
 def _quoted(name: str, value: str) -> str:

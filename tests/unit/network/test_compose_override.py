@@ -7,7 +7,7 @@ import pytest
 from kraken_fleet.errors import NetworkError
 from kraken_fleet.network import AgentService, ComposeFile, ComposeOverride, plan_override
 
-TWO_AGENTS = (AgentService("agent1", "172.20.0.11"), AgentService("agent2", "172.20.0.12", docker_socket=False))
+TWO_AGENTS = (AgentService("agent1", "172.20.0.11", docker_socket=True), AgentService("agent2", "172.20.0.12"))
 
 
 def override(
