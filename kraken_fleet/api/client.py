@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from kraken_fleet.api.address import ServerAddress
+from kraken_fleet.address import ServerAddress
 from kraken_fleet.api.credentials import Credentials, PasswordCredentials
 from kraken_fleet.api.groups import GroupsCalls
 from kraken_fleet.api.session import Session

@@ -16,8 +16,8 @@ from requests.auth import AuthBase
 from urllib3.util import Retry
 
 from kraken_fleet import __version__
+from kraken_fleet.address import ServerAddress
 from kraken_fleet.api import decode
-from kraken_fleet.api.address import ServerAddress
 from kraken_fleet.api.answers import Answer, raise_for_refusal, read_answer
 from kraken_fleet.api.credentials import Credentials, PasswordCredentials, TokenCredentials
 from kraken_fleet.api.unreachable import unreachable

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kraken_fleet.address import ServerAddress
 from kraken_fleet.api import decode, shape
 from kraken_fleet.api.session import Session
 from kraken_fleet.errors import NotPermittedError, RequestRejectedError, ServerFaultError
 from kraken_fleet.model import System
+
+
+def as_kept(changes: Mapping[str, Mapping[str, object]]) -> Mapping[str, Mapping[str, object]]:
+    """Give the same settings as the server has to keep them: it adds `/bk/install/agent` to `general.server_url`.
+
+    Raises:
+        UsageError: that is not the address of a server.
+    """
+    general = changes.get("general", {})
+    url = str(general.get("server_url") or "").strip()
+    return {**changes, "general": {**general, "server_url": ServerAddress.parse(url).root}} if url else changes
 
 
 class SettingsCalls:
@@ -53,8 +65,10 @@ class SettingsCalls:
             all settings as they are now.
 
         Raises:
+            UsageError: `general.server_url` is not the address of a server.
             RequestRejectedError: the server has no such setting. It would ignore it silently, so nothing is sent.
         """
+        changes = as_kept(changes)
         self._refuse_unknown(changes, self.settings())
         body = {name: dict(values) for name, values in changes.items()}
         return self._session.request("PUT", "/settings", body=body).decoded(decode.settings)

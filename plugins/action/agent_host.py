@@ -12,6 +12,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import findin
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.action import HostAction, program_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.bundles import sent_along
 
+from kraken_fleet.address import ServerAddress
 from kraken_fleet.errors import UsageError
 
 _LEAST_DISK_MB = 512
@@ -84,9 +85,13 @@ class ActionModule(HostAction):
         present = arguments["state"] == "present"
         if present and not arguments["server_url"]:
             raise UsageError("it is not said which server the agent belongs to", hint="Set kraken_server_url")
+        sent: dict[str, Any] = {"binaries": [], "self_checking": False, "install_script": ""}
+        if present:
+            server = ServerAddress.parse(arguments["server_url"])
+            arguments = {**arguments, "server_url": server.agents}
+            sent["install_script"] = server.install_script if arguments["source"] == "script" else ""
         only_looking = self._task.check_mode or arguments["predict"]
         nonce = uuid.uuid4().hex
-        sent: dict[str, Any] = {"binaries": [], "self_checking": False}
         if present and not arguments["releases"]:
             sent.update(sent_along(arguments))
         checks = _checks(arguments, nonce, check_mode=self._task.check_mode)

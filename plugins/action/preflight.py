@@ -7,6 +7,9 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import findings
 
+from kraken_fleet.address import ServerAddress
+from kraken_fleet.errors import UsageError
+
 _WINDOWS = "This is a Windows host, and what looks at hosts is a program in Python for the others"
 
 
@@ -19,10 +22,14 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         if getattr(self._connection._shell, "SHELL_FAMILY", "sh") == "powershell":
             return {"failed": True, "msg": _WINDOWS}
-        result: dict[str, Any] = self._execute_module(task_vars=task_vars)
+        try:
+            server = ServerAddress.parse(str(self._task.args.get("server_url") or ""))
+        except UsageError as error:
+            return {"failed": True, "msg": str(error)}
+        arguments = {**self._task.args, "server_url": server.agents}
+        result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
         if result.get("failed"):
             return result
-        arguments = self._task.args
         findings.judge(result["findings"], result["nonce"], arguments, float(arguments.get("timeout", 5)))
         strict = str(arguments.get("strict", True)).lower() not in ("false", "no", "0")
         if strict and (bad := findings.complaint(result["findings"])):

@@ -14,6 +14,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import 
     client_of,
 )
 
+from kraken_fleet.api.settings import as_kept
 from kraken_fleet.errors import UsageError
 
 Settings = Mapping[str, Mapping[str, object]]
@@ -35,7 +36,8 @@ class ActionModule(ControllerAction):
     }
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        wanted, secrets = (_by_section(arguments[name], name) for name in ("settings", "secrets"))
+        wanted = _by_section(as_kept(_by_section(arguments["settings"], "settings")), "settings")
+        secrets = _by_section(arguments["secrets"], "secrets")
         _refuse_open_secrets(wanted)
         with client_of(arguments) as client:
             before = client.settings()

@@ -14,6 +14,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import 
     client_of,
 )
 
+from kraken_fleet.address import ServerAddress
 from kraken_fleet.errors import UsageError
 from kraken_fleet.network import (
     ServiceAddresses,
@@ -72,8 +73,8 @@ def _server(arguments: dict[str, Any]) -> str:
 def _docker_host(arguments: dict[str, Any]) -> str:
     """How agents reach the host of the containers: as told, else as the controller reaches it."""
     server = _server(arguments)
-    urls = (arguments["docker_url"], server if "//" in server else f"//{server}")
-    found = arguments["docker_host"] or next(filter(None, (urlsplit(url).hostname for url in urls)), "")
+    found = arguments["docker_host"] or urlsplit(arguments["docker_url"]).hostname
+    found = found or (ServerAddress.parse(server).host if server else "")
     if not found:
         raise UsageError("It is not known how agents reach the host of the containers", hint="Set docker_host")
     return found

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import PlayInventory
 
-from kraken_fleet.errors import InventoryError
+from kraken_fleet.address import ServerAddress
+from kraken_fleet.errors import InventoryError, UsageError
 from kraken_fleet.inventory import fleet_from_hostvars, listed, merged, problems_of_host
 
 
@@ -33,13 +34,28 @@ def _problems(inventory: PlayInventory, hosts: list[str]) -> Iterator[InventoryE
         for problem in [*unfilled, *problems_of_host(host, hostvars[host])]:
             found = True
             yield problem
-    servers = sorted({str(one["kraken_server_url"]) for one in hostvars.values() if one.get("kraken_server_url")})
-    if len(servers) > 1:
+    for problem in _server_problems(hostvars):
         found = True
-        text = f"Hosts of one play belong to several servers: {', '.join(servers)}"
-        yield InventoryError(text, variable="kraken_server_url", hint="Deploy to each of them with --limit")
+        yield problem
     if not found:
         yield from _fleet_problems(inventory, hostvars)
+
+
+def _server_problems(hostvars: dict[str, dict[str, Any]]) -> Iterator[InventoryError]:
+    """Find addresses of servers that cannot be read, and servers that differ from host to host."""
+    roots = set()
+    for host, variables in hostvars.items():
+        for name in ("kraken_server_url", "kraken_agent_server_url"):
+            try:
+                root = ServerAddress.parse(str(variables[name])).root if variables.get(name) else ""
+            except UsageError as error:
+                yield InventoryError(error.message, host=host, variable=name, hint=error.hint)
+                continue
+            if root and name == "kraken_server_url":
+                roots.add(root)
+    if len(roots) > 1:
+        text = f"Hosts of one play belong to several servers: {', '.join(sorted(roots))}"
+        yield InventoryError(text, variable="kraken_server_url", hint="Deploy to each of them with --limit")
 
 
 def _fleet_problems(inventory: PlayInventory, hostvars: dict[str, dict[str, Any]]) -> Iterator[InventoryError]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
+from kraken_fleet.address import ServerAddress
+from kraken_fleet.errors import UsageError
 from kraken_fleet.web.context import Changing, SignedIn
 
 router = APIRouter()
@@ -58,8 +59,16 @@ def _general(visit: SignedIn) -> dict[str, str]:
     return {name: str(section.get(name) or "") for name in ("server_url", "clickhouse_addr", "minio_addr")}
 
 
+def _for_agents(url: str) -> str:
+    """The server as agents are given it; as the server has it, when somebody has set it to something else."""
+    try:
+        return ServerAddress.parse(url).agents
+    except UsageError:
+        return url
+
+
 def _commands(general: dict[str, str]) -> dict[str, str]:
-    server = urlsplit(general["server_url"]).netloc or "SERVER:6363"
+    server = _for_agents(general["server_url"] or "http://SERVER:6363")
     clickhouse = general["clickhouse_addr"] or "SERVER:9001"
     minio = general["minio_addr"] or "SERVER:9999"
     return {

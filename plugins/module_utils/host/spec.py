@@ -126,12 +126,6 @@ def environment_of(params: Mapping[str, Any], directory: str, address: str, extr
     return {name: str(value) for name, value in values.items() if value not in (None, "")}
 
 
-def script_url(server: str) -> str:
-    """Where a Kraken server has its installation script (kraken/server/install.py, 1.7.36)."""
-    base = server if "://" in server else f"http://{server}"
-    return f"{base.rstrip('/')}/bk/install/kraken-agent-install.sh"
-
-
 def source_address(server: str) -> str:
     """The address that this host shows to the server: what its routes say; empty when the server has no route or name.
 

@@ -8,7 +8,7 @@ from typing import Any, List, Mapping
 from . import systemd
 from .changes import HostError
 from .interpreter import choose
-from .spec import AgentSpec, directory_of, environment_of, name_of, script_url, source_address
+from .spec import AgentSpec, directory_of, environment_of, name_of, source_address
 from .users import current_user, number, primary_group
 
 
@@ -59,7 +59,7 @@ def _spec(
         notifies=params["self_checking"],
         attested=params["attested"],
         fresh_nonce=params["fresh_nonce"],
-        script=script_url(params["server_url"]) if params["source"] == "script" else "",
+        script=params["install_script"],
     )
 
 

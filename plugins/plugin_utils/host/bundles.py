@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from kraken_fleet import bundle
+from kraken_fleet.address import ServerAddress
 from kraken_fleet.bundle.archive import unpack
 from kraken_fleet.errors import BundleError
 
 NAMES = ("kkagent", "kktool")
 # What a Kraken server calls them (kraken/server/agentblob.py, 1.7.36).
-_BLOBS = {"kkagent": "bk/install/agent", "kktool": "bk/install/tool"}
+_BLOBS = {"kkagent": "agent", "kktool": "tool"}
 # A build that another one has not replaced for that many builds is not coming back.
 _KEPT_BUILDS = 3
 
@@ -130,7 +131,7 @@ def version_in(content: bytes) -> str:
 
 def _of_server(arguments: Mapping[str, Any], wanted: Mapping[str, str], version: str) -> dict[str, Any]:
     """The controller fetches the files in any case: their sha256 decides whether a host has them."""
-    base = server_base(str(arguments.get("server_url") or ""))
+    base = ServerAddress.parse(str(arguments.get("server_url") or "")).install
     own = ""
     found = []
     for name, blob in _BLOBS.items():
@@ -147,11 +148,6 @@ def _of_server(arguments: Mapping[str, Any], wanted: Mapping[str, str], version:
             one["url"] = f"{base}/{blob}"
         found.append(one)
     return {"bundle_version": version or own or "server", "self_checking": bool(own), "binaries": found}
-
-
-def server_base(server: str) -> str:
-    """The URL of a server that may be written as `host:port`."""
-    return (server if "://" in server else f"http://{server}").rstrip("/")
 
 
 def fetched(url: str) -> bytes:

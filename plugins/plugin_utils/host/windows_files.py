@@ -18,10 +18,10 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.bundles impor
     cache_directory,
     fetched,
     sent_along,
-    server_base,
     version_in,
 )
 
+from kraken_fleet.address import ServerAddress
 from kraken_fleet.errors import BundleError
 
 # What a Kraken server serves for its Windows agents (kraken/server/agentblob.py, 1.7.36), as nssm.cc has released it.
@@ -69,7 +69,7 @@ def _content(binary: Mapping[str, Any]) -> bytes:
 
 
 def _nssm(arguments: Mapping[str, Any]) -> bytes:
-    where = str(arguments["nssm"]) or f"{server_base(str(arguments['server']))}/bk/install/{NSSM}"
+    where = str(arguments["nssm"]) or f"{ServerAddress.parse(arguments['server']).install}/{NSSM}"
     if "://" in where:
         archive = fetched(where)
     else:

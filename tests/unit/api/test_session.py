@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from kraken_fleet.address import ServerAddress
 from kraken_fleet.api import MAX_CONNECTIONS, KrakenClient, PasswordCredentials, TokenCredentials
-from kraken_fleet.api.address import ServerAddress
 from kraken_fleet.errors import (
     NotPermittedError,
     NotSignedInError,

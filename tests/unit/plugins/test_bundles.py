@@ -102,3 +102,9 @@ def test_a_page_is_not_taken_for_an_agent(serving: str, tmp_path: Path) -> None:
     (tmp_path / "www" / "bk" / "install" / "agent").write_bytes(b"\n<!doctype html>")
     with pytest.raises(BundleError, match="it answers with a page"):
         bundles.sent_along({"source": "server", "server_url": serving})
+
+
+@pytest.mark.parametrize("path", ["/", "/bk", "/bk/", "/bk/api", "/api"])
+def test_the_server_may_be_written_in_every_way_that_the_command_line_takes(serving: str, path: str) -> None:
+    sent = bundles.sent_along({"source": "server", "server_url": f"{serving}{path}"})
+    assert [one["url"] for one in sent["binaries"]] == [f"{serving}/bk/install/{name}" for name in ("agent", "tool")]

@@ -7,18 +7,13 @@ from pathlib import Path
 import pytest
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import install_script
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import AgentSpec, script_url
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import AgentSpec
 
 URL = "http://kraken.example:6363/bk/install/kraken-agent-install.sh"
 
 
 def spec(directory: str = "/opt/kraken", user: str = "kraken", manager: str = "systemd") -> AgentSpec:
     return AgentSpec("", directory, "kraken-agent", user, user, "/usr/bin/python3", {}, manager=manager, script=URL)
-
-
-@pytest.mark.parametrize("server", ["kraken.example:6363", "http://kraken.example:6363", "http://kraken.example:6363/"])
-def test_the_script_is_where_the_server_is(server: str) -> None:
-    assert script_url(server) == URL
 
 
 def test_what_the_script_would_put_elsewhere_is_refused() -> None:
