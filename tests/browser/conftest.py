@@ -23,6 +23,7 @@ from kraken_fleet.server.testing import running
 from kraken_fleet.web import ConsoleSettings
 from tests.console_server import serving
 from tests.real_server.fixtures import RealServer
+from tests.unique_names import unique_name
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
@@ -88,7 +89,7 @@ class Kraken:
 
     def start_job(self, group: str, command: str) -> Job:
         """Runs one shell command on a group; gives the job as soon as it is there."""
-        name = f"browser-{time.monotonic_ns()}"
+        name = unique_name("browser")
         project = self.client.create_project(name)
         branch = self.client.create_branch(project.id, "main")
         self.client.create_stage(branch.id, "one", _STAGE % (command, group))

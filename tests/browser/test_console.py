@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import secrets
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Kraken, sign_in
+from tests.unique_names import unique_name
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -28,7 +28,7 @@ def test_the_same_story_on_the_real_server(page: Page, real_kraken: Kraken) -> N
 
 def _tell_the_whole_story(page: Page, kraken: Kraken) -> None:
     """Authorize two agents, see them active, run a job and follow it live, drain one, delete one."""
-    group = f"tentacles-{secrets.token_hex(4)}"
+    group = unique_name("tentacles")
     kraken.client.create_group(group)
     first, second = kraken.start_agent(), kraken.start_agent()
     sign_in(page, kraken)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,16 +19,6 @@ from tests.contract.kraken_server import TIMEOUT, KrakenServer
 from tests.contract.workflow import Workflow, eventually
 
 ECHO = {"tool": "shell", "cmd": "echo one"}
-
-
-def random_name() -> str:
-    """A name that nobody else uses."""
-    return f"contract-{secrets.token_hex(4)}"
-
-
-def random_loopback() -> str:
-    """An address that this machine can speak from, and that no other test does."""
-    return f"127.{64 + secrets.randbelow(64)}.{secrets.randbelow(256)}.{1 + secrets.randbelow(254)}"
 
 
 def client_of(server: KrakenServer) -> KrakenClient:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from typing import Any
 
 import requests
+
+from tests.unique_names import unique_address, unique_name
 
 TIMEOUT = 20
 
@@ -67,7 +68,7 @@ class KrakenServer:
 
     def announce(self, *, authorized: bool = False) -> tuple[int, str]:
         """A new agent: its id and its address, which nobody else has."""
-        address = f"10.{secrets.randbelow(256)}.{secrets.randbelow(256)}.{secrets.randbelow(256)}"
+        address = unique_address()
         assert self.agent(address, "get-job2").body == {"unauthorized": True}
         agent_id = self.find(address)["id"]
         if authorized:
@@ -82,7 +83,7 @@ class KrakenServer:
 
     def group(self, name: str = "") -> tuple[int, str]:
         """A new agents group with a name that nobody else uses."""
-        unique = name or f"contract-{secrets.token_hex(4)}"
+        unique = name or unique_name()
         return self.api("POST", "/groups", {"name": unique}).body["id"], unique
 
 

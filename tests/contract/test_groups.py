@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
-
 import pytest
 
 from tests.contract.kraken_server import KrakenServer
 from tests.contract.records import ALL, agent_record, group_record, problem, timeless
+from tests.unique_names import unique_name
 
 UNKNOWN = 999999999
 
 
 def _name() -> str:
-    return f"contract-{secrets.token_hex(4)}"
+    return unique_name()
 
 
 def _listed(server: KrakenServer) -> dict[int, dict[str, object]]:

@@ -11,8 +11,9 @@ from kraken_fleet.errors import PlanError
 from kraken_fleet.model import DesiredAgent, DesiredFleet
 from kraken_fleet.plan import Authorize, GroupsMode, Plan, PlanPolicy, Prune, make_plan, plan_from_json, plan_to_json
 from kraken_fleet.reconcile import apply, apply_saved, observe, reconcile
-from tests.contract.hand_agents import HandAgents, client_of, plan_of, random_name
+from tests.contract.hand_agents import HandAgents, client_of, plan_of
 from tests.contract.kraken_server import KrakenServer
+from tests.unique_names import unique_name
 
 
 def _mine(plan: Plan, *words: object) -> list[str]:
@@ -27,7 +28,7 @@ def _state(hand_agents: HandAgents, agent_id: int) -> tuple[bool, bool, set[str]
 
 def test_new_agents_are_let_in_and_grouped_and_the_second_run_changes_nothing(hand_agents: HandAgents) -> None:
     (first, a), (second, b) = hand_agents.announce(), hand_agents.announce()
-    gpu, big = random_name(), random_name()
+    gpu, big = unique_name(), unique_name()
     agents = (DesiredAgent("a", a, frozenset({gpu})), DesiredAgent("b", b, frozenset({gpu, big}), enabled=False))
     events = hand_agents.reconcile(*agents)
     assert {event.kind for event in events} == {"planned", "done", "finished"}
@@ -41,7 +42,7 @@ def test_merge_keeps_groups_that_the_inventory_does_not_name_and_exact_leaves_th
     group_id, own = hand_agents.server.group()
     for agent_id in (merged, exact):
         hand_agents.client.set_agent_groups(agent_id, {1, group_id})
-    gpu = frozenset({random_name()})
+    gpu = frozenset({unique_name()})
     agents = (DesiredAgent("a", a, gpu), DesiredAgent("b", b, gpu, groups_mode="exact"))
     hand_agents.reconcile(*agents)
     assert hand_agents.groups_of(merged) == {"all", own, *gpu}
@@ -80,7 +81,7 @@ def test_a_slice_of_an_inventory_touches_nobody_else(hand_agents: HandAgents) ->
 
 
 def test_two_controllers_do_their_slices_at_the_same_time(hand_agents: HandAgents) -> None:
-    group, agents = frozenset({random_name()}), [hand_agents.announce() for _ in range(8)]
+    group, agents = frozenset({unique_name()}), [hand_agents.announce() for _ in range(8)]
     slices = [
         DesiredFleet(tuple(DesiredAgent(a, a, group) for _, a in agents[start::2]), complete=False) for start in (0, 1)
     ]
@@ -153,7 +154,7 @@ def _saved(hand_agents: HandAgents, *agents: DesiredAgent) -> Plan:
 
 def test_a_saved_plan_is_applied_exactly_once(hand_agents: HandAgents) -> None:
     agent_id, address = hand_agents.announce()
-    wanted = DesiredAgent("a", address, frozenset({random_name()}))
+    wanted = DesiredAgent("a", address, frozenset({unique_name()}))
     plan = _saved(hand_agents, wanted)
     desired = DesiredFleet((wanted,), complete=False)
     list(apply_saved(hand_agents.client, plan, desired=desired))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from tests.contract.kraken_server import KrakenServer
 from tests.contract.records import problem
 from tests.contract.workflow import Workflow
+from tests.unique_names import unique_name
 
 TOOL = {"description": "mine", "location": "", "entry": "", "parameters": {"properties": {"word": {"type": "string"}}}}
 
@@ -17,7 +17,7 @@ TOOL = {"description": "mine", "location": "", "entry": "", "parameters": {"prop
 @pytest.fixture
 def name() -> str:
     """A tool that nobody else has."""
-    return f"contract_{secrets.token_hex(4)}"
+    return unique_name("tool", "_")
 
 
 def test_a_tool_gets_a_new_version_unless_one_is_named(server: KrakenServer, name: str) -> None:

@@ -23,11 +23,11 @@ from tests.contract.hand_agents import (
     assert_gets_its_jobs,
     client_of,
     plan_of,
-    random_name,
     why_without_jobs,
 )
 from tests.contract.kraken_server import KrakenServer
 from tests.contract.workflow import Workflow
+from tests.unique_names import unique_name
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def _wanted(workflow: Workflow, *groups: str) -> DesiredAgent:
 
 
 def test_a_group_created_again_through_the_library_gets_its_jobs(hand_agents: HandAgents, workflow: Workflow) -> None:
-    name = random_name()
+    name = unique_name()
     for _ in range(2):
         hand_agents.client.delete_group(hand_agents.client.create_group(name).id)
     _join(hand_agents, workflow, hand_agents.client.create_group(name).id)
@@ -77,7 +77,7 @@ def test_creating_several_names_at_once_frees_those_of_groups_that_others_delete
 ) -> None:
     old, name = hand_agents.server.group()
     hand_agents.server.api("DELETE", f"/groups/{old}")
-    made = dict(hand_agents.client.create_groups([name, random_name(), random_name()]))
+    made = dict(hand_agents.client.create_groups([name, unique_name(), unique_name()]))
     assert all(isinstance(group, AgentsGroup) for group in made.values())
     _join(hand_agents, workflow, made[name].id)  # type: ignore[union-attr]
     assert_gets_its_jobs(workflow, name)
@@ -111,7 +111,7 @@ def test_a_plan_names_the_trap_that_others_sprang_even_when_the_inventory_does_n
 def test_a_group_that_others_deleted_is_made_again_by_a_reconciliation(
     hand_agents: HandAgents, workflow: Workflow
 ) -> None:
-    name = random_name()
+    name = unique_name()
     hand_agents.reconcile(_wanted(workflow, name))
     old = {group.name: group.id for group in hand_agents.client.groups()}[name]
     hand_agents.server.api("DELETE", f"/groups/{old}")
@@ -145,7 +145,7 @@ def test_two_controllers_that_make_the_same_group_at_once_end_with_one(
         return group.id
 
     monkeypatch.setattr(KrakenClient, "_post_group", post_together)
-    names = [random_name() for _ in range(10)]  # without care the real server makes two of some of them
+    names = [unique_name() for _ in range(10)]  # without care the real server makes two of some of them
     with client_of(hand_agents.server) as other, ThreadPoolExecutor() as pool:
         for name in names:
             first, second = pool.map(made, (hand_agents.client, other), (name, name))

@@ -21,8 +21,9 @@ from kraken_fleet.plan import (
 )
 from kraken_fleet.plan.trust import NONCE_KEY
 from kraken_fleet.reconcile import Event, TrialFailed, TrialPassed, reconcile
-from tests.contract.hand_agents import HandAgents, plan_of, polling, random_loopback, random_name
+from tests.contract.hand_agents import HandAgents, plan_of, polling
 from tests.contract.workflow import eventually
+from tests.unique_names import unique_loopback, unique_name
 
 SYSTEM = {"system": "debian-12"}
 NONCE = "the-nonce-of-this-host"
@@ -56,7 +57,7 @@ def test_without_a_policy_that_names_it_nobody_is_let_in(hand_agents: HandAgents
 
 
 def test_cidr_lets_in_who_speaks_from_the_network_and_groups_it(hand_agents: HandAgents) -> None:
-    address, group = random_loopback(), random_name()
+    address, group = unique_loopback(), unique_name()
     agent_id = hand_agents.speak(address, address)
     policy = _policy(CidrTrust((f"{address}/32",), frozenset({group})))
     hand_agents.reconcile(policy=policy)
@@ -67,7 +68,7 @@ def test_cidr_lets_in_who_speaks_from_the_network_and_groups_it(hand_agents: Han
 
 
 def test_cidr_keeps_out_who_only_claims_an_address_of_the_network(hand_agents: HandAgents) -> None:
-    claimed, source = random_loopback(), random_loopback()
+    claimed, source = unique_loopback(), unique_loopback()
     agent_id = hand_agents.speak(source, claimed)
     plan = plan_of(hand_agents.reconcile(DesiredAgent("a", claimed), policy=_policy(CidrTrust((f"{claimed}/32",)))))
     assert hand_agents.record(agent_id)["authorized"] is False
@@ -77,7 +78,7 @@ def test_cidr_keeps_out_who_only_claims_an_address_of_the_network(hand_agents: H
 
 def test_rules_group_by_what_the_agent_reports_once_it_is_let_in(hand_agents: HandAgents) -> None:
     agent_id, address = hand_agents.announce()
-    debian, docker, lxd = random_name(), random_name(), random_name()
+    debian, docker, lxd = unique_name(), unique_name(), unique_name()
     rules = (
         Rule(frozenset({debian}), (f"{address}/32",), systems=("debian-*",)),
         Rule(frozenset({docker}), (f"{address}/32",), executors=frozenset({"docker"})),
@@ -93,7 +94,7 @@ def test_rules_group_by_what_the_agent_reports_once_it_is_let_in(hand_agents: Ha
 
 def test_an_agent_that_no_rule_fits_is_put_out_again_and_gets_no_group(hand_agents: HandAgents) -> None:
     agent_id, address = hand_agents.announce()
-    rule = Rule(frozenset({random_name()}), (f"{address}/32",), systems=("windows-*",))
+    rule = Rule(frozenset({unique_name()}), (f"{address}/32",), systems=("windows-*",))
     with polling(hand_agents.server, address, SYSTEM):
         events = _trial(hand_agents, agent_id, _policy(RulesTrust((rule,))))
     (failed,) = [event for event in events if isinstance(event, TrialFailed)]
@@ -105,7 +106,7 @@ def test_an_agent_that_no_rule_fits_is_put_out_again_and_gets_no_group(hand_agen
 
 def test_attested_lets_in_who_repeats_the_nonce(hand_agents: HandAgents) -> None:
     agent_id, address = hand_agents.announce()
-    wanted = DesiredAgent("a", address, frozenset({random_name()}))
+    wanted = DesiredAgent("a", address, frozenset({unique_name()}))
     policy = _policy(AttestedTrust({address: NONCE}))
     with polling(hand_agents.server, address, {**SYSTEM, NONCE_KEY: NONCE}):
         events = _trial(hand_agents, agent_id, policy, wanted)
@@ -133,7 +134,7 @@ def test_attested_puts_out_who_does_not_repeat_it(
     hand_agents: HandAgents, info: dict[str, object] | None, timeout: float, reason: str
 ) -> None:
     agent_id, address = hand_agents.announce()
-    wanted = DesiredAgent("a", address, frozenset({random_name()}))
+    wanted = DesiredAgent("a", address, frozenset({unique_name()}))
     with polling(hand_agents.server, address, info):
         events = _trial(hand_agents, agent_id, _policy(AttestedTrust({address: NONCE})), wanted, timeout=timeout)
     (failed,) = [event for event in events if isinstance(event, TrialFailed)]
@@ -147,7 +148,7 @@ def test_attested_puts_out_who_does_not_repeat_it(
 def _attested(hand_agents: HandAgents) -> tuple[int, str, DesiredAgent]:
     """An agent that has proved itself: its id, its address, and what the inventory says of it."""
     agent_id, address = hand_agents.announce()
-    wanted = DesiredAgent("a", address, frozenset({random_name()}))
+    wanted = DesiredAgent("a", address, frozenset({unique_name()}))
     with polling(hand_agents.server, address, {**SYSTEM, NONCE_KEY: NONCE}):
         _trial(hand_agents, agent_id, _policy(AttestedTrust({address: NONCE})), wanted)
     return agent_id, address, wanted
@@ -184,7 +185,7 @@ def test_an_attested_agent_that_another_has_replaced_is_put_out(hand_agents: Han
 def test_without_attestation_a_rebuilt_host_is_the_agent_that_it_was(hand_agents: HandAgents, policy: str) -> None:
     """What docs/trust.md says: the server keeps the record, so these policies have nothing to tell the two apart by."""
     agent_id, address = hand_agents.announce(authorized=True)
-    network, group = f"{address}/32", random_name()
+    network, group = f"{address}/32", unique_name()
     trust: dict[str, TrustPolicy] = {
         "inventory": InventoryTrust(),
         "cidr": CidrTrust((network,)),
@@ -207,7 +208,7 @@ def test_without_attestation_a_rebuilt_host_is_the_agent_that_it_was(hand_agents
 
 def test_an_agent_on_trial_gets_no_job_of_a_group_before_it_has_stood_it(hand_agents: HandAgents) -> None:
     agent_id, address = hand_agents.announce()
-    wanted = DesiredAgent("a", address, frozenset({random_name()}))
+    wanted = DesiredAgent("a", address, frozenset({unique_name()}))
     policy = _policy(AttestedTrust({address: NONCE}))
     seen: list[tuple[bool, set[str]]] = []
 
@@ -224,7 +225,7 @@ def test_an_agent_on_trial_gets_no_job_of_a_group_before_it_has_stood_it(hand_ag
 
 
 def test_two_hosts_that_claim_one_address_are_named(hand_agents: HandAgents) -> None:
-    a, b = random_loopback(), random_loopback()
+    a, b = unique_loopback(), unique_loopback()
     hand_agents.speak(b, a)
     plan = plan_of(hand_agents.reconcile(DesiredAgent("a", a), DesiredAgent("b", b), dry_run=True))
     (finding,) = _about(plan, "two_hosts_one_address")
@@ -235,7 +236,7 @@ def test_two_hosts_that_claim_one_address_are_named(hand_agents: HandAgents) -> 
 
 
 def test_one_host_with_two_addresses_is_named(hand_agents: HandAgents) -> None:
-    a, old = random_loopback(), random_loopback()
+    a, old = unique_loopback(), unique_loopback()
     hand_agents.speak(a, a)
     hand_agents.speak(a, old)
     plan = plan_of(hand_agents.reconcile(DesiredAgent("a", a), dry_run=True))
@@ -245,7 +246,7 @@ def test_one_host_with_two_addresses_is_named(hand_agents: HandAgents) -> None:
 
 
 def test_an_agent_under_another_address_than_the_inventory_says_is_found(hand_agents: HandAgents) -> None:
-    a, other = random_loopback(), random_loopback()
+    a, other = unique_loopback(), unique_loopback()
     hand_agents.speak(a, other)
     plan = plan_of(hand_agents.reconcile(DesiredAgent("a", a), dry_run=True))
     (finding,) = _about(plan, "never_seen")
@@ -254,7 +255,7 @@ def test_an_agent_under_another_address_than_the_inventory_says_is_found(hand_ag
 
 
 def test_agents_behind_one_nat_are_named(hand_agents: HandAgents) -> None:
-    nat, a, b = random_loopback(), random_loopback(), random_loopback()
+    nat, a, b = unique_loopback(), unique_loopback(), unique_loopback()
     hand_agents.speak(nat, a)
     hand_agents.speak(nat, b)
     plan = plan_of(hand_agents.reconcile(DesiredAgent("a", a), DesiredAgent("b", b), dry_run=True))

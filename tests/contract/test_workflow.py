@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import socket
 from datetime import UTC, datetime
 from functools import partial
@@ -14,6 +13,7 @@ import pytest
 from tests.contract.kraken_server import KrakenServer
 from tests.contract.records import problem, timeless
 from tests.contract.workflow import Workflow, eventually, schema
+from tests.unique_names import unique_name
 
 UNKNOWN = 999999999
 ECHO = {"tool": "shell", "cmd": "echo one"}
@@ -27,7 +27,7 @@ def workflow(server: KrakenServer) -> Workflow:
 
 
 def test_a_project_is_created_once(server: KrakenServer) -> None:
-    name = f"contract-{secrets.token_hex(4)}"
+    name = unique_name()
     said = server.api("POST", "/projects", {"name": name})
     expected: dict[str, Any] = {"branches": [], "created": "<time>", "deleted": None, "description": "", "name": name}
     expected |= {"id": said.body["id"], "secrets": [], "webhooks": {}}

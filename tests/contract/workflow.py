@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tests.contract.kraken_server import KrakenServer
+from tests.unique_names import unique_name
 
 T = TypeVar("T")
 PATIENCE = 90.0  # seconds; the real scheduler looks every five, and its queue completes one job a second, for all tests
@@ -53,7 +53,7 @@ class Workflow:
 
     @classmethod
     def made(cls, server: KrakenServer) -> Workflow:
-        project = server.api("POST", "/projects", {"name": f"contract-{secrets.token_hex(4)}"}).body
+        project = server.api("POST", "/projects", {"name": unique_name()}).body
         branch = server.api("POST", f"/projects/{project['id']}/branches", {"name": "main"}).body
         group_id, group = server.group()
         agent_id, address = server.announce(authorized=True)
@@ -63,7 +63,7 @@ class Workflow:
 
     def run(self, steps: Sequence[Mapping[str, object]], **job: object) -> int:
         """Start a flow of one job with these steps; its run's id."""
-        name = secrets.token_hex(4)
+        name = unique_name("stage")
         path = f"/branches/{self.branch['id']}/stages"
         stage = self.server.api("POST", path, {"name": name, "schema_code": schema(self.group, steps, **job)})
         assert stage.status == 201, stage.body

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from tests.contract.kraken_server import TIMEOUT, KrakenServer
 from tests.contract.workflow import Workflow
 from tests.real_server.fixtures import RealServer
 from tests.s3_server import ACCESS_KEY, SECRET_KEY, S3Server
+from tests.unique_names import unique_name
 
 AGENT_SOURCE = Path(__file__).resolve().parents[2] / "agent"
 # The last step of each job: when its line is in the log, the log is complete.
@@ -146,7 +146,7 @@ class AgentAtServer:
                 for name, steps in jobs.items()
             ],
         }
-        body = {"name": secrets.token_hex(4), "schema_code": f"def stage(ctx):\n    return {stage!r}\n"}
+        body = {"name": unique_name("stage"), "schema_code": f"def stage(ctx):\n    return {stage!r}\n"}
         made = self.server.api("POST", f"/branches/{self.branch}/stages", body)
         assert made.status == 201, made.body
         return int(made.body["id"])

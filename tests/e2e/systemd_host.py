@@ -15,6 +15,7 @@ from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.lab.systemd_hosts import LABEL
 from kraken_fleet.model import Job
 from tests.e2e.real_lab import RealLab, Recap
+from tests.unique_names import unique_name
 
 UNIT = "kraken-agent"
 GROUP = "on-systemd"
@@ -71,7 +72,7 @@ class SystemdHost:
 
     def start(self, *steps: str) -> int:
         """Start a job of shell commands; returns the number of its run."""
-        project = self.client.create_project(f"p-{time.monotonic_ns()}")
+        project = self.client.create_project(unique_name())
         branch = self.client.create_branch(project.id, "main")
         environment = {"system": "any", "agents_group": GROUP, "config": "default"}
         shells = [{"tool": "shell", "cmd": cmd} for cmd in steps]

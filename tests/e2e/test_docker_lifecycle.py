@@ -13,6 +13,7 @@ from kraken_fleet.api import KrakenClient, credentials_from
 from kraken_fleet.model import Agent
 from tests.e2e.real_lab import RealLab, real_lab
 from tests.e2e.upgrade_helpers import release_of, start_long_job
+from tests.unique_names import unique_name
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]
 UPGRADE = "upgrade-agents.yml"
@@ -56,9 +57,9 @@ def test_an_upgrade_leaves_an_agent_that_does_not_come_to_rest_and_waits_for_one
 ) -> None:
     client, before = upgrading.client, upgrading.state()
     busy = upgrading.agents()["build-1"]
-    slow = client.create_group("slow")
+    slow = client.create_group(unique_name("slow"))
     client.set_agent_groups(busy.id, {slow.id, *(group.id for group in busy.groups)})
-    run = start_long_job(client, "slow", seconds=45)
+    run = start_long_job(client, slow.name, seconds=45)
 
     wanted = ("-e", "kraken_agent_bundle_version=2.0")
     left = upgrading.lab.play(UPGRADE, *wanted, "-e", "kraken_upgrade_drain_timeout=1", "--limit", "build-1")

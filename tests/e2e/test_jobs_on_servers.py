@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import secrets
 import subprocess
 import sys
 import zipfile
@@ -21,6 +20,7 @@ from tests.contract.kraken_server import TIMEOUT
 from tests.e2e.agent_at_server import AgentAtServer, agent_at, embedded_server, eventually, real_kraken_server
 from tests.git_servers import http_git
 from tests.s3_server import S3Server
+from tests.unique_names import unique_name
 
 SERVERS = ["embedded", pytest.param("real", marks=pytest.mark.real_server)]
 # Two tests that are over at once, one that would take an hour, one that would come after it.
@@ -45,7 +45,7 @@ PASSED, FAILED = 1, 2
 ERROR, SKIPPED = 3, 4
 # Users' own tools: a server shares the names among all who test on it. The names of tests too: the real one answers 500
 # when a tool reports a test that another tool has reported before (`test_cases_name_key`).
-MODULE, ARCHIVE = (f"{name}_{secrets.token_hex(4)}" for name in ("module", "archive"))
+MODULE, ARCHIVE = (unique_name(kind, "_") for kind in ("module", "archive"))
 GREETER = """\
 def collect_tests(step):
     return [step["tool"] + ".good", step["tool"] + ".bad"]

@@ -14,9 +14,11 @@ from tests.contract.kraken_server import KrakenServer
 from tests.e2e.agent_at_server import AgentAtServer, agent_at, embedded_server, eventually
 from tests.kraken_client import KKCI
 from tests.s3_server import S3Server
+from tests.unique_names import unique_name
 
+NAME = unique_name("from-kkci")
 TOOL = {
-    "name": "from-kkci",
+    "name": NAME,
     "description": "Prints a greeting.",
     "location": "",
     "entry": "greeter",
@@ -77,11 +79,11 @@ def test_kkci_shows_the_version_and_the_tools(server: KrakenServer) -> None:
 def test_kkci_registers_and_uploads_a_tool_that_a_job_then_runs(
     server: KrakenServer, agent: AgentAtServer, tool_file: Path
 ) -> None:
-    assert "Stored tool from-kkci@1" in kkci(server, "tools", "register", tool_file)
-    assert "Uploaded tool from-kkci@2" in kkci(server, "tools", "upload", tool_file)
-    versions = kkci(server, "tools", "list-versions", "from-kkci")
-    assert versions.count("from-kkci") == 2
-    agent.run({"greet": [{"tool": "from-kkci", "name": "greet", "greeting": "hello"}]})
+    assert f"Stored tool {NAME}@1" in kkci(server, "tools", "register", tool_file)
+    assert f"Uploaded tool {NAME}@2" in kkci(server, "tools", "upload", tool_file)
+    versions = kkci(server, "tools", "list-versions", NAME)
+    assert versions.count(NAME) == 2
+    agent.run({"greet": [{"tool": NAME, "name": "greet", "greeting": "hello"}]})
     assert agent.outcomes["greet"].failures() == []
     assert "hello from an uploaded tool" in agent.outcomes["greet"].lines("greet")
 
@@ -99,7 +101,7 @@ def test_the_demo_project_runs_and_a_second_flow_is_compared_with_the_first(
     demo = server.api("GET", "/projects").body["items"][0]
     assert flow(server, demo["branches"][0]["id"])["jobs_total"] == 1
 
-    project = server.api("POST", "/projects", {"name": "compared"}).body
+    project = server.api("POST", "/projects", {"name": unique_name("compared")}).body
     branch = server.api("POST", f"/projects/{project['id']}/branches", {"name": "main"}).body["id"]
     made = server.api("POST", f"/branches/{branch}/stages", {"name": "tests", "schema_code": RNDTEST})
     assert made.status == 201, made.body

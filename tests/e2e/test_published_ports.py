@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import secrets
 import socket
 import subprocess
 import time
@@ -17,6 +16,7 @@ from kraken_fleet.errors import NetworkError
 from kraken_fleet.network import from_containers
 from kraken_fleet.network.containers import engine, published_ports
 from tests.e2e.container_images import MINIMAL, docker_images
+from tests.unique_names import unique_name
 
 __all__ = ["docker_images"]
 pytestmark = pytest.mark.docker
@@ -26,7 +26,7 @@ SERVICES = {"clickhouse-proxy": ["9001/udp"], "minio": ["9999", "9998"]}
 @pytest.fixture(scope="module")
 def project(docker_images: None) -> Iterator[tuple[str, dict[str, str]]]:
     """A compose project of two services; where its host publishes their first ports."""
-    name = f"published-{secrets.token_hex(3)}"
+    name = unique_name("published")
     started = []
     for service, ports in SERVICES.items():
         labels = {"com.docker.compose.project": name, "com.docker.compose.service": service}

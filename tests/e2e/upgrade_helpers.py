@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.model import JobState
+from tests.unique_names import unique_name
 
 _SLEEPER = """
 def stage(ctx):
@@ -31,7 +32,7 @@ def release_of(program: str, directory: Path) -> dict[str, object]:
 
 def start_long_job(client: KrakenClient, group: str, seconds: int = 12) -> int:
     """Starts a job that lasts so long and returns its run's number once an agent has it."""
-    project = client.create_project(f"long-{group}")
+    project = client.create_project(unique_name("long"))
     branch = client.create_branch(project.id, "main")
     client.create_stage(branch.id, "sleep", _SLEEPER.replace("GROUP", group).replace("SECONDS", str(seconds)))
     flow = client.start_flow(branch.id)

@@ -10,6 +10,7 @@ import pytest
 from kraken_agent.tools import object_store
 
 from tests.s3_server import S3Server, s3_server
+from tests.unique_names import unique_name
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +29,9 @@ def store_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def bucket(s3: S3Server, request: pytest.FixtureRequest) -> str:
+def bucket(s3: S3Server) -> str:
     """An empty bucket."""
-    name = f"bucket-{abs(hash(request.node.nodeid)) % 10**12}"
+    name = unique_name("bucket")
     s3.client().make_bucket(name)
     return name
 
