@@ -10,12 +10,13 @@ from typing import Self
 from kraken_fleet.address import ServerAddress
 from kraken_fleet.api.credentials import Credentials, PasswordCredentials
 from kraken_fleet.api.groups import GroupsCalls
+from kraken_fleet.api.passing_groups import PassingGroupsCalls
 from kraken_fleet.api.session import Session
 from kraken_fleet.api.settings import SettingsCalls
 from kraken_fleet.api.workflows import WorkflowsCalls
 
 
-class KrakenClient(GroupsCalls, SettingsCalls, WorkflowsCalls):
+class KrakenClient(GroupsCalls, PassingGroupsCalls, SettingsCalls, WorkflowsCalls):
     """A Kraken server. Nothing is sent before the first call. Usable from several threads.
 
     Args:

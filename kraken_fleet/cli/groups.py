@@ -11,6 +11,7 @@ from kraken_fleet.cli import output
 from kraken_fleet.cli.application import command_group
 from kraken_fleet.cli.connection import connected
 from kraken_fleet.cli.selection import find_group
+from kraken_fleet.model import is_own_group
 
 app = command_group()
 
@@ -19,7 +20,7 @@ app = command_group()
 @connected
 def list_groups(client: KrakenClient, as_json: output.AsJson = False) -> None:
     """List the agents groups and how many authorized agents each has."""
-    groups = client.groups()
+    groups = [group for group in client.groups() if not is_own_group(group.name)]
     if as_json:
         output.answer(groups)
         return

@@ -88,8 +88,8 @@ class Watcher:
                 self._show_deploy(deploy)
             case AgentsReady(agents):
                 self._show_agents(agents)
-            case JobVerified(group, host, job, log_line):
-                self._done(f"job {job.id} for group {group} on {host}", log_line)
+            case JobVerified(host, _, job, log_line):
+                self._done(f"job {job.id} on {host} is done, and its log has come", f"log: {log_line}")
 
     def _show_output(self, text: str, task: str | None) -> None:
         if self._verbose:

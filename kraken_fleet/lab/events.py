@@ -48,10 +48,10 @@ class AgentsReady:
 
 @dataclass(frozen=True, slots=True)
 class JobVerified:
-    """A real job that ran on a host of an agents group, and what it wrote to its log."""
+    """A real job that ran on a host's agent as its proof, and the line of its log that was read back."""
 
-    group: str
     host: str
+    groups: tuple[str, ...]
     job: Job
     log_line: str
 

@@ -20,7 +20,7 @@ from kraken_fleet.lab.playbook import run_playbook
 from kraken_fleet.lab.processes import ProcessRef
 from kraken_fleet.lab.server import client_for, start_server
 from kraken_fleet.lab.state import LabPaths, LabState, forget, held, lab_paths
-from kraken_fleet.model import ALL_GROUP, Agent, Job
+from kraken_fleet.model import Agent, is_own_group
 
 # The embedded server, or the unmodified krakenci-server from PyPI.
 SERVERS = ("embedded", "krakenci")
@@ -97,13 +97,14 @@ class Lab:
             FleetError: the playbook failed.
         """
         state = self._state()
-        with closing(run_playbook(self.paths, DEPLOY_PLAYBOOK, *extra)) as events:
-            yield from events
         with client_for(self.paths, state.server_url) as client:
+            since = _newest_job(client)
+            with closing(run_playbook(self.paths, DEPLOY_PLAYBOOK, *extra)) as events:
+                yield from events
             known = {agent.address: agent for agent in client.agents()}
             agents = {host.name: known[host.address] for host in state.hosts if host.address in known}
             yield AgentsReady(agents)
-            yield from _verified(client, agents)
+            yield from _verified(client, agents, since)
 
     def status(self) -> LabStatus:
         """What is there of the lab now.
@@ -200,14 +201,20 @@ def _drivers_of(state: LabState | None) -> Iterator[Driver]:
             yield load_driver(name)
 
 
-def _verified(client: KrakenClient, agents: Mapping[str, Agent]) -> Iterator[JobVerified]:
-    """The newest finished job of each agents group, with the last line that it wrote."""
-    newest: dict[str, tuple[str, Job]] = {}
-    for host, agent in agents.items():
+def _newest_job(client: KrakenClient) -> int:
+    """The highest number of a job that any agent has run."""
+    return max((job.id for agent in client.agents() for job in client.agent_jobs(agent.id, limit=1)), default=0)
+
+
+def _verified(client: KrakenClient, agents: Mapping[str, Agent], since: int) -> Iterator[JobVerified]:
+    """The jobs that have proven agents, with the last line that each wrote.
+
+    Args:
+        since: only jobs with a higher number.
+    """
+    for host, agent in sorted(agents.items()):
         for job in client.agent_jobs(agent.id):
-            group = job.agents_group_name
-            if group and group != ALL_GROUP and job.over and (group not in newest or newest[group][1].id < job.id):
-                newest[group] = (host, job)
-    for group, (host, job) in sorted(newest.items()):
-        lines = [line.message for line in client.job_log(job.id) if line.message.strip()]
-        yield JobVerified(group, host, job, lines[-1] if lines else "")
+            if job.id > since and job.over and is_own_group(job.agents_group_name or ""):
+                lines = [line.message for line in client.job_log(job.id) if line.message.strip()]
+                yield JobVerified(host, tuple(sorted(agent.group_names)), job, lines[-1] if lines else "")
+                break

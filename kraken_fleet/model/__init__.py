@@ -6,6 +6,7 @@ from kraken_fleet.model.deploy import Deploy, HostResult
 from kraken_fleet.model.fleet import DesiredAgent, DesiredFleet, ObservedFleet, UnreadFile
 from kraken_fleet.model.group import ALL_GROUP, AgentsGroup
 from kraken_fleet.model.job import Job, JobState, LogLine, Run, RunState, Step, StepStatus
+from kraken_fleet.model.own_groups import Owner, OwnGroup, is_own_group
 from kraken_fleet.model.system import System
 from kraken_fleet.model.times import ago
 from kraken_fleet.model.workflow import Branch, Flow, Project, Stage
@@ -29,6 +30,8 @@ __all__ = [
     "JobState",
     "LogLine",
     "ObservedFleet",
+    "OwnGroup",
+    "Owner",
     "Project",
     "Run",
     "RunState",
@@ -39,4 +42,5 @@ __all__ = [
     "UnreadFile",
     "activity_of",
     "ago",
+    "is_own_group",
 ]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
+from kraken_fleet.model.own_groups import is_own_group
+
 # host-info carries these beside one key for each executor the agent has ("docker": "20.10.24").
 _DESCRIPTIVE_KEYS = frozenset({"system", "system_type", "distro_name", "distro_version", "isolation_type", "isolation"})
 
@@ -81,7 +83,8 @@ class Agent:
 
     @property
     def group_names(self) -> frozenset[str]:
-        return frozenset(group.name for group in self.groups)
+        """The names of its groups, without those that kraken-fleet makes for itself for a while."""
+        return frozenset(group.name for group in self.groups if not is_own_group(group.name))
 
     @property
     def enabled(self) -> bool:

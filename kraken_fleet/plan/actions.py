@@ -17,6 +17,11 @@ class CreateGroup:
     def describe(self) -> str:
         return f"create agents group {self.name}"
 
+    @property
+    def brief(self) -> str:
+        """The same in the line of what it is about."""
+        return "created"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenameGroup:
@@ -32,6 +37,10 @@ class RenameGroup:
     def describe(self) -> str:
         which = "deleted agents group" if self.deleted else "agents group"
         return f"rename {which} {self.name} (id {self.group_id}) to {self.new_name}"
+
+    @property
+    def brief(self) -> str:
+        return f"renamed to {self.new_name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +87,10 @@ class Authorize(_AgentAction):
     def describe(self) -> str:
         return f"authorize {self.label}" + (" on trial" if self.on_trial else "")
 
+    @property
+    def brief(self) -> str:
+        return "authorized" + (" on trial" if self.on_trial else "")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetGroups(_AgentAction):
@@ -97,8 +110,15 @@ class SetGroups(_AgentAction):
     reasons: tuple[tuple[str, str], ...] = ()
 
     def describe(self) -> str:
-        changes = [f"+{name}" for name in self.added] + [f"-{name}" for name in self.removed]
-        return f"groups of {self.label}: {' '.join(changes)}"
+        return f"groups of {self.label}: {self._changes}"
+
+    @property
+    def brief(self) -> str:
+        return f"groups {self._changes}"
+
+    @property
+    def _changes(self) -> str:
+        return " ".join([*(f"+{name}" for name in self.added), *(f"-{name}" for name in self.removed)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +130,10 @@ class Enable(_AgentAction):
     def describe(self) -> str:
         return f"enable {self.label}"
 
+    @property
+    def brief(self) -> str:
+        return "enabled"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disable(_AgentAction):
@@ -120,6 +144,10 @@ class Disable(_AgentAction):
     def describe(self) -> str:
         return f"disable {self.label}"
 
+    @property
+    def brief(self) -> str:
+        return "disabled"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unauthorize(_AgentAction):
@@ -129,6 +157,10 @@ class Unauthorize(_AgentAction):
 
     def describe(self) -> str:
         return f"unauthorize {self.label}"
+
+    @property
+    def brief(self) -> str:
+        return "not authorized any more"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +177,10 @@ class Recheck(_AgentAction):
     def describe(self) -> str:
         return f"put out {self.label} unless it repeats its proof"
 
+    @property
+    def brief(self) -> str:
+        return "has to repeat its proof"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteAgent(_AgentAction):
@@ -154,6 +190,10 @@ class DeleteAgent(_AgentAction):
 
     def describe(self) -> str:
         return f"delete {self.label}"
+
+    @property
+    def brief(self) -> str:
+        return "deleted"
 
 
 Action = CreateGroup | RenameGroup | Disable | Authorize | SetGroups | Enable | Unauthorize | DeleteAgent | Recheck

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from kraken_fleet.model import ALL_GROUP, Agent, AgentsGroup, DesiredAgent, GroupRef, ObservedFleet
+from kraken_fleet.model import ALL_GROUP, Agent, AgentsGroup, DesiredAgent, GroupRef, ObservedFleet, is_own_group
 from kraken_fleet.plan.actions import CreateGroup, RenameGroup, SetGroups
 from kraken_fleet.plan.policy import GroupsMode
 
@@ -103,7 +103,9 @@ def groups_change(
 
 
 def _asked_for(ref: GroupRef, wanted: Collection[str], living: LivingGroups) -> bool:
-    return ref.name == ALL_GROUP or (ref.name in wanted and living.ids.get(ref.name) == ref.id)
+    if ref.name == ALL_GROUP or is_own_group(ref.name):
+        return True
+    return ref.name in wanted and living.ids.get(ref.name) == ref.id
 
 
 def _importance(group: AgentsGroup) -> tuple[int, int]:

@@ -1,9 +1,8 @@
-"""Proof that one particular agent works.
+"""Proof that particular agents work: a job on each of them, which nobody else can get.
 
-The server hands jobs to groups, not to agents. For its proof an agent is therefore alone in one of a few permanent
-groups, `kraken-fleet-verify-1` and so on, and in no other: it gets the job of the proof, and nobody else's job is
-risked on it. Afterwards it is in its groups again, and enabled or disabled as it was. The groups stay: deleting one
-that a job still refers to would hurt, an empty one does not.
+The server hands jobs to groups, not to agents. For its proof an agent therefore comes into a group that is made for it
+and deleted after it, and whose name nobody else can choose (kraken_fleet.model.own_groups). It stays in its own groups,
+unless its jobs would be at risk there: then it is in none of them meanwhile, and the name says which they are.
 """
 
 from __future__ import annotations
@@ -11,81 +10,112 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 
 from kraken_fleet.api import KrakenClient
-from kraken_fleet.errors import VerificationError
-from kraken_fleet.model import ALL_GROUP, Agent
+from kraken_fleet.model import Agent, AgentsGroup, Owner, OwnGroup, is_own_group
 from kraken_fleet.proof.groups import GroupProof, verify_groups
 from kraken_fleet.reconcile.clock import Clock
+from kraken_fleet.reconcile.leftovers import persist, put_back, sweep
 
-GROUP_PREFIX = "kraken-fleet-verify-"
-# So many agents are proven at the same time, each in a group of its own.
-SLOTS = 8
+# So many agents are proven at the same time.
+PLACES = 8
 
 
 def verify_agents(
-    client: KrakenClient, agents: Sequence[Agent], *, timeout: float = 120.0, clock: Clock | None = None
+    client: KrakenClient,
+    agents: Sequence[Agent],
+    owner: Owner,
+    *,
+    alone: bool = False,
+    timeout: float = 120.0,
+    clock: Clock | None = None,
 ) -> Iterator[tuple[Agent, GroupProof]]:
     """Runs a job on each of these agents and yields what became of it, in no particular order.
 
+    An agent that works at other jobs all the time is not proven, but that is no failure.
+
     Args:
-        agents: authorized ones; disabled ones are enabled for their proof only.
+        agents: authorized ones.
+        owner: the process that will undo what is done to their groups, or else is known not to live any more.
+        alone: whether nobody else's job is to be risked on them. Disabled ones are then enabled for their proof only.
         timeout: seconds for the job of an agent.
 
     Raises:
-        VerificationError: other agents are in all of the groups, or no run could be started.
+        VerificationError: no run could be started.
         ServerError: see kraken_fleet.errors.
     """
-    for first in range(0, len(agents), SLOTS):
-        yield from _chunk(client, agents[first : first + SLOTS], timeout, clock)
+    places = _Places(client, owner, alone=alone, clock=clock)
+    try:
+        for first in range(0, len(agents), PLACES):
+            yield from _together(client, agents[first : first + PLACES], places, timeout, clock)
+    finally:
+        places.close()
 
 
-def _chunk(
-    client: KrakenClient, agents: Sequence[Agent], timeout: float, clock: Clock | None
+def _together(
+    client: KrakenClient, agents: Sequence[Agent], places: _Places, timeout: float, clock: Clock | None
 ) -> Iterator[tuple[Agent, GroupProof]]:
-    living = client.groups()
-    numbers, kept = {group.name: group.id for group in living}, {group.id for group in living}
-    places = dict(zip(_free(client, agents, numbers), agents, strict=False))
     with ExitStack() as stack:
-        for name, agent in places.items():
-            if name not in numbers:
-                numbers[name] = client.create_group(name).id
-            stack.callback(_put_back, client, agent, numbers, kept)
-            client.set_agent_groups(agent.id, [numbers[name]])
-            client.set_agent_disabled(agent.id, False)  # noqa: FBT003 - its second argument is the verb's sense
-        for proof in verify_groups(client, list(places), timeout=timeout, clock=clock):
-            agent = places[proof.group]
-            yield agent, _of(agent, proof)
+        at: dict[str, Agent] = {}
+        for number, agent in enumerate(agents):
+            stack.callback(places.leave, agent)
+            at[places.enter(number, agent)] = agent
+        for proof in verify_groups(client, list(at), timeout=timeout, clock=clock):
+            agent = at[proof.group]
+            yield agent, _judged(client, agent, proof)
 
 
-def _free(client: KrakenClient, agents: Sequence[Agent], numbers: dict[str, int]) -> list[str]:
-    """Names of as many groups as there are agents; those that another controller uses now are passed over."""
-    mine = {agent.id for agent in agents}
-    taken = {ref.id for agent in client.agents() if agent.id not in mine for ref in agent.groups}
-    names = [f"{GROUP_PREFIX}{number}" for number in range(1, 4 * SLOTS + 1)]
-    free = [name for name in names if numbers.get(name) not in taken]
-    if len(free) < len(agents):
-        hint = f"Wait for other verifications to end, or take the agents out of the groups {GROUP_PREFIX}..."
-        raise VerificationError("other agents are in the groups for verification", where=client.url, hint=hint)
-    return free[: len(agents)]
-
-
-def _put_back(client: KrakenClient, agent: Agent, numbers: dict[str, int], living: set[int]) -> None:
-    """As it was, save for groups that have been deleted.
-
-    One that an interrupted verification has left in its group comes into `all`, where authorization had put it.
-    """
-    slots = {number for name, number in numbers.items() if name.startswith(GROUP_PREFIX)}
-    groups = {ref.id for ref in agent.groups} & living
-    if groups & slots:
-        groups = (groups - slots) | {numbers[ALL_GROUP]}
-    if agent.disabled:
-        client.set_agent_disabled(agent.id, True)  # noqa: FBT003 - as above
-    client.set_agent_groups(agent.id, groups)
-
-
-def _of(agent: Agent, proof: GroupProof) -> GroupProof:
+def _judged(client: KrakenClient, agent: Agent, proof: GroupProof) -> GroupProof:
     if proof.proven and proof.agent != agent.name:
         why = f"its job was run by {proof.agent}: somebody has put that agent into the group {proof.group}"
         return dataclasses.replace(proof, failure=why, hint="Verify it again")
+    if proof.proven or proof.agent:
+        return proof
+    now = client.agent(agent.id)
+    if now.job and now.job.id != proof.job_id:
+        return dataclasses.replace(proof, failure=None, hint=None, left_out=f"it runs job {now.job.id}")
     return proof
+
+
+class _Places:
+    """The groups of one verification, made when they are needed."""
+
+    def __init__(self, client: KrakenClient, owner: Owner, *, alone: bool, clock: Clock | None) -> None:
+        self._client, self._owner, self._alone, self._clock = client, owner, alone, clock
+        self._now = client.server_time()
+        self._living = {group.id: group for group in client.groups()}
+        self._made: dict[int, AgentsGroup] = {}
+        self._inside: dict[int, int] = {}  # agent to group
+        sweep(client, self._now, self._living.values())
+
+    def enter(self, place: int, agent: Agent) -> str:
+        """Puts an agent into a group of its own; returns the group's name."""
+        refs = {ref.id for ref in agent.groups if ref.id in self._living and not _is_of_proofs(ref.name)}
+        state = {"groups": tuple(sorted(refs)), "disabled": agent.disabled} if self._alone else {}
+        own = OwnGroup("proof", self._owner, int(self._now.timestamp()), place, **state)  # type: ignore[arg-type]
+        group = self._made.get(place)
+        if group is None:
+            group = self._client.make_passing_group(own.name)
+        elif group.name != own.name:
+            group = self._client.call_passing_group(group.id, own.name)
+        self._made[place], self._inside[agent.id] = group, group.id
+        self._client.set_agent_groups(agent.id, [group.id] if self._alone else [*refs, group.id])
+        if self._alone:
+            self._client.set_agent_disabled(agent.id, False)  # noqa: FBT003 - its second argument is the verb's sense
+        return group.name
+
+    def leave(self, agent: Agent) -> None:
+        living = [*self._living.values(), *self._made.values()]
+        persist(lambda: put_back(self._client, agent.id, living), self._clock)
+        self._inside.pop(agent.id, None)
+
+    def close(self) -> None:
+        """Deletes the groups. One that an agent could not be taken out of stays: the next sweep does both."""
+        for number in {group.id for group in self._made.values()} - {*self._inside.values()}:
+            persist(partial(self._client.drop_passing_group, number), self._clock)
+
+
+def _is_of_proofs(name: str) -> bool:
+    own = OwnGroup.parse(name)
+    return own.kind == "proof" if own else is_own_group(name)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import ServerError, ServerFaultError, VerificationError
 from kraken_fleet.model import Job, JobState, LogLine, Run, RunState, StepStatus
+from kraken_fleet.proof.branch import own_branch
 from kraken_fleet.proof.stage import mark, prepare_stage
 from kraken_fleet.reconcile.clock import Clock, SystemClock
 
@@ -34,6 +35,7 @@ class GroupProof:
         log_line: the line that was printed by the agent and read back from the server.
         failure: what went wrong; None for a proof.
         hint: what to do about it.
+        left_out: why nothing is known, which is no failure; empty otherwise.
     """
 
     group: str
@@ -43,10 +45,11 @@ class GroupProof:
     log_line: str | None = None
     failure: str | None = None
     hint: str | None = None
+    left_out: str = ""
 
     @property
     def proven(self) -> bool:
-        return self.failure is None
+        return self.failure is None and not self.left_out
 
     @property
     def error(self) -> VerificationError | None:
@@ -85,8 +88,9 @@ def verify_groups(
     usable = [group for group in wanted if alive[group] == 1]
     if usable:
         word = nonce or secrets.token_hex(8)
-        run = _start(client, usable, word, watch)
-        yield from _Proving(client, run, usable, mark(word), timeout, watch).results()
+        with own_branch() as branch:
+            run = _start(client, branch, usable, word, watch)
+            yield from _Proving(client, run, usable, mark(word), timeout, watch).results()
 
 
 def require_proofs(proofs: Iterable[GroupProof]) -> tuple[GroupProof, ...]:
@@ -111,14 +115,14 @@ def _unusable(group: str, count: int) -> GroupProof:
     return GroupProof(group, failure="there is no such agents group", hint="Create it, or register its agents first")
 
 
-def _start(client: KrakenClient, groups: Sequence[str], nonce: str, clock: Clock) -> Run:
+def _start(client: KrakenClient, branch: str, groups: Sequence[str], nonce: str, clock: Clock) -> Run:
     """Starts a run with our jobs.
 
-    The stage belongs to everybody who verifies on this server: a run made from the stage of another is given up.
+    A run made from the stage of somebody else, who has the same branch, is given up.
     """
     note = None
     for _ in range(_ATTEMPTS):
-        branch_id, stage_id = prepare_stage(client, groups, nonce)
+        branch_id, stage_id = prepare_stage(client, groups, nonce, branch)
         flow = client.start_flow(branch_id)
         runs = [run for run in flow.runs or client.flow_runs(flow.id) if run.stage_id == stage_id]
         if not runs:

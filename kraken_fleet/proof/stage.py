@@ -11,7 +11,6 @@ from kraken_fleet.model import Branch, Project
 
 # A server goes on refusing the name of a deleted project (create_project in kraken/server/management.py, 1.7.36).
 PROJECTS = ("kraken-fleet", "kraken-fleet-2", "kraken-fleet-3")
-BRANCH = "verify"
 STAGE = "proof"
 _DESCRIPTION = "Proves that the agents of each agents group run jobs; kept by kraken-fleet"
 _MARK = "kraken-fleet-proof-"
@@ -46,7 +45,7 @@ def stage_code(groups: Sequence[str], nonce: str) -> str:
     return f"def stage(ctx):\n    return {pprint.pformat(schema, width=100, sort_dicts=False)}\n"
 
 
-def prepare_stage(client: KrakenClient, groups: Sequence[str], nonce: str) -> tuple[int, int]:
+def prepare_stage(client: KrakenClient, groups: Sequence[str], nonce: str, branch_name: str) -> tuple[int, int]:
     """Sees to it that project, branch and stage are there and the stage has a job for each group.
 
     Returns:
@@ -56,7 +55,7 @@ def prepare_stage(client: KrakenClient, groups: Sequence[str], nonce: str) -> tu
         VerificationError: no project can be had.
         ServerError: see kraken_fleet.errors.
     """
-    branch = _branch(client, _project(client))
+    branch = _branch(client, _project(client), branch_name)
     code = stage_code(groups, nonce)
     for stage in client.branch(branch.id).stages:
         if stage.name == STAGE:
@@ -81,6 +80,6 @@ def _project(client: KrakenClient) -> Project:
     )
 
 
-def _branch(client: KrakenClient, project: Project) -> Branch:
-    found = [branch for branch in project.branches if branch.name == BRANCH]
-    return found[0] if found else client.create_branch(project.id, BRANCH)
+def _branch(client: KrakenClient, project: Project, name: str) -> Branch:
+    found = [branch for branch in project.branches if branch.name == name]
+    return found[0] if found else client.create_branch(project.id, name)

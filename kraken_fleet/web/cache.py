@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from kraken_fleet.api import KrakenClient
-from kraken_fleet.model import Agent, AgentsGroup
+from kraken_fleet.model import Agent, AgentsGroup, is_own_group
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ class FleetCache:
 
     def _refresh(self, client: KrakenClient) -> None:
         started = self._clock()
-        agents, discovered, groups = client.agents(), client.agents(unauthorized=True), client.groups()
+        agents, discovered = client.agents(), client.agents(unauthorized=True)
+        groups = tuple(group for group in client.groups() if not is_own_group(group.name))
         digest = hash((tuple(map(_visible, (*agents, *discovered))), groups))
         version = self._snapshot.version + (digest != self._digest)
         self._snapshot = Snapshot(version, datetime.now(UTC), agents, discovered, groups)

@@ -12,7 +12,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import 
     client_of,
 )
 
-from kraken_fleet.model import Agent, AgentsGroup, Job
+from kraken_fleet.model import Agent, AgentsGroup, Job, is_own_group
 from kraken_fleet.reconcile.observe import observe_agents
 from kraken_fleet.reconcile.waiting import waiting_jobs
 
@@ -29,7 +29,7 @@ class ActionModule(ControllerAction):
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         names = arguments["groups"]
         with client_of(arguments) as client:
-            groups = [group for group in client.groups() if names is None or group.name in names]
+            groups = [group for group in client.groups() if _asked_for(group.name, names)]
             agents = observe_agents(client)
             jobs = waiting_jobs(client) if arguments["waiting_jobs"] else ()
         members: dict[int, list[Agent]] = defaultdict(list)
@@ -42,6 +42,10 @@ class ActionModule(ControllerAction):
         found = [_shown(group, members[group.id], waiting[group.name]) for group in groups]
         there = {group.name for group in groups}
         return {"changed": False, "groups": found, "missing": [name for name in names or () if name not in there]}
+
+
+def _asked_for(name: str, names: list[str] | None) -> bool:
+    return not is_own_group(name) if names is None else name in names
 
 
 def _shown(group: AgentsGroup, members: list[Agent], jobs: list[Job]) -> dict[str, Any]:

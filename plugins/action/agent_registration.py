@@ -117,7 +117,11 @@ def _finish(work: Iterable[Event], outcome: Outcome, fleet: DesiredFleet, agents
 def _predict(client: KrakenClient, fleet: DesiredFleet, policy: PlanPolicy) -> Outcome:
     observed = registration.with_expected(fleet, observe(client, names=fleet.groups, memory=GroupMemory(state_dir())))
     plan = make_plan(fleet, observed, policy, now=client.server_time(), server=client.url)
-    outcome = Outcome(changes=registration.described(plan.actions), findings=list(registration.notes(plan)))
+    outcome = Outcome(
+        changes=registration.described(plan.actions),
+        findings=list(registration.notes(plan)),
+        host_changes=registration.by_host(fleet, plan.actions),
+    )
     outcome.blame(fleet, registration.refusals(plan))
     return outcome
 
@@ -153,4 +157,5 @@ def _register(
     except PartialFailureError as error:
         outcome.blame(fleet, error.failures)
     outcome.changes = [*registration.described(done), *sorted(put_out)]
+    outcome.host_changes = registration.by_host(fleet, done)
     return outcome

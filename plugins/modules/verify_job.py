@@ -7,28 +7,33 @@ __metaclass__ = type
 
 DOCUMENTATION = r"""
 module: verify_job
-short_description: Prove that agents work with a real job on each agents group
+short_description: Prove that the agents of a play work, with real jobs
 version_added: 0.1.0
 description:
-  - Runs one job on each agents group, all in one run, and reads a line of its log back from the server.
-  - Of agents that share a group, one runs the job; see O(each_agent).
-  - The job belongs to a project of its own on the server. A proof is no change, so it is never reported as one.
-  - When the groups are those of the play, it does not fail for groups without a proof; it returns their hosts, so that
-    a task can fail just those. When O(groups) names them, it fails.
+  - Runs a job on the agent of each host that the play has changed, and on at least one agent of each agents group, and
+    reads a line of its log back from the server. No agent outside the play is asked.
+  - Agents that are disabled, or run a job of somebody else, are named and not proven. That is no failure.
+  - For its job an agent comes into an agents group that is made for it and deleted afterwards.
+  - The jobs belong to a project of their own on the server. A proof is no change, so it is never reported as one.
+  - It does not fail for agents of the play without a proof; it returns their hosts, so that a task can fail just
+    those. When O(groups) names agents groups, it runs one job on each, on whichever agent, and fails.
 options:
   groups:
-    description: The agents groups; those that the hosts of the play are in when empty.
+    description: Agents groups to run one job on each, instead of the agents of the play.
     type: list
     elements: str
   hosts:
-    description: The hosts whose groups are meant; those of the play that have not failed when empty.
+    description: The hosts that are meant; those of the play that have not failed when empty.
     type: list
     elements: str
   each_agent:
+    description: Run a job on each agent of the hosts.
+    type: bool
+    default: false
+  alone:
     description:
-      - Run a job on each agent of the hosts instead of one on each group.
-      - For its job an agent is alone in one of the permanent groups C(kraken-fleet-verify-1) to C(-8) and in no other;
-        a disabled one is enabled. Afterwards it is as it was.
+      - Nobody else's job is risked on the agents. For its job an agent is in no other agents group, and a disabled one
+        is enabled. Afterwards it is as it was.
     type: bool
     default: false
   timeout:
@@ -55,18 +60,30 @@ EXAMPLES = r"""
 
 RETURN = r"""
 proofs:
-  description: What became of the job on each group.
+  description: What became of each job.
   returned: when not in check mode
   type: list
   elements: dict
   contains:
-    group: {description: The group., type: str, returned: always}
+    group: {description: The agents group that the job was for., type: str, returned: always}
+    host: {description: The host of the agent., type: str, returned: of a play}
+    label: {description: 'The host, with the name of one of several agents.', type: str, returned: of a play}
+    groups: {description: The agents groups that the agent is in., type: list, elements: str, returned: of a play}
     job_id: {description: The number of the job., type: int, returned: always}
     agent: {description: The agent that ran it., type: str, returned: always}
     seconds: {description: From the start until this was known., type: float, returned: always}
-    log_line: {description: The line that was read back., type: str, returned: always}
+    log_line: {description: The line of the job's log that was read back., type: str, returned: always}
     failure: {description: What went wrong; null for a proof., type: str, returned: always}
     hint: {description: What to do about it., type: str, returned: always}
+    left_out: {description: Why nothing is known; empty otherwise., type: str, returned: always}
+not_proven:
+  description: Agents that were left out, with the reason, by label.
+  returned: for agents of the play
+  type: dict
+groups_not_proven:
+  description: Agents groups of which no agent could be proven, with the reason.
+  returned: for agents of the play
+  type: dict
 failed_hosts:
   description: Why there is no proof, by host.
   returned: always

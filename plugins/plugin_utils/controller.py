@@ -15,6 +15,7 @@ from kraken_fleet.errors import FleetError, UsageError
 if TYPE_CHECKING:
     from kraken_fleet.api import KrakenClient
     from kraken_fleet.api.credentials import Credentials
+    from kraken_fleet.model import Owner
 
 SERVER_ARGUMENTS: dict[str, dict[str, Any]] = {
     "server_url": {"type": "str", "default": ""},
@@ -53,6 +54,13 @@ class ControllerAction(ActionBase):
         Raises:
             FleetError: it cannot be done.
         """
+
+
+def playbook_owner() -> Owner:
+    """The process that runs the playbook: each task's own, whose child this is, ends long before it."""
+    from kraken_fleet.reconcile.owner import owner_of
+
+    return owner_of(os.getppid())
 
 
 def client_of(arguments: dict[str, Any]) -> KrakenClient:

@@ -90,9 +90,10 @@ def test_the_demo_ends_with_agents_in_groups_and_jobs_that_ran_and_the_second_de
     assert all(agent["authorized"] for agent in agents.values())
     assert "build" in {group["name"] for group in agents["build-1"]["groups"]}
     assert "test" in {group["name"] for group in agents["test-3"]["groups"]}
-    proofs = {proof["group"]: proof for proof in answer["first"]["verified"]}
-    assert set(proofs) == {"build", "test"}
+    proofs = {proof["host"]: proof for proof in answer["first"]["verified"]}
+    assert set(proofs) == {"build-1", "build-2", "test-3"}
     assert all(proof["log_line"] and proof["job"]["completion_status"] == 0 for proof in proofs.values())
+    assert len(answer["second"]["verified"]) == 2, "one of each agents group, for nothing has changed"
     hosts = answer["second"]["deploy"]["hosts"]
     assert {name: host["changed"] for name, host in hosts.items()} == {"build-1": 0, "build-2": 0, "test-3": 0}
     assert list(tmp_path.iterdir()) == []

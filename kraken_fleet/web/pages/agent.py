@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from kraken_fleet.errors import FleetError
-from kraken_fleet.model import ALL_GROUP, LogLine, activity_of
+from kraken_fleet.model import ALL_GROUP, LogLine, activity_of, is_own_group
 from kraken_fleet.web.context import Changing, SignedIn, Visit
 from kraken_fleet.web.desired import desired_by_address, difference
 from kraken_fleet.web.rows import Row
@@ -51,7 +51,7 @@ def show_job(visit: SignedIn, job_id: int) -> HTMLResponse:
 def set_groups(change: Changing, agent_id: int, group: Annotated[list[int] | None, Form()] = None) -> Response:
     """Replaces the agent's groups by the ticked ones; `all` stays as it is."""
     agent = change.client.agent(agent_id)
-    kept = [known.id for known in agent.groups if known.name == ALL_GROUP]
+    kept = [known.id for known in agent.groups if known.name == ALL_GROUP or is_own_group(known.name)]
     ids = sorted({*kept, *(group or [])})
     change.do("set groups of", agent.address, change.client.set_agent_groups, agent_id, ids)
     return change.back_to(f"/agents/{agent_id}")

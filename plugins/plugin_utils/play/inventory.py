@@ -24,6 +24,8 @@ from kraken_fleet.inventory import GROUPS_VARIABLE, SERVER_VARIABLES, Level
 PREFIX = "kraken_"
 # What the deploy registers about a host; see roles/kraken_agent.
 HOST_RESULT = "__kraken_agent_host"
+# What it registers about the server; see roles/kraken_registration.
+SERVER_RESULT = "__kraken_registration"
 _DETECTED = "kraken_agent_detected_address"
 _CONNECTION = ("ansible_host",)
 _FOR_THE_SERVER = SERVER_VARIABLES.union(_CONNECTION)

@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import HOST_RESULT, PlayInventory
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import (
+    HOST_RESULT,
+    SERVER_RESULT,
+    PlayInventory,
+)
 
 from kraken_fleet.inventory import fleet_from_hostvars
 from kraken_fleet.inventory.addresses import Resolver, resolve_name
@@ -32,6 +36,7 @@ class Outcome:
         findings: what a person should know besides, in words.
         unknown: hosts with an agent that the server does not know, or has not authorized.
         was_enabled: addresses of the agents that could get jobs before.
+        host_changes: what was done to the agents of a host, in few words, by host.
     """
 
     changes: list[str] = field(default_factory=list)
@@ -40,6 +45,7 @@ class Outcome:
     findings: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     was_enabled: list[str] = field(default_factory=list)
+    host_changes: dict[str, list[str]] = field(default_factory=dict)
 
     def blame(self, fleet: DesiredFleet, failures: Mapping[str, str]) -> None:
         """Takes failures by agent, address or agents group apart to the hosts that they hit."""
@@ -61,6 +67,7 @@ class Outcome:
             "findings": self.findings,
             "unknown_hosts": self.unknown,
             "was_enabled": self.was_enabled,
+            "host_changes": self.host_changes,
             "agents": [_shown(agent) for agent in fleet.agents],
             "groups": sorted(fleet.groups),
         }
@@ -120,6 +127,18 @@ def deployed_after(hostvars: Any, hosts: Iterable[str], ahead: timedelta) -> dic
     return found
 
 
+def changed_hosts(hostvars: Any, hosts: Iterable[str]) -> set[str]:
+    """Hosts that this play has changed: on the host itself, or their agents on the server."""
+    return {host for host in hosts if _has_changed(host, hostvars.raw_get(host))}
+
+
+def _has_changed(host: str, variables: Mapping[str, Any]) -> bool:
+    own, common = variables.get(HOST_RESULT), variables.get(SERVER_RESULT)
+    if isinstance(own, Mapping) and own.get("changed"):
+        return True
+    return isinstance(common, Mapping) and host in common.get("host_changes", ())
+
+
 def with_expected(fleet: DesiredFleet, observed: ObservedFleet) -> ObservedFleet:
     """The server as it will be when every agent of the fleet has appeared: what a prediction starts from."""
     known = observed.by_address()
@@ -135,6 +154,17 @@ def described(actions: Iterable[Action]) -> list[str]:
     """Changes in words, each once; sorted, since nobody knows which number a new agent will get."""
     ordered = sorted(actions, key=lambda action: (ACTION_TYPES.index(type(action)), action.describe()))
     return list(dict.fromkeys(action.describe() for action in ordered))
+
+
+def by_host(fleet: DesiredFleet, actions: Iterable[Action]) -> dict[str, list[str]]:
+    """The changes to the agents of each host, in few words."""
+    hosts = {agent.address: agent for agent in fleet.agents}
+    found: dict[str, list[str]] = defaultdict(list)
+    for action in sorted(actions, key=lambda action: ACTION_TYPES.index(type(action))):
+        agent = hosts.get(getattr(action, "address", ""))
+        if agent:
+            found[agent.host].append(f"{agent.instance}: {action.brief}" if agent.instance else action.brief)
+    return dict(found)
 
 
 def notes(plan: Plan) -> Iterator[str]:

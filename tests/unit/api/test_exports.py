@@ -38,6 +38,7 @@ def test_the_client_offers_exactly_these_calls() -> None:
         "delete_group",
         "heal_group_name",
     }
+    about_groups |= {"make_passing_group", "call_passing_group", "drop_passing_group"}
     about_groups |= {"deleted_groups", "known_deleted_groups", "believe_deleted_groups"}
     about_the_server = {
         "version",

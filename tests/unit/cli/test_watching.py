@@ -22,7 +22,7 @@ def _events(changed: int = 2) -> LabEvents:
     yield OutputLine("changed: [build-1]")
     yield Deployed(Deploy("deploy-agents.yml", "2026-01-01", 3.0, hosts={"build-1": HostResult(ok=5, changed=changed)}))
     yield AgentsReady({"build-1": Agent(1, "a", "127.0.0.11", authorized=True, groups=(GroupRef(2, "build"),))})
-    yield JobVerified("build", "build-1", Job(7, "proof", 5, completion_status=0), "hello")
+    yield JobVerified("build-1", ("build",), Job(7, "proof", 5, completion_status=0), "hello")
 
 
 def test_each_thing_that_is_done_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,7 +34,7 @@ def test_each_thing_that_is_done_is_one_line(capsys: pytest.CaptureFixture[str])
     assert lines[1].startswith("✔ Converge")
     assert lines[2] == "✔ build-1 ok=5 changed=2 failed=0"
     assert lines[3] == "✔ agent 127.0.0.11 on build-1 authorized, in build"
-    assert lines[4] == "✔ job 7 for group build on build-1 hello"
+    assert lines[4] == "✔ job 7 on build-1 is done, and its log has come log: hello"
 
 
 def test_verbose_shows_what_ansible_prints(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,7 +45,7 @@ def test_verbose_shows_what_ansible_prints(capsys: pytest.CaptureFixture[str]) -
 def test_quiet_shows_nothing_and_keeps_all(capsys: pytest.CaptureFixture[str]) -> None:
     seen = Watcher(quiet=True, verbose=False).follow(_events())
     assert capsys.readouterr() == ("", "")
-    assert [proof.group for proof in seen.verified] == ["build"]
+    assert [proof.groups for proof in seen.verified] == [("build",)]
     assert set(seen.agents) == {"build-1"}
     assert seen.changes == "build-1: 2"
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,14 @@ import pytest
 import requests
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
-from kraken_fleet.errors import VerificationError
-from kraken_fleet.model import Agent
-from kraken_fleet.proof.agents import SLOTS, verify_agents
+from kraken_fleet.model import Agent, Owner, OwnGroup, is_own_group
+from kraken_fleet.proof.agents import verify_agents
 from kraken_fleet.proof.groups import require_proofs, verify_groups
+from kraken_fleet.reconcile.owner import owner_of
 from kraken_fleet.server.testing import RunningServer, running
 
 ADDRESS = "127.0.0.77"
+ME = owner_of(os.getpid())
 
 
 class ToyAgent(threading.Thread):
@@ -57,8 +60,9 @@ class ToyAgent(threading.Thread):
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[KrakenClient]:
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KrakenClient]:
     """A server with one authorized agent in the group `gpu`, and the empty group `empty`."""
+    monkeypatch.setenv("KRAKEN_FLEET_STATE_DIR", str(tmp_path / "state"))
     with running(tmp_path) as server:
         agent = ToyAgent(server)
         agent.say("host-info", info={"system": "debian-12", "system_type": "linux"})
@@ -97,21 +101,34 @@ def test_groups_are_deleted_and_made_again_and_still_run_jobs(client: KrakenClie
     assert client.group(old.id).name == f"gpu-deleted-{old.id}"
 
 
-def test_a_disabled_agent_is_proven_alone_and_then_is_as_it_was(client: KrakenClient) -> None:
+def own_groups(client: KrakenClient) -> list[str]:
+    return [group.name for group in client.groups() if is_own_group(group.name)]
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_an_agent_is_proven_in_a_group_of_its_own_and_then_is_as_it_was(client: KrakenClient, alone: bool) -> None:
+    (agent,) = client.agents()
+    ((proven, proof),) = verify_agents(client, [agent], ME, alone=alone, timeout=20)
+    assert (proven.id, proof.proven, proof.agent) == (agent.id, True, ADDRESS)
+    after = client.agent(agent.id)
+    assert (after.disabled, after.groups) == (False, agent.groups)
+    assert own_groups(client) == []
+
+
+def test_a_disabled_agent_is_enabled_for_a_proof_alone_only(client: KrakenClient) -> None:
     (agent,) = client.agents()
     before = client.set_agent_disabled(agent.id, True)
-    ((proven, proof),) = verify_agents(client, [before], timeout=20)
-    assert (proven.id, proof.proven, proof.group) == (agent.id, True, "kraken-fleet-verify-1")
+    assert [proof.proven for _, proof in verify_agents(client, [before], ME, alone=True, timeout=20)] == [True]
     after = client.agent(agent.id)
     assert (after.disabled, after.groups) == (True, before.groups)
 
 
 def test_an_agent_without_proof_is_as_it_was_too(client: KrakenClient) -> None:
     dead = _another(client)
-    ((_, proof),) = verify_agents(client, [dead], timeout=1)
+    ((_, proof),) = verify_agents(client, [dead], ME, timeout=1)
     assert proof.failure == "no agent has taken the job in 1 s"
     after = client.agent(dead.id)
-    assert (after.enabled, after.group_names) == (dead.enabled, {"all"})
+    assert (after.enabled, after.group_names, own_groups(client)) == (dead.enabled, {"all"}, [])
 
 
 def _another(client: KrakenClient) -> Agent:
@@ -122,21 +139,60 @@ def _another(client: KrakenClient) -> Agent:
     return client.agent(agent.id)
 
 
-def test_a_verification_that_was_killed_leaves_a_group_that_the_next_one_empties(client: KrakenClient) -> None:
-    (agent,) = client.agents()
-    slot = client.create_group("kraken-fleet-verify-1")
-    left = client.set_agent_groups(agent.id, [slot.id])
-    assert [proof.proven for _, proof in verify_agents(client, [left], timeout=20)] == [True]
-    assert client.agent(agent.id).group_names == {"all"}
-
-
-def test_groups_with_the_agents_of_another_controller_are_passed_over(client: KrakenClient) -> None:
+def test_what_a_killed_verification_has_left_is_undone_by_the_next(client: KrakenClient) -> None:
     (agent,) = client.agents()
     other = _another(client)
-    numbers = [client.create_group(f"kraken-fleet-verify-{number}").id for number in range(1, 4 * SLOTS + 1)]
-    client.set_agent_groups(other.id, numbers[:2])
-    assert [proof.group for _, proof in verify_agents(client, [agent], timeout=20)] == ["kraken-fleet-verify-3"]
-    client.set_agent_groups(other.id, numbers)
-    with pytest.raises(VerificationError, match="other agents are in the groups"):
-        list(verify_agents(client, [agent], timeout=20))
-    assert client.agent(agent.id).group_names == {"all", "gpu"}
+    ended = Owner(ME.host, ME.pid, ME.started + 1)  # the process id is used again
+    ids = tuple(sorted(ref.id for ref in agent.groups))
+    taken_out = client.make_passing_group(OwnGroup("proof", ended, 1, 0, ids, disabled=True).name)
+    beside = client.make_passing_group(OwnGroup("proof", ended, 1, 1).name)
+    earlier = client.create_group("kraken-fleet-verify-1")
+    client.set_agent_groups(agent.id, [taken_out.id])
+    client.set_agent_groups(other.id, [1, beside.id])
+    (known,) = [one for one in client.agents() if one.id == other.id]
+    list(verify_agents(client, [known], ME, timeout=1))
+    after = client.agent(agent.id)
+    assert (after.groups, after.disabled) == (agent.groups, True)
+    assert (client.agent(other.id).group_names, own_groups(client)) == ({"all"}, [])
+    assert earlier.id not in {group.id for group in client.groups()}
+
+
+def test_the_groups_of_a_verification_that_goes_on_are_left_alone(client: KrakenClient) -> None:
+    (agent,) = client.agents()
+    now = int(client.server_time().timestamp())
+    elsewhere = OwnGroup("proof", Owner("0123456789", 1, 1), now, 0)
+    theirs = client.make_passing_group(elsewhere.name)
+    list(verify_agents(client, [agent], ME, timeout=20))
+    assert own_groups(client) == [theirs.name]
+
+
+def test_several_verifications_at_once_do_not_meet(client: KrakenClient) -> None:
+    (agent,) = client.agents()
+
+    def verify(_number: int) -> list[bool]:
+        return [proof.proven for proof in verify_groups(client, ["gpu"], timeout=30)]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(verify, range(4))) == [[True]] * 4
+    assert client.agent(agent.id).groups == agent.groups
+    assert own_groups(client) == []
+
+
+def test_an_agent_that_works_for_somebody_else_all_the_time_has_not_failed(client: KrakenClient) -> None:
+    dead = _another(client)
+    branch = client.create_branch(client.create_project("theirs").id, "main")
+    job = {
+        "name": "long",
+        "timeout": 600,
+        "steps": [{"tool": "shell", "cmd": "sleep 300"}],
+        "environments": [{"system": "any", "agents_group": "theirs", "config": "default"}],
+    }
+    client.set_agent_groups(dead.id, [1, client.create_group("theirs").id])
+    stage = {"parent": "root", "triggers": {"parent": True}, "parameters": [], "configs": [], "jobs": [job]}
+    client.create_stage(branch.id, "s", f"def stage(ctx):\n    return {stage!r}\n")
+    client.start_flow(branch.id)
+    while not client.agent(dead.id).job:
+        requests.post(f"{client.url}/backend", json={"address": dead.address, "msg": "get-job"}, timeout=5)
+    ((_, proof),) = verify_agents(client, [client.agent(dead.id)], ME, timeout=1)
+    assert (proof.failure, proof.proven) == (None, False)
+    assert proof.left_out.startswith("it runs job ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,11 @@ class FakeClock:
 
     def sleep(self, seconds: float) -> None:
         self.time += seconds
+
+
+@pytest.fixture(autouse=True)
+def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KRAKEN_FLEET_STATE_DIR", str(tmp_path))
 
 
 @pytest.fixture

@@ -1,0 +1,98 @@
+"""Undoing what a proof or an upgrade did to agents groups: at its end, or for one that was killed before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from kraken_fleet.api import KrakenClient
+from kraken_fleet.errors import ServerError
+from kraken_fleet.model import ALL_GROUP, Agent, AgentsGroup, OwnGroup, is_own_group
+from kraken_fleet.reconcile.clock import Clock, SystemClock
+from kraken_fleet.reconcile.observe import observe_agents
+from kraken_fleet.reconcile.owner import is_left
+from kraken_fleet.reconcile.parallel import FATAL
+
+_PAUSES = (0.5, 2.0, 5.0)
+
+
+def put_back(client: KrakenClient, agent_id: int, groups: Iterable[AgentsGroup]) -> None:
+    """Takes an agent out of its groups for proofs, into those that it was in before, and disables it if it was so.
+
+    Args:
+        groups: the living ones.
+
+    Raises:
+        ServerError: see kraken_fleet.errors.
+    """
+    living = {group.id: group.name for group in groups}
+    everybody = {number for number, name in living.items() if name == ALL_GROUP}
+    ids: set[int] = set()
+    disabled = False
+    for ref in client.agent(agent_id).groups:
+        own = OwnGroup.parse(ref.name)
+        if own and own.kind == "proof":
+            ids |= {*(own.groups or ())}
+            disabled |= own.disabled
+        elif own or not is_own_group(ref.name):
+            ids.add(ref.id)
+    if disabled:
+        client.set_agent_disabled(agent_id, True)  # noqa: FBT003 - the verb's sense
+    client.set_agent_groups(agent_id, ids & living.keys() or everybody)
+
+
+def sweep(client: KrakenClient, now: datetime, groups: Iterable[AgentsGroup] | None = None) -> list[Agent]:
+    """Undoes what processes that have ended have left on the server; costs nothing when there is nothing.
+
+    Agents that an upgrade has disabled stay so, in the group that says it: whether they work is not known.
+
+    Args:
+        now: by the server's clock.
+        groups: the living ones, when the caller has just read them.
+
+    Returns:
+        the agents that were put back.
+
+    Raises:
+        ServerError: see kraken_fleet.errors.
+    """
+    living = tuple(client.groups() if groups is None else groups)
+    left = {group.id: group.name for group in living if _is_left(group.name, now)}
+    if not left:
+        return []
+    touched = []
+    members: set[int] = set()
+    for agent in observe_agents(client):
+        mine = {ref.id for ref in agent.groups} & left.keys()
+        kinds = {own.kind if (own := OwnGroup.parse(left[number])) else "proof" for number in mine}
+        if "proof" in kinds:
+            put_back(client, agent.id, living)
+            touched.append(agent)
+        members |= {number for number in mine if (own := OwnGroup.parse(left[number])) and own.kind == "upgrade"}
+    for number in left.keys() - members:
+        client.drop_passing_group(number)
+    return touched
+
+
+def persist(work: Callable[[], object], clock: Clock | None = None) -> None:
+    """Does what has to be done to give an agent back, again when the server fails at it.
+
+    Raises:
+        ServerError: the last one, after several tries.
+    """
+    clock = clock or SystemClock()
+    for pause in _PAUSES:
+        try:
+            work()
+        except FATAL[1:]:
+            raise
+        except ServerError:
+            clock.sleep(pause)
+        else:
+            return
+    work()
+
+
+def _is_left(name: str, now: datetime) -> bool:
+    own = OwnGroup.parse(name)
+    return is_left(own, now) if own else is_own_group(name)
