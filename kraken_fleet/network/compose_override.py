@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kraken_fleet.errors import NetworkError
@@ -18,6 +18,7 @@ LAB_NETWORK = "lab_net"
 BUILTIN_AGENT = "agent"
 DEPENDS_ON = ("server", "minio", "clickhouse-proxy")
 DOCKER_SOCKET = "/var/run/docker.sock"
+_OF_ENV_FILE = ("KRAKEN_CLICKHOUSE_ADDR", "KRAKEN_SERVER_ADDR")
 
 IPv4Network = ipaddress.IPv4Network
 IPv4Address = ipaddress.IPv4Address
@@ -30,14 +31,20 @@ class AgentService:
     Args:
         name: the compose service's name.
         address: its fixed IPv4 address on `lab_net`.
-        environment: further variables beside the server's and ClickHouse's address.
+        environment: its variables; the server's and ClickHouse's address are the env file's when they are not in it.
         docker_socket: mount the engine's socket, so that jobs may use the Docker executor.
+        tools_dirs: directories of the host that it finds at the same place, for reading only.
+        restart: when Docker starts it again.
+        stop_seconds: how long it may take to stop.
     """
 
     name: str
     address: str
-    environment: Mapping[str, str] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     docker_socket: bool = False
+    tools_dirs: Sequence[str] = ()
+    restart: str = "unless-stopped"
+    stop_seconds: int = 330
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +197,19 @@ def _content(agents: Sequence[AgentService], network: IPv4Network, image: str) -
 def _service(agent: AgentService, image: str) -> dict[str, Any]:
     # Names without a value are taken from the env file, as Kraken's own agent service does. KRAKEN_AGENT_BUILTIN is
     # the built-in agent's alone: the server would take a second one for the same agent.
-    environment = ["KRAKEN_CLICKHOUSE_ADDR", "KRAKEN_SERVER_ADDR"]
-    environment += [f"{name}={value}" for name, value in sorted((agent.environment or {}).items())]
+    environment = [name for name in _OF_ENV_FILE if name not in agent.environment]
+    # Compose replaces what a single dollar sign begins.
+    environment += [f"{name}={value.replace('$', '$$')}" for name, value in sorted(agent.environment.items())]
     service: dict[str, Any] = {
         "image": image,
-        "restart": "always",
+        "restart": agent.restart,
+        "stop_grace_period": f"{agent.stop_seconds}s",
         "environment": environment,
         "networks": {LAB_NETWORK: {"ipv4_address": agent.address}},
         "depends_on": list(DEPENDS_ON),
     }
-    if agent.docker_socket:
-        service["volumes"] = [f"{DOCKER_SOCKET}:{DOCKER_SOCKET}"]
+    volumes: list[Any] = [f"{DOCKER_SOCKET}:{DOCKER_SOCKET}"] if agent.docker_socket else []
+    volumes += [{"type": "bind", "source": path, "target": path, "read_only": True} for path in agent.tools_dirs]
+    if volumes:
+        service["volumes"] = volumes
     return service

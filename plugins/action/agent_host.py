@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import BINARIES, DATA_DIR, OURS, SCRIPT
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import on_host
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import findings
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import findings, role_settings
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.action import HostAction, program_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.bundles import sent_along
 
@@ -66,6 +67,8 @@ class ActionModule(HostAction):
         "service_state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
         "enabled": {"type": "bool", "default": True},
         "drain_seconds": {"type": "int", "default": 300},
+        "ca_bundle": {"type": "str", "default": ""},
+        "role_settings": {"type": "bool", "default": False},
         "attested": {"type": "bool", "default": False},
         "fresh_nonce": {"type": "bool", "default": False},
         "install_prerequisites": {"type": "bool", "default": True},
@@ -77,23 +80,33 @@ class ActionModule(HostAction):
     }
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        instances = [on_host(one) for one in self._task.args.get("instances") or ()]
-        self._task.args = {**self._task.args, "instances": instances}
+        try:
+            arguments = role_settings.completed(self._method(), self._task.args, task_vars or {}, self._templar)
+        except UsageError as error:
+            return {"failed": True, "msg": str(error)}
+        self._task.args = {**arguments, "instances": [on_host(one) for one in arguments.get("instances") or ()]}
         return super().run(tmp, task_vars)
+
+    def _method(self) -> str:
+        return SCRIPT if self._task.args.get("source") == SCRIPT else BINARIES
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         present = arguments["state"] == "present"
         if present and not arguments["server_url"]:
             raise UsageError("it is not said which server the agent belongs to", hint="Set kraken_server_url")
-        sent: dict[str, Any] = {"binaries": [], "self_checking": False, "install_script": ""}
+        sent: dict[str, Any] = {
+            "binaries": [], "self_checking": False, "install_script": "", "agent": OURS, "ca_bundle": ""
+        }  # fmt: skip
         if present:
             server = ServerAddress.parse(arguments["server_url"])
             arguments = {**arguments, "server_url": server.agents}
             sent["install_script"] = server.install_script if arguments["source"] == "script" else ""
+            sent["ca_bundle"] = role_settings.ca_text(arguments["ca_bundle"])
         only_looking = self._task.check_mode or arguments["predict"]
         nonce = uuid.uuid4().hex
         if present and not arguments["releases"]:
             sent.update(sent_along(arguments))
+            role_settings.refuse_for_agent(self._method(), arguments, sent["agent"])
         checks = _checks(arguments, nonce, check_mode=self._task.check_mode)
         program = program_of(
             "host.task", self.environment(arguments), {**arguments, **sent, "predict": only_looking, "checks": checks}
@@ -124,7 +137,7 @@ def _checks(arguments: Mapping[str, Any], nonce: str, *, check_mode: bool) -> di
         "minio_addr": arguments["minio_addr"],
         # A record would be written, if only into the log.
         "clickhouse_addr": "" if check_mode else arguments["clickhouse_addr"],
-        "directory": arguments["dir"],
+        "directory": arguments["environment"].get(DATA_DIR) or arguments["dir"],
         "nonce": nonce,
         "least_disk_mb": _LEAST_DISK_MB,
         "timeout": _CHECK_SECONDS,

@@ -9,17 +9,29 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.container import pinned
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.env_file import shown
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import (
+    COMPOSE,
+    REPORT_SECONDS,
+    Place,
+    environment,
+    unusable,
+)
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import drain_seconds_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import on_host
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import role_settings
 from dotenv import dotenv_values
 
-from kraken_fleet.errors import FleetError, NetworkError
+from kraken_fleet.errors import FleetError, NetworkError, UsageError
 from kraken_fleet.network import AgentService, ComposeFile, ComposeOverride, parse_compose, plan_override
 from kraken_fleet.network.compose_override import LAB_NETWORK
 
+_RESTART_POLICY = "unless-stopped"
+_DRAIN_SECONDS = 300  # both as the module's documentation says
 _HEADER = "# Written by kraken-fleet (kraken_ci.fleet.compose_agents); changes here are overwritten.\n"
 # What the host sees is needed to plan but is no result: an env file holds passwords.
 _PRIVATE = ("compose_text", "env_text", "override_text", "subnets", "running", "invocation")
@@ -32,7 +44,13 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        self._task.args["agents"] = [on_host(one) for one in self._task.args.get("agents") or ()]
+        try:
+            completed = role_settings.completed(COMPOSE, self._task.args, task_vars or {}, self._templar)
+        except UsageError as error:
+            return {"failed": True, "msg": str(error)}
+        if boolean(completed.get("role_settings", False)):
+            completed["server_url"] = self._server_of_project(completed, task_vars or {})
+        self._task.args = {**completed, "agents": [on_host(one) for one in completed.get("agents") or ()]}
         seen: dict[str, Any] = self._execute_module(task_vars=task_vars)
         if seen.get("failed"):
             return {key: value for key, value in seen.items() if key != "invocation"}
@@ -53,6 +71,12 @@ class ActionModule(ActionBase):
         done: dict[str, Any] = self._execute_module(module_args={**arguments, **act}, task_vars=task_vars)
         done.pop("invocation", None)
         return done if done.get("failed") else result
+
+    def _server_of_project(self, completed: Mapping[str, Any], task_vars: Mapping[str, Any]) -> str:
+        """Leave the server's address to the env file, unless the agents are told another one than the controller."""
+        server = str(completed.get("server_url") or "")
+        own = role_settings.server_for_agents(self._templar.template(task_vars.get("kraken_server_url", "")))
+        return "" if server == own else server
 
 
 def _shown(text: str, old: str) -> str:
@@ -120,10 +144,7 @@ def _compose_file(arguments: Mapping[str, Any], seen: Mapping[str, Any]) -> Comp
 
 def _plan(arguments: Mapping[str, Any], seen: Mapping[str, Any], compose: ComposeFile) -> ComposeOverride:
     network = str(compose.network(LAB_NETWORK).get("name") or f"{compose.project}_{LAB_NETWORK}")
-    agents = [
-        AgentService(one["name"], one["address"], one.get("environment") or {}, one.get("docker_socket", False))
-        for one in arguments["agents"]
-    ]
+    agents = [_agent(arguments, one) for one in arguments["agents"]]
     return plan_override(
         compose,
         agents,
@@ -131,6 +152,24 @@ def _plan(arguments: Mapping[str, Any], seen: Mapping[str, Any], compose: Compos
         image=arguments["image"],
         other_subnets={name: subnet for name, subnet in seen["subnets"].items() if name != network},
         current_subnet=seen["subnets"].get(network),
+    )
+
+
+def _agent(arguments: Mapping[str, Any], one: Mapping[str, Any]) -> AgentService:
+    """Describe one agent by its own settings, else by those of all."""
+    given = (arguments.get("environment") or {}, one.get("environment") or {})
+    if sentences := [sentence for layer in given for sentence in unusable(COMPOSE, layer)]:
+        raise UsageError("; ".join(sentences))
+    variables = environment(arguments, Place(COMPOSE), *given)
+    own_socket = one.get("docker_socket")
+    return AgentService(
+        one["name"],
+        one["address"],
+        variables,
+        docker_socket=boolean(arguments.get("docker_socket", False) if own_socket is None else own_socket),
+        tools_dirs=tuple(arguments.get("tools_dirs") or ()),
+        restart=str(arguments.get("restart_policy") or _RESTART_POLICY),
+        stop_seconds=drain_seconds_of(variables, int(arguments.get("drain_seconds", _DRAIN_SECONDS))) + REPORT_SECONDS,
     )
 
 

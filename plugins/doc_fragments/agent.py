@@ -25,7 +25,8 @@ options:
     default: ""
   environment:
     description:
-      - More variables for the agent. Their values are hidden in diffs.
+      - More variables for the agent, which win over what the other options make.
+      - Their values are hidden in diffs.
       - Proxies (C(http_proxy), C(https_proxy), C(no_proxy)) are used for what the host downloads, too.
     type: dict
     default: {}
@@ -33,4 +34,25 @@ options:
     description: How long a job may go on when the agent is stopped or started again.
     type: int
     default: 300
+  tools_dirs:
+    description: Directories of the host with tools of your own.
+    type: list
+    elements: str
+    default: []
+  system_id:
+    description: What the agent says its system is; when empty, it looks for itself.
+    type: str
+    default: ""
+  ca_bundle:
+    description:
+      - A file on the controller with certificate authorities in PEM form. It is brought to the host, and the agent
+        trusts them (E(SSL_CERT_FILE)), as do its downloads and the preflight.
+    type: str
+    default: ""
+  role_settings:
+    description:
+      - Take what is not given here from the variables of the role C(kraken_agent), and refuse those of them that are
+        set and cannot be honoured. The role itself uses this.
+    type: bool
+    default: false
 """

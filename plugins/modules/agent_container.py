@@ -82,7 +82,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all, as_result
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.env_file import HIDDEN
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import source_address
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -101,6 +100,10 @@ ARGUMENTS = {
         "default": "unless-stopped",
     },
     "drain_seconds": {"type": "int", "default": 300},
+    "tools_dirs": {"type": "list", "elements": "str", "default": []},
+    "system_id": {"type": "str", "default": ""},
+    "ca_bundle": {"type": "str", "default": ""},
+    "role_settings": {"type": "bool", "default": False},
 }
 
 
@@ -129,34 +132,13 @@ def bring_about(params, *, check):
         changes = list(container.absent(params["name"], params["drain_seconds"]))
         agents = []
     else:
-        wanted = wanted_of(params)
+        wanted = container.wanted_of(params)
         changes = list(container.present(wanted))
-        agents = [{"name": "", "address": wanted.environment["KRAKEN_AGENT_ADDRESS"], "release": wanted.image}]
+        address = wanted.environment.get("KRAKEN_AGENT_ADDRESS", "")
+        agents = [{"name": "", "address": address, "release": wanted.image}]
     if not check:
         apply_all(changes)
     return {**as_result(changes), "agents": agents}
-
-
-def wanted_of(params):
-    address = params["address"]
-    if not address and params["network"] == "host":
-        address = source_address(params["server_url"])
-    own = {
-        "KRAKEN_SERVER_ADDR": params["server_url"],
-        "KRAKEN_CLICKHOUSE_ADDR": params["clickhouse_addr"],
-        "KRAKEN_MINIO_ADDR": params["minio_addr"],
-        "KRAKEN_AGENT_ADDRESS": address,
-    }
-    more = {str(name): str(value) for name, value in params["environment"].items()}
-    return container.Container(
-        name=params["name"],
-        image=params["image"],
-        environment={**more, **own},
-        network=params["network"],
-        restart_policy=params["restart_policy"],
-        docker_socket=params["docker_socket"],
-        drain_seconds=params["drain_seconds"],
-    )
 
 
 if __name__ == "__main__":

@@ -126,15 +126,6 @@ options:
     type: str
     choices: [managed, server]
     default: managed
-  tools_dirs:
-    description: Directories with tools of your own.
-    type: list
-    elements: str
-    default: []
-  system_id:
-    description: What the agent says its system is; when empty, it looks for itself.
-    type: str
-    default: ""
   python:
     description: The Python that runs the agent, a full path. When empty, the one that Ansible uses on the host.
     type: str

@@ -49,23 +49,25 @@ options:
     suboptions:
       name: {description: The compose service., type: str, required: true}
       address: {description: The fixed IPv4 address., type: str, required: true}
-      docker_socket:
-        description:
-          - Mount the engine's socket, for the Docker executor.
-          - Whoever has the socket is root on the host, so whoever can start a job is, too.
-        type: bool
-        default: false
-      environment: {description: Further variables., type: dict, default: {}}
+      docker_socket: {description: As O(docker_socket)., type: bool}
+      environment: {description: Added to O(environment)., type: dict, default: {}}
+  docker_socket:
+    description:
+      - Mount the engine's socket, for the Docker executor.
+      - Whoever has the socket is root on the host, so whoever can start a job is, too.
+    type: bool
+    default: false
+  restart_policy:
+    description: When Docker starts a container again.
+    type: str
+    choices: ["no", on-failure, always, unless-stopped]
+    default: unless-stopped
   recreate_network:
     description:
       - Allow to take the whole project down when C(lab_net) exists with another subnet, since Docker cannot change it.
       - When it is needed and not allowed, the task fails and says so, and nothing is stopped.
     type: bool
     default: false
-  drain_seconds:
-    description: How long a job may go on when its agent is stopped.
-    type: int
-    default: 300
   operation:
     description: Used internally between controller and host.
     type: str
@@ -91,6 +93,7 @@ options:
     description: Used internally, the compose project.
     type: str
 extends_documentation_fragment:
+  - kraken_ci.fleet.agent
   - kraken_ci.fleet.attributes
 author:
   - kraken-fleet contributors (@kraken-ci)
@@ -135,6 +138,7 @@ from typing import Any, Dict
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kraken_ci.fleet.plugins.module_utils import compose_project
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.compose_project import ComposeError, Project
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import REPORT_SECONDS
 
 OVERRIDE_NAME = "kraken-fleet-agents.override.yaml"
 
@@ -154,10 +158,24 @@ def main() -> None:
                 "options": {
                     "name": {"type": "str", "required": True},
                     "address": {"type": "str", "required": True},
-                    "docker_socket": {"type": "bool", "default": False},
+                    "docker_socket": {"type": "bool"},
                     "environment": {"type": "dict", "default": {}},
                 },
             },
+            "docker_socket": {"type": "bool", "default": False},
+            "restart_policy": {
+                "type": "str",
+                "choices": ["no", "on-failure", "always", "unless-stopped"],
+                "default": "unless-stopped",
+            },
+            "server_url": {"type": "str", "default": ""},
+            "clickhouse_addr": {"type": "str", "default": ""},
+            "minio_addr": {"type": "str", "default": ""},
+            "tools_dirs": {"type": "list", "elements": "str", "default": []},
+            "system_id": {"type": "str", "default": ""},
+            "environment": {"type": "dict", "default": {}},
+            "ca_bundle": {"type": "str", "default": ""},
+            "role_settings": {"type": "bool", "default": False},
             "recreate_network": {"type": "bool", "default": False},
             "drain_seconds": {"type": "int", "default": 300},
             "operation": {"type": "str", "choices": ["inspect", "apply", "remove"], "default": "inspect"},
@@ -175,7 +193,7 @@ def main() -> None:
     directory = os.path.dirname(wanted["compose_file"])
     env_file = env_file_of(wanted, directory)
     override_file = os.path.join(directory, OVERRIDE_NAME)
-    project = Project(wanted["compose_file"], override_file, env_file, wanted["drain_seconds"])
+    project = Project(wanted["compose_file"], override_file, env_file, wanted["drain_seconds"] + REPORT_SECONDS)
     try:
         if wanted["operation"] == "inspect":
             module.exit_json(changed=False, **inspect(wanted, project, env_file))

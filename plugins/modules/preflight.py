@@ -51,7 +51,8 @@ options:
     type: path
     default: ""
   environment:
-    description: The agent's variables; the server is reached through the proxies that they name.
+    description:
+      - The agent's variables. The server is reached with the proxies and certificate authorities that they name.
     type: dict
     default: {}
   strict:
@@ -98,6 +99,7 @@ import os
 import uuid
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import is_for_connections
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.preflight import run_checks
 
 
@@ -120,9 +122,7 @@ def main() -> None:
     )
     wanted = module.params
     # Not by the task's own environment, which Ansible writes on a command line: a proxy may have a password.
-    os.environ.update(
-        {name: str(value) for name, value in wanted["environment"].items() if name[-6:].lower() == "_proxy"}
-    )
+    os.environ.update({name: str(value) for name, value in wanted["environment"].items() if is_for_connections(name)})
     nonce = wanted["nonce"] or uuid.uuid4().hex
     findings = run_checks(
         server=wanted["server_url"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import io
 import os
@@ -16,6 +17,7 @@ from .changes import ABSENT, Change, HostError
 from .commands import run
 from .files import Attributes, attributes_of, give_tree, owned_as, point_link, write_file
 from .files import directory as wanted_directory
+from .settings import OURS, UPSTREAM
 
 _MODE = 0o755
 # The names of releases as deploys and agents give them; anything else was put there by hand, or by a job.
@@ -145,6 +147,23 @@ def is_own(directory: str, name: str) -> bool:
         return False
 
 
+def agent_of(content: bytes) -> str:
+    """Tell whose agent a file is: `ours`, unless it is known to be Kraken's own (a file made by shiv)."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = archive.namelist()
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
+        return OURS
+    upstream = _MANIFEST not in names and any(name.startswith("site-packages/kraken/agent/") for name in names)
+    return UPSTREAM if upstream else OURS
+
+
+def agent_on_host(directory: str, name: str) -> str:
+    """Tell the same of a release that is on the host."""
+    path = os.path.join(directory, "versions", name, "kkagent")
+    return agent_of(opening.read_bytes(path, opening.MOST_BYTES) or b"")
+
+
 def _switching(directory: str, name: str, before: Optional[str], owner: Attributes) -> Change:
     return Change(
         f"switch to version {name}",
@@ -248,7 +267,7 @@ def _prune(directory: str, current: str, before: Optional[str], keep: int) -> It
         path = os.path.join(versions, name)
         yield Change(
             f"remove version {name}",
-            lambda path=path: opening.remove(path),
+            functools.partial(opening.remove, path),
             before=f"{name}\n",
             before_header=path,
             after_header=ABSENT,

@@ -7,14 +7,18 @@ import json
 import os
 import re
 import tempfile
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from .changes import ABSENT, Change, HostError
 from .commands import run
 from .env_file import shown
+from .settings import DOCKER, REPORT_SECONDS, Place, environment, unusable
+from .spec import drain_seconds_of, source_address
 
 LABEL = "kraken-fleet.definition"
 SOCKET = "/var/run/docker.sock"
+# Where a container has the certificate authorities that it is to trust.
+CA_FILE = "/etc/kraken-ca-bundle.crt"
 _PULL_SECONDS = 900.0
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -28,6 +32,8 @@ class Container(NamedTuple):
         restart_policy: as `docker create --restart`.
         docker_socket: whether the engine's socket is mounted.
         drain_seconds: how long a job may go on when the container is stopped.
+        tools_dirs: directories of the host that the agent finds at the same place, for reading only.
+        ca_bundle: the text of the file CA_FILE in the container; empty for none.
     """
 
     name: str
@@ -37,6 +43,33 @@ class Container(NamedTuple):
     restart_policy: str = "unless-stopped"
     docker_socket: bool = False
     drain_seconds: int = 300
+    tools_dirs: Tuple[str, ...] = ()
+    ca_bundle: str = ""
+
+
+def wanted_of(params: Mapping[str, Any]) -> Container:
+    """Make the container that the parameters of `agent_container` ask for.
+
+    Raises:
+        HostError: one of them is impossible.
+    """
+    address = params["address"]
+    if not address and params["network"] == "host":
+        address = source_address(params["server_url"])
+    if sentences := unusable(DOCKER, params["environment"]):
+        raise HostError("; ".join(sentences))
+    variables = environment({**params, "address": address}, Place(DOCKER, ca_bundle=CA_FILE), params["environment"])
+    return Container(
+        name=params["name"],
+        image=params["image"],
+        environment=variables,
+        network=params["network"],
+        restart_policy=params["restart_policy"],
+        docker_socket=params["docker_socket"],
+        drain_seconds=drain_seconds_of(variables, params["drain_seconds"]),
+        tools_dirs=tuple(params["tools_dirs"]),
+        ca_bundle=params["ca_bundle"],
+    )
 
 
 def pinned(image: str) -> str:
@@ -75,7 +108,7 @@ def present(wanted: Container) -> Iterator[Change]:
             after_header=wanted.name,
         )
     if before != digest(wanted) or not now or not now["State"]["Running"]:
-        yield Change(f"start container {wanted.name}", lambda: _docker("start", wanted.name))
+        yield Change(f"start container {wanted.name}", lambda: _start(wanted.name))
 
 
 def absent(name: str, drain_seconds: int) -> Iterator[Change]:
@@ -115,6 +148,10 @@ def _refuse_unusable(environment: Mapping[str, str]) -> None:
             raise HostError(f"the value of {name} must be one line; see kraken_agent_environment")
 
 
+def _start(name: str) -> None:
+    _docker("start", name)
+
+
 def _replace(wanted: Container, exists: bool) -> None:
     """The old one runs on until the new one is made: an image that cannot be had stops nothing."""
     fresh = f"{wanted.name}-new"
@@ -129,9 +166,12 @@ def _replace(wanted: Container, exists: bool) -> None:
 def _create(wanted: Container, name: str) -> None:
     command = ["create", "--name", name, "--label", f"{LABEL}={digest(wanted)}"]
     command += ["--network", wanted.network, "--restart", wanted.restart_policy]
-    command += ["--stop-timeout", str(wanted.drain_seconds)]
+    command += ["--stop-timeout", str(wanted.drain_seconds + REPORT_SECONDS)]
     if wanted.docker_socket:
         command += ["--volume", f"{SOCKET}:{SOCKET}"]
+    for path in wanted.tools_dirs:
+        # Unlike --volume this fails when the host has no such directory, instead of making an empty one.
+        command += ["--mount", f"type=bind,source={path},target={path},readonly"]
     # Not on the command line: any user of the host sees that.
     descriptor, path = tempfile.mkstemp(prefix=".kraken-env-")
     try:
@@ -140,10 +180,21 @@ def _create(wanted: Container, name: str) -> None:
         run(["docker", *command, "--env-file", path, wanted.image], timeout=_PULL_SECONDS)
     finally:
         os.unlink(path)
+    if wanted.ca_bundle:
+        _copy(wanted.ca_bundle, name)
+
+
+def _copy(ca_bundle: str, name: str) -> None:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
+        file.write(ca_bundle)
+        file.flush()
+        os.chmod(file.name, 0o644)  # certificates are public, and the image decides who reads them
+        _docker("cp", file.name, f"{name}:{CA_FILE}")
 
 
 def _remove(name: str, drain_seconds: int) -> None:
-    run(["docker", "stop", "--time", str(drain_seconds), name], timeout=drain_seconds + 60.0)
+    seconds = drain_seconds + REPORT_SECONDS
+    run(["docker", "stop", "--time", str(seconds), name], timeout=seconds + 60.0)
     _docker("rm", "--force", name)
 
 
@@ -152,7 +203,8 @@ def _docker(*arguments: str) -> str:
 
 
 def _shown(wanted: Container, now: Optional[Mapping[str, Any]]) -> str:
-    parts = wanted.image, wanted.network, wanted.restart_policy, wanted.docker_socket
+    mounts = (*((SOCKET,) if wanted.docker_socket else ()), *wanted.tools_dirs)
+    parts = wanted.image, wanted.network, wanted.restart_policy, mounts
     return _text(*parts, wanted.environment, _environment_of(now))
 
 
@@ -160,9 +212,10 @@ def _shown_before(container: Optional[Mapping[str, Any]]) -> str:
     if container is None:
         return ""
     config, host = container["Config"], container["HostConfig"]
-    mounted = any(SOCKET in bind for bind in host.get("Binds") or [])
-    environment = _environment_of(container)
-    return _text(config["Image"], host["NetworkMode"], host["RestartPolicy"]["Name"], mounted, environment, {})
+    mounts = [bind.split(":")[0] for bind in host.get("Binds") or []]
+    mounts += [mount["Source"] for mount in host.get("Mounts") or []]
+    restart = host["RestartPolicy"]["Name"]
+    return _text(config["Image"], host["NetworkMode"], restart, mounts, _environment_of(container), {})
 
 
 def _environment_of(container: Optional[Mapping[str, Any]]) -> Dict[str, str]:
@@ -172,9 +225,15 @@ def _environment_of(container: Optional[Mapping[str, Any]]) -> Dict[str, str]:
 
 
 def _text(
-    image: str, network: str, restart: str, mounted: bool, environment: Mapping[str, str], old: Mapping[str, str]
+    image: str,
+    network: str,
+    restart: str,
+    mounts: Sequence[str],
+    variables: Mapping[str, str],
+    old: Mapping[str, str],
 ) -> str:
-    lines: List[str] = [f"image {image}", f"network {network}", f"restart {restart}", f"docker.sock {mounted}"]
-    pairs = sorted(environment.items())
+    lines: List[str] = [f"image {image}", f"network {network}", f"restart {restart}"]
+    lines += [f"mount {path}" for path in mounts]
+    pairs = sorted(variables.items())
     lines += [f"{name}={shown(name, value, old.get(name))}" for name, value in pairs if value != ""]
     return "".join(f"{line}\n" for line in lines)

@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from . import binaries, env_file, install_script, nonce, opening, process, selinux, systemd, users
 from .changes import Change, HostError
 from .files import Attributes, absent, directory, read_text, text_file
-from .spec import AgentSpec
+from .spec import CA_NAME, AgentSpec
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -138,6 +138,7 @@ def _files(spec: AgentSpec, release: Optional[binaries.Release], back_to: str, *
         )
     yield from binaries.owners(spec.directory, inside)
     yield from nonce.converge(spec, agents_own)
+    yield from _ca_bundle(spec, Attributes(0o644, "root", "root") if root else Attributes(0o644))
     secret = Attributes(0o640, "root", spec.group) if root else Attributes(0o640)
     text = env_file.render(spec.environment)
     yield from text_file(spec.env_file, text, secret, mask=env_file.mask, restarts=True)
@@ -174,6 +175,13 @@ def _refuse_open_parent(spec: AgentSpec) -> None:
         path = os.path.dirname(path)
 
 
+def _ca_bundle(spec: AgentSpec, owner: Attributes) -> Iterator[Change]:
+    if spec.ca_bundle:
+        yield from text_file(spec.ca_file, env_file.HEADER + spec.ca_bundle, owner, restarts=True)
+    elif (read_text(spec.ca_file) or "").startswith(env_file.HEADER):
+        yield from absent(spec.ca_file)
+
+
 def _left_by_script(spec: AgentSpec) -> Iterator[Change]:
     """Comes after everything else: nothing of it is in use then."""
     yield from install_script.leavings(spec)
@@ -183,13 +191,15 @@ def _left_by_script(spec: AgentSpec) -> Iterator[Change]:
 
 def _no_files(spec: AgentSpec, *, keep_data: bool) -> Iterator[Change]:
     """Only what a deploy has put there goes; the directory itself when nothing else is in it."""
-    names = ["versions", "current", "kraken.env", "nonce", "agent.pid", "agent.log", "agent.log.1"]
+    names = ["versions", "current", "kraken.env", "nonce", CA_NAME, "agent.pid", "agent.log", "agent.log.1"]
     if not keep_data:
         names.append("data")
     if spec.script:
         names += [*install_script.old_binaries(spec.directory), *install_script.skeleton(spec.directory)]
     for name in names:
         yield from absent(os.path.join(spec.directory, name))
+    if not keep_data and spec.data != os.path.join(spec.directory, "data"):
+        yield from absent(spec.data)
     if opening.is_directory(spec.directory) and not set(opening.names(spec.directory)).difference(names):
         yield Change(
             f"remove {spec.directory}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import socket
@@ -10,7 +11,9 @@ from typing import Any, Dict, List, Mapping, Tuple
 from urllib.parse import urlsplit
 
 from .changes import HostError
+from .settings import BINARIES, DATA_DIR, DRAIN_SECONDS, OURS, UPSTREAM, Place, environment
 
+CA_NAME = "ca-bundle.crt"
 # What a unit file, a shell and a path in a log all take as it is.
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9_.@+/-]+\Z")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
@@ -34,6 +37,8 @@ class AgentSpec:
         attested: whether it is to prove by a secret that it is the one on this host.
         fresh_nonce: whether that is to be a new one.
         script: the URL of the server's script, when that is to install the agent at first; else empty.
+        ca_bundle: the certificate authorities that it trusts, as text; empty for those of the host.
+        agent: whose agent it is, `ours` or `upstream`.
     """
 
     name: str
@@ -58,10 +63,12 @@ class AgentSpec:
     attested: bool = False
     fresh_nonce: bool = False
     script: str = ""
+    ca_bundle: str = ""
+    agent: str = OURS
 
     @property
     def data(self) -> str:
-        return os.path.join(self.directory, "data")
+        return self.environment.get(DATA_DIR) or os.path.join(self.directory, "data")
 
     @property
     def env_file(self) -> str:
@@ -72,12 +79,18 @@ class AgentSpec:
         return os.path.join(self.directory, "nonce")
 
     @property
+    def ca_file(self) -> str:
+        return os.path.join(self.directory, CA_NAME)
+
+    @property
     def command(self) -> List[str]:
-        return [self.python, os.path.join(self.directory, "current", "kkagent"), "run"]
+        # Kraken's own agent would take its server's version otherwise.
+        fixed = ["--no-update"] if self.agent == UPSTREAM and self.update == "managed" else []
+        return [self.python, os.path.join(self.directory, "current", "kkagent"), "run", *fixed]
 
 
-def directory_of(value: str) -> str:
-    """A directory that agents may be given.
+def directory_of(value: str, variable: str = "kraken_agent_dir") -> str:
+    """Check a directory that an agent is to have.
 
     Raises:
         HostError: it is relative, has characters that units and shells trip over, or belongs to the system.
@@ -85,11 +98,44 @@ def directory_of(value: str) -> str:
     path = os.path.normpath(value)
     if not _PLAIN_PATH.match(path):
         raise HostError(
-            f"kraken_agent_dir is {value!r}; it must be an absolute path of letters, digits and the characters _.@+-"
+            f"{variable} is {value!r}; it must be an absolute path of letters, digits and the characters _.@+-"
         )
     if _SHARED.match(path):
-        raise HostError(f"kraken_agent_dir is {value!r}, which belongs to the system; give the agent its own directory")
+        raise HostError(f"{variable} is {value!r}, which belongs to the system; give the agent its own directory")
     return path
+
+
+def check_data(data: str, directory: str) -> None:
+    """Check the data directory of an agent, which may be elsewhere than in the agent's directory.
+
+    Raises:
+        HostError: it cannot be one, or the agent's account would own what runs the agent.
+    """
+    path = directory_of(data, DATA_DIR)
+    programs = (os.path.join(directory, "versions"), os.path.join(directory, "current"))
+    if path != data or _within(directory, path) or any(_within(path, one) for one in programs):
+        raise HostError(
+            f"{DATA_DIR} in kraken_agent_environment is {data!r}, which cannot belong to the agent's account; "
+            f"name a directory of its own, or leave it at {os.path.join(directory, 'data')}"
+        )
+
+
+def _within(path: str, directory: str) -> bool:
+    return path == directory or path.startswith(directory + "/")
+
+
+def drain_seconds_of(variables: Mapping[str, str], default: int) -> int:
+    """Read how long a job may go on: kraken_agent_environment may say that as well.
+
+    Raises:
+        HostError: it is no number of seconds.
+    """
+    text = variables.get(DRAIN_SECONDS, str(default))
+    if not re.match(r"[0-9]{1,6}(\.[0-9]+)?\Z", text):
+        raise HostError(
+            f"{DRAIN_SECONDS} is {text!r}, which is not a number of seconds; set kraken_agent_drain_seconds"
+        )
+    return math.ceil(float(text))
 
 
 def name_of(value: str, variable: str) -> str:
@@ -103,27 +149,28 @@ def name_of(value: str, variable: str) -> str:
     return value
 
 
-def environment_of(params: Mapping[str, Any], directory: str, address: str, extra: Mapping[str, Any]) -> Dict[str, str]:
-    """The variables of kraken.env, those without a value left out.
+def environment_of(
+    params: Mapping[str, Any],
+    directory: str,
+    address: str,
+    *given: Mapping[str, Any],
+    method: str = BINARIES,
+    agent: str = OURS,
+) -> Dict[str, str]:
+    """Make the variables of kraken.env, those without a value left out.
 
     Args:
         params: the module's parameters.
-        extra: kraken_agent_environment; wins over what is made from the parameters.
+        given: kraken_agent_environment, and that of the instance; the last wins, all win over the parameters.
     """
-    made = {
-        "KRAKEN_SERVER_ADDR": params["server_url"],
-        "KRAKEN_CLICKHOUSE_ADDR": params["clickhouse_addr"],
-        "KRAKEN_MINIO_ADDR": params["minio_addr"],
-        "KRAKEN_DATA_DIR": os.path.join(directory, "data"),
-        "KRAKEN_TOOLS_DIRS": ":".join(params["tools_dirs"] or []),
-        "KRAKEN_SYSTEM_ID": params["system_id"],
-        "KRAKEN_AGENT_ADDRESS": address,
-        "KRAKEN_AGENT_DRAIN_SECONDS": params["drain_seconds"],
-        "KRAKEN_AGENT_NONCE_FILE": os.path.join(directory, "nonce") if params["attested"] else "",
-        "KRAKEN_AGENT_UPDATE": "server" if params["update"] == "server" else "",
-    }
-    values = {**made, **extra}
-    return {name: str(value) for name, value in values.items() if value not in (None, "")}
+    place = Place(
+        method,
+        agent,
+        data=os.path.join(directory, "data"),
+        nonce=os.path.join(directory, "nonce"),
+        ca_bundle=os.path.join(directory, CA_NAME),
+    )
+    return environment({**params, "address": address}, place, *given)
 
 
 def source_address(server: str) -> str:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
-from typing import Any, List, Mapping
+from typing import Any, Iterable, List, Mapping
 
 from . import systemd
+from .binaries import agent_on_host
 from .changes import HostError
 from .interpreter import choose
-from .spec import AgentSpec, directory_of, environment_of, name_of, source_address
+from .settings import BINARIES, DATA_DIR, OURS, SCRIPT, UPDATE, unusable
+from .spec import (
+    AgentSpec,
+    check_data,
+    directory_of,
+    drain_seconds_of,
+    environment_of,
+    name_of,
+    source_address,
+)
 from .users import current_user, number, primary_group
 
 
@@ -24,7 +34,7 @@ def specs_of(params: Mapping[str, Any]) -> List[AgentSpec]:
     instances = params["instances"] or [{"name": "", "address": params["address"]}]
     python = choose(params["python"], user) if params["state"] == "present" else ""
     specs = [_spec(params, one, base, manager, user, python) for one in instances]
-    for what in ("directory", "unit"):
+    for what in ("directory", "unit", "data"):
         _refuse_twice(what, [getattr(spec, what) for spec in specs])
     return specs
 
@@ -36,7 +46,14 @@ def _spec(
     directory = directory_of(instance.get("dir") or (f"{base}-{name}" if name else base))
     unit = instance.get("unit") or (f"{params['unit']}-{name}" if name else params["unit"])
     address = instance["address"]
-    own = {**params["environment"], **(instance.get("environment") or {})}
+    agent, method = _agent(params, name, directory), SCRIPT if params["source"] == "script" else BINARIES
+    given = (params["environment"], instance.get("environment") or {})
+    if params["state"] == "present":
+        _refuse_unusable(given)
+    environment = environment_of(params, directory, address, *given, method=method, agent=agent)
+    check_data(environment[DATA_DIR], directory)
+    drain_seconds = drain_seconds_of(environment, params["drain_seconds"])
+    address = environment.get("KRAKEN_AGENT_ADDRESS") or address
     return AgentSpec(
         name=name,
         directory=directory,
@@ -44,7 +61,7 @@ def _spec(
         user=user,
         group=primary_group(user, user),
         python=python,
-        environment=environment_of(params, directory, address, own),
+        environment=environment,
         address=address or (source_address(params["server_url"]) if params["server_url"] else ""),
         extra_groups=tuple(params["extra_groups"]),
         sudo=params["sudo"],
@@ -53,13 +70,15 @@ def _spec(
         manager=manager,
         service_state=params["service_state"],
         enabled=params["enabled"],
-        drain_seconds=params["drain_seconds"],
+        drain_seconds=drain_seconds,
         keep_versions=params["keep_versions"],
-        update=params["update"],
+        update=environment.get(UPDATE, params["update"]),
         notifies=params["self_checking"],
         attested=params["attested"],
         fresh_nonce=params["fresh_nonce"],
         script=params["install_script"],
+        ca_bundle=params.get("ca_bundle", ""),
+        agent=agent,
     )
 
 
@@ -78,6 +97,20 @@ def _user(params: Mapping[str, Any]) -> str:
             "kraken_agent_allow_root to true if that is meant"
         )
     return user
+
+
+def _agent(params: Mapping[str, Any], name: str, directory: str) -> str:
+    """Tell whose agent it is going to be: the one that was sent, or that of a release on the host."""
+    release = params["releases"].get(name)
+    if release:
+        return agent_on_host(directory, release)
+    return str(params.get("agent", OURS))
+
+
+def _refuse_unusable(given: Iterable[Mapping[str, Any]]) -> None:
+    found = [sentence for layer in given for sentence in unusable(BINARIES, layer)]
+    if found:
+        raise HostError("; ".join(found))
 
 
 def _manager(params: Mapping[str, Any]) -> str:

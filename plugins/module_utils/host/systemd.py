@@ -10,6 +10,7 @@ from . import selinux
 from .changes import Change, HostError
 from .commands import run
 from .files import Attributes, absent, text_file
+from .settings import REPORT_SECONDS
 from .spec import AgentSpec
 
 UNIT_DIRECTORY = "/etc/systemd/system"
@@ -98,7 +99,7 @@ def unit_text(spec: AgentSpec) -> str:
         data=spec.data,
         env_file=spec.env_file,
         command=" ".join(spec.command),
-        stop_seconds=spec.drain_seconds + 30,
+        stop_seconds=spec.drain_seconds + REPORT_SECONDS,
         hardening=_hardening(spec),
         settings=settings,
     )
@@ -240,9 +241,11 @@ def _hardening(spec: AgentSpec) -> str:
     lines: List[str] = []
     if not spec.sudo:
         # An agent that replaces its own binaries writes beside its data.
-        writable = spec.directory if spec.update == "server" else spec.data
-        lines.append(_HARDENING.format(writable=writable))
-        if not spec.directory.startswith(("/home/", "/root/")):
+        writable = [spec.directory] if spec.update == "server" else []
+        if not (writable and spec.data.startswith(spec.directory + "/")):
+            writable.append(spec.data)
+        lines.append(_HARDENING.format(writable=" ".join(writable)))
+        if not any(path.startswith(("/home/", "/root/")) for path in (spec.directory, spec.data)):
             lines.append("ProtectHome=yes\n")
     lines.append(_HARDENING_ALWAYS)
     return "".join(lines)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import os
+import tempfile
 import zlib
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 
 from ..preflight import run_checks
 from . import converge
@@ -21,18 +23,42 @@ def answer(parameters: Mapping[str, Any]) -> Dict[str, Any]:
 
     Args:
         parameters: those of the module, checked, and: `binaries`, the files of a release; `self_checking`, whether the
-            agent in it is kraken-fleet's own; `checks`, what to call `run_checks` with, None to leave it; `predict`,
-            whether to change nothing.
+            agent in it is kraken-fleet's own; `agent`, whose it is; `checks`, what to call `run_checks` with, None to
+            leave it; `ca_bundle`, the text of the file; `predict`, whether to change nothing.
     """
-    findings: List[Dict[str, Any]] = run_checks(**parameters["checks"]) if parameters["checks"] else []
-    if any(finding["ok"] is False for finding in findings):
-        return {"changed": False, "findings": findings}
     try:
-        return {**_brought_about(parameters), "findings": findings}
+        with trusting(parameters["ca_bundle"]):
+            return _checked_and_brought_about(parameters)
     except HostError as error:
         return {"failed": True, "msg": str(error)}
     except OSError as error:
         return {"failed": True, "msg": f"{error.strerror or error}: {error.filename or 'on this host'}"}
+
+
+@contextlib.contextmanager
+def trusting(ca_bundle: str) -> Iterator[None]:
+    """Let this process trust these certificate authorities, unless the variables of the agent name others.
+
+    They are not in their place on the host yet, or older ones are.
+    """
+    if not ca_bundle or os.environ.get("SSL_CERT_FILE"):
+        yield
+        return
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".crt") as file:
+        file.write(ca_bundle)
+        file.flush()
+        os.environ["SSL_CERT_FILE"] = file.name
+        try:
+            yield
+        finally:
+            del os.environ["SSL_CERT_FILE"]
+
+
+def _checked_and_brought_about(parameters: Mapping[str, Any]) -> Dict[str, Any]:
+    findings: List[Dict[str, Any]] = run_checks(**parameters["checks"]) if parameters["checks"] else []
+    if any(finding["ok"] is False for finding in findings):
+        return {"changed": False, "findings": findings}
+    return {**_brought_about(parameters), "findings": findings}
 
 
 def _brought_about(parameters: Mapping[str, Any]) -> Dict[str, Any]:

@@ -75,7 +75,8 @@ def no_account(user: str, homes: Sequence[str]) -> Iterator[Change]:
     def remove() -> None:
         _run("userdel", user)
         # userdel takes the group along only where USERGROUPS_ENAB says so.
-        if _group(user) is not None and not _group(user).gr_mem:
+        group = _group(user)
+        if group is not None and not group.gr_mem:
             _run("groupdel", user)
 
     yield Change(f"remove user {user}", remove, before=f"{user}\n", before_header="user", after_header=ABSENT)

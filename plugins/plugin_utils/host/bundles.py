@@ -7,11 +7,15 @@ import fcntl
 import hashlib
 import os
 import shutil
+import ssl
 import urllib.request
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.binaries import agent_of
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import OURS
 
 from kraken_fleet import bundle
 from kraken_fleet.address import ServerAddress
@@ -48,6 +52,7 @@ def sent_along(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "bundle_version": version or found[0]["version"] or "custom",
         "self_checking": bool(_own_version(directory / NAMES[0])),
+        "agent": agent_of((directory / NAMES[0]).read_bytes()),
         "binaries": [{key: one[key] for key in ("name", "sha256", "content")} for one in found],
     }
 
@@ -132,32 +137,44 @@ def version_in(content: bytes) -> str:
 def _of_server(arguments: Mapping[str, Any], wanted: Mapping[str, str], version: str) -> dict[str, Any]:
     """The controller fetches the files in any case: their sha256 decides whether a host has them."""
     base = ServerAddress.parse(str(arguments.get("server_url") or "")).install
-    own = ""
+    own, agent = "", OURS
     found = []
     for name, blob in _BLOBS.items():
-        content = fetched(f"{base}/{blob}")
+        content = fetched(f"{base}/{blob}", str(arguments.get("ca_bundle") or ""))
         sha256 = hashlib.sha256(content).hexdigest()
         if wanted.get(name, sha256).lower() != sha256:
             hint = "Correct kraken_agent_bundle_sha256, or see who has changed the server's file"
             raise BundleError(f"its sha256 is {sha256}, expected {wanted[name]}", where=f"{base}/{blob}", hint=hint)
-        own = version_in(content) if name == NAMES[0] else own
+        if name == NAMES[0]:
+            own, agent = version_in(content), agent_of(content)
         one = {"name": name, "sha256": sha256}
         if arguments.get("download") == "controller":
             one["content"] = base64.b64encode(zlib.compress(content)).decode("ascii")
         else:
             one["url"] = f"{base}/{blob}"
         found.append(one)
-    return {"bundle_version": version or own or "server", "self_checking": bool(own), "binaries": found}
+    return {
+        "bundle_version": version or own or "server",
+        "self_checking": bool(own),
+        "agent": agent,
+        "binaries": found,
+    }
 
 
-def fetched(url: str) -> bytes:
+def fetched(url: str, ca_bundle: str = "") -> bytes:
     """A file of a Kraken server.
+
+    Args:
+        ca_bundle: a file with certificate authorities to trust besides those of this machine.
 
     Raises:
         BundleError: there is no such file.
     """
     try:
-        with urllib.request.urlopen(url, timeout=60.0) as answer:
+        context = ssl.create_default_context()
+        if ca_bundle:
+            context.load_verify_locations(cafile=Path(ca_bundle).expanduser())
+        with urllib.request.urlopen(url, timeout=60.0, context=context) as answer:
             content = bytes(answer.read())
     except (OSError, ValueError) as error:
         raise _not_served(url, str(error)) from error

@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import is_for_connections
+
 # Tried in order; a distribution's own default comes first.
 PYTHONS = (
     "python3", "/usr/bin/python3", "python3.13", "python3.12", "python3.11", "python3.10", "python3.9", "python3.8",
@@ -167,8 +169,8 @@ FROM_INPUT = 'eval "$(cat)" </dev/null'
 
 
 def proxies(environment: Mapping[str, object]) -> dict[str, str]:
-    """Those of an agent's variables that name proxies."""
-    return {name: str(value) for name, value in environment.items() if name.lower().endswith("_proxy")}
+    """Those of an agent's variables that name proxies and certificate authorities."""
+    return {name: str(value) for name, value in environment.items() if is_for_connections(name)}
 
 
 def exports(variables: Mapping[str, str]) -> str:

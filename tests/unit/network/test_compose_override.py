@@ -37,6 +37,13 @@ def test_each_agent_becomes_a_service_with_its_own_address(compose: ComposeFile)
     assert content["networks"]["lab_net"]["ipam"] == {"config": [{"subnet": "172.20.0.0/16"}]}
 
 
+def test_what_users_gave_takes_the_place_of_the_env_files(compose: ComposeFile) -> None:
+    agent = AgentService("agent1", "172.20.0.11", {"KRAKEN_SERVER_ADDR": "http://k:6363", "PASSWORD": "a$b"})
+    environment = override(compose, [agent]).content["services"]["agent1"]["environment"]
+    # A dollar sign is doubled: compose would take what follows it for a variable.
+    assert environment == ["KRAKEN_CLICKHOUSE_ADDR", "KRAKEN_SERVER_ADDR=http://k:6363", "PASSWORD=a$$b"]
+
+
 def test_no_extra_agent_claims_to_be_the_builtin_one(compose: ComposeFile) -> None:
     assert "KRAKEN_AGENT_BUILTIN" not in str(override(compose).content)
 

@@ -27,6 +27,7 @@ def program(directory: Path, **more: Any) -> str:
         "service_manager": "process",
         "binaries": [],
         "self_checking": False,
+        "install_script": "",
     }
     return program_of("host.task", {"SOME": "thing"}, {**DEFAULTS, **of_process, "checks": None, **more})
 

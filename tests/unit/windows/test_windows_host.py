@@ -193,15 +193,21 @@ def test_an_agent_comes_changes_is_upgraded_goes_back_and_is_taken_off(windows: 
 
 
 def test_what_cannot_be_is_said_before_anything_is_done(windows: Windows) -> None:
+    said = windows.play(kraken_agent_install_method="docker", fails=True)[1]
+    assert "win-1 is a Windows host: kraken_agent_install_method docker is not for it" in said
     wrong: dict[str, Any] = {
-        "kraken_agent_install_method": "docker",
         "kraken_agent_instances": [{"name": "a", "address": "192.0.2.1"}],
         "kraken_registration_trust": "attested",
+        "kraken_agent_sudo": True,
+        "kraken_agent_dir": "D:\\kraken",
+        "kraken_agent_environment": {"KRAKEN_DATA_DIR": "D:\\data"},
     }
     said = windows.play(**wrong, fails=True)[1]
-    assert "win-1 is a Windows host: kraken_agent_install_method docker is not for it" in said
-    assert "it has room for one agent" in said
-    assert "its agent does not know kraken_registration_trust attested" in said
+    assert "kraken_agent_instances is not for Windows hosts. It runs one agent on a host" in said
+    assert "kraken_registration_trust attested is not for Windows hosts. Choose another policy" in said
+    assert "kraken_agent_sudo is not for Windows hosts" in said
+    assert "kraken_agent_dir is not for Kraken's own agent" in said
+    assert "KRAKEN_DATA_DIR in kraken_agent_environment is not for Windows hosts" in said
     assert windows.state == EMPTY
 
 

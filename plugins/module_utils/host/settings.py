@@ -1,0 +1,445 @@
+"""The table of an agent's settings: what each variable of the role becomes on a host.
+
+`roles/kraken_agent/meta/argument_specs.yml` says what the variables mean to people, with types and defaults. This table
+says what each one becomes, for which agents and with which ways of installing. Everything that puts an agent on a host
+reads it, and so do the console and the documentation. It imports nothing of this collection, so that all of them can.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+
+BINARIES, SCRIPT, DOCKER, COMPOSE, WINDOWS = "binaries", "script", "docker", "compose", "windows"
+METHODS = (BINARIES, SCRIPT, DOCKER, COMPOSE, WINDOWS)
+# kraken-fleet's own agent, and the one that Kraken publishes (kkagent 1.7.36).
+OURS, UPSTREAM = "ours", "upstream"
+AGENTS = (OURS, UPSTREAM)
+
+_LINUX = (BINARIES, SCRIPT)
+_ON_HOST = (*_LINUX, WINDOWS)
+_CONTAINERS = (DOCKER, COMPOSE)
+
+DATA_DIR = "KRAKEN_DATA_DIR"
+DRAIN_SECONDS = "KRAKEN_AGENT_DRAIN_SECONDS"
+NONCE_FILE = "KRAKEN_AGENT_NONCE_FILE"
+UPDATE = "KRAKEN_AGENT_UPDATE"
+# An agent reports what became of its job after the time for the job is over.
+REPORT_SECONDS = 30
+
+
+class Place(NamedTuple):
+    """Where an agent is.
+
+    Args:
+        method: one of METHODS.
+        agent: one of AGENTS.
+        data: its data directory; empty to leave that to the agent.
+        nonce: the file with its secret.
+        ca_bundle: the file with the certificate authorities that it trusts.
+    """
+
+    method: str
+    agent: str = OURS
+    data: str = ""
+    nonce: str = ""
+    ca_bundle: str = ""
+
+
+def _plain(value: Any, _place: Place) -> str:
+    return "" if value is None else str(value)
+
+
+def _server(value: Any, place: Place) -> str:
+    """Kraken's own agent wants a URL; ours takes `host:port` as well."""
+    text = _plain(value, place)
+    return f"http://{text}" if text and place.agent == UPSTREAM and "://" not in text else text
+
+
+def _listed(value: Any, place: Place) -> str:
+    # A colon is part of each path on Windows. Ours takes both.
+    return (":" if place.agent == OURS and place.method != WINDOWS else ",").join(map(str, value or ()))
+
+
+def _data(_value: Any, place: Place) -> str:
+    return place.data
+
+
+def _nonce(value: Any, place: Place) -> str:
+    return place.nonce if value else ""
+
+
+def _ca_bundle(value: Any, place: Place) -> str:
+    return place.ca_bundle if value else ""
+
+
+def _update(value: Any, _place: Place) -> str:
+    return "server" if value == "server" else ""
+
+
+class Setting(NamedTuple):
+    """One setting.
+
+    Args:
+        variable: the role's.
+        methods: the ways of installing that honour it.
+        name: the environment variable that it becomes (in kraken.env, and what stands for that elsewhere).
+        more: what else it becomes, by method.
+        option: the option of the modules; empty where their users set `name` in the option `environment`.
+        renamed: the same in a module that calls it otherwise, by method.
+        agents: whose agents know `name`.
+        instead: what to do where the method cannot honour it; empty when nothing is lost.
+        upstream: what to do where Kraken's own agent cannot; empty when nothing is lost.
+        only: the one value that concerns an agent, when the others do not.
+        text: makes the text of `name` of a value.
+    """
+
+    variable: str
+    methods: Tuple[str, ...] = METHODS
+    name: str = ""
+    more: Mapping[str, str] = {}
+    option: str = ""
+    renamed: Mapping[str, str] = {}
+    agents: Tuple[str, ...] = AGENTS
+    instead: str = ""
+    upstream: str = ""
+    only: str = ""
+    text: Callable[[Any, Place], str] = _plain
+
+    def is_set(self, value: Any, default: Any) -> bool:
+        """Whether somebody has set it to something that an agent would notice."""
+        if self.only:
+            return bool(value == self.only)
+        return value not in (None, "", [], {}) and _compared(value) != _compared(default)
+
+
+def _compared(value: Any) -> str:
+    """The same for `true` and True, "300" and 300: variables of the command line are text."""
+    return str(value).strip().lower()
+
+
+def _each(methods: Sequence[str], what: str) -> Dict[str, str]:
+    return dict.fromkeys(methods, what)
+
+
+_ONE_IN_IMAGE = "The image decides that"
+_NO_UNIT = "There is no systemd unit for it; take it out"
+
+SETTINGS: Tuple[Setting, ...] = (
+    Setting("kraken_agent_server_url", name="KRAKEN_SERVER_ADDR", option="server_url", text=_server),
+    Setting("kraken_clickhouse_addr", name="KRAKEN_CLICKHOUSE_ADDR", option="clickhouse_addr"),
+    Setting(
+        "kraken_minio_addr",
+        name="KRAKEN_MINIO_ADDR",
+        option="minio_addr",
+        agents=(OURS,),
+    ),
+    Setting(
+        "kraken_agent_address",
+        methods=(*_ON_HOST, DOCKER),
+        name="KRAKEN_AGENT_ADDRESS",
+        option="address",
+        agents=(OURS,),
+        instead="Give each entry of kraken_agent_instances its address",
+    ),
+    Setting(
+        "kraken_agent_tools_dirs",
+        name="KRAKEN_TOOLS_DIRS",
+        more=_each(_CONTAINERS, "volumes, for reading only"),
+        option="tools_dirs",
+        text=_listed,
+    ),
+    Setting("kraken_agent_system_id", name="KRAKEN_SYSTEM_ID", option="system_id"),
+    Setting(
+        "kraken_agent_drain_seconds",
+        name=DRAIN_SECONDS,
+        more={
+            **_each(_LINUX, "`TimeoutStopSec` of the unit"),
+            DOCKER: "`--stop-timeout`",
+            COMPOSE: "`stop_grace_period`",
+            WINDOWS: "`AppStopMethodConsole` of the service",
+        },
+        option="drain_seconds",
+        agents=(OURS,),
+    ),
+    Setting(
+        "kraken_agent_update",
+        methods=_ON_HOST,
+        name=UPDATE,
+        more=_each(_ON_HOST, "`--no-update` for Kraken's own agent with `managed`"),
+        option="update",
+        agents=(OURS,),
+        instead="The image decides the version; set kraken_agent_image",
+        text=_update,
+    ),
+    Setting(
+        "kraken_agent_ca_bundle",
+        methods=(*_ON_HOST, DOCKER),
+        name="SSL_CERT_FILE",
+        more=_each((*_ON_HOST, DOCKER), "the file `ca-bundle.crt`"),
+        option="ca_bundle",
+        instead="Put the file into the image, and name it as SSL_CERT_FILE in kraken_agent_environment",
+        text=_ca_bundle,
+    ),
+    Setting(
+        "kraken_registration_trust",
+        methods=_LINUX,
+        name=NONCE_FILE,
+        more=_each(_LINUX, "the file `nonce`"),
+        option="attested",
+        agents=(OURS,),
+        instead="Choose another policy; only kraken-fleet's own agent, installed as files, can show a secret",
+        upstream="Choose another policy; Kraken's own agent knows no secret",
+        only="attested",
+        text=_nonce,
+    ),
+    Setting(
+        "kraken_agent_fresh_nonce",
+        methods=_LINUX,
+        more=_each(_LINUX, "the file `nonce`"),
+        option="fresh_nonce",
+        instead="Take it out; it is for kraken_registration_trust attested",
+    ),
+    Setting("kraken_agent_environment", more=_each(METHODS, "itself"), option="environment"),
+    Setting(
+        "kraken_agent_instances",
+        methods=(BINARIES, COMPOSE),
+        more={BINARIES: "a directory and a unit each", COMPOSE: "a service each"},
+        option="instances",
+        renamed={COMPOSE: "agents"},
+        instead="It runs one agent on a host; take kraken_agent_instances out",
+        upstream="Kraken's own agent has one directory and one address on a host; take kraken_agent_instances out",
+    ),
+    Setting(
+        "kraken_agent_dir",
+        methods=_ON_HOST,
+        name=DATA_DIR,
+        more=_each(_ON_HOST, "the directory"),
+        option="dir",
+        instead=f"{_ONE_IN_IMAGE}; take kraken_agent_dir out",
+        upstream="Kraken's own agent has /opt/kraken in its code; take kraken_agent_dir out",
+        text=_data,
+    ),
+    Setting(
+        "kraken_agent_unit",
+        methods=(*_ON_HOST, DOCKER),
+        more={**_each(_LINUX, "the name of the unit"), DOCKER: "`--name`", WINDOWS: "the name of the service"},
+        option="unit",
+        renamed={DOCKER: "name"},
+        instead="The names in kraken_agent_instances are those of the services; take kraken_agent_unit out",
+    ),
+    Setting(
+        "kraken_agent_python",
+        methods=_ON_HOST,
+        more={**_each(_LINUX, "`ExecStart` of the unit"), WINDOWS: "`Application` of the service"},
+        option="python",
+        instead=f"{_ONE_IN_IMAGE}; take kraken_agent_python out",
+    ),
+    Setting(
+        "kraken_agent_user",
+        methods=_LINUX,
+        more=_each(_LINUX, "`User` of the unit"),
+        option="user",
+        instead="The agent's account is fixed there; take kraken_agent_user out",
+    ),
+    Setting(
+        "kraken_agent_allow_root",
+        methods=_LINUX,
+        more=_each(_LINUX, "`User` of the unit"),
+        option="allow_root",
+        instead="The agent's account is fixed there; take kraken_agent_allow_root out",
+    ),
+    Setting(
+        "kraken_agent_extra_groups",
+        methods=_LINUX,
+        more=_each(_LINUX, "groups of the account"),
+        option="extra_groups",
+        instead="The agent's account is fixed there; for the Docker executor set kraken_agent_docker_socket",
+    ),
+    Setting(
+        "kraken_agent_sudo",
+        methods=_LINUX,
+        more=_each(_LINUX, "a file in `/etc/sudoers.d`"),
+        option="sudo",
+        instead="The agent's account is fixed there; take kraken_agent_sudo out",
+    ),
+    Setting(
+        "kraken_agent_hardening",
+        methods=_LINUX,
+        more=_each(_LINUX, "the confinement in the unit"),
+        option="hardening",
+        instead=_NO_UNIT,
+    ),
+    Setting(
+        "kraken_agent_unit_settings",
+        methods=_LINUX,
+        more=_each(_LINUX, "lines of the unit"),
+        option="unit_settings",
+        instead=_NO_UNIT,
+    ),
+    Setting(
+        "kraken_agent_service_manager",
+        methods=_LINUX,
+        more=_each(_LINUX, "a unit or a process"),
+        option="service_manager",
+        # kraken_become reads it with every method, so that it is refused with none.
+    ),
+    Setting(
+        "kraken_agent_service_state",
+        methods=_ON_HOST,
+        more=_each(_ON_HOST, "the state of the service"),
+        option="service_state",
+        instead="A container is always started; stop it with docker stop, or set kraken_agent_state to absent",
+    ),
+    Setting(
+        "kraken_agent_service_enabled",
+        methods=_ON_HOST,
+        more={**_each(_LINUX, "an enabled unit"), WINDOWS: "`start_mode`"},
+        option="enabled",
+        instead='Set kraken_agent_restart_policy to "no"',
+    ),
+    Setting(
+        "kraken_agent_keep_versions",
+        methods=_ON_HOST,
+        more=_each(_ON_HOST, "directories in `versions`"),
+        option="keep_versions",
+        instead="Docker keeps the images; take kraken_agent_keep_versions out",
+    ),
+    Setting(
+        "kraken_agent_container_network",
+        methods=(DOCKER,),
+        more={DOCKER: "`--network`"},
+        option="network",
+        instead="It is for kraken_agent_install_method docker; take kraken_agent_container_network out",
+    ),
+    Setting(
+        "kraken_agent_docker_socket",
+        methods=_CONTAINERS,
+        more=_each(_CONTAINERS, "a volume"),
+        option="docker_socket",
+        instead="For the Docker executor add docker to kraken_agent_extra_groups",
+    ),
+    Setting(
+        "kraken_agent_restart_policy",
+        methods=_CONTAINERS,
+        more={DOCKER: "`--restart`", COMPOSE: "`restart`"},
+        option="restart_policy",
+        instead="Set Restart in kraken_agent_unit_settings",
+    ),
+)
+
+# Variables of the role kraken_agent that are no settings of an agent, by what they are instead.
+NOT_SETTINGS: Mapping[str, Tuple[str, ...]] = {
+    "what the role does": (
+        "kraken_agent_state", "kraken_agent_os", "kraken_agent_install_method", "kraken_agent_predict",
+        "kraken_agent_keep_data", "kraken_agent_keep_user", "kraken_become",
+    ),
+    "where the release comes from": (
+        "kraken_agent_bundle", "kraken_agent_bundle_sha256", "kraken_agent_bundle_url", "kraken_agent_bundle_version",
+        "kraken_agent_source", "kraken_agent_download", "kraken_agent_releases", "kraken_agent_nssm",
+        "kraken_agent_nssm_sha256", "kraken_agent_image", "kraken_compose_image",
+    ),
+    "the server, as the controller uses it": (
+        "kraken_server_url", "kraken_server_user", "kraken_server_password", "kraken_server_token",
+        "kraken_server_ca_bundle", "kraken_server_manage_settings", "kraken_clickhouse_native_addr",
+    ),
+    "the compose project": (
+        "kraken_compose_file", "kraken_compose_env_file", "kraken_compose_subnet", "kraken_compose_agents",
+        "kraken_compose_recreate_network",
+    ),
+    "what is done before": ("kraken_prereqs_install", "kraken_prereqs_lock_timeout", "kraken_prereqs_preflight"),
+}  # fmt: skip
+
+
+def environment(options: Mapping[str, Any], place: Place, *given: Mapping[str, Any]) -> Dict[str, str]:
+    """The variables of an agent. Those that users gave win over those made of options; an empty one erases none.
+
+    Args:
+        options: of the module, by their names.
+        place: where the agent is.
+        given: kraken_agent_environment, then the variables of the instance; the later wins.
+    """
+    made = {setting.name: setting.text(options.get(setting.option), place) for setting in _named(place)}
+    found: Dict[str, str] = {}
+    for layer in (made, *given):
+        found.update({str(name): str(value) for name, value in layer.items() if value not in (None, "")})
+    return found
+
+
+def _named(place: Place) -> List[Setting]:
+    """The settings that are an environment variable there."""
+    return [
+        setting
+        for setting in SETTINGS
+        if setting.name and setting.option and place.method in setting.methods and place.agent in setting.agents
+    ]
+
+
+def of_role(method: str, values: Mapping[str, Any]) -> Dict[str, Any]:
+    """The options of a module for the variables of the role.
+
+    Args:
+        values: the variables, by their names.
+    """
+    found: Dict[str, Any] = {}
+    unnamed: Dict[str, Any] = {}
+    for setting in SETTINGS:
+        if setting.variable in values and method in setting.methods:
+            value = values[setting.variable]
+            value = value == setting.only if setting.only else value
+            if setting.option:
+                found[setting.renamed.get(method, setting.option)] = value
+            else:
+                unnamed[setting.name] = setting.text(value, Place(method))
+    if unnamed:
+        found["environment"] = environment({}, Place(method), unnamed, found.get("environment") or {})
+    return found
+
+
+def variables_of(options: Mapping[str, Any]) -> Dict[str, Any]:
+    """The variables of the role for the options of a module that installs files: the other way round."""
+    found = {setting.variable: options[setting.option] for setting in SETTINGS if setting.option in options}
+    if found.get("kraken_registration_trust") is True:
+        found["kraken_registration_trust"] = "attested"
+    return found
+
+
+def refusals(method: str, values: Mapping[str, Any], defaults: Mapping[str, Any], agent: str = OURS) -> List[str]:
+    """What was set and cannot be honoured: a sentence for each, with what to do.
+
+    Args:
+        values: the role's variables.
+        defaults: what they are when nobody sets them.
+    """
+    found = []
+    for setting in SETTINGS:
+        value = values.get(setting.variable)
+        if not setting.is_set(value, defaults.get(setting.variable)):
+            continue
+        called = f"{setting.variable} {value}" if setting.only else setting.variable
+        if method not in setting.methods and setting.instead:
+            found.append(f"{called} is not for {_called(method)}. {setting.instead}")
+        elif agent == UPSTREAM and setting.upstream:
+            found.append(f"{called} is not for Kraken's own agent. {setting.upstream}")
+    return found + unusable(method, values.get("kraken_agent_environment") or {})
+
+
+def unusable(method: str, given: Mapping[str, Any]) -> List[str]:
+    """What users gave in kraken_agent_environment that needs more than a variable, and does not get it that way."""
+    found = []
+    if given.get(NONCE_FILE):
+        found.append(
+            f"{NONCE_FILE} in kraken_agent_environment names a file that nobody would make. "
+            "Set kraken_registration_trust to attested instead"
+        )
+    if given.get(DATA_DIR) and method == WINDOWS:
+        found.append(f"{DATA_DIR} in kraken_agent_environment is not for Windows hosts. Take it out")
+    return found
+
+
+def is_for_connections(name: str) -> bool:
+    """Whether a variable of an agent decides how a server is reached: a proxy, or certificate authorities."""
+    return name.lower().endswith("_proxy") or name in ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+def _called(method: str) -> str:
+    return "Windows hosts" if method == WINDOWS else f"kraken_agent_install_method {method}"

@@ -1,0 +1,100 @@
+"""The variables of the role kraken_agent as options of the modules that put agents on hosts."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import (
+    SETTINGS,
+    of_role,
+    refusals,
+    variables_of,
+)
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import CA_NAME
+
+from kraken_fleet.address import ServerAddress
+from kraken_fleet.collection import role_variables
+from kraken_fleet.errors import UsageError
+
+__all__ = ["CA_NAME", "ca_text", "completed", "defaults", "refuse", "refuse_for_agent", "server_for_agents", "values"]
+
+_ROLE = "kraken_agent"
+
+
+def values(task_vars: Mapping[str, Any], templar: Any) -> dict[str, Any]:
+    """Read the settings of a host's agents from the role's variables, with templates filled in.
+
+    Args:
+        task_vars: the variables of the task, the defaults of the role among them.
+        templar: the task's own.
+    """
+    names = [setting.variable for setting in SETTINGS if setting.variable in task_vars]
+    # Plain values: Ansible's own know where they come from, which no other reader wants.
+    return {name: json.loads(json.dumps(templar.template(task_vars[name]))) for name in names}
+
+
+def completed(method: str, arguments: Mapping[str, Any], task_vars: Mapping[str, Any], templar: Any) -> dict[str, Any]:
+    """Add the role's variables to the arguments of a task, when it asks for that with `role_settings`.
+
+    Raises:
+        UsageError: some are set that this way of installing cannot honour. An agent is taken off all the same.
+    """
+    if not boolean(arguments.get("role_settings", False)):
+        return {**arguments, **_address(arguments)}
+    found = values(task_vars, templar)
+    if arguments.get("state") != "absent":
+        refuse(refusals(method, found, defaults()))
+    together = {**of_role(method, found), **arguments}
+    return {**together, **_address(together)}
+
+
+def server_for_agents(server: Any) -> str:
+    """Write a server's address as agents need it; empty when there is none."""
+    return ServerAddress.parse(str(server)).agents if server else ""
+
+
+def _address(arguments: Mapping[str, Any]) -> dict[str, str]:
+    return {"server_url": server_for_agents(arguments["server_url"])} if "server_url" in arguments else {}
+
+
+def refuse_for_agent(method: str, arguments: Mapping[str, Any], agent: str) -> None:
+    """Refuse options that the agent which is about to be installed cannot honour.
+
+    Raises:
+        UsageError: there are some.
+    """
+    refuse(refusals(method, variables_of(arguments), defaults(), agent))
+
+
+def refuse(sentences: list[str]) -> None:
+    """Raise a UsageError when there is something to say."""
+    if sentences:
+        raise UsageError("; ".join(sentences))
+
+
+def defaults() -> dict[str, Any]:
+    """Name what the role's variables are when nobody sets them."""
+    return {name: option.get("default") for name, option in role_variables()[_ROLE].items()}
+
+
+def ca_text(path: str) -> str:
+    """Read the file that kraken_agent_ca_bundle names; empty when none is named.
+
+    Raises:
+        UsageError: it cannot be read, or has no certificates.
+    """
+    if not path:
+        return ""
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8")
+        ssl.create_default_context(cadata=text)
+    except (OSError, ValueError, ssl.SSLError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        hint = "kraken_agent_ca_bundle is a file on the controller with certificates in PEM form"
+        raise UsageError(f"The certificate authorities cannot be read: {why}", where=path, hint=hint) from error
+    return text

@@ -1,0 +1,162 @@
+"""The table of an agent's settings: every variable is in it, and what each method makes of each one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import settings
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import (
+    BINARIES,
+    COMPOSE,
+    DOCKER,
+    METHODS,
+    NOT_SETTINGS,
+    OURS,
+    SCRIPT,
+    SETTINGS,
+    UPSTREAM,
+    WINDOWS,
+    Place,
+    Setting,
+)
+
+from kraken_fleet.collection import role_variables
+
+DECLARED = role_variables()["kraken_agent"]
+DEFAULTS = {name: option.get("default") for name, option in DECLARED.items()}
+# What somebody may set each of the variables to. A new one needs a value here.
+PLAYED: Mapping[str, Any] = {
+    "kraken_agent_server_url": "https://kraken.example:6363",
+    "kraken_clickhouse_addr": "logs.example:9001",
+    "kraken_minio_addr": "store.example:9999",
+    "kraken_agent_address": "192.0.2.7",
+    "kraken_agent_tools_dirs": ["/srv/tools", "/srv/more"],
+    "kraken_agent_system_id": "debian-12",
+    "kraken_agent_drain_seconds": 77,
+    "kraken_agent_update": "server",
+    "kraken_agent_ca_bundle": "/etc/ca.crt",
+    "kraken_registration_trust": "attested",
+    "kraken_agent_fresh_nonce": True,
+    "kraken_agent_environment": {"MAKEFLAGS": "-j3"},
+    "kraken_agent_instances": [{"name": "small", "address": "192.0.2.8"}],
+    "kraken_agent_dir": "/srv/kraken",
+    "kraken_agent_unit": "ci-agent",
+    "kraken_agent_python": "/usr/bin/python3.11",
+    "kraken_agent_user": "ci",
+    "kraken_agent_allow_root": True,
+    "kraken_agent_extra_groups": ["docker"],
+    "kraken_agent_sudo": True,
+    "kraken_agent_hardening": False,
+    "kraken_agent_unit_settings": {"MemoryMax": "4G"},
+    "kraken_agent_service_manager": "systemd",
+    "kraken_agent_service_state": "stopped",
+    "kraken_agent_service_enabled": False,
+    "kraken_agent_keep_versions": 5,
+    "kraken_agent_container_network": "ci",
+    "kraken_agent_docker_socket": True,
+    "kraken_agent_restart_policy": "always",
+}
+UPSTREAMS_OWN = {
+    "KRAKEN_SERVER_ADDR", "KRAKEN_DATA_DIR", "KRAKEN_TOOLS_DIRS", "KRAKEN_CLICKHOUSE_ADDR", "KRAKEN_SYSTEM_ID",
+    "SSL_CERT_FILE",
+}  # fmt: skip
+
+
+def place(method: str = BINARIES, agent: str = OURS) -> Place:
+    return Place(method, agent, data="/opt/kraken/data", nonce="/opt/kraken/nonce", ca_bundle="/opt/kraken/ca.crt")
+
+
+def test_every_variable_of_the_role_is_a_setting_or_is_said_to_be_none() -> None:
+    of_table = [setting.variable for setting in SETTINGS]
+    others = [name for names in NOT_SETTINGS.values() for name in names]
+    assert len(of_table) == len(set(of_table))
+    assert len(others) == len(set(others))
+    missing = set(DECLARED) - set(of_table) - set(others)
+    assert not missing, f"plugins/module_utils/host/settings.py says nothing of {sorted(missing)}"
+    undeclared = {*of_table, *others} - set(DECLARED)
+    assert not undeclared, f"roles/kraken_agent/meta/argument_specs.yml does not declare {sorted(undeclared)}"
+    assert not set(of_table) & set(others)
+
+
+def test_every_setting_is_played_in_these_tests() -> None:
+    missing = {setting.variable for setting in SETTINGS} ^ set(PLAYED)
+    assert not missing, f"PLAYED in {Path(__file__).name} has to have a value for {sorted(missing)}"
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.variable)
+def test_a_setting_says_what_it_becomes_with_each_method_that_honours_it(setting: Setting) -> None:
+    assert set(setting.methods) <= set(METHODS)
+    for method in setting.methods:
+        assert setting.name or method in setting.more, f"{setting.variable} becomes nothing with {method}"
+    assert set(setting.more) <= set(setting.methods)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.variable)
+def test_a_variable_is_honoured_or_refused_by_name(setting: Setting, method: str) -> None:
+    values = {**DEFAULTS, setting.variable: PLAYED[setting.variable]}
+    said = settings.refusals(method, values, DEFAULTS)
+    # Nothing is lost without it: each method that has no service manager of its own ignores which one it is.
+    if method in setting.methods or setting.variable == "kraken_agent_service_manager":
+        assert said == []
+    else:
+        (sentence,) = said
+        assert sentence.startswith(setting.variable)
+        assert sentence.count(". ") == 1, "it has to say what to do"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_is_refused_that_nobody_has_set(method: str) -> None:
+    assert settings.refusals(method, DEFAULTS, DEFAULTS) == []
+    # Variables of the command line are text.
+    said = {**DEFAULTS, "kraken_agent_hardening": "true", "kraken_agent_keep_versions": "3"}
+    assert settings.refusals(method, said, DEFAULTS) == []
+
+
+def test_what_users_gave_wins_and_an_empty_variable_erases_nothing() -> None:
+    options = {"server_url": "http://k:6363", "clickhouse_addr": "", "system_id": "debian-12", "minio_addr": None}
+    host = {"KRAKEN_CLICKHOUSE_ADDR": "logs:9001", "KRAKEN_SYSTEM_ID": "mine", "KRAKEN_SERVER_ADDR": ""}
+    found = settings.environment(options, place(), host, {"KRAKEN_SYSTEM_ID": "", "A": None, "B": 1})
+    assert found == {
+        "KRAKEN_SERVER_ADDR": "http://k:6363",
+        "KRAKEN_CLICKHOUSE_ADDR": "logs:9001",
+        "KRAKEN_SYSTEM_ID": "mine",
+        "KRAKEN_DATA_DIR": "/opt/kraken/data",
+        "B": "1",
+    }
+
+
+def test_krakens_own_agent_gets_no_variables_that_it_does_not_know() -> None:
+    options = settings.of_role(BINARIES, {**DEFAULTS, **PLAYED, "kraken_agent_server_url": "k:6363"})
+    found = settings.environment(options, place(agent=UPSTREAM))
+    assert set(found) == UPSTREAMS_OWN
+    assert found["KRAKEN_SERVER_ADDR"] == "http://k:6363", "it wants a scheme"
+    assert found["KRAKEN_TOOLS_DIRS"] == "/srv/tools,/srv/more"
+    assert settings.environment({}, place(agent=UPSTREAM), {"KRAKEN_AGENT_SLOT": "1"})["KRAKEN_AGENT_SLOT"] == "1"
+
+
+@pytest.mark.parametrize("variable", ["kraken_agent_dir", "kraken_agent_instances", "kraken_registration_trust"])
+def test_what_krakens_own_agent_cannot_do_is_refused(variable: str) -> None:
+    values = {**DEFAULTS, variable: PLAYED[variable]}
+    (said,) = settings.refusals(BINARIES, values, DEFAULTS, UPSTREAM)
+    assert said.startswith(variable)
+    assert "is not for Kraken's own agent" in said
+
+
+@pytest.mark.parametrize("method", [BINARIES, SCRIPT, DOCKER, COMPOSE, WINDOWS])
+def test_a_secrets_file_is_not_named_by_hand(method: str) -> None:
+    values = {**DEFAULTS, "kraken_agent_environment": {"KRAKEN_AGENT_NONCE_FILE": "/tmp/n"}}
+    (said,) = settings.refusals(method, values, DEFAULTS)
+    assert "Set kraken_registration_trust to attested" in said
+
+
+def test_a_setting_without_an_option_goes_the_way_of_users_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    colour = Setting("kraken_agent_colour", name="KRAKEN_AGENT_COLOUR")
+    monkeypatch.setattr(settings, "SETTINGS", (*SETTINGS, colour))
+    values = {"kraken_agent_colour": "blue", "kraken_agent_environment": {"A": "b"}}
+    assert settings.of_role(DOCKER, values)["environment"] == {"KRAKEN_AGENT_COLOUR": "blue", "A": "b"}
+    values["kraken_agent_environment"] = {"KRAKEN_AGENT_COLOUR": "red"}
+    assert settings.of_role(DOCKER, values)["environment"] == {"KRAKEN_AGENT_COLOUR": "red"}
