@@ -6,6 +6,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import findings
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.operating_system import WINDOWS, operating_system
 
 from kraken_fleet.address import ServerAddress
 from kraken_fleet.errors import UsageError
@@ -20,7 +21,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        if getattr(self._connection._shell, "SHELL_FAMILY", "sh") == "powershell":
+        if operating_system(task_vars or {}, self._templar) == WINDOWS:
             return {"failed": True, "msg": _WINDOWS}
         try:
             server = ServerAddress.parse(str(self._task.args.get("server_url") or ""))

@@ -1,0 +1,25 @@
+"""Tells Windows hosts from the others: the one place that does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+WINDOWS, LINUX = "windows", "linux"
+_WINDOWS_CONNECTIONS = ("winrm", "psrp")
+_WINDOWS_SHELLS = ("powershell", "cmd")
+
+
+def operating_system(variables: Mapping[str, Any], templar: Any) -> str:
+    """Say what a host runs, `windows` or `linux`, from how Ansible reaches it. Nothing is asked of the host.
+
+    Args:
+        variables: the host's.
+        templar: fills in templates in them.
+    """
+    connection, shell = (
+        str(templar.template(variables.get(name) or "")) for name in ("ansible_connection", "ansible_shell_type")
+    )
+    # A connection may be named in full, as in ansible.builtin.winrm.
+    windows = connection.rpartition(".")[2] in _WINDOWS_CONNECTIONS or shell in _WINDOWS_SHELLS
+    return WINDOWS if windows else LINUX
