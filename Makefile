@@ -15,7 +15,7 @@ TESTS ?=
 AGAIN ?= --reruns 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-browser test-real molecule sanity check format wheel screenshots clean
+.PHONY: help setup demo test test-browser test-real molecule sanity check docs format wheel screenshots clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -73,10 +73,13 @@ sanity: $(STAMP) ## Ansible's own opinion of the modules' documentation
 check: $(STAMP) ## Style, types, import rules, Ansible and YAML
 	@export PATH="$(CURDIR)/$(BIN):$$PATH"; failed=(); \
 	  for each in 'ruff check .' 'ruff format --check .' mypy 'lint-imports --no-cache' \
-	    'ansible-lint --offline --profile production' 'yamllint --strict .'; do \
+	    'ansible-lint --offline --profile production' 'yamllint --strict .' 'python docs/generate.py --check'; do \
 	    echo "== $$each"; $$each || failed+=("$${each%% *}"); \
 	  done; \
 	  (( $${#failed[@]} == 0 )) || { echo "Failed: $${failed[*]}" >&2; exit 1; }
+
+docs: $(STAMP) ## Write the tables of the roles' READMEs, and the arguments of modules that run on hosts
+	@$(BIN)/python docs/generate.py
 
 format: $(STAMP) ## Let ruff put the source into shape
 	@$(BIN)/ruff check --fix .

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agent_changes import (
@@ -14,8 +14,8 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agent_changes impo
     unknown_groups,
 )
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import find, shown
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
-    SERVER_ARGUMENTS,
     ControllerAction,
     client_of,
 )
@@ -34,17 +34,7 @@ _COMPARED = ("authorized", "enabled", "groups")
 class ActionModule(ControllerAction):
     """Reads the agents and groups once, and sends only what differs."""
 
-    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {
-        **SERVER_ARGUMENTS,
-        "agents": {"type": "list", "elements": "str", "required": True},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "authorized": {"type": "bool"},
-        "enabled": {"type": "bool"},
-        "groups": {"type": "list", "elements": "str"},
-        "groups_mode": {"type": "str", "choices": ["merge", "exact"], "default": "merge"},
-        "create_groups": {"type": "bool", "default": False},
-        "concurrency": {"type": "int", "default": 8},
-    }
+    ARGUMENTS = arguments_of("agent")
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         with client_of(arguments) as client:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
-    SERVER_ARGUMENTS,
     ControllerAction,
     client_of,
 )
@@ -18,13 +18,7 @@ from kraken_fleet.model import ALL_GROUP, AgentsGroup
 class ActionModule(ControllerAction):
     """Reads the groups, and changes one when it has to."""
 
-    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {
-        **SERVER_ARGUMENTS,
-        "name": {"type": "str", "required": True},
-        "new_name": {"type": "str", "default": ""},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "force": {"type": "bool", "default": False},
-    }
+    ARGUMENTS = arguments_of("agent_group")
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         with client_of(arguments) as client:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, ClassVar
+from typing import Any
 
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import shown_job
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
-    SERVER_ARGUMENTS,
     ControllerAction,
     client_of,
 )
@@ -20,11 +20,7 @@ from kraken_fleet.reconcile.waiting import waiting_jobs
 class ActionModule(ControllerAction):
     """Reads groups, agents and unfinished runs once for all groups."""
 
-    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {
-        **SERVER_ARGUMENTS,
-        "groups": {"type": "list", "elements": "str"},
-        "waiting_jobs": {"type": "bool", "default": True},
-    }
+    ARGUMENTS = arguments_of("agent_group_info")
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         names = arguments["groups"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import BINARIES, DATA_DIR, OURS, SCRIPT
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import on_host
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import findings, role_settings
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.action import HostAction, program_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.bundles import sent_along
@@ -23,61 +24,7 @@ _CHECK_SECONDS = 5
 class ActionModule(HostAction):
     """What is on the host in module_utils/host does the work; this is what only the controller knows or can see."""
 
-    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "dir": {"type": "str", "default": "/opt/kraken"},
-        "unit": {"type": "str", "default": "kraken-agent"},
-        "address": {"type": "str", "default": ""},
-        "instances": {
-            "type": "list",
-            "elements": "dict",
-            "default": [],
-            "options": {
-                "name": {"type": "str", "required": True},
-                "address": {"type": "str", "required": True},
-                "dir": {"type": "str", "default": ""},
-                "unit": {"type": "str", "default": ""},
-                "environment": {"type": "dict", "default": {}},
-            },
-        },
-        "bundle": {"type": "str", "default": ""},
-        "bundle_sha256": {"type": "dict", "default": {}},
-        "bundle_url": {"type": "str", "default": ""},
-        "bundle_version": {"type": "str", "default": ""},
-        "source": {"type": "str", "choices": ["bundle", "server", "script"], "default": "bundle"},
-        "download": {"type": "str", "choices": ["host", "controller"], "default": "host"},
-        "keep_versions": {"type": "int", "default": 3},
-        "releases": {"type": "dict", "default": {}},
-        "predict": {"type": "bool", "default": False},
-        "update": {"type": "str", "choices": ["managed", "server"], "default": "managed"},
-        "server_url": {"type": "str", "default": ""},
-        "clickhouse_addr": {"type": "str", "default": ""},
-        "minio_addr": {"type": "str", "default": ""},
-        "tools_dirs": {"type": "list", "elements": "str", "default": []},
-        "system_id": {"type": "str", "default": ""},
-        "environment": {"type": "dict", "default": {}},
-        "python": {"type": "str", "default": ""},
-        "user": {"type": "str", "default": "kraken"},
-        "allow_root": {"type": "bool", "default": False},
-        "extra_groups": {"type": "list", "elements": "str", "default": []},
-        "sudo": {"type": "bool", "default": False},
-        "hardening": {"type": "bool", "default": True},
-        "unit_settings": {"type": "dict", "default": {}},
-        "service_manager": {"type": "str", "choices": ["auto", "systemd", "process"], "default": "auto"},
-        "service_state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
-        "enabled": {"type": "bool", "default": True},
-        "drain_seconds": {"type": "int", "default": 300},
-        "ca_bundle": {"type": "str", "default": ""},
-        "role_settings": {"type": "bool", "default": False},
-        "attested": {"type": "bool", "default": False},
-        "fresh_nonce": {"type": "bool", "default": False},
-        "install_prerequisites": {"type": "bool", "default": True},
-        "lock_timeout": {"type": "int", "default": 120},
-        "preflight": {"type": "bool", "default": False},
-        "clickhouse_native_addr": {"type": "str", "default": ""},
-        "keep_data": {"type": "bool", "default": False},
-        "keep_user": {"type": "bool", "default": False},
-    }
+    ARGUMENTS = arguments_of("agent_host")
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         try:

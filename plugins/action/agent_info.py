@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import find, shown
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
-    SERVER_ARGUMENTS,
     ControllerAction,
     client_of,
 )
@@ -18,13 +18,7 @@ from kraken_fleet.reconcile.observe import observe_agents
 class ActionModule(ControllerAction):
     """Reads both lists of agents, whole, and narrows them down."""
 
-    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {
-        **SERVER_ARGUMENTS,
-        "agents": {"type": "list", "elements": "str"},
-        "groups": {"type": "list", "elements": "str"},
-        "authorized": {"type": "bool"},
-        "silent_seconds": {"type": "float", "default": 60.0},
-    }
+    ARGUMENTS = arguments_of("agent_info")
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         with client_of(arguments) as client:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
-    SERVER_ARGUMENTS,
     ControllerAction,
     client_of,
 )
@@ -40,17 +40,7 @@ _VERBS = {"drained": "drain", "enabled": "enable", "absent": "delete the record 
 class ActionModule(ControllerAction):
     """One call for the whole play."""
 
-    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {
-        **SERVER_ARGUMENTS,
-        **trust.ARGUMENTS,
-        "state": {"type": "str", "choices": ["present", "drained", "enabled", "absent"], "default": "present"},
-        "hosts": {"type": "list", "elements": "str"},
-        "addresses": {"type": "list", "elements": "str"},
-        "groups_mode": {"type": "str", "choices": ["merge", "exact"], "default": "merge"},
-        "timeout": {"type": "int", "default": 60},
-        "drain_timeout": {"type": "int", "default": 300},
-        "concurrency": {"type": "int", "default": 8},
-    }
+    ARGUMENTS = arguments_of("agent_registration")
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         hosts = arguments["hosts"] or task_vars["ansible_play_batch"]

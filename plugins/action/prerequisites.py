@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.action import HostAction
 
 
 class ActionModule(HostAction):
     """One round trip when nothing is missing."""
 
-    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {
-        "install": {"type": "bool", "default": True},
-        "lock_timeout": {"type": "int", "default": 120},
-        "environment": {"type": "dict", "default": {}},
-    }
+    ARGUMENTS = arguments_of("prerequisites")
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         arguments["install_prerequisites"] = arguments["install"]

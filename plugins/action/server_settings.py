@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
-    SERVER_ARGUMENTS,
     ControllerAction,
     client_of,
 )
@@ -27,13 +27,7 @@ _HIDDEN = "(hidden)"
 class ActionModule(ControllerAction):
     """Reads all settings, compares those that are asked for, and sends what differs in one request."""
 
-    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {
-        **SERVER_ARGUMENTS,
-        "settings": {"type": "dict", "default": {}},
-        "secrets": {"type": "dict", "default": {}, "no_log": True},
-        "update_secrets": {"type": "bool", "default": True},
-        "only_empty": {"type": "bool", "default": False},
-    }
+    ARGUMENTS = arguments_of("server_settings")
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         wanted = _by_section(as_kept(_by_section(arguments["settings"], "settings")), "settings")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
-    SERVER_ARGUMENTS,
     ControllerAction,
     client_of,
 )
@@ -33,14 +33,7 @@ _LOCAL = "local"
 class ActionModule(ControllerAction):
     """Hears every witness that the task names, and lets the most trusted one decide."""
 
-    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {
-        **SERVER_ARGUMENTS,
-        "docker_url": {"type": "str", "default": ""},
-        "compose_file": {"type": "path", "default": ""},
-        "env_file": {"type": "path", "default": ""},
-        "project": {"type": "str", "default": ""},
-        "docker_host": {"type": "str", "default": ""},
-    }
+    ARGUMENTS = arguments_of("service_addresses")
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         witnesses = list(_witnesses(arguments))

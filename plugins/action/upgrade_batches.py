@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import PlayInventory
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.registration import fleet_of
@@ -14,10 +15,7 @@ from kraken_fleet.plan import batches
 class ActionModule(ControllerAction):
     """One call for the whole play. The inventory says who is in which group; no server is asked."""
 
-    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {
-        "serial": {"type": "list", "elements": "str", "default": ["25%"]},
-        "max_unavailable": {"type": "str", "default": "50%"},
-    }
+    ARGUMENTS = arguments_of("upgrade_batches")
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         inventory = PlayInventory(self, task_vars["hostvars"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import PlayInventory
 
@@ -16,7 +17,7 @@ from kraken_fleet.inventory import fleet_from_hostvars, listed, merged, problems
 class ActionModule(ControllerAction):
     """One call for the whole play."""
 
-    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {"hosts": {"type": "list", "elements": "str"}}
+    ARGUMENTS = arguments_of("validate_inventory")
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         hosts = arguments["hosts"] or task_vars["ansible_play_hosts_all"]

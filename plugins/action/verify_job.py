@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
-    SERVER_ARGUMENTS,
     ControllerAction,
     client_of,
     playbook_owner,
@@ -26,14 +26,7 @@ _UNKNOWN = "the server has no authorized agent with its address; deploy it first
 class ActionModule(ControllerAction):
     """One call for the whole play."""
 
-    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {
-        **SERVER_ARGUMENTS,
-        "groups": {"type": "list", "elements": "str"},
-        "hosts": {"type": "list", "elements": "str"},
-        "each_agent": {"type": "bool", "default": False},
-        "alone": {"type": "bool", "default": False},
-        "timeout": {"type": "int", "default": 120},
-    }
+    ARGUMENTS = arguments_of("verify_job")
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         groups = arguments["groups"]

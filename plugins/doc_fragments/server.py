@@ -40,7 +40,7 @@ options:
     type: path
     default: ""
   server_timeout:
-    description: Seconds to wait for each answer of the server.
+    description: Seconds to wait for each answer of the server. No role sets it.
     type: float
     default: 10.0
 requirements:

@@ -78,20 +78,19 @@ agents:
   elements: dict
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all, as_result
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.env_file import HIDDEN
 
-ARGUMENTS = {
+# Written by `make docs` out of DOCUMENTATION.
+ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "name": {"type": "str", "default": "kraken-agent"},
     "image": {"type": "str", "default": ""},
-    "server_url": {"type": "str", "default": ""},
-    "clickhouse_addr": {"type": "str", "default": ""},
-    "minio_addr": {"type": "str", "default": ""},
     "address": {"type": "str", "default": ""},
-    "environment": {"type": "dict", "default": {}},
     "network": {"type": "str", "default": "host"},
     "docker_socket": {"type": "bool", "default": False},
     "restart_policy": {
@@ -99,6 +98,10 @@ ARGUMENTS = {
         "choices": ["no", "on-failure", "always", "unless-stopped"],
         "default": "unless-stopped",
     },
+    "server_url": {"type": "str", "default": ""},
+    "clickhouse_addr": {"type": "str", "default": ""},
+    "minio_addr": {"type": "str", "default": ""},
+    "environment": {"type": "dict", "default": {}},
     "drain_seconds": {"type": "int", "default": 300},
     "tools_dirs": {"type": "list", "elements": "str", "default": []},
     "system_id": {"type": "str", "default": ""},

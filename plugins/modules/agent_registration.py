@@ -39,7 +39,7 @@ options:
   groups_mode:
     description:
       - V(merge) leaves an agent in groups that the inventory does not name; V(exact) takes it out of them.
-      - The variable C(kraken_agent_groups_mode) of a host goes before.
+      - The variable C(kraken_agent_groups_mode) of a host goes before. No role sets it.
     type: str
     choices: [merge, exact]
     default: merge
@@ -93,7 +93,7 @@ options:
     type: int
     default: 300
   concurrency:
-    description: How many requests are on their way to the server at the same time.
+    description: How many requests are on their way to the server at the same time. No role sets it.
     type: int
     default: 8
 extends_documentation_fragment:

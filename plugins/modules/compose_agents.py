@@ -142,49 +142,52 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings impo
 
 OVERRIDE_NAME = "kraken-fleet-agents.override.yaml"
 
+# Written by `make docs` out of DOCUMENTATION.
+ARGUMENTS: dict[str, Any] = {
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "compose_file": {"type": "path", "required": True},
+    "env_file": {"type": "path"},
+    "subnet": {"type": "str", "default": ""},
+    "image": {"type": "str", "default": ""},
+    "agents": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "address": {"type": "str", "required": True},
+            "docker_socket": {"type": "bool"},
+            "environment": {"type": "dict", "default": {}},
+        },
+    },
+    "docker_socket": {"type": "bool", "default": False},
+    "restart_policy": {
+        "type": "str",
+        "choices": ["no", "on-failure", "always", "unless-stopped"],
+        "default": "unless-stopped",
+    },
+    "recreate_network": {"type": "bool", "default": False},
+    "operation": {"type": "str", "choices": ["inspect", "apply", "remove"], "default": "inspect"},
+    "override": {"type": "str"},
+    "services": {"type": "list", "elements": "str", "default": []},
+    "superfluous": {"type": "list", "elements": "str", "default": []},
+    "network": {"type": "str"},
+    "project": {"type": "str"},
+    "server_url": {"type": "str", "default": ""},
+    "clickhouse_addr": {"type": "str", "default": ""},
+    "minio_addr": {"type": "str", "default": ""},
+    "environment": {"type": "dict", "default": {}},
+    "drain_seconds": {"type": "int", "default": 300},
+    "tools_dirs": {"type": "list", "elements": "str", "default": []},
+    "system_id": {"type": "str", "default": ""},
+    "ca_bundle": {"type": "str", "default": ""},
+    "role_settings": {"type": "bool", "default": False},
+}
+
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "compose_file": {"type": "path", "required": True},
-            "env_file": {"type": "path"},
-            "subnet": {"type": "str", "default": ""},
-            "image": {"type": "str", "default": ""},
-            "agents": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "address": {"type": "str", "required": True},
-                    "docker_socket": {"type": "bool"},
-                    "environment": {"type": "dict", "default": {}},
-                },
-            },
-            "docker_socket": {"type": "bool", "default": False},
-            "restart_policy": {
-                "type": "str",
-                "choices": ["no", "on-failure", "always", "unless-stopped"],
-                "default": "unless-stopped",
-            },
-            "server_url": {"type": "str", "default": ""},
-            "clickhouse_addr": {"type": "str", "default": ""},
-            "minio_addr": {"type": "str", "default": ""},
-            "tools_dirs": {"type": "list", "elements": "str", "default": []},
-            "system_id": {"type": "str", "default": ""},
-            "environment": {"type": "dict", "default": {}},
-            "ca_bundle": {"type": "str", "default": ""},
-            "role_settings": {"type": "bool", "default": False},
-            "recreate_network": {"type": "bool", "default": False},
-            "drain_seconds": {"type": "int", "default": 300},
-            "operation": {"type": "str", "choices": ["inspect", "apply", "remove"], "default": "inspect"},
-            "override": {"type": "str"},
-            "services": {"type": "list", "elements": "str", "default": []},
-            "superfluous": {"type": "list", "elements": "str", "default": []},
-            "network": {"type": "str"},
-            "project": {"type": "str"},
-        },
+        argument_spec=ARGUMENTS,
         supports_check_mode=True,
         # Ansible would write all arguments into the host's journal, passwords in `environment` as well.
         no_log=True,

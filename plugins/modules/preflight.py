@@ -39,15 +39,15 @@ options:
     type: path
     default: /opt/kraken
   least_disk_mb:
-    description: Free space, in MiB, below which the disk is a finding.
+    description: Free space, in MiB, below which the disk is a finding. No role sets it.
     type: int
     default: 512
   timeout:
-    description: Seconds for each connection, and for the log record to arrive.
+    description: Seconds for each connection, and for the log record to arrive. No role sets it.
     type: int
     default: 5
   ca_bundle:
-    description: A file on the host with the certificate authorities to trust for https.
+    description: A file on the host with the certificate authorities to trust for https. No role sets it.
     type: path
     default: ""
   environment:
@@ -60,7 +60,7 @@ options:
     type: bool
     default: true
   nonce:
-    description: The word that the log record carries. Made anew for each run when it is empty.
+    description: The word that the log record carries. Made anew for each run when it is empty. No role sets it.
     type: str
     default: ""
 extends_documentation_fragment:
@@ -97,27 +97,31 @@ nonce:
 
 import os
 import uuid
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import is_for_connections
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.preflight import run_checks
 
+# Written by `make docs` out of DOCUMENTATION.
+ARGUMENTS: dict[str, Any] = {
+    "server_url": {"type": "str", "required": True},
+    "minio_addr": {"type": "str", "default": ""},
+    "clickhouse_addr": {"type": "str", "default": ""},
+    "clickhouse_native_addr": {"type": "str", "default": ""},
+    "directory": {"type": "path", "default": "/opt/kraken"},
+    "least_disk_mb": {"type": "int", "default": 512},
+    "timeout": {"type": "int", "default": 5},
+    "ca_bundle": {"type": "path", "default": ""},
+    "environment": {"type": "dict", "default": {}},
+    "strict": {"type": "bool", "default": True},
+    "nonce": {"type": "str", "default": ""},
+}
+
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            "server_url": {"type": "str", "required": True},
-            "minio_addr": {"type": "str", "default": ""},
-            "clickhouse_addr": {"type": "str", "default": ""},
-            "clickhouse_native_addr": {"type": "str", "default": ""},
-            "directory": {"type": "path", "default": "/opt/kraken"},
-            "least_disk_mb": {"type": "int", "default": 512},
-            "timeout": {"type": "int", "default": 5},
-            "ca_bundle": {"type": "path", "default": ""},
-            "environment": {"type": "dict", "default": {}},
-            "strict": {"type": "bool", "default": True},
-            "nonce": {"type": "str", "default": ""},
-        },
+        argument_spec=ARGUMENTS,
         supports_check_mode=True,
     )
     wanted = module.params

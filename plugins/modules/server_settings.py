@@ -22,13 +22,13 @@ options:
   secrets:
     description:
       - Passwords, tokens and the like, by section, such as C(notification.smtp_password). Keep them in Ansible Vault.
-      - The server never shows them, so they cannot be compared; see O(update_secrets).
+      - The server never shows them, so they cannot be compared; see O(update_secrets). No role sets it.
     type: dict
     default: {}
   update_secrets:
     description:
       - V(true) writes O(secrets) each time, and reports a change each time.
-      - V(false) leaves them as they are.
+      - V(false) leaves them as they are. No role sets it.
     type: bool
     default: true
   only_empty:

@@ -15,7 +15,7 @@ description:
   - The roles' argument specifications say what is right.
 options:
   hosts:
-    description: The hosts to look at; all of the play when empty.
+    description: The hosts to look at; all of the play when empty. No role sets it.
     type: list
     elements: str
 extends_documentation_fragment:

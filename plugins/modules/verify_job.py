@@ -19,7 +19,7 @@ description:
     those. When O(groups) names agents groups, it runs one job on each, on whichever agent, and fails.
 options:
   groups:
-    description: Agents groups to run one job on each, instead of the agents of the play.
+    description: Agents groups to run one job on each, instead of the agents of the play. No role sets it.
     type: list
     elements: str
   hosts:

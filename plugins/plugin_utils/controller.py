@@ -17,21 +17,13 @@ if TYPE_CHECKING:
     from kraken_fleet.api.credentials import Credentials
     from kraken_fleet.model import Owner
 
-SERVER_ARGUMENTS: dict[str, dict[str, Any]] = {
-    "server_url": {"type": "str", "default": ""},
-    "server_user": {"type": "str", "default": ""},
-    "server_password": {"type": "str", "default": "", "no_log": True},
-    "server_token": {"type": "str", "default": "", "no_log": True},
-    "server_ca_bundle": {"type": "path", "default": ""},
-    "server_timeout": {"type": "float", "default": 10.0},
-}
-
 
 class ControllerAction(ActionBase):
     """An action without a half on the host. A FleetError becomes the task's failure, its text the message."""
 
     TRANSFERS_FILES = False
     ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = {}
+    """What the module of the same name documents; see the function arguments_of."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)

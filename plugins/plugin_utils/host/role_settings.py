@@ -24,6 +24,8 @@ from kraken_fleet.errors import UsageError
 __all__ = ["CA_NAME", "ca_text", "completed", "defaults", "refuse", "refuse_for_agent", "server_for_agents", "values"]
 
 _ROLE = "kraken_agent"
+# Read here and kept: this file is imported before Ansible forks a process for each host.
+role_variables()
 
 
 def values(task_vars: Mapping[str, Any], templar: Any) -> dict[str, Any]:
@@ -45,6 +47,8 @@ def completed(method: str, arguments: Mapping[str, Any], task_vars: Mapping[str,
         UsageError: some are set that this way of installing cannot honour. An agent is taken off all the same.
     """
     if not boolean(arguments.get("role_settings", False)):
+        if arguments.get("state") != "absent":
+            refuse(refusals(method, variables_of(arguments), defaults()))
         return {**arguments, **_address(arguments)}
     found = values(task_vars, templar)
     if arguments.get("state") != "absent":

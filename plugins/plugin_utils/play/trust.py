@@ -12,22 +12,6 @@ from kraken_fleet.errors import UsageError
 from kraken_fleet.model import DesiredFleet
 from kraken_fleet.plan import AttestedTrust, CidrTrust, InventoryTrust, Rule, RulesTrust, TrustPolicy
 
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "trust": {"type": "str", "choices": ["inventory", "attested", "cidr", "rules"], "default": "inventory"},
-    "trust_networks": {"type": "list", "elements": "str", "default": []},
-    "trust_rules": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "networks": {"type": "list", "elements": "str", "required": True},
-            "groups": {"type": "list", "elements": "str", "required": True},
-            "systems": {"type": "list", "elements": "str", "default": []},
-            "executors": {"type": "list", "elements": "str", "default": []},
-        },
-    },
-}
-
 
 def policy_of(
     arguments: Mapping[str, Any], fleet: DesiredFleet, hostvars: Any, seen_after: Mapping[str, datetime]
@@ -35,7 +19,7 @@ def policy_of(
     """The policy that a task's arguments ask for.
 
     Args:
-        arguments: those of ARGUMENTS, checked.
+        arguments: those of agent_registration, checked.
         fleet: the agents of the play.
         hostvars: with what agent_host has returned for each host.
         seen_after: by host, when its agent was started.

@@ -1,0 +1,108 @@
+"""Writes what is said elsewhere already: `make docs` runs it, and `make check` runs it with --check.
+
+- The tables of variables in the README files of the roles, out of the roles' meta/argument_specs.yml.
+- The argument specifications of modules that run on hosts, out of their DOCUMENTATION. Hosts have nothing to read YAML.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from kraken_fleet.collection import Specification, role_variables
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "collections"))
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of  # noqa: E402
+
+_SECTION = re.compile(r"(?<=^## Variables\n\n).*?(?=^## )", re.DOTALL | re.MULTILINE)
+_ARGUMENTS = re.compile(
+    r"(?<=^# Written by `make docs` out of DOCUMENTATION\.\n)ARGUMENTS.*?^\}\n", re.DOTALL | re.MULTILINE
+)
+# Ansible's markup: C(code), V(value), O(option), E(environment variable), M(module).
+_MARKUP = re.compile(r"\b[CVOEM]\(([^()]*(?:\([^()]*\))?[^()]*)\)")
+
+
+def files() -> dict[Path, str]:
+    """Make the text of each file that has a generated part."""
+    found = {}
+    for role, variables in role_variables().items():
+        path = ROOT / "roles" / role / "README.md"
+        found[path] = _SECTION.sub(lambda _, given=variables: tables(given), path.read_text(encoding="utf-8"))
+    for path in sorted((ROOT / "plugins" / "modules").glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if _ARGUMENTS.search(text):
+            found[path] = _ARGUMENTS.sub(lambda _, module=path.stem: arguments(module), text)
+    return found
+
+
+def tables(variables: Mapping[str, Specification]) -> str:
+    """Write the table of a role's variables, and one for the keys of each variable that has some."""
+    parts = ["| Variable | Type | Default | |\n|---|---|---|---|\n", *(_row(*one) for one in variables.items()), "\n"]
+    for name, option in variables.items():
+        if "options" in option:
+            parts.append(f"An entry of `{name}`:\n\n| Key | Type | |\n|---|---|---|\n")
+            parts += [*(_key(*one) for one in option["options"].items()), "\n"]
+    return "".join(parts)
+
+
+def arguments(module: str) -> str:
+    """Write the argument specification of a module in the shape that ruff gives it."""
+    source = f"ARGUMENTS: dict[str, Any] = {arguments_of(module)!r}\n"
+    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(ROOT / "plugins" / "arguments.py"), "-"]
+    return subprocess.run(command, input=source, capture_output=True, text=True, check=True).stdout
+
+
+def _row(name: str, option: Specification) -> str:
+    return f"| `{name}` | {_type(option)} | {_default(option)} | {_meaning(option)} |\n"
+
+
+def _key(name: str, option: Specification) -> str:
+    required = " (required)" if option.get("required") else ""
+    return f"| `{name}`{required} | {_type(option)} | {_meaning(option)} |\n"
+
+
+def _type(option: Specification) -> str:
+    kind = str(option.get("type", "str"))
+    return f"{kind} of {option['elements']}" if "elements" in option else kind
+
+
+def _default(option: Specification) -> str:
+    if "default" not in option:
+        return ""
+    value = option["default"]
+    if isinstance(value, dict) and value:
+        return "in `defaults/main.yml`"
+    text = value if isinstance(value, str) and value else json.dumps(value)
+    return f"`{text}`"
+
+
+def _meaning(option: Specification) -> str:
+    return " ".join(_sentences(option)).replace("|", "\\|")
+
+
+def _sentences(option: Specification) -> Iterator[str]:
+    said = option["description"]
+    for sentence in [said] if isinstance(said, str) else said:
+        yield _MARKUP.sub(r"`\1`", sentence)
+    if "choices" in option:
+        yield f"One of {', '.join(f'`{choice}`' for choice in option['choices'])}."
+
+
+def main(*, check: bool) -> int:
+    stale = [path for path, text in files().items() if path.read_text(encoding="utf-8") != text]
+    if not check:
+        for path, text in files().items():
+            path.write_text(text, encoding="utf-8")
+    for path in stale:
+        said = "This is not what `make docs` writes" if check else "Written"
+        sys.stdout.write(f"{path.relative_to(ROOT)}: {said}\n")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(check="--check" in sys.argv[1:]))

@@ -1,0 +1,52 @@
+"""What an action takes: the options that its module documents, so that an option stands in one place.
+
+Ansible imports an action's file before it forks a process for each host, so the documentation is read once for a task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from kraken_fleet.collection import read_yaml
+
+_PLUGINS = "ansible_collections.kraken_ci.fleet.plugins"
+_OWN = "kraken_ci.fleet."
+# Of a documented option, what a value can be checked against; the rest is for people.
+_CHECKED = ("type", "elements", "choices", "default", "required")
+# Documentation has no word for it.
+_SECRET = frozenset({"server_password", "server_token", "secrets"})
+
+
+@cache
+def arguments_of(module: str) -> dict[str, dict[str, Any]]:
+    """Read the argument specification of a module of this collection out of its DOCUMENTATION.
+
+    Args:
+        module: its short name, such as `agent_host`.
+    """
+    return {name: _argument(name, option) for name, option in _options(module)}
+
+
+def _options(module: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    documentation = read_yaml(import_module(f"{_PLUGINS}.modules.{module}").DOCUMENTATION)
+    yield from documentation.get("options", {}).items()
+    for name in documentation.get("extends_documentation_fragment", ()):
+        yield from _of_fragment(name.removeprefix(_OWN))
+
+
+def _of_fragment(name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    file, _, part = name.partition(".")
+    fragment = import_module(f"{_PLUGINS}.doc_fragments.{file}").ModuleDocFragment
+    yield from read_yaml(getattr(fragment, (part or "documentation").upper())).get("options", {}).items()
+
+
+def _argument(name: str, option: Mapping[str, Any]) -> dict[str, Any]:
+    argument: dict[str, Any] = {key: option[key] for key in _CHECKED if key in option}
+    if name in _SECRET:
+        argument["no_log"] = True
+    if "suboptions" in option:
+        argument["options"] = {inner: _argument(inner, one) for inner, one in option["suboptions"].items()}
+    return argument
