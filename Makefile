@@ -67,7 +67,7 @@ molecule: $(STAMP) ## As root: every role on lab hosts; one of them: make molecu
 	    if molecule test --scenario-name NAME >$$log 2>&1 </dev/null; then echo "molecule: NAME passed in $$SECONDS s"; \
 	    else cat $$log; echo "molecule: NAME failed after $$SECONDS s" >&2; exit 1; fi'
 
-sanity: $(STAMP) ## Ansible's own opinion of the modules' documentation
+sanity: $(STAMP) ## Ansible's own tests of a collection: ansible-test sanity, whole
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/sanity.sh
 
 check: $(STAMP) ## Style, types, import rules, Ansible and YAML

@@ -1,12 +1,16 @@
 #!/bin/sh
-# Runs `ansible-test sanity` on the collection, validate-modules unless told otherwise:
+# Runs `ansible-test sanity` on the collection: all its tests, unless some are named.
 #
 #     tests/sanity.sh
-#     tests/sanity.sh --test yamllint --test validate-modules
+#     tests/sanity.sh --test pylint --test validate-modules
+#
+# Each test runs but pslint, which reads PowerShell: the collection has none, and ansible-test passes it over where there
+# is no `pwsh`. None needs Docker. The first run needs a package index for the tools of the tests; what ansible-test
+# installs is kept in .ansible/sanity. `compile` and `import` run on each Python from 3.8 on that is found here.
 #
 # ansible-test wants the collection at ansible_collections/NAMESPACE/NAME in a git repository of its own, so it gets a
 # copy of what is here now, committed or not. The modules are under the Apache licence, which validate-modules asks to
-# be excused for: see tests/sanity/. The environment that it makes for itself is kept in .ansible/sanity.
+# be excused for: see tests/sanity/.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -38,5 +42,22 @@ for version in $(sed -n "s/^ *pip='\([0-9.]*\)',$/\1/p" "$requirements" | tr . _
     printf 'import ensurepip\n\nensurepip.bootstrap()\n' >"$HOME/.ansible/test/cache/get_pip_$version.py"
 done
 
-if [ $# -eq 0 ]; then set -- --test validate-modules; fi
+# Programs that pyenv only hands on are there for some versions and fail: the real ones come first.
+if command -v pyenv >/dev/null; then
+    for version in $(pyenv versions --bare); do PATH="$PATH:$(pyenv prefix "$version")/bin"; done
+    PATH=$(printf %s "$PATH" | tr : '\n' | grep -v '/shims$' | paste -s -d : -)
+fi
+
+# The controller's plugins import kraken_fleet and what it needs, as they do for users who have installed it. ansible-test
+# tries imports in environments of its own, which get to know where they are.
+case "$*" in
+"" | *"--test import"*)
+    ansible-test sanity --prime-venvs --test import >/dev/null
+    packages=$(python3 -c 'import rich; print(rich.__path__[0].rpartition("/")[0])')
+    for site in "$HOME"/.ansible/test/venv/sanity.import.plugin/*/*/lib/python*/site-packages; do
+        printf '%s\n' "$root" "$packages" >"$site/kraken_fleet.pth"
+    done
+    ;;
+esac
+
 ansible-test sanity "$@"

@@ -97,7 +97,7 @@ def _concerned(state: str, fleet: DesiredFleet, agents: list[Agent]) -> list[Age
 
 def _finish(work: Iterable[Event], outcome: Outcome, fleet: DesiredFleet, agents: Iterable[Agent]) -> None:
     try:
-        for _ in work:
+        for _event in work:
             pass
     except PartialFailureError as error:
         addresses = {agent.name: agent.address for agent in agents}  # failures are told by the agents' names

@@ -162,8 +162,8 @@ class CallbackModule(CallbackBase):
             total = max(self._hosts, len(self._done) + len(self._working), 1)
             self._progress.update(self._bar, completed=len(self._done), total=total)
 
-    def _note(self, bar: TaskID) -> str:
-        if bar != self._bar:
+    def _note(self, shown: TaskID) -> str:
+        if shown != self._bar:
             return ""  # a phase that is over
         waiting = max(self._hosts - len(self._done | self._failed.keys()), 0)
         parts = [self._task_name, f"{waiting} waiting"]

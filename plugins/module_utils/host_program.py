@@ -54,5 +54,5 @@ def run(sources: Mapping[str, str], module: str, environment: Mapping[str, str],
     except Exception:  # noqa: BLE001
         # From here on only: Python's own traceback would show the line of the call, with all that it hands over.
         traceback.print_exc()
-        sys.exit(1)
+        raise SystemExit(1) from None
     sys.stdout.write(ANSWER + json.dumps(answer) + "\n")

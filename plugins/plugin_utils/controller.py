@@ -27,7 +27,7 @@ class ControllerAction(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
+        _result, arguments = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
         # Plain values: Ansible's own know where they come from, which no dataclass or YAML writer wants.
         arguments = json.loads(json.dumps(arguments))
         try:

@@ -214,7 +214,7 @@ def download(url: str) -> bytes:
         HostError: it cannot be had.
     """
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:
+        with urllib.request.build_opener().open(url, timeout=_TIMEOUT) as answer:
             return bytes(answer.read())
     except (OSError, ValueError) as error:
         raise HostError(f"{url} cannot be downloaded: {getattr(error, 'reason', error)}") from error

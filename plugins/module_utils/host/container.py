@@ -80,7 +80,7 @@ def pinned(image: str) -> str:
     """
     if "@sha256:" in image:
         return image
-    name, _, version = image.rpartition(":")
+    name, _colon, version = image.rpartition(":")
     if not name or "/" in version or version == "latest":
         raise HostError(f"image {image!r} is not pinned; write its version, as in kraken-fleet/kkagent:0.1.0")
     if re.match(r"v\d", version):

@@ -190,7 +190,7 @@ def give_tree(path: str, wanted: Attributes) -> None:
         return
     try:
         with opening.parent(path) as (handle, name):
-            for _, directories, others, inside in os.fwalk(name, dir_fd=handle):
+            for _path, directories, others, inside in os.fwalk(name, dir_fd=handle):
                 for each in [*directories, *others]:
                     with contextlib.suppress(FileNotFoundError):  # its owner has removed it meanwhile
                         _give(inside, each, owners)

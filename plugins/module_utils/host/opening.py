@@ -70,7 +70,9 @@ def is_directory(path: str) -> bool:
 def read_bytes(path: str, most: int = MOST_TEXT) -> Optional[bytes]:
     """A file's content; None when there is none, or something that is not a plain file of at most that many bytes."""
     try:
-        with parent(path) as (handle, name), open(os.open(name, _READ, dir_fd=handle), "rb") as file:
+        with parent(path) as (handle, name):
+            descriptor = os.open(name, _READ, dir_fd=handle)
+        with open(descriptor, "rb") as file:
             if not is_plain(os.fstat(file.fileno())):
                 return None
             content = file.read(most + 1)

@@ -181,7 +181,7 @@ def source_address(server: str) -> str:
     parts = urlsplit(server if "//" in server else f"//{server}")
     try:
         found = socket.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_DGRAM)
-        family, kind, protocol, _, target = found[0]
+        family, kind, protocol, _name, target = found[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.connect(target)
             return str(probe.getsockname()[0])

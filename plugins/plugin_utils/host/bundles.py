@@ -174,7 +174,8 @@ def fetched(url: str, ca_bundle: str = "") -> bytes:
         context = ssl.create_default_context()
         if ca_bundle:
             context.load_verify_locations(cafile=Path(ca_bundle).expanduser())
-        with urllib.request.urlopen(url, timeout=60.0, context=context) as answer:
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
+        with opener.open(url, timeout=60.0) as answer:
             content = bytes(answer.read())
     except (OSError, ValueError) as error:
         raise _not_served(url, str(error)) from error

@@ -115,7 +115,7 @@ def read(output: str) -> Found:
     pythons: list[tuple[tuple[int, ...], str, str]] = []
     for name, value in _LINE.findall(output.replace("\r", "")):
         if name == "python":
-            version, _, path = value.partition(" ")
+            version, _space, path = value.partition(" ")
             pythons.append((tuple(int(part) for part in version.split(".")), version, path))
         else:
             values[name] = value
