@@ -10,7 +10,7 @@ from kraken_agent import cgroup, child, outcome, protocol
 from kraken_agent.executors.base import ExecutorError, ToolCall
 from kraken_agent.shell_step import branch_environment, shell_command, time_limit
 from kraken_agent.time_limit import TimeLimit
-from kraken_agent.tools.catalog import BUILTIN_COMMANDS
+from kraken_agent.tools.catalog import BUILTIN_COMMANDS, RUN_COMMANDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ KEEP_ALIVE_SECONDS = 10.0
 # no more than what it shows (_handle_step_result2 in kraken/server/backend.py, 1.7.36).
 _ANNOUNCE_SECONDS = 0.25
 _NEVER = float("inf")
-
-_RUN_COMMANDS = ("run_tests", "run_analysis", "run_artifacts", "run_data", "run")
 
 
 class JobOverError(Exception):
@@ -93,7 +91,7 @@ class StepRun:
         if "collect_tests" in commands and not self._step.get("tests"):
             self._step["tests"] = self._choose_tests()
         result: Message = {}
-        for command in [command for command in _RUN_COMMANDS if command in commands]:
+        for command in [command for command in RUN_COMMANDS if command in commands]:
             once = functools.partial(self._tool_command, command)
             result = self._attempts(once) if command == "run" else once()
             if result["status"] != protocol.DONE:
@@ -125,8 +123,8 @@ class StepRun:
         if answer["status"] != protocol.DONE:
             raise ExecutorError(str(answer.get("msg")))
         commands = [str(command) for command in answer.get("commands") or ()]
-        if not any(command in _RUN_COMMANDS for command in commands):
-            raise ExecutorError(f"tool {self._tool} has none of the functions {', '.join(_RUN_COMMANDS)}")
+        if not any(command in RUN_COMMANDS for command in commands):
+            raise ExecutorError(f"tool {self._tool} has none of the functions {', '.join(RUN_COMMANDS)}")
         return commands
 
     def _choose_tests(self) -> List[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from kraken_fleet.api import decode
 from kraken_fleet.api.deletions import DeletionPace
@@ -71,11 +71,15 @@ class AgentsCalls:
     def set_agent_groups(self, agent_id: int, group_ids: Iterable[int]) -> Agent:
         """Makes these the groups of an agent, and only these: what is left out, `all` too, the agent leaves."""
         body = {"groups": [{"id": group_id} for group_id in sorted(set(group_ids))]}
-        return self._session.request("PUT", f"/agents/{agent_id}", body=body).decoded(decode.agent)
+        return self._put_agent(agent_id, body)
 
-    def set_agent_disabled(self, agent_id: int, disabled: bool) -> Agent:  # noqa: FBT001 - the name says what it is
-        """Keeps an agent from getting jobs, or lets it have them again. A running job goes on."""
-        return self._session.request("PUT", f"/agents/{agent_id}", body={"disabled": disabled}).decoded(decode.agent)
+    def disable_agent(self, agent_id: int) -> Agent:
+        """Keep an agent from getting jobs. A running job goes on."""
+        return self._put_agent(agent_id, {"disabled": True})
+
+    def enable_agent(self, agent_id: int) -> Agent:
+        """Let an agent have jobs again."""
+        return self._put_agent(agent_id, {"disabled": False})
 
     def delete_agent(self, agent_id: int) -> None:
         """Deletes an agent's record; an agent that speaks again returns, unauthorized and disabled.
@@ -100,6 +104,9 @@ class AgentsCalls:
         """
         path = f"/agents/{agent_id}/jobs"
         return read_page(self._session, path, decode.job, start=0, limit=min(limit, PAGE_SIZE)).items
+
+    def _put_agent(self, agent_id: int, body: Mapping[str, object]) -> Agent:
+        return self._session.request("PUT", f"/agents/{agent_id}", body=body).decoded(decode.agent)
 
     def _patch_agents(self, changes: list[dict[str, object]]) -> None:
         try:

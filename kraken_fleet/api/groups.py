@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from kraken_fleet.api import decode
@@ -165,9 +164,7 @@ class GroupsCalls(AgentsCalls):
         taken = [group.name for group in living]
         deleted = self.deleted_groups(living, names=names, max_calls=max_calls)
         renamed = tuple(
-            self._put_name(group.id, _free(f"{group.name}-deleted-{group.id}", taken))
-            for group in reversed(deleted)
-            if group.name in names
+            self._put_name(group.id, group.another_name(taken)) for group in reversed(deleted) if group.name in names
         )
         return living, renamed
 
@@ -221,10 +218,9 @@ class GroupsCalls(AgentsCalls):
             self.set_agent_groups(agent_id, ids - {group.id})
 
     def _retired_name(self, group: AgentsGroup) -> str:
-        suffix = f"-deleted-{group.id}"
-        if group.name.endswith(suffix):
+        if group.name.endswith(f"-deleted-{group.id}"):
             return group.name
-        return _free(group.name + suffix, [other.name for other in self.groups()])
+        return group.another_name([other.name for other in self.groups()])
 
     @staticmethod
     def _refuse_all(group: AgentsGroup, verb: str) -> None:
@@ -242,9 +238,3 @@ def _groups(made: Iterable[AgentsGroup | FleetError]) -> Iterator[AgentsGroup]:
 def _check_name(name: str) -> None:
     if not name.strip():
         raise UnsafeChangeError("An agents group needs a name", hint="The server takes an empty one, jobs cannot")
-
-
-def _free(name: str, taken: Collection[str]) -> str:
-    """The name, with a number behind it when a living group has it."""
-    numbered = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
-    return next(candidate for candidate in numbered if candidate not in taken)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,3 +22,14 @@ class AgentsGroup:
     agents_count: int = 0
     created: datetime | None = None
     deleted: datetime | None = None
+
+    def another_name(self, taken: Collection[str], why: str = "deleted") -> str:
+        """Make up a name for a group whose own name another group needs; a number follows when that is taken, too.
+
+        Args:
+            taken: the names of other groups.
+            why: the group is `deleted`, or it is a `duplicate`.
+        """
+        name = f"{self.name}-{why}-{self.id}"
+        numbered = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+        return next(candidate for candidate in numbered if candidate not in taken)

@@ -42,13 +42,15 @@ def healing(observed: ObservedFleet, wanted: Collection[str]) -> tuple[RenameGro
     renames = []
     for group in observed.deleted_groups:
         if group.name in living.ids or group.name in wanted:
-            new = _free(f"{group.name}-deleted-{group.id}", taken)
+            new = group.another_name(taken)
+            taken.add(new)
             reason = "a deleted group still holds the name, so runs that name it would fail"
             renames.append(RenameGroup(group_id=group.id, name=group.name, new_name=new, deleted=True, reason=reason))
     for group in observed.groups:
         # A second `all` keeps the server from authorizing anybody, so that one is nobody's choice.
         if (group.name in wanted or group.name == ALL_GROUP) and living.ids[group.name] != group.id:
-            new = _free(f"{group.name}-duplicate-{group.id}", taken)
+            new = group.another_name(taken, "duplicate")
+            taken.add(new)
             reason = "two groups have the name, so runs that name it fail"
             renames.append(RenameGroup(group_id=group.id, name=group.name, new_name=new, reason=reason))
     return tuple(renames)
@@ -112,11 +114,3 @@ def _importance(group: AgentsGroup) -> tuple[int, int]:
     # The last one written into a dict wins, and the order is reversed: fewest agents first, then the newest. The
     # server's own `all` is its oldest group, however many agents another one of that name has.
     return (0 if group.name == ALL_GROUP else -group.agents_count, group.id)
-
-
-def _free(name: str, taken: set[str]) -> str:
-    candidate, number = name, 2
-    while candidate in taken:
-        candidate, number = f"{name}-{number}", number + 1
-    taken.add(candidate)
-    return candidate

@@ -102,7 +102,7 @@ class _Places:
         self._made[place], self._inside[agent.id] = group, group.id
         self._client.set_agent_groups(agent.id, [group.id] if self._alone else [*refs, group.id])
         if self._alone:
-            self._client.set_agent_disabled(agent.id, False)  # noqa: FBT003 - its second argument is the verb's sense
+            self._client.enable_agent(agent.id)
         return group.name
 
     def leave(self, agent: Agent) -> None:

@@ -138,10 +138,10 @@ class _Run:
         if plan.summary().keys() & {SetGroups.kind, CreateGroup.kind}:
             self._groups = dict(LivingGroups.of(self._living()).ids)
         yield from self._create(plan.of(CreateGroup))
-        yield from self._each(plan.of(Disable), lambda item: self._disable(item, disabled=True))
+        yield from self._each(plan.of(Disable), lambda item: self._client.disable_agent(item.agent_id))
         yield from self._authorize(plan.of(Authorize), authorized=True)
         yield from self._each(plan.of(SetGroups), self._set_groups)
-        yield from self._each(plan.of(Enable), lambda item: self._disable(item, disabled=False))
+        yield from self._each(plan.of(Enable), lambda item: self._client.enable_agent(item.agent_id))
         yield from self._authorize(plan.of(Unauthorize), authorized=False)
         yield from self._each(plan.of(DeleteAgent), self._delete, workers=1)
         yield from self._trials([action for action in plan.of(Authorize) if action.on_trial])
@@ -206,9 +206,6 @@ class _Run:
         if missing:
             raise PlanError(f"the agents group {', '.join(missing)} does not exist")
         self._client.set_agent_groups(action.agent_id, {*action.kept, *(self._groups[name] for name in action.added)})
-
-    def _disable(self, action: Enable | Disable, *, disabled: bool) -> None:
-        self._client.set_agent_disabled(action.agent_id, disabled)
 
     def _delete(self, action: DeleteAgent) -> None:
         self._client.delete_agent(action.agent_id)

@@ -37,7 +37,7 @@ def put_back(client: KrakenClient, agent_id: int, groups: Iterable[AgentsGroup])
         elif own or not is_own_group(ref.name):
             ids.add(ref.id)
     if disabled:
-        client.set_agent_disabled(agent_id, True)  # noqa: FBT003 - the verb's sense
+        client.disable_agent(agent_id)
     client.set_agent_groups(agent_id, ids & living.keys() or everybody)
 
 

@@ -30,7 +30,7 @@ def drain(
     clock = clock or SystemClock()
     failures: dict[str, str] = {}
     waiting: dict[int, Agent] = {}
-    for agent, error in each(agents, lambda one: client.set_agent_disabled(one.id, True), concurrency):  # noqa: FBT003
+    for agent, error in each(agents, lambda one: client.disable_agent(one.id), concurrency):
         if error:
             failures[agent.name] = str(error)
             yield Failed(subject=agent.name, reason=str(error))
@@ -64,7 +64,7 @@ def enable(client: KrakenClient, agents: Sequence[Agent], *, concurrency: int = 
         PartialFailureError: at the end: some could not be enabled.
     """
     failures: dict[str, str] = {}
-    for agent, error in each(agents, lambda one: client.set_agent_disabled(one.id, False), concurrency):  # noqa: FBT003
+    for agent, error in each(agents, lambda one: client.enable_agent(one.id), concurrency):
         if error:
             failures[agent.name] = str(error)
             yield Failed(subject=agent.name, reason=str(error))

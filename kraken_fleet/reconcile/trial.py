@@ -173,7 +173,7 @@ class _Places:
 
 def _put_out(client: KrakenClient, action: Trial) -> None:
     if isinstance(action, Recheck):
-        client.set_agent_disabled(action.agent_id, True)  # noqa: FBT003 - its second argument is the verb's sense
+        client.disable_agent(action.agent_id)
     client.set_authorized([action.agent_id], False)  # noqa: FBT003 - as above
 
 
@@ -184,4 +184,4 @@ def _settle(client: KrakenClient, places: _Places, action: Authorize, agent: Age
     if change:
         client.set_agent_groups(agent.id, {*change.kept, *(living.ids[name] for name in change.added)})
     if action.enable and agent.disabled:
-        client.set_agent_disabled(agent.id, False)  # noqa: FBT003 - as above
+        client.enable_agent(agent.id)

@@ -61,7 +61,7 @@ def _populate(server: RunningServer) -> None:
         for number, address in enumerate(addresses[:36]):
             client.set_agent_groups(waiting[address], [everybody, groups[GROUPS[number % 3]]])
             _say(server, address, "host-info", number)
-        client.set_agent_disabled(waiting[addresses[5]], True)
+        client.disable_agent(waiting[addresses[5]])
 
 
 def _say(server: RunningServer, address: str, message: str, number: int = 0) -> None:

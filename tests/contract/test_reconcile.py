@@ -56,7 +56,8 @@ def test_agents_are_enabled_and_disabled_only_when_the_inventory_says_so(
     hand_agents: HandAgents, *, enabled: bool
 ) -> None:
     agent_id, address = hand_agents.announce(authorized=True)
-    hand_agents.client.set_agent_disabled(agent_id, enabled)
+    client = hand_agents.client
+    (client.disable_agent if enabled else client.enable_agent)(agent_id)
     hand_agents.reconcile(DesiredAgent("a", address))
     assert hand_agents.record(agent_id)["disabled"] is enabled
     wanted = DesiredAgent("a", address, enabled=enabled)

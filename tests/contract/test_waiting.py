@@ -46,7 +46,7 @@ def test_a_waiting_job_is_stranded_once_its_group_has_no_agent_left(
 ) -> None:
     second = _busy_with_another_waiting(hand_agents, workflow)
     if way == "disabled":
-        hand_agents.client.set_agent_disabled(workflow.agent_id, True)
+        hand_agents.client.disable_agent(workflow.agent_id)
     elif way == "taken out":
         hand_agents.client.set_agent_groups(workflow.agent_id, {1})
     else:
@@ -64,7 +64,7 @@ def test_a_plan_tells_of_the_group_and_its_jobs_and_is_no_change(hand_agents: Ha
         )
 
     assert [finding for finding in plan().findings if finding.kind == "jobs_without_agents"] == []
-    hand_agents.client.set_agent_disabled(workflow.agent_id, True)
+    hand_agents.client.disable_agent(workflow.agent_id)
     (finding,) = [finding for finding in plan().findings if finding.kind == "jobs_without_agents"]
     assert finding.subject == workflow.group
     assert finding.message.startswith("1 job waits for the agents group")

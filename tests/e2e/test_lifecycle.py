@@ -90,7 +90,7 @@ def test_an_upgrade_lets_a_job_end_proves_each_agent_and_then_has_nothing_to_do(
     before = fleet.agents()
     with fleet.client() as client:
         # Somebody has taken this one out of work, which is no business of an upgrade.
-        client.set_agent_disabled(before[fleet.host("two")["kraken_agent_address"]].id, True)
+        client.disable_agent(before[fleet.host("two")["kraken_agent_address"]].id)
         run = start_long_job(client, "slow")
 
         want(fleet, "2.0")

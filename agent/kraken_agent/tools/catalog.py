@@ -26,6 +26,9 @@ BUILTIN_COMMANDS = {
     "values_collect": ("run_tests",),
 }
 
+# The commands that do a step's work, in the order in which they are run.
+RUN_COMMANDS = ("run_tests", "run_analysis", "run_artifacts", "run_data", "run")
+
 _PACKAGE = "kraken_agent.tools"
 _UPSTREAM_PREFIX = "kraken.agent.kraken_"
 

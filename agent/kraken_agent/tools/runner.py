@@ -23,6 +23,7 @@ import traceback
 from types import ModuleType
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
+from kraken_agent.tools.catalog import RUN_COMMANDS
 from kraken_agent.tools.command import STEP_TIMEOUT
 from kraken_agent.tools.masking import Masker, secrets_of
 from kraken_agent.tools.output import say
@@ -33,7 +34,6 @@ Message = Dict[str, Any]
 Outcome = Tuple[int, str]
 
 # Commands that do the work of a step, in the order in which they run when a tool has several.
-RUN_COMMANDS = ("run_tests", "run_analysis", "run_artifacts", "run_data", "run")
 COMMANDS = ("get_commands", "collect_tests", *RUN_COMMANDS)
 
 # command -> (keyword argument of the tool's function, field of the message)

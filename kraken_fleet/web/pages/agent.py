@@ -65,7 +65,8 @@ def act(change: Changing, agent_id: int, action: str) -> Response:
         return change.back_to("/agents")
     if action not in ("enable", "disable", "drain"):
         raise HTTPException(400, f"There is no action {action!r}")
-    change.do(action, agent.address, change.client.set_agent_disabled, agent.id, action != "enable")
+    client = change.client
+    change.do(action, agent.address, client.enable_agent if action == "enable" else client.disable_agent, agent.id)
     return change.back_to(f"/agents/{agent_id}")
 
 

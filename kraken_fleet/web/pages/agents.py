@@ -19,9 +19,9 @@ router = APIRouter()
 
 # What can be done to an agent by one click, in Kraken's own words. Draining is disabling: the job ends by itself.
 _ACTIONS: Mapping[str, Callable[[KrakenClient, Agent], object]] = {
-    "enable": lambda client, agent: client.set_agent_disabled(agent.id, disabled=False),
-    "disable": lambda client, agent: client.set_agent_disabled(agent.id, disabled=True),
-    "drain": lambda client, agent: client.set_agent_disabled(agent.id, disabled=True),
+    "enable": lambda client, agent: client.enable_agent(agent.id),
+    "disable": lambda client, agent: client.disable_agent(agent.id),
+    "drain": lambda client, agent: client.disable_agent(agent.id),
     "unauthorize": lambda client, agent: client.set_authorized([agent.id], authorized=False),
 }
 

@@ -10,10 +10,10 @@ import tempfile
 import zlib
 from typing import Any, Dict, Iterator, List, Mapping, Optional
 
-from ..preflight import run_checks
 from . import converge
 from .binaries import Binary, Release
 from .changes import Change, HostError, apply_all, as_result
+from .checks import run_checks
 from .spec import AgentSpec
 from .spec_of import specs_of
 

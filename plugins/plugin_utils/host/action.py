@@ -133,7 +133,7 @@ def program_of(module: str, environment: Mapping[str, str], parameters: Mapping[
 
 def _sources() -> dict[str, str]:
     """The modules that hosts run, by the names that they have there."""
-    paths = [*_MODULE_UTILS.glob("host/*.py"), _MODULE_UTILS / "preflight.py"]
+    paths = _MODULE_UTILS.glob("host/*.py")
     return {_PACKAGE: ""} | {_name(path): path.read_text(encoding="utf-8") for path in paths}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.preflight import split_address
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.checks import split_address
 
 from kraken_fleet.errors import FleetError
 

@@ -129,7 +129,7 @@ def test_groups_replace_the_whole_set(fake: FakeKraken, client: KrakenClient) ->
 
 def test_disabling_is_sent_alone(fake: FakeKraken, client: KrakenClient) -> None:
     fake.agents = {1: agent_json(1)}
-    assert client.set_agent_disabled(1, disabled=True).disabled
+    assert client.disable_agent(1).disabled
     assert fake.bodies("PUT", "/agents/1") == [{"disabled": True}]
 
 

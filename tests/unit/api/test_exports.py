@@ -27,7 +27,15 @@ def test_the_package_exports_exactly_this() -> None:
 
 def test_the_client_offers_exactly_these_calls() -> None:
     offered = {name for name in dir(KrakenClient) if not name.startswith("_")}
-    about_agents = {"agents", "agents_page", "agent", "set_authorized", "set_agent_groups", "set_agent_disabled"}
+    about_agents = {
+        "agents",
+        "agents_page",
+        "agent",
+        "set_authorized",
+        "set_agent_groups",
+        "enable_agent",
+        "disable_agent",
+    }
     about_agents |= {"delete_agent", "delete_agents", "agent_jobs"}
     about_groups = {
         "groups",

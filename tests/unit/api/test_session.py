@@ -211,7 +211,7 @@ def test_put_patch_and_delete_are_repeated_too(fake: FakeKraken, client: KrakenC
     fake.agents[1] = agent_json(1)
     for method, path in (("PUT", "/agents/1"), ("PATCH", "/agents"), ("DELETE", "/agents/1")):
         fake.script(method, path, fault)
-    client.set_agent_disabled(1, disabled=True)
+    client.disable_agent(1)
     client.set_authorized([1])
     client.delete_agent(1)
     assert [fake.count(*one) for one in (("PUT", "/agents/1"), ("PATCH", "/agents"), ("DELETE", "/agents/1"))] == [
@@ -267,7 +267,7 @@ def test_concurrent_puts_all_arrive_over_a_bounded_number_of_connections(
     for n in fake.agents:
         fake.script("PUT", f"/agents/{n}", Reply(body=agent_json(n, disabled=True), delay=0.02))
     with ThreadPoolExecutor(20) as pool:
-        changed = list(pool.map(lambda n: client.set_agent_disabled(n, disabled=True), fake.agents))
+        changed = list(pool.map(lambda n: client.disable_agent(n), fake.agents))
     assert [agent.id for agent in changed] == list(range(1, 41))
     assert all(agent.disabled for agent in changed)
     assert 2 <= fake.most_busy <= MAX_CONNECTIONS

@@ -202,7 +202,7 @@ def test_plan_tells_which_group_jobs_wait_for_in_vain_and_exits_as_before(
     for _ in range(2):  # the agent takes the first job only, and holds it
         client.start_flow(branch.id)
         requests.post(f"{client.url}/backend", json={"address": agent.address, "msg": "get-job"}, timeout=5)
-    client.set_agent_disabled(agent.id, True)
+    client.disable_agent(agent.id)
     code, out, _ = run("plan", "-i", inventory, "--limit", "build-1")
     assert code == 0
     assert "1 job waits for the agents group linux, which has no agent that may take jobs. Enable its agent" in out

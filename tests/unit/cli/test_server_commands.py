@@ -146,7 +146,7 @@ def test_jobs_that_wait_are_listed_and_those_that_nobody_can_take_are_told(
         (waits,) = ask("jobs", "waiting")
         assert (waits["job"]["agents_group_name"], waits["stranded"]) == ("build", False)
         assert ask("jobs", "waiting", "--stranded") == []
-        client.set_agent_disabled(agent.id, True)
+        client.disable_agent(agent.id)
     assert [found["stranded"] for found in ask("jobs", "waiting", "--stranded")] == [True]
     assert main(["jobs", "waiting"]) == 0
     assert "its group has no agent that may take jobs" in capsys.readouterr().out

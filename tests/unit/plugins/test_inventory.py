@@ -42,7 +42,7 @@ def fleet(stage: Stage) -> Stage:
 
 def test_the_graph_shows_agents_by_group_system_executor_isolation_and_state(fleet: Stage) -> None:
     with fleet.client as client:
-        client.set_agent_disabled(fleet.agents()[TWO].id, True)
+        client.disable_agent(fleet.agents()[TWO].id)
     graph = inventory(fleet, "--graph")
     assert graph.returncode == 0, graph.stderr
     members: dict[str, set[str]] = {}

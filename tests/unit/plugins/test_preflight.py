@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from ansible_collections.kraken_ci.fleet.plugins.module_utils import preflight
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import checks as preflight
 
 
 class Door(BaseHTTPRequestHandler):

@@ -117,7 +117,7 @@ def test_an_agent_is_proven_in_a_group_of_its_own_and_then_is_as_it_was(client: 
 
 def test_a_disabled_agent_is_enabled_for_a_proof_alone_only(client: KrakenClient) -> None:
     (agent,) = client.agents()
-    before = client.set_agent_disabled(agent.id, True)
+    before = client.disable_agent(agent.id)
     assert [proof.proven for _, proof in verify_agents(client, [before], ME, alone=True, timeout=20)] == [True]
     after = client.agent(agent.id)
     assert (after.disabled, after.groups) == (True, before.groups)

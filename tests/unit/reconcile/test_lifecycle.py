@@ -49,7 +49,7 @@ def test_draining_past_the_deadline_names_who_is_still_busy_and_leaves_it_disabl
 
 
 def test_enabling_lets_agents_have_jobs_again(busy: Lab) -> None:
-    busy.client.set_agent_disabled(busy.agent(B).id, True)
+    busy.client.disable_agent(busy.agent(B).id)
     assert kinds(enable(busy.client, [busy.agent(B)])) == ["changed"]
     assert busy.agent(B).enabled
 

@@ -28,7 +28,7 @@ def waiting(lab: Lab) -> Lab:
     lab.speak(A)
     (branch,) = [branch for branch in _branches(lab) if branch.name == "b"]
     lab.client.start_flow(branch.id)
-    lab.client.set_agent_disabled(lab.agent(A).id, True)
+    lab.client.disable_agent(lab.agent(A).id)
     return lab
 
 

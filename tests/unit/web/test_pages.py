@@ -286,7 +286,7 @@ def test_a_group_whose_waiting_jobs_nobody_may_take_is_marked(person: Person, se
             client.start_flow(branch.id)
             requests.post(f"{server.url}/backend", json=speak, timeout=5)
         assert "nobody can run them" not in person.get("/groups")
-        client.set_agent_disabled(agent.id, True)
+        client.disable_agent(agent.id)
         assert "nobody can run them" in person.get("/groups")
         client.set_authorized([agent.id], False)
 
