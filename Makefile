@@ -11,8 +11,8 @@ STAMP := $(VENV)/.set-up
 WORKERS ?= auto
 # Which tests; the default is all that need neither root nor Docker. `make test TESTS=tests/unit/bundle`
 TESTS ?=
-# A test that fails is tried once more, and the summary says so: real processes and clocks meet a busy machine.
-AGAIN ?= --reruns 1
+# More options of pytest. CI gives `--reruns 1 --again-file FILE`: it names each test that passed only the second time.
+AGAIN ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup demo test test-browser test-real molecule sanity check docs format wheel screenshots clean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="also run what needs the unmodified krakenci-server: the one at KRAKEN_REAL_SERVER_URL, or else the one "
         "that `python tests/real_server up` left running, or else one that is brought up for the tests",
     )
+    parser.addoption(
+        "--again-file", help="a file to which the name of each test is added that was run again after a failure"
+    )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name the tests that were run again, for whoever runs several suites and looks at the end."""
+    if path := config.getoption("--again-file"):
+        with Path(path).open("a") as file:
+            file.writelines(f"{report.nodeid}\n" for report in terminalreporter.getreports("rerun"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
