@@ -16,7 +16,8 @@ from kraken_fleet.model import DesiredAgent, DesiredFleet
 from kraken_fleet.plan import Plan, PlanPolicy
 from kraken_fleet.reconcile import Event, Planned, reconcile
 from tests.contract.kraken_server import TIMEOUT, KrakenServer
-from tests.contract.workflow import Workflow, eventually
+from tests.contract.workflow import Workflow
+from tests.waiting import eventually
 
 ECHO = {"tool": "shell", "cmd": "echo one"}
 

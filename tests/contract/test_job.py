@@ -8,7 +8,8 @@ import pytest
 
 from tests.contract.kraken_server import KrakenServer
 from tests.contract.records import timeless
-from tests.contract.workflow import Workflow, eventually
+from tests.contract.workflow import Workflow
+from tests.waiting import eventually
 
 ECHO = {"tool": "shell", "cmd": "echo one"}
 COMPLETED = 5

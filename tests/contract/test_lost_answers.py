@@ -13,7 +13,8 @@ import pytest
 
 from tests.contract.kraken_server import KrakenServer
 from tests.contract.lossy_proxy import lossy_proxy
-from tests.contract.workflow import PATIENCE, Workflow, eventually
+from tests.contract.workflow import Workflow
+from tests.waiting import eventually
 
 AGENT = Path(__file__).parents[2] / "agent"
 COMPLETED = 5
@@ -47,7 +48,13 @@ def test_what_the_server_has_heard_is_not_said_again_when_its_answer_was_lost(
         environment = {**kept, **settings, "KRAKEN_DATA_DIR": str(tmp_path), "PYTHONPATH": str(AGENT)}
         command = [sys.executable, "-m", "kraken_agent", "run", "--one-job"]
         done = subprocess.run(
-            command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=2 * PATIENCE
+            command,
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=200,
         )
         assert done.returncode == 0, done.stderr
         assert {kind(message) for message in proxy.lost} == {

@@ -22,8 +22,8 @@ from kraken_fleet.plan import (
 from kraken_fleet.plan.trust import NONCE_KEY
 from kraken_fleet.reconcile import Event, TrialFailed, TrialPassed, reconcile
 from tests.contract.hand_agents import HandAgents, plan_of, polling
-from tests.contract.workflow import eventually
 from tests.unique_names import unique_loopback, unique_name
+from tests.waiting import eventually
 
 SYSTEM = {"system": "debian-12"}
 NONCE = "the-nonce-of-this-host"

@@ -11,7 +11,8 @@ from kraken_fleet.plan import Plan, make_plan
 from kraken_fleet.reconcile import observe, with_waiting_jobs
 from kraken_fleet.reconcile.waiting import stranded_jobs, waiting_jobs
 from tests.contract.hand_agents import ECHO, HandAgents
-from tests.contract.workflow import Workflow, eventually
+from tests.contract.workflow import Workflow
+from tests.waiting import eventually
 
 
 @pytest.fixture

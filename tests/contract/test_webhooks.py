@@ -12,7 +12,8 @@ import requests
 
 from tests.contract.kraken_server import TIMEOUT, KrakenServer
 from tests.contract.records import problem
-from tests.contract.workflow import Workflow, eventually, schema
+from tests.contract.workflow import Workflow, schema
+from tests.waiting import eventually
 
 REPOSITORY = "https://git.example/group/project.git"
 SECRET = "of-the-project"

@@ -12,8 +12,9 @@ import pytest
 
 from tests.contract.kraken_server import KrakenServer
 from tests.contract.records import problem, timeless
-from tests.contract.workflow import Workflow, eventually, schema
+from tests.contract.workflow import Workflow, schema
 from tests.unique_names import unique_name
+from tests.waiting import eventually
 
 UNKNOWN = 999999999
 ECHO = {"tool": "shell", "cmd": "echo one"}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tests.contract.kraken_server import KrakenServer
 from tests.unique_names import unique_name
+from tests.waiting import eventually
 
 T = TypeVar("T")
-PATIENCE = 90.0  # seconds; the real scheduler looks every five, and its queue completes one job a second, for all tests
 
 
 def schema(group: str, steps: Sequence[Mapping[str, object]], **job: object) -> str:
@@ -27,16 +26,6 @@ def schema(group: str, steps: Sequence[Mapping[str, object]], **job: object) -> 
     }
     literal = json.dumps(stage).replace("true", "True").replace("false", "False").replace("null", "None")
     return f"def stage(ctx):\n    return {literal}\n"
-
-
-def eventually(read: Callable[[], T], wanted: Callable[[T], bool]) -> T:
-    """Read until it is as wanted; the last reading when it never is."""
-    deadline = time.monotonic() + PATIENCE
-    value = read()
-    while not wanted(value) and time.monotonic() < deadline:
-        time.sleep(0.1)
-        value = read()
-    return value
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 
 from kraken_fleet.server.testing import running
+from tests import waiting
 from tests.contract.kraken_server import TIMEOUT, KrakenServer
 from tests.contract.workflow import Workflow
 from tests.real_server.fixtures import RealServer
@@ -25,7 +25,7 @@ AGENT_SOURCE = Path(__file__).resolve().parents[2] / "agent"
 # The last step of each job: when its line is in the log, the log is complete.
 LAST_LINE = "end of the job"
 # A loaded machine, and a scheduler that looks every five seconds.
-PATIENCE = 150.0
+T = TypeVar("T")
 DONE = 2
 _PAGE = 5000
 _RUN_OVER = (4, 5)
@@ -171,7 +171,7 @@ class AgentAtServer:
                 if len(page["items"]) < _PAGE:
                     return found
 
-        return list(eventually(read, lambda found: bool(found) and found[-1]["message"] == LAST_LINE))
+        return eventually(read, lambda found: bool(found) and found[-1]["message"] == LAST_LINE)
 
 
 @contextlib.contextmanager
@@ -222,14 +222,6 @@ def _token(server: Any) -> str:
     return str(answer.json()["token"])
 
 
-def eventually(read: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
-    """Read until it is as wanted.
-
-    Raises:
-        AssertionError: it never is.
-    """
-    deadline = time.monotonic() + PATIENCE
-    while not wanted(value := read()):
-        assert time.monotonic() < deadline, f"it did not happen in {PATIENCE:g} s: {str(value)[-2000:]}"
-        time.sleep(0.2)
-    return value
+def eventually(read: Callable[[], T], wanted: Callable[[T], object]) -> T:
+    """Read until it is as wanted. Jobs here wait for the real server's scheduler and queue, which all tests share."""
+    return waiting.eventually(read, wanted, seconds=150)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,10 @@ from kraken_fleet.lab.systemd_hosts import LABEL
 from kraken_fleet.model import Job
 from tests.e2e.real_lab import RealLab, Recap
 from tests.unique_names import unique_name
+from tests.waiting import eventually, until
 
 UNIT = "kraken-agent"
 GROUP = "on-systemd"
-PATIENCE = 60.0
 
 
 class SystemdHost:
@@ -84,7 +82,7 @@ class SystemdHost:
 
     def finish(self, run: int) -> Job:
         """The run's job, when it is over."""
-        until(lambda: any(job.over for job in self.client.run_jobs(run)), "the job did not end")
+        until(lambda: any(job.over for job in self.client.run_jobs(run)), otherwise="the job did not end")
         return self.client.job(self.client.run_jobs(run)[0].id)
 
     def job(self, *steps: str) -> Job:
@@ -93,8 +91,11 @@ class SystemdHost:
 
     def printed(self, job: Job, wanted: str = "") -> list[str]:
         """What the job's steps printed, once `wanted` is among it: lines travel by UDP."""
-        until(lambda: wanted in "\n".join(line.message for line in self.client.job_log(job.id)), f"no {wanted!r}")
-        return [line.message for line in self.client.job_log(job.id)]
+
+        def lines() -> list[str]:
+            return [line.message for line in self.client.job_log(job.id)]
+
+        return eventually(lines, lambda found: wanted in "\n".join(found))
 
     def result(self, job: Job, step: int = 0) -> dict[str, Any]:
         """What the agent reported of a step."""
@@ -106,17 +107,5 @@ class SystemdHost:
 
     def await_agent(self) -> int:
         """The agent's process id once the service runs and is idle."""
-        until(lambda: self.property("ActiveState") == "active", "the service is not active")
+        until(lambda: self.property("ActiveState") == "active", otherwise="the service is not active")
         return int(self.property("MainPID"))
-
-
-def until(condition: Callable[[], object], otherwise: str, seconds: float = PATIENCE) -> None:
-    """Wait for something to become so.
-
-    Raises:
-        AssertionError: it did not.
-    """
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.3)

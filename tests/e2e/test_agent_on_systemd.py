@@ -7,7 +7,8 @@ import re
 import pytest
 
 from tests.e2e.real_lab import ROOT
-from tests.e2e.systemd_host import UNIT, SystemdHost, until
+from tests.e2e.systemd_host import UNIT, SystemdHost
+from tests.waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -63,7 +64,7 @@ def test_job_directories_are_the_agents_alone_and_nothing_is_open_to_everybody(h
 def test_secrets_are_in_no_command_line_and_no_title(host: SystemdHost) -> None:
     nonce = host.out("cat /opt/kraken/nonce")
     run = host.start("sleep 5; echo over")
-    until(lambda: host.run("pgrep -u kraken sleep").returncode == 0, "the step did not begin")
+    until(lambda: host.run("pgrep -u kraken sleep").returncode == 0, otherwise="the step did not begin")
     titles = host.out("cat /proc/[0-9]*/cmdline /proc/[0-9]*/comm 2>/dev/null | tr '\\0' ' '")
     assert "kkagent run" in titles
     assert "sleep 5" in titles
@@ -102,7 +103,7 @@ def killed_for_memory(host: SystemdHost) -> int:
 def test_a_stop_lets_the_job_come_to_its_end(host: SystemdHost) -> None:
     host.await_agent()
     run = host.start("echo begun; sleep 6; echo ended", "echo next")
-    until(lambda: host.run("pgrep -u kraken sleep").returncode == 0, "the step did not begin")
+    until(lambda: host.run("pgrep -u kraken sleep").returncode == 0, otherwise="the step did not begin")
     host.out(f"systemctl stop {UNIT}")
     assert host.property("Result") == "success"
     job = host.finish(run)
@@ -120,7 +121,7 @@ def test_a_reload_reads_the_settings_again_without_a_restart(host: SystemdHost) 
     count = int(host.out(f"journalctl -u {UNIT} | grep -c 'settings were read again' || true"))
     host.out(f"systemctl reload {UNIT}")
     said = f"journalctl -u {UNIT} | grep -c 'settings were read again' || true"
-    until(lambda: int(host.out(said)) == count + 1, "the agent did not read its settings")
+    until(lambda: int(host.out(said)) == count + 1, otherwise="the agent did not read its settings")
     assert host.property("MainPID") == str(before)
     assert host.job("echo still here").succeeded
 
@@ -133,7 +134,7 @@ def test_an_agent_that_hangs_is_started_again(host: SystemdHost) -> None:
         hung = host.await_agent()
         assert host.property("Type") == "notify"
         host.out(f"kill -STOP {hung}")
-        until(lambda: host.property("NRestarts") != "0", "systemd did not start the agent again")
+        until(lambda: host.property("NRestarts") != "0", otherwise="systemd did not start the agent again")
         assert host.await_agent() != hung
         assert "Watchdog timeout" in host.out(f"journalctl -u {UNIT}")
     finally:

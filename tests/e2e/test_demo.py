@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 from kraken_fleet.lab import processes
 from kraken_fleet.lab.processes import ProcessRef
 from kraken_fleet.lab.state import LabState, lab_paths
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -69,13 +69,6 @@ def _server_of(directory: Path) -> ProcessRef | None:
 
 def _agents_run(directory: Path) -> bool:
     return bool(processes.running_in(directory / ".lab" / "demo" / "hosts"))
-
-
-def _eventually(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
 
 
 def test_the_demo_ends_with_agents_in_groups_and_jobs_that_ran_and_the_second_deploy_changes_nothing(
@@ -131,7 +124,7 @@ def test_no_deploy_leaves_bare_hosts(run: Run, tmp_path: Path) -> None:
 def test_an_interrupted_demo_leaves_nothing_behind(
     demo: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
 ) -> None:
-    _eventually(lambda: _agents_run(tmp_path))
+    until(lambda: _agents_run(tmp_path))
     running = processes.running_in(tmp_path / ".lab" / "demo")
     demo.send_signal(number)
     assert demo.wait(30) == 130
@@ -142,7 +135,7 @@ def test_an_interrupted_demo_leaves_nothing_behind(
 def test_a_demo_whose_server_is_killed_says_so_and_leaves_nothing_behind(
     demo: subprocess.Popen[str], tmp_path: Path
 ) -> None:
-    _eventually(lambda: _server_of(tmp_path))
+    until(lambda: _server_of(tmp_path))
     server = _server_of(tmp_path)
     assert server
     os.kill(server.pid, signal.SIGKILL)
@@ -154,7 +147,7 @@ def test_a_demo_whose_server_is_killed_says_so_and_leaves_nothing_behind(
 
 
 def test_what_a_killed_demo_leaves_is_removed_by_down(demo: subprocess.Popen[str], run: Run, tmp_path: Path) -> None:
-    _eventually(lambda: _agents_run(tmp_path))
+    until(lambda: _agents_run(tmp_path))
     demo.kill()
     demo.wait()
     running = processes.running_in(tmp_path / ".lab" / "demo")

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.systemd_host import UNIT, SystemdHost, until
+from tests.e2e.systemd_host import UNIT, SystemdHost
 
 # pytest's importlib mode gives tests no package: helpers are found through the path.
 from tests.unit.agent.fake_server import FakeServer, fake_server
 from tests.unit.agent.releases import liar, own_release
+from tests.waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -29,7 +30,7 @@ def server(host: SystemdHost) -> Iterator[FakeServer]:
         address = running.url.replace("127.0.0.1", host.gateway())
         host.out(f"sed -i 's|^KRAKEN_SERVER_ADDR=.*|KRAKEN_SERVER_ADDR={address}|' /opt/kraken/kraken.env")
         host.out(f"systemctl restart {UNIT}")
-        until(lambda: running.said("get-job"), "the agent does not ask this server")
+        until(lambda: running.said("get-job"), otherwise="the agent does not ask this server")
         yield running
 
 
@@ -41,15 +42,15 @@ def test_a_version_that_dies_at_once_gives_way_and_is_not_tried_again(host: Syst
     before = current(host)
     server.files = {"/install/agent": liar("sys.exit('no good')"), "/install/tool": liar("")}
     server.version = "9"
-    until(lambda: host.property("NRestarts") != "0", "the new version was not tried")
+    until(lambda: host.property("NRestarts") != "0", otherwise="the new version was not tried")
     job = server.add_job({"cmd": "echo back"})
-    until(lambda: job.finished, "the old version is not back")
+    until(lambda: job.finished, otherwise="the old version is not back")
     assert current(host) == before
     assert '"failed"' in host.out("cat /opt/kraken/data/update.json")
     assert "no good" in host.out(f"journalctl -u {UNIT}")
     tried = host.out(f"journalctl -u {UNIT} | grep -c 'restarting as'")
     asked = len(server.said("get-job"))
-    until(lambda: len(server.said("get-job")) > asked + 2, "the agent does not ask for jobs")
+    until(lambda: len(server.said("get-job")) > asked + 2, otherwise="the agent does not ask for jobs")
     assert host.out(f"journalctl -u {UNIT} | grep -c 'restarting as'") == tried
 
 
@@ -58,15 +59,15 @@ def test_a_good_version_takes_over_between_jobs_in_the_same_process(
 ) -> None:
     before = host.await_agent()
     job = server.add_job({"cmd": "sleep 3"}, {"cmd": "sleep 1"})
-    until(lambda: job.statuses.get(0) == "in-progress", "the step did not begin")
+    until(lambda: job.statuses.get(0) == "in-progress", otherwise="the step did not begin")
     server.files = own_release(tmp_path, "2")
     server.version = "2"
-    until(lambda: current(host).startswith("versions/2-"), "the new version is not current")
+    until(lambda: current(host).startswith("versions/2-"), otherwise="the new version is not current")
     assert [(result["step"], result["status"]) for result in server.results(job)] == [(0, "done"), (1, "done")]
     introduced = server.said("host-info")[-1]["at"]
     assert introduced > server.said("get-job-step")[-1]["at"], "the new version came before the job was over"
     assert host.property("MainPID") == str(before)
     host.out(f"systemctl restart {UNIT}")
     after = server.add_job({"cmd": "echo still the new one"})
-    until(lambda: after.finished, "the new version does no job after a restart")
+    until(lambda: after.finished, otherwise="the new version does no job after a restart")
     assert "agent 2 for" in host.out(f"journalctl -u {UNIT} --no-pager | tail -20")

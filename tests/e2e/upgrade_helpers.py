@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from pathlib import Path
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.model import JobState
 from tests.unique_names import unique_name
+from tests.waiting import until
 
 _SLEEPER = """
 def stage(ctx):
@@ -37,8 +37,6 @@ def start_long_job(client: KrakenClient, group: str, seconds: int = 12) -> int:
     client.create_stage(branch.id, "sleep", _SLEEPER.replace("GROUP", group).replace("SECONDS", str(seconds)))
     flow = client.start_flow(branch.id)
     run = (flow.runs or client.flow_runs(flow.id))[0].id
-    until = time.monotonic() + 30
-    while not any(job.state == JobState.ASSIGNED for job in client.run_jobs(run)):
-        assert time.monotonic() < until, "no agent took the job"
-        time.sleep(0.2)
+    assigned = JobState.ASSIGNED
+    until(lambda: any(job.state == assigned for job in client.run_jobs(run)), otherwise="No agent took the job")
     return run

@@ -11,7 +11,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.unit.agent.fake_server import FakeJob, FakeServer, fake_server
+from tests.waiting import PATIENCE_SECONDS, until
 
 # The agents' interpreter: they run with older ones than the tests.
 PYTHON = os.environ.get("KRAKEN_TEST_AGENT_PYTHON", sys.executable)
@@ -52,7 +52,7 @@ class RunningAgent:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def wait(self, seconds: float = 15.0) -> int:
+    def wait(self, seconds: float = PATIENCE_SECONDS) -> int:
         """The exit code."""
         return self.process.wait(seconds)
 
@@ -96,7 +96,10 @@ def run_job(server: FakeServer, start_agent: StartAgent) -> Callable[..., FakeJo
     """Runs one job to its end with a fresh agent; `agent` keywords go to the agent, others into the job."""
 
     def run(
-        *steps: dict[str, object], seconds: float = 30.0, agent: dict[str, Any] | None = None, **fields: object
+        *steps: dict[str, object],
+        seconds: float = PATIENCE_SECONDS,
+        agent: dict[str, Any] | None = None,
+        **fields: object,
     ) -> FakeJob:
         job = server.add_job(*steps, **fields)
         start_agent("--one-job", **(agent or {}))
@@ -105,18 +108,6 @@ def run_job(server: FakeServer, start_agent: StartAgent) -> Callable[..., FakeJo
         return job
 
     return run
-
-
-def until(condition: Callable[[], object], seconds: float = 15.0, what: str = "") -> None:
-    """Wait for something to become so.
-
-    Raises:
-        AssertionError: it did not.
-    """
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what or "it did not happen in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture(name="until")

@@ -6,6 +6,7 @@ It answers as krakenci-server 1.7.36 does, and can be told to be slow, broken or
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 Message = dict[str, Any]
@@ -57,11 +59,18 @@ class FakeJob:
         return shown
 
 
+_SO_RCVBUFFORCE = 33  # of Linux; Python has no name for it
+_ROOM = 512 * 1024 * 1024
+
+
 class LogSink:
     """Takes log records over UDP."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        # Room for what comes while this thread gets no time; only root may have more than the system's limit.
+        option = _SO_RCVBUFFORCE if os.geteuid() == 0 else socket.SO_RCVBUF
+        self._socket.setsockopt(socket.SOL_SOCKET, option, _ROOM)
         self._socket.bind(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
         self.raw: list[bytes] = []
@@ -103,6 +112,12 @@ class LogSink:
         return [
             record["message"] for record in self.all() if record.get("tool") and (job is None or record["job"] == job)
         ]
+
+    def dropped(self) -> int:
+        """How many datagrams came and found no room, by the kernel's own count."""
+        port = f":{self._socket.getsockname()[1]:04X}"
+        sockets = [line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
+        return next(int(words[-1]) for words in sockets if words[1].endswith(port))
 
     def close(self) -> None:
         self._socket.close()

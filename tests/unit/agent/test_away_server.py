@@ -38,7 +38,7 @@ def test_a_result_arrives_once_when_the_server_is_back(
     kept = list(spool.glob("*.json"))
     assert [json.loads(path.read_text())["result"]["retcode"] for path in kept] == [6]
     server.start()
-    until(lambda: job.finished, 30)
+    until(lambda: job.finished)
     assert [(result["step"], result["status"]) for result in server.results(job)] == [(0, "error"), (1, "done")]
     assert not list(spool.iterdir())
     assert "answers again" in agent.said()
@@ -54,7 +54,7 @@ def test_a_result_survives_the_agents_death(server: FakeServer, start_agent: Sta
     agent.wait()
     server.start()
     start_agent()
-    until(lambda: job.finished, 20)
+    until(lambda: job.finished)
     assert [result["retcode"] for result in server.results(job)] == [6]
     assert server.sink.output().count("begun") == 1
 
@@ -74,7 +74,7 @@ def test_trouble_with_answers_is_waited_out(
 
     server.trouble = trouble
     start_agent()
-    until(lambda: job.finished, 20)
+    until(lambda: job.finished)
     assert server.sink.output(job.id) == ["it ran"]
     assert [result["status"] for result in server.results(job)] == ["done"]
 
@@ -98,7 +98,7 @@ def test_pauses_grow_while_the_server_is_broken(server: FakeServer, start_agent:
 
     server.trouble = trouble
     start_agent()
-    until(lambda: len(times) >= 4, 20)
+    until(lambda: len(times) >= 4)
     pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert pauses[0] >= 0.45
     assert pauses[2] > pauses[0]
@@ -107,19 +107,19 @@ def test_pauses_grow_while_the_server_is_broken(server: FakeServer, start_agent:
 def test_a_slow_server_does_not_keep_a_deadline_from_being_kept(
     server: FakeServer, start_agent: StartAgent, until: Until
 ) -> None:
-    """The announcement of the step hangs for eight seconds; the step is ended after one all the same."""
+    """The announcement of the step hangs for twenty seconds; the step is ended after one all the same."""
     job = server.add_job(shell("echo begun; trap 'echo ended' TERM; sleep 60 & wait; sleep 1", timeout=1))
 
     def trouble(message: dict[str, object]) -> tuple[int, bytes, float] | None:
         result = message.get("result")
-        return (200, b"{}", 8.0) if isinstance(result, dict) and result["status"] == "in-progress" else None
+        return (200, b"{}", 20.0) if isinstance(result, dict) and result["status"] == "in-progress" else None
 
     server.trouble = trouble
     start_agent()
     until(lambda: "begun" in server.sink.output())
     began = time.monotonic()
     until(lambda: "ended" in server.sink.output())
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     until(lambda: server.results(job))
     assert server.results(job)[0]["reason"] == "step-timeout"
 
@@ -138,7 +138,7 @@ def test_a_report_that_the_server_refuses_for_ever_does_not_hold_the_others(
 
     server.trouble = trouble
     agent = start_agent()
-    until(lambda: job.finished, 60)
+    until(lambda: job.finished)
     assert [result["step"] for result in server.results(job)] == [1]
     assert "refuses this report" in agent.said()
 
@@ -153,7 +153,7 @@ def test_reports_are_kept_while_the_agent_is_not_authorized(
     until(lambda: "withdrawn" in agent.said())
     assert list((agent.data_dir / "spool").glob("*.json"))
     server.authorized = True
-    until(lambda: job.finished, 20)
+    until(lambda: job.finished)
     assert [result["status"] for result in server.results(job)] == ["done"]
 
 
@@ -236,7 +236,7 @@ def test_tests_that_the_server_refuses_for_ever_fail_their_step_alone(
     server.trouble = lambda message: (500, b"{}", 0.0) if message["msg"] == "dispatch-tests" else None
     job = server.add_job({"tool": "rndtest", "count": 3}, shell("echo after", when="always"))
     start_agent()
-    until(lambda: job.finished, 60)
+    until(lambda: job.finished)
     refused, after = server.results(job)
     assert "refused the list of tests" in refused["msg"]
     assert after["status"] == "done"
@@ -262,7 +262,7 @@ def test_a_killed_agents_report_that_had_arrived_is_not_repeated(
     assert list((agent.data_dir / "spool").glob("*.json"))
     server.loses = lambda message: False
     start_agent()
-    until(lambda: job.finished, 20)
+    until(lambda: job.finished)
     assert [result["step"] for result in server.results(job)] == [0, 1]
 
 
@@ -281,7 +281,7 @@ def test_a_job_that_is_not_the_agents_any_more_gets_no_late_report(
     job = server.add_job(shell("echo next"))
     server.start()
     start_agent()
-    until(lambda: job.finished, 20)
+    until(lambda: job.finished)
     assert server.results(gone) == []
 
 
@@ -306,6 +306,6 @@ def test_a_server_that_hangs_up_in_the_middle_is_asked_again(start_agent: StartA
 
         threading.Thread(target=serve, daemon=True).start()
         agent = start_agent(url=f"http://127.0.0.1:{listener.getsockname()[1]}")
-        until(lambda: len(served) == 4, 20)
+        until(lambda: len(served) == 4)
         assert agent.process.poll() is None
         assert "cut off" in agent.said()

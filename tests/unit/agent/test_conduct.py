@@ -35,8 +35,8 @@ def test_cancel_ends_the_whole_group(
     start_agent()
     until(lambda: len(pids(server)) == 2)
     job.cancelled = True
-    until(lambda: job.finished, 20)
-    until(lambda: not any(is_alive(pid) for pid in pids(server)), 10)
+    until(lambda: job.finished)
+    until(lambda: not any(is_alive(pid) for pid in pids(server)))
     assert server.results(job) == []
     until(lambda: server.messages[-1]["msg"] == "get-job")
 
@@ -47,13 +47,13 @@ def test_a_daemon_that_a_step_leaves_is_ended_with_the_job(
     daemon = "(setsid sh -c 'echo pid $$; trap \"\" TERM HUP; sleep 300' &) ; sleep 0.2"
     job = run_job(shell(daemon), shell("echo next"))
     assert "next" in server.sink.output(job.id)
-    until(lambda: pids(server) and not is_alive(pids(server)[0]), 12)
+    until(lambda: pids(server) and not is_alive(pids(server)[0]))
 
 
 def test_a_daemon_that_holds_the_output_does_not_hold_the_step(run_job: RunJob, server: FakeServer) -> None:
     began = time.monotonic()
-    job = run_job(shell("sleep 30 & echo started"), shell("echo next"))
-    assert time.monotonic() - began < 12
+    job = run_job(shell("sleep 119 & echo started"), shell("echo next"))
+    assert time.monotonic() - began < 60
     assert server.sink.output(job.id) == ["started", "next"]
 
 
@@ -74,7 +74,7 @@ def test_a_step_that_closes_its_output_runs_on(run_job: RunJob, server: FakeServ
 def test_a_step_that_prints_nothing_is_kept_alive(server: FakeServer, start_agent: StartAgent, until: Until) -> None:
     job = server.add_job(shell("sleep 11", timeout=100))
     start_agent()
-    until(lambda: server.results(job), 20)
+    until(lambda: server.results(job))
     assert server.results(job)[0]["status"] == "done"
     assert len(server.said("keep-alive")) == 1
 
@@ -104,7 +104,7 @@ def test_a_step_that_prints_nothing_for_an_hour_is_let_be(
     (tmp_path / "sitecustomize.py").write_text(FAST)
     job = server.add_job(shell("sleep 15.5", timeout=20000), timeout=30000)
     start_agent(PYTHONPATH=f"{tmp_path}:{AGENT_SOURCE}")
-    until(lambda: server.results(job), 60)
+    until(lambda: server.results(job))
     (result,) = server.results(job)
     assert result["status"] == "done"
     assert result["duration"] >= 3600
@@ -138,13 +138,14 @@ def test_a_gigabyte_of_output_neither_fills_the_memory_nor_ends_the_step(
     assert peak < 100_000, f"{peak} KiB"
 
 
-# Datagrams are lost when the receiver, a thread of the test, gets no time on a busy machine.
-@pytest.mark.flaky(reruns=3)
 def test_a_step_without_line_ends_does_not_fill_the_memory(run_job: RunJob, server: FakeServer) -> None:
     job = run_job(shell("head -c 3000000 /dev/zero | tr '\\0' x"))
     lines = server.sink.output(job.id)
-    assert sum(map(len, lines)) == 3_000_000
-    assert max(map(len, server.sink.raw)) < 65507
+    longest = 65507
+    # What the kernel counts was sent; the receiver, a thread of this test, got no time for it.
+    missing = 3_000_000 - sum(map(len, lines))
+    assert 0 <= missing <= server.sink.dropped() * longest
+    assert max(map(len, server.sink.raw)) < longest
 
 
 def test_a_step_that_runs_out_of_memory_fails_and_the_agent_lives(run_job: RunJob, server: FakeServer) -> None:
@@ -199,19 +200,19 @@ def test_a_second_sigterm_ends_the_job_now(server: FakeServer, start_agent: Star
     agent = start_agent(KRAKEN_AGENT_DRAIN_SECONDS="500")
     until(lambda: pids(server))
     agent.signal(signal.SIGTERM)
-    time.sleep(0.2)
+    until(lambda: "told to stop" in agent.said())
     agent.signal(signal.SIGTERM)
     assert agent.wait() == 0
     assert server.results(job)[0]["status"] == "error"
 
 
 def test_an_idle_agent_stops_at_once(server: FakeServer, start_agent: StartAgent, until: Until) -> None:
-    agent = start_agent()
+    agent = start_agent(KRAKEN_AGENT_DRAIN_SECONDS="500")
     until(lambda: server.said("get-job"))
     began = time.monotonic()
     agent.signal(signal.SIGTERM)
     assert agent.wait() == 0
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
 
 
 def test_an_agent_without_a_server_stops_at_once(start_agent: StartAgent, until: Until, server: FakeServer) -> None:
@@ -240,7 +241,7 @@ def test_a_killed_agents_steps_are_ended_before_the_job_runs_again(
     left = pids(server)[0]
     assert is_alive(left)
     start_agent()
-    until(lambda: job.finished, 20)
+    until(lambda: job.finished)
     assert not is_alive(left)
     assert len(pids(server)) == 2
 
@@ -248,7 +249,7 @@ def test_a_killed_agents_steps_are_ended_before_the_job_runs_again(
 def test_old_job_directories_are_removed(server: FakeServer, start_agent: StartAgent, until: Until) -> None:
     jobs = [server.add_job(shell("true")) for _ in range(13)]
     agent = start_agent()
-    until(lambda: jobs[-1].finished, 30)
+    until(lambda: jobs[-1].finished)
     directory = agent.data_dir / "jobs"
     until(lambda: len(list(directory.iterdir())) == 10)
     assert (directory / "13").is_dir()
@@ -261,11 +262,9 @@ def test_a_clock_that_jumps_moves_neither_deadlines_nor_the_logs_order(
     """Every reading of the agent's wall clock is a day off the one before."""
     jumping = "import itertools, time\n_real, _days = time.time, itertools.cycle((0, 86400, -86400))\n"
     (tmp_path / "sitecustomize.py").write_text(jumping + "time.time = lambda: _real() + next(_days)\n")
-    job = server.add_job(shell("seq 1 20; sleep 1; seq 21 40"), shell("sleep 60", timeout=1))
-    began = time.monotonic()
+    job = server.add_job(shell("seq 1 20; sleep 1; seq 21 40"), shell("sleep 110", timeout=1))
     start_agent(PYTHONPATH=f"{tmp_path}:{AGENT_SOURCE}")
-    until(lambda: job.finished, 20)
-    assert time.monotonic() - began < 15
+    until(lambda: job.finished)
     assert [result["status"] for result in server.results(job)] == ["done", "error"]
     times = [record["@timestamp"] for record in server.sink.all() if record.get("tool")]
     assert times == sorted(times)

@@ -16,6 +16,7 @@ from kraken_agent import loop
 
 from tests.unit.agent.conftest import StartAgent
 from tests.unit.agent.fake_server import FakeServer
+from tests.waiting import eventually
 
 Until = Callable[..., None]
 
@@ -58,12 +59,12 @@ def test_an_agent_that_is_not_authorized_waits_and_asks_again(
 ) -> None:
     server.authorized = False
     start_agent()
-    until(lambda: len(server.said("host-info")) == 2, 20)
+    until(lambda: len(server.said("host-info")) == 2)
     first, second = server.said("host-info")
     assert second["at"] - first["at"] > 0.8
     assert not server.said("get-job")
     server.authorized = True
-    until(lambda: server.said("get-job"), 15)
+    until(lambda: server.said("get-job"))
 
 
 def test_an_agent_that_loses_its_authorization_introduces_itself_again(
@@ -169,7 +170,7 @@ def test_the_service_manager_hears_of_start_watchdog_and_stop(
     began = time.monotonic()
     for _ in range(3):
         _hear(service_manager, "WATCHDOG=1")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     server.add_job({"cmd": "sleep 1"})
     agent.signal(signal.SIGHUP)
     _hear(service_manager, "STATUS=job 1")
@@ -182,10 +183,12 @@ def test_an_idle_agent_is_small(server: FakeServer, start_agent: StartAgent, unt
     job = server.add_job({"cmd": "echo one"})
     agent = start_agent()
     until(lambda: job.finished)
-    time.sleep(0.5)
-    text = Path(f"/proc/{agent.pid}/smaps_rollup").read_text()
-    pss = next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
-    assert pss < 13_500_000 / 1024
+
+    def pss_kib() -> int:
+        text = Path(f"/proc/{agent.pid}/smaps_rollup").read_text()
+        return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+
+    eventually(pss_kib, lambda kib: kib < 13_500_000 / 1024)
 
 
 def test_what_the_agent_keeps_is_closed_to_the_world(server: FakeServer, start_agent: StartAgent, until: Until) -> None:

@@ -96,7 +96,7 @@ def test_a_tool_is_ended_with_the_job(run_job: RunJob, server: FakeServer, tmp_p
     began = time.monotonic()
     job = run_job({"tool": "long"}, agent=agent, timeout=3)
     assert server.results(job)[0]["reason"] == "job-timeout"
-    assert time.monotonic() - began < 12
+    assert time.monotonic() - began < 60
 
 
 def test_an_executor_that_is_not_there_is_said(run_job: RunJob, server: FakeServer) -> None:

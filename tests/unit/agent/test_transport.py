@@ -48,7 +48,7 @@ class Once:
         if self._hang_up:
             connection.close()
         else:
-            time.sleep(5)
+            time.sleep(60)
 
 
 def exchange(reactor: Reactor, server: Once, seconds: float = 5.0, **kwargs: Any) -> bytes:
@@ -112,16 +112,16 @@ def test_silence_ends_in_time_and_the_loop_turns_meanwhile(reactor: Reactor) -> 
     tick()
     began = time.monotonic()
     with pytest.raises(TransportError, match="too long"):
-        exchange(reactor, Once(hang_up=False), seconds=1.0)
-    assert 0.9 < time.monotonic() - began < 3
+        exchange(reactor, Once(hang_up=False), seconds=2.0)
+    assert 1.9 < time.monotonic() - began < 30
     assert len(ticks) > 4
 
 
 def test_a_trickle_does_not_outlive_the_limit(reactor: Reactor) -> None:
     began = time.monotonic()
     with pytest.raises(TransportError, match="too long"):
-        exchange(reactor, Once(*[b"x"] * 50, pause=0.1), seconds=1.0)
-    assert time.monotonic() - began < 3
+        exchange(reactor, Once(*[b"x"] * 600, pause=0.1), seconds=1.0)
+    assert time.monotonic() - began < 30
 
 
 def test_waiting_can_be_interrupted(reactor: Reactor) -> None:

@@ -86,7 +86,7 @@ def test_a_job_is_never_interrupted_by_an_update(
     start()
     until(lambda: server.sink.output())
     server.version = "2"
-    until(lambda: current(root).startswith("versions/2-"), 30)
+    until(lambda: current(root).startswith("versions/2-"))
     assert server.sink.output(job.id) == ["begun", "ended"]
 
 
@@ -134,7 +134,7 @@ def test_a_new_version_that_does_not_come_up_gives_way_to_the_old_one(
     (root / "agent.pid").touch()
     agent = start()
     (root / "agent.pid").write_text(f"{agent.pid} {start_time(agent.pid)}\n")
-    until(lambda: "the old one is back" in agent.said(), 20)
+    until(lambda: "the old one is back" in agent.said())
     agent.wait()
     until(lambda: agent.said().count("agent 1 for") == 2)
     assert current(root) == "versions/1-old"
@@ -160,7 +160,7 @@ def test_a_new_version_that_trips_before_it_has_met_the_server_gives_way(
     server.version = "3"
     server.files = {f"/install/{r.name[2:]}": pack(r.name, "3", files_of(r, package)) for r in RECIPES}
     agent = start()
-    until(lambda: "the old one is back" in agent.said(), 20)
+    until(lambda: "the old one is back" in agent.said())
     until(lambda: agent.said().count("agent 1 for") == 2)
     try:
         assert "tripped" in agent.said()
@@ -220,7 +220,7 @@ def test_an_agent_that_is_stopped_on_trial_stays_stopped_and_tries_again_later(
     assert current(root) == "versions/1-old"
     server.start()
     start()
-    until(lambda: current(root).startswith("versions/2-"), 30)
+    until(lambda: current(root).startswith("versions/2-"))
 
 
 def test_a_version_that_says_nothing_but_stays_is_taken(
@@ -232,7 +232,7 @@ def test_a_version_that_says_nothing_but_stays_is_taken(
     agent = start()
     until(lambda: "restarting as" in agent.said())
     began = time.monotonic()
-    until(lambda: current(root).startswith("versions/9-"), 20)
+    until(lambda: current(root).startswith("versions/9-"))
     assert time.monotonic() - began > 3
     until(lambda: state(root) == {"version": "9", "state": "current"})
     assert agent.process.poll() is None

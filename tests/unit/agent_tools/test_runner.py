@@ -23,6 +23,8 @@ from kraken_agent.tools.channel import open_channel
 from kraken_agent.tools.masking import Masker, secrets_of
 from kraken_agent.tools.results import Batches
 
+from tests.waiting import until
+
 AGENT = Path(kraken_agent.__file__).parents[1]
 
 TOOL = """
@@ -249,19 +251,16 @@ def test_a_program_over_its_time_is_ended_with_everything_it_started(tmp_path: P
     script = f"trap '' TERM; setsid sleep 300 & echo $! > {marker}; sleep 300"
     started = time.monotonic()
     assert command.run_program(["sh", "-c", script], timeout=0.5).code == command.STEP_TIMEOUT
-    assert time.monotonic() - started < 5
-    deadline = time.monotonic() + 5
-    while not _is_dead(marker):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    assert time.monotonic() - started < 60
+    until(lambda: _is_dead(marker))
 
 
 def test_a_daemon_that_keeps_the_output_open_is_not_waited_for() -> None:
     started = time.monotonic()
-    done = command.run_program(["sh", "-c", "setsid sleep 20 & echo ready"], keep=True)
+    done = command.run_program(["sh", "-c", "setsid sleep 290 & echo ready"], keep=True)
     assert done == (0, "ready\n")
-    assert time.monotonic() - started < 5
-    _kill_sleepers("sleep\x0020\x00")
+    assert time.monotonic() - started < 60
+    _kill_sleepers("sleep\x00290\x00")
 
 
 def test_a_line_without_end_does_not_fill_the_memory() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from kraken_fleet.lab import files, playbook, processes
 from kraken_fleet.lab.events import Deployed, OutputLine
 from kraken_fleet.lab.local import LocalDriver
 from kraken_fleet.lab.state import LabPaths, lab_paths
+from tests.waiting import eventually, until
 
 _PLAY = """
 - name: Test
@@ -79,12 +79,6 @@ def test_closing_it_ends_ansible_and_what_ansible_started(paths: LabPaths) -> No
     for event in events:
         if isinstance(event, OutputLine) and event.task == "Do something":
             break
-    deadline = time.monotonic() + 20
-    while len(processes.running_in(paths.directory)) < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: len(processes.running_in(paths.directory)) >= 3)
     events.close()
-    deadline = time.monotonic() + 10
-    while processes.running_in(paths.directory):
-        assert time.monotonic() < deadline, processes.running_in(paths.directory)
-        time.sleep(0.05)
+    eventually(lambda: processes.running_in(paths.directory), lambda found: not found)

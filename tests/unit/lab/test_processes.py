@@ -14,6 +14,7 @@ import pytest
 from kraken_fleet.errors import LabError
 from kraken_fleet.lab import processes
 from kraken_fleet.lab.processes import ProcessRef
+from tests.waiting import until
 
 _STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
@@ -31,15 +32,6 @@ def started() -> Iterator[list[ProcessRef]]:
 def _sleep(tmp_path: Path, **environ: str) -> ProcessRef:
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
     return processes.spawn(command, log=tmp_path / "log", environ={**os.environ, **environ})
-
-
-def _eventually(condition: object, seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():  # type: ignore[operator]
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def test_a_process_lives_until_it_is_stopped(tmp_path: Path, started: list[ProcessRef]) -> None:
@@ -70,7 +62,7 @@ def test_a_number_that_somebody_else_has_now_is_never_signalled(tmp_path: Path, 
 def test_one_that_does_not_listen_is_ended_after_the_patience(tmp_path: Path, started: list[ProcessRef]) -> None:
     process = processes.spawn([sys.executable, "-c", _STUBBORN], log=tmp_path / "log", environ=os.environ)
     started.append(process)
-    assert _eventually(lambda: (tmp_path / "log").read_text() == "ready\n")
+    until(lambda: (tmp_path / "log").read_text() == "ready\n")
     processes.stop([process], patience=0.3)
     assert not process.alive
 
@@ -82,7 +74,7 @@ def test_stopping_what_is_gone_already_is_no_error() -> None:
 def test_its_output_goes_to_a_log_that_only_its_owner_reads(tmp_path: Path) -> None:
     log = tmp_path / "log"
     process = processes.spawn([sys.executable, "-c", "print('hello')"], log=log, environ=os.environ)
-    assert _eventually(lambda: not process.alive)
+    until(lambda: not process.alive)
     assert log.read_text() == "hello\n"
     assert log.stat().st_mode & 0o777 == 0o600
 
@@ -97,7 +89,7 @@ def test_what_carries_the_labs_mark_is_found_with_its_descendants(tmp_path: Path
     environ = {**os.environ, processes.MARK: str(tmp_path)}
     parent = processes.spawn([sys.executable, "-c", command], log=tmp_path / "log", environ=environ)
     started.append(parent)
-    assert _eventually(lambda: len(processes.running_in(tmp_path)) == 2)
+    until(lambda: len(processes.running_in(tmp_path)) == 2)
     found = processes.running_in(tmp_path)
     started.extend(found)
     assert parent in found
@@ -106,7 +98,7 @@ def test_what_carries_the_labs_mark_is_found_with_its_descendants(tmp_path: Path
 def test_an_agents_orphaned_job_is_found_by_its_data_directory(tmp_path: Path, started: list[ProcessRef]) -> None:
     job = _sleep(tmp_path, KRAKEN_DATA_DIR=str(tmp_path / "hosts" / "build-1" / "kraken" / "data"))
     started.append(job)
-    assert _eventually(lambda: processes.running_in(tmp_path / "hosts") == {job})
+    until(lambda: processes.running_in(tmp_path / "hosts") == {job})
     assert processes.running_in(tmp_path / "hosts" / "build-2") == set()
 
 
@@ -116,7 +108,7 @@ def test_an_agent_is_found_by_the_file_that_it_runs(tmp_path: Path, started: lis
     agent.write_text("import time; time.sleep(60)")
     process = processes.spawn([sys.executable, str(agent), "run"], log=tmp_path / "log", environ=os.environ)
     started.append(process)
-    assert _eventually(lambda: processes.running_in(tmp_path / "hosts" / "build-1") == {process})
+    until(lambda: processes.running_in(tmp_path / "hosts" / "build-1") == {process})
 
 
 def test_a_lab_whose_name_begins_alike_is_not_touched(tmp_path: Path, started: list[ProcessRef]) -> None:

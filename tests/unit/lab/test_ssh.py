@@ -51,8 +51,8 @@ def test_waiting_for_sshd_ends_with_its_greeting_or_says_which_host_is_silent(mo
             ssh.wait_for_banner("127.0.0.1", seconds=0.2)
         threading.Thread(target=_greet, args=(server,), daemon=True).start()
         began = time.monotonic()
-        ssh.wait_for_banner("127.0.0.1", seconds=10)
-        assert time.monotonic() - began < 9
+        ssh.wait_for_banner("127.0.0.1", seconds=60)
+        assert time.monotonic() - began < 50
 
 
 def _greet(server: socket.socket) -> None:

@@ -77,7 +77,7 @@ def test_one_that_does_not_stop_is_ended_by_force_after_its_time(
     began = time.monotonic()
     process.stop(spec.directory, 0)
     assert process.running(spec.directory) is None
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 50
 
 
 def test_one_that_ends_at_once_is_an_error_with_its_last_words(spec: AgentSpec) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -126,17 +125,6 @@ def shell(cmd: str, **more: Any) -> dict[str, Any]:
 def job_spec(*steps: dict[str, Any], group: str = "all", name: str = "j", **environment: Any) -> dict[str, Any]:
     where = {"system": "any", "agents_group": group, "config": "c", **environment}
     return {"name": name, "timeout": 600, "steps": list(steps) or [shell("echo one")], "environments": [where]}
-
-
-def eventually(check: Callable[[], Any], seconds: float = 5.0) -> Any:
-    """The first true value that `check` gives; fails when there is none in time."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = check()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"{check} did not come true in {seconds} s"
-        time.sleep(0.02)
 
 
 @pytest.fixture

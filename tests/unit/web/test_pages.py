@@ -6,7 +6,6 @@ import dataclasses
 import json
 import re
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from kraken_fleet.api.deletions import DeletionPace
 from kraken_fleet.server.testing import RunningServer, running
 from kraken_fleet.web import ConsoleSettings
 from tests.console_server import serving
+from tests.waiting import eventually
 
 INVENTORY = """
 kraken_agents:
@@ -236,11 +236,7 @@ def _held_up(monkeypatch: pytest.MonkeyPatch, agent_id: int) -> Iterator[None]:
 
 def _until(text: str, look: Callable[[], str], *, there: bool = True) -> str:
     """The page once it says this, or no longer does."""
-    deadline = time.monotonic() + 30
-    while (text in (page := look())) is not there:
-        assert time.monotonic() < deadline, page
-        time.sleep(0.1)
-    return page
+    return eventually(look, lambda page: (text in page) is there)
 
 
 def test_sign_ins_and_changes_are_written_down_and_passwords_are_not(

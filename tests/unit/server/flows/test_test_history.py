@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.server.conftest import Api, HandAgent, eventually, job_spec
+from tests.unit.server.conftest import Api, HandAgent, job_spec
+from tests.waiting import eventually
 
 NOT_RUN, PASSED, FAILED = 0, 1, 2
 COUNTS = ("new_cnt", "no_change_cnt", "regr_cnt", "fix_cnt")

@@ -10,7 +10,8 @@ import zipfile
 import pytest
 import requests
 
-from tests.unit.server.conftest import Api, HandAgent, eventually, job_spec
+from tests.unit.server.conftest import Api, HandAgent, job_spec
+from tests.waiting import eventually
 
 META = {
     "name": "greeter",

@@ -8,7 +8,9 @@ from typing import Any
 
 import requests
 
-from ..conftest import Api, HandAgent, eventually, job_spec
+from tests.waiting import eventually
+
+from ..conftest import Api, HandAgent, job_spec
 
 
 def send(api: Api, *records: dict[str, Any] | bytes) -> None:
@@ -44,7 +46,7 @@ def test_lines_come_back_in_order_of_time_with_what_was_sent(api: Api) -> None:
     HandAgent(api).enrol()
     [job] = api.start([job_spec()])
     send(api, record(job["id"], "second", second=2), record(job["id"], "first\nand more", second=1, level="ERROR"))
-    found = eventually(lambda: (got := lines(api, job["id"])) and len(got) == 3 and got)
+    found = eventually(lambda: lines(api, job["id"]), lambda got: len(got) == 3)
     assert [line["message"] for line in found] == ["first", "and more", "second"]
     assert found[0] == {
         "time": "2026-11-23T16:31:01.000000Z",
@@ -95,7 +97,7 @@ def test_rubbish_is_dropped_and_costs_nobody_else_a_line(api: Api) -> None:
         record(job["id"], "odd step", step="x"),
     ]
     send(api, *rubbish, record(job["id"], "half a \ud800 pair"), record(job["id"], "good", second=5))
-    found = eventually(lambda: (got := lines(api, job["id"])) and len(got) == 2 and got)
+    found = eventually(lambda: lines(api, job["id"]), lambda got: len(got) == 2)
     assert [line["message"] for line in found] == ["half a ? pair", "good"]
 
 
@@ -103,7 +105,7 @@ def test_a_burst_of_a_whole_fleet_arrives(api: Api) -> None:
     HandAgent(api).enrol()
     [job] = api.start([job_spec()])
     send(api, *(record(job["id"], f"line {number}") for number in range(3000)))
-    eventually(lambda: api.get(f"/jobs/{job['id']}/logs?start=0&limit=0")["total"] == 3000, 10)
+    eventually(lambda: api.get(f"/jobs/{job['id']}/logs?start=0&limit=0")["total"] == 3000)
 
 
 def test_questions_that_make_no_sense_are_refused(api: Api) -> None:
