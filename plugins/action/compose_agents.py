@@ -159,7 +159,7 @@ def _agent(arguments: Mapping[str, Any], one: Mapping[str, Any]) -> AgentService
     """Describe one agent by its own settings, else by those of all."""
     given = (arguments.get("environment") or {}, one.get("environment") or {})
     if sentences := [sentence for layer in given for sentence in unusable(COMPOSE, layer)]:
-        raise UsageError("; ".join(sentences))
+        raise UsageError(". ".join(sentences))
     variables = environment(arguments, Place(COMPOSE), *given)
     own_socket = one.get("docker_socket")
     return AgentService(

@@ -57,7 +57,7 @@ def wanted_of(params: Mapping[str, Any]) -> Container:
     if not address and params["network"] == "host":
         address = source_address(params["server_url"])
     if sentences := unusable(DOCKER, params["environment"]):
-        raise HostError("; ".join(sentences))
+        raise HostError(". ".join(sentences))
     variables = environment({**params, "address": address}, Place(DOCKER, ca_bundle=CA_FILE), params["environment"])
     return Container(
         name=params["name"],

@@ -110,7 +110,7 @@ def _agent(params: Mapping[str, Any], name: str, directory: str) -> str:
 def _refuse_unusable(given: Iterable[Mapping[str, Any]]) -> None:
     found = [sentence for layer in given for sentence in unusable(BINARIES, layer)]
     if found:
-        raise HostError("; ".join(found))
+        raise HostError(". ".join(found))
 
 
 def _manager(params: Mapping[str, Any]) -> str:

@@ -78,7 +78,7 @@ def refuse_for_agent(method: str, arguments: Mapping[str, Any], agent: str) -> N
 def refuse(sentences: list[str]) -> None:
     """Raise a UsageError when there is something to say."""
     if sentences:
-        raise UsageError("; ".join(sentences))
+        raise UsageError(". ".join(sentences))
 
 
 def defaults() -> dict[str, Any]:

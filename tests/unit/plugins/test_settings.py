@@ -41,7 +41,7 @@ PLAYED: Mapping[str, Any] = {
     "kraken_registration_trust": "attested",
     "kraken_agent_fresh_nonce": True,
     "kraken_agent_environment": {"MAKEFLAGS": "-j3"},
-    "kraken_agent_instances": [{"name": "small", "address": "192.0.2.8"}],
+    "kraken_agent_instances": [{"name": "small", "address": "172.20.0.8"}],
     "kraken_agent_dir": "/srv/kraken",
     "kraken_agent_unit": "ci-agent",
     "kraken_agent_python": "/usr/bin/python3.11",

@@ -111,7 +111,8 @@ def _copy(state: dict[str, Any], arguments: dict[str, Any]) -> None:
     directory = arguments["dest"].rpartition("\\")[0]
     if directory not in state["directories"]:
         raise AnsibleActionFail(f"{directory} does not exist")
-    state["files"][arguments["dest"]] = hashlib.sha256(Path(arguments["src"]).read_bytes()).hexdigest()
+    content = Path(arguments["src"]).read_bytes() if arguments["src"] else arguments["content"].encode()
+    state["files"][arguments["dest"]] = hashlib.sha256(content).hexdigest()
 
 
 def _acl(state: dict[str, Any], arguments: dict[str, Any]) -> None:

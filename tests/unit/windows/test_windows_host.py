@@ -17,8 +17,11 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import SETTINGS, WINDOWS
 
 from kraken_fleet.server.testing import running
+from tests.unit.plugins.test_settings import PLAYED
+from tests.unit.windows.fake_windows_host import MACHINE_PATH
 
 ROOT = Path(__file__).parents[3]
 NAMES = ("acl", "acl_inheritance", "copy", "file", "package", "powershell", "regedit", "service")
@@ -209,6 +212,59 @@ def test_what_cannot_be_is_said_before_anything_is_done(windows: Windows) -> Non
     assert "kraken_agent_dir is not for Kraken's own agent" in said
     assert "KRAKEN_DATA_DIR in kraken_agent_environment is not for Windows hosts" in said
     assert windows.state == EMPTY
+
+
+def test_every_setting_that_holds_on_windows_arrives_there(windows: Windows, tmp_path: Path) -> None:
+    """Kraken's own agent gets no variable that it does not know; what users gave goes there all the same."""
+    played = {
+        **PLAYED,
+        "kraken_agent_server_url": windows.server_url.replace("127.0.0.1", "localhost"),
+        "kraken_agent_ca_bundle": str(_certificate(tmp_path)),
+        "kraken_agent_python": "C:\\Python311\\python.exe",
+        "kraken_agent_environment": {"MAKEFLAGS": "-j3", "KRAKEN_CLICKHOUSE_ADDR": "", "KRAKEN_SYSTEM_ID": "mine"},
+    }
+    of_windows = [setting for setting in SETTINGS if WINDOWS in setting.methods]
+    values = {one.variable: played[one.variable] for one in of_windows if one.variable != "kraken_agent_dir"}
+    windows.play(**values)
+    state = windows.state
+    parameters = state["registry"][KEY.replace("kraken-agent", "ci-agent")]
+    variables = dict(line.split("=", 1) for line in parameters["AppEnvironmentExtra"])
+    assert variables == {
+        "KRAKEN_SERVER_ADDR": values["kraken_agent_server_url"],
+        "KRAKEN_CLICKHOUSE_ADDR": "logs.example:9001",
+        "KRAKEN_TOOLS_DIRS": "/srv/tools,/srv/more",
+        "KRAKEN_SYSTEM_ID": "mine",
+        "KRAKEN_DATA_DIR": "C:\\kraken\\data",
+        "SSL_CERT_FILE": "C:\\kraken\\ca-bundle.crt",
+        "MAKEFLAGS": "-j3",
+        "PATH": MACHINE_PATH,
+    }
+    assert "C:\\kraken\\ca-bundle.crt" in state["files"]
+    assert parameters["AppStopMethodConsole"] == 77 * 1000
+    assert parameters["Application"] == "C:\\Python311\\python.exe"
+    assert "--no-update" not in parameters["AppParameters"], "kraken_agent_update is server"
+    service = state["services"]["ci-agent"]
+    assert (service["state"], service["start_mode"]) == ("stopped", "manual")
+    shown = {
+        "kraken_agent_keep_versions",  # in the test of upgrades above
+        "kraken_agent_address",  # is what registration waits for
+        "kraken_minio_addr",  # Kraken's own agent asks the server
+    }
+    told = set(values) - shown - {"kraken_agent_unit", "kraken_agent_drain_seconds", "kraken_agent_update"}
+    assert told == {
+        "kraken_agent_server_url", "kraken_clickhouse_addr", "kraken_agent_tools_dirs", "kraken_agent_system_id",
+        "kraken_agent_ca_bundle", "kraken_agent_environment", "kraken_agent_python", "kraken_agent_service_state",
+        "kraken_agent_service_enabled",
+    }, "what a new setting becomes on Windows has to be compared here"  # fmt: skip
+
+
+def _certificate(folder: Path) -> Path:
+    """The certificate of any authority: one of this machine's."""
+    import ssl
+
+    path = folder / "ca.crt"
+    path.write_text(ssl.DER_cert_to_PEM_cert(ssl.create_default_context().get_ca_certs(binary_form=True)[0]))
+    return path
 
 
 def test_a_failure_ends_what_is_done_to_the_host_even_in_a_play_that_ignores_errors(windows: Windows) -> None:
