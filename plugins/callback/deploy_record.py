@@ -19,8 +19,7 @@ options:
     type: path
     env:
       - name: KRAKEN_FLEET_STATE_DIR
-author:
-  - kraken-fleet contributors (@kraken-ci)
+author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 import time

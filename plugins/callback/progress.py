@@ -22,8 +22,7 @@ options:
     ini:
       - section: callback_kraken_fleet_progress
         key: slow_seconds
-author:
-  - kraken-fleet contributors (@kraken-ci)
+author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 EXAMPLES = r"""

@@ -1,9 +1,7 @@
 # Apache-2.0 (see LICENSE)
 """What an agent is told, however it runs on its host."""
 
-from __future__ import absolute_import, annotations, division, print_function
-
-__metaclass__ = type
+from __future__ import annotations
 
 
 class ModuleDocFragment:

@@ -1,9 +1,7 @@
 # Apache-2.0 (see LICENSE)
 """What every module says of check mode and diffs."""
 
-from __future__ import absolute_import, annotations, division, print_function
-
-__metaclass__ = type
+from __future__ import annotations
 
 
 class ModuleDocFragment:
@@ -20,7 +18,7 @@ attributes:
     support: full
 """
 
-    # For modules that only look.
+    # For modules that only look, in ansible-playbook itself.
     INFO = r"""
 options: {}
 attributes:
@@ -30,12 +28,21 @@ attributes:
   diff_mode:
     description: Returns details on what has changed, or would change in check mode, when in diff mode.
     support: none
+  action:
+    description: Runs on the controller, inside ansible-playbook; nothing is sent to the managed host.
+    support: full
 """
 
-    # For what runs in ansible-playbook itself.
+    # For modules that support both in full, and run in ansible-playbook itself.
     CONTROLLER = r"""
 options: {}
 attributes:
+  check_mode:
+    description: Can run in check mode and predict what would change, without changing anything.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed, or would change in check mode, when in diff mode.
+    support: full
   action:
     description: Runs on the controller, inside ansible-playbook; nothing is sent to the managed host.
     support: full

@@ -1,9 +1,7 @@
 # Apache-2.0 (see LICENSE)
 """How modules are told which Kraken server to use."""
 
-from __future__ import absolute_import, annotations, division, print_function
-
-__metaclass__ = type
+from __future__ import annotations
 
 
 class ModuleDocFragment:

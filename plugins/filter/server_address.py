@@ -22,8 +22,7 @@ options:
     description: The address.
     type: str
     required: true
-author:
-  - kraken-fleet contributors (@kraken-ci)
+author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 EXAMPLES = r"""

@@ -63,8 +63,7 @@ options:
     description: An agent that was not heard of for longer than this is in state C(silent).
     type: int
     default: 60
-author:
-  - kraken-fleet contributors (@kraken-ci)
+author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 EXAMPLES = r"""

@@ -16,8 +16,7 @@ description:
   - Says V(windows) when Ansible reaches the host by WinRM or PSRP, or when C(ansible_shell_type) is C(powershell) or
     C(cmd); else V(linux). The host itself is not asked.
   - It is the default of C(kraken_agent_os).
-author:
-  - kraken-fleet contributors (@kraken-ci)
+author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 EXAMPLES = r"""

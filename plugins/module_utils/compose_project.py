@@ -1,14 +1,12 @@
 """Looks at a Docker Compose project on the host it runs on, and changes it. Standard library only, Python >= 3.8."""
 
-from __future__ import absolute_import, annotations, division, print_function
+from __future__ import annotations
 
 import json
 import os
 import subprocess
 import tempfile
 from typing import Dict, List, Optional, Sequence
-
-__metaclass__ = type
 
 
 class ComposeError(Exception):

@@ -1,9 +1,7 @@
 # Apache-2.0 (see LICENSE)
 """Documentation; the work is done by the action plugin of the same name."""
 
-from __future__ import absolute_import, annotations, division, print_function
-
-__metaclass__ = type
+from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: agent
@@ -51,12 +49,8 @@ options:
     description: How many requests are on their way to the server at the same time.
     type: int
     default: 8
-extends_documentation_fragment:
-  - kraken_ci.fleet.server
-  - kraken_ci.fleet.attributes
-  - kraken_ci.fleet.attributes.controller
-author:
-  - kraken-fleet contributors (@kraken-ci)
+extends_documentation_fragment: [kraken_ci.fleet.server, kraken_ci.fleet.attributes.controller]
+author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 EXAMPLES = r"""
@@ -67,8 +61,6 @@ EXAMPLES = r"""
     enabled: true
     groups: [gpu]
     server_url: http://kraken.example:6363
-    server_user: admin
-    server_password: "{{ kraken_server_password }}"
   run_once: true
 
 - name: Give an agent no more jobs
@@ -76,8 +68,6 @@ EXAMPLES = r"""
     agents: [192.0.2.10]
     enabled: false
     server_url: http://kraken.example:6363
-    server_user: admin
-    server_password: "{{ kraken_server_password }}"
   run_once: true
 
 - name: Delete the record of an agent that is gone
@@ -85,8 +75,6 @@ EXAMPLES = r"""
     agents: [old-builder]
     state: absent
     server_url: http://kraken.example:6363
-    server_user: admin
-    server_password: "{{ kraken_server_password }}"
   run_once: true
 """
 
@@ -97,28 +85,12 @@ changes:
   type: list
   elements: str
 agents:
-  description: The agents as they are now, or would be in check mode; without those that are deleted.
+  description:
+    - The agents as they are now, or would be in check mode; without those that are deleted.
+    - Each has what M(kraken_ci.fleet.agent_info) returns of it.
   returned: success
   type: list
   elements: dict
-  contains:
-    id: {description: Its number., type: int, returned: always}
-    name: {description: Its name., type: str, returned: always}
-    address: {description: The address it introduces itself by., type: str, returned: always}
-    ip_address: {description: Where its last message came from., type: str, returned: always}
-    authorized: {description: Whether it is let in., type: bool, returned: always}
-    enabled: {description: Whether it may be given jobs., type: bool, returned: always}
-    activity:
-      description: What it is doing. One of C(idle), C(busy), C(draining), C(disabled), C(silent) and C(discovered).
-      type: str
-      returned: always
-    groups: {description: The agents groups it is in., type: list, elements: str, returned: always}
-    system: {description: The system it reports; null before its first report., type: str, returned: always}
-    isolation: {description: What kind of host it reports; null before its first report., type: str, returned: always}
-    executors: {description: The executors it reports and their versions., type: dict, returned: always}
-    job_id: {description: The job it runs; null when it runs none., type: int, returned: always}
-    last_seen: {description: When it last spoke to the server., type: str, returned: always}
-    comment: {description: What somebody wrote about it., type: str, returned: always}
 failures:
   description: Why something could not be done, by agent.
   returned: when something could not be done

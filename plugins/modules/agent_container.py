@@ -2,9 +2,7 @@
 # Apache-2.0 (see LICENSE)
 """A Kraken agent as a Docker container."""
 
-from __future__ import absolute_import, annotations, division, print_function
-
-__metaclass__ = type
+from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: agent_container
@@ -49,11 +47,8 @@ options:
     type: str
     choices: ["no", on-failure, always, unless-stopped]
     default: unless-stopped
-extends_documentation_fragment:
-  - kraken_ci.fleet.agent
-  - kraken_ci.fleet.attributes
-author:
-  - kraken-fleet contributors (@kraken-ci)
+extends_documentation_fragment: [kraken_ci.fleet.agent, kraken_ci.fleet.attributes]
+author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 EXAMPLES = r"""

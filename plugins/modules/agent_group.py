@@ -1,9 +1,7 @@
 # Apache-2.0 (see LICENSE)
 """Documentation; the work is done by the action plugin of the same name."""
 
-from __future__ import absolute_import, annotations, division, print_function
-
-__metaclass__ = type
+from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: agent_group
@@ -31,12 +29,8 @@ options:
     description: Delete it although it has agents; they are taken out of it first, and keep their other groups.
     type: bool
     default: false
-extends_documentation_fragment:
-  - kraken_ci.fleet.server
-  - kraken_ci.fleet.attributes
-  - kraken_ci.fleet.attributes.controller
-author:
-  - kraken-fleet contributors (@kraken-ci)
+extends_documentation_fragment: [kraken_ci.fleet.server, kraken_ci.fleet.attributes.controller]
+author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 EXAMPLES = r"""
@@ -44,8 +38,6 @@ EXAMPLES = r"""
   kraken_ci.fleet.agent_group:
     name: gpu
     server_url: http://kraken.example:6363
-    server_user: admin
-    server_password: "{{ kraken_server_password }}"
   run_once: true
 """
 

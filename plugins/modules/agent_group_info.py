@@ -1,9 +1,7 @@
 # Apache-2.0 (see LICENSE)
 """Documentation; the work is done by the action plugin of the same name."""
 
-from __future__ import absolute_import, annotations, division, print_function
-
-__metaclass__ = type
+from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: agent_group_info
@@ -24,20 +22,14 @@ options:
       - The server has no list of them, so this costs a request for each branch and each run that has some.
     type: bool
     default: true
-extends_documentation_fragment:
-  - kraken_ci.fleet.server
-  - kraken_ci.fleet.attributes.info
-  - kraken_ci.fleet.attributes.controller
-author:
-  - kraken-fleet contributors (@kraken-ci)
+extends_documentation_fragment: [kraken_ci.fleet.server, kraken_ci.fleet.attributes.info]
+author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 EXAMPLES = r"""
 - name: Look at all agents groups
   kraken_ci.fleet.agent_group_info:
     server_url: http://kraken.example:6363
-    server_user: admin
-    server_password: "{{ kraken_server_password }}"
   run_once: true
   register: found
 

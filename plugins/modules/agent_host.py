@@ -2,9 +2,7 @@
 # Apache-2.0 (see LICENSE)
 """Brings the agents of one host to their wanted state, in one round trip."""
 
-from __future__ import absolute_import, annotations, division, print_function
-
-__metaclass__ = type
+from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: agent_host
@@ -213,11 +211,8 @@ options:
     description: With O(state=absent), leave the account.
     type: bool
     default: false
-extends_documentation_fragment:
-  - kraken_ci.fleet.agent
-  - kraken_ci.fleet.attributes
-author:
-  - kraken-fleet contributors (@kraken-ci)
+extends_documentation_fragment: [kraken_ci.fleet.agent, kraken_ci.fleet.attributes]
+author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 EXAMPLES = r"""

@@ -1,9 +1,7 @@
 # Apache-2.0 (see LICENSE)
 """Documentation; the work is done by the action plugin of the same name."""
 
-from __future__ import absolute_import, annotations, division, print_function
-
-__metaclass__ = type
+from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: agent_info
@@ -27,12 +25,8 @@ options:
     description: An agent that was not heard of for longer than this is C(silent).
     type: float
     default: 60.0
-extends_documentation_fragment:
-  - kraken_ci.fleet.server
-  - kraken_ci.fleet.attributes.info
-  - kraken_ci.fleet.attributes.controller
-author:
-  - kraken-fleet contributors (@kraken-ci)
+extends_documentation_fragment: [kraken_ci.fleet.server, kraken_ci.fleet.attributes.info]
+author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 EXAMPLES = r"""
@@ -40,8 +34,6 @@ EXAMPLES = r"""
   kraken_ci.fleet.agent_info:
     authorized: false
     server_url: http://kraken.example:6363
-    server_user: admin
-    server_password: "{{ kraken_server_password }}"
   run_once: true
   register: waiting
 

@@ -1,9 +1,7 @@
 # Apache-2.0 (see LICENSE)
 """Documentation; the work is done by the action plugin of the same name."""
 
-from __future__ import absolute_import, annotations, division, print_function
-
-__metaclass__ = type
+from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: agent_registration
@@ -96,12 +94,8 @@ options:
     description: How many requests are on their way to the server at the same time. No role sets it.
     type: int
     default: 8
-extends_documentation_fragment:
-  - kraken_ci.fleet.server
-  - kraken_ci.fleet.attributes
-  - kraken_ci.fleet.attributes.controller
-author:
-  - kraken-fleet contributors (@kraken-ci)
+extends_documentation_fragment: [kraken_ci.fleet.server, kraken_ci.fleet.attributes.controller]
+author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 EXAMPLES = r"""

@@ -1,9 +1,7 @@
 # Apache-2.0 (see LICENSE)
 """Documentation; the work is done by the action plugin of the same name."""
 
-from __future__ import absolute_import, annotations, division, print_function
-
-__metaclass__ = type
+from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: agent_release
@@ -46,10 +44,8 @@ options:
     description: What its sha256 must be.
     type: str
     default: 727d1e42275c605e0f04aba98095c38a8e1e46def453cdffce42869428aa6743
-extends_documentation_fragment:
-  - kraken_ci.fleet.attributes
-author:
-  - kraken-fleet contributors (@kraken-ci)
+extends_documentation_fragment: [kraken_ci.fleet.attributes]
+author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 EXAMPLES = r"""

@@ -2,9 +2,7 @@
 # Apache-2.0 (see LICENSE)
 """Extra agents beside a Kraken server that runs under Docker Compose."""
 
-from __future__ import absolute_import, annotations, division, print_function
-
-__metaclass__ = type
+from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: compose_agents
@@ -92,11 +90,8 @@ options:
   project:
     description: Used internally, the compose project.
     type: str
-extends_documentation_fragment:
-  - kraken_ci.fleet.agent
-  - kraken_ci.fleet.attributes
-author:
-  - kraken-fleet contributors (@kraken-ci)
+extends_documentation_fragment: [kraken_ci.fleet.agent, kraken_ci.fleet.attributes]
+author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 EXAMPLES = r"""

@@ -2,9 +2,7 @@
 # Apache-2.0 (see LICENSE)
 """Looks at a host before an agent is put on it."""
 
-from __future__ import absolute_import, annotations, division, print_function
-
-__metaclass__ = type
+from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight
@@ -63,10 +61,8 @@ options:
     description: The word that the log record carries. Made anew for each run when it is empty. No role sets it.
     type: str
     default: ""
-extends_documentation_fragment:
-  - kraken_ci.fleet.attributes
-author:
-  - kraken-fleet contributors (@kraken-ci)
+extends_documentation_fragment: [kraken_ci.fleet.attributes]
+author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 EXAMPLES = r"""

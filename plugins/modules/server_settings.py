@@ -1,9 +1,7 @@
 # Apache-2.0 (see LICENSE)
 """Documentation; the work is done by the action plugin of the same name."""
 
-from __future__ import absolute_import, annotations, division, print_function
-
-__metaclass__ = type
+from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: server_settings
@@ -35,12 +33,8 @@ options:
     description: Leave alone those of O(settings) that have a value already, whatever it is.
     type: bool
     default: false
-extends_documentation_fragment:
-  - kraken_ci.fleet.server
-  - kraken_ci.fleet.attributes
-  - kraken_ci.fleet.attributes.controller
-author:
-  - kraken-fleet contributors (@kraken-ci)
+extends_documentation_fragment: [kraken_ci.fleet.server, kraken_ci.fleet.attributes.controller]
+author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 EXAMPLES = r"""
@@ -51,8 +45,6 @@ EXAMPLES = r"""
         clickhouse_addr: kraken.example:9001
         minio_addr: kraken.example:9999
     server_url: http://kraken.example:6363
-    server_user: admin
-    server_password: "{{ kraken_server_password }}"
   run_once: true
 
 - name: Let the server send mail
@@ -66,8 +58,6 @@ EXAMPLES = r"""
         smtp_password: "{{ smtp_password }}"
     update_secrets: "{{ smtp_password_is_new | default(false) }}"
     server_url: http://kraken.example:6363
-    server_user: admin
-    server_password: "{{ kraken_server_password }}"
   run_once: true
 """
 

@@ -1,9 +1,7 @@
 # Apache-2.0 (see LICENSE)
 """Documentation; the work is done by the action plugin of the same name."""
 
-from __future__ import absolute_import, annotations, division, print_function
-
-__metaclass__ = type
+from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_addresses
@@ -42,12 +40,8 @@ options:
     default: ""
 requirements:
   - docker, for O(docker_url); paramiko too when it is reached over SSH
-extends_documentation_fragment:
-  - kraken_ci.fleet.server
-  - kraken_ci.fleet.attributes.info
-  - kraken_ci.fleet.attributes.controller
-author:
-  - kraken-fleet contributors (@kraken-ci)
+extends_documentation_fragment: [kraken_ci.fleet.server, kraken_ci.fleet.attributes.info]
+author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 EXAMPLES = r"""
@@ -56,8 +50,6 @@ EXAMPLES = r"""
     docker_url: ssh://root@kraken.example
     docker_host: kraken.example
     server_url: http://kraken.example:6363
-    server_user: admin
-    server_password: "{{ kraken_server_password }}"
   run_once: true
   register: services
 
@@ -73,7 +65,7 @@ clickhouse:
   description: Where log records go, over UDP; null when nobody could say.
   returned: success
   type: dict
-  contains:
+  contains: &service
     address: {description: "C(host:port), as C(kraken.env) wants it.", type: str, returned: always}
     source:
       description: Who was believed. C(containers), C(compose file) or C(server settings).
@@ -84,11 +76,5 @@ minio:
   description: Where artifacts and caches go; null when nobody could say.
   returned: success
   type: dict
-  contains:
-    address: {description: "C(host:port), as C(kraken.env) wants it.", type: str, returned: always}
-    source:
-      description: Who was believed. C(containers), C(compose file) or C(server settings).
-      type: str
-      returned: always
-    reason: {description: "Why, and who was overruled.", type: str, returned: always}
+  contains: *service
 """

@@ -18,8 +18,7 @@ options:
     description: A module's full name.
     type: str
     required: true
-author:
-  - kraken-fleet contributors (@kraken-ci)
+author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 EXAMPLES = r"""

@@ -4,7 +4,7 @@ Runs on the managed host: standard library only, Python >= 3.8. A finding says w
 what was seen and, when it is not well, what to do about it. Nothing is changed on the host.
 """
 
-from __future__ import absolute_import, annotations, division, print_function
+from __future__ import annotations
 
 import http.client
 import json
@@ -20,8 +20,6 @@ from typing import Any, Dict, List, Optional, Tuple
 from urllib.error import HTTPError
 from urllib.parse import SplitResult, urljoin, urlsplit
 from urllib.request import HTTPSHandler, OpenerDirector, build_opener, getproxies, proxy_bypass
-
-__metaclass__ = type
 
 # What was looked at, whether it is well, what was seen, and what to do about it.
 Finding = Dict[str, Any]
