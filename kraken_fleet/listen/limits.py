@@ -34,6 +34,8 @@ class Limits:
     body_bytes: int = _limit(32 * _MIB, "Size of a request's body.")
     stranger_body_bytes: int = _limit(_MIB, "Size of a stranger's body.")
     stranger_bodies_bytes: int = _limit(128 * _MIB, "Size of all strangers' bodies that are on their way.")
+    message_bytes: int = _limit(16 * _MIB, "Size of a message of an authorized agent.")
+    stranger_message_bytes: int = _limit(128 * _KIB, "Size of a message of any other agent.")
     json_depth: int = _limit(64, "How deep JSON may be nested.")
     json_values: int = _limit(500_000, "How many values a JSON body may have.")
     host_info_bytes: int = _limit(64 * _KIB, "Size of what an agent says of its host.")

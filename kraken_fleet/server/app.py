@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
+from kraken_fleet.listen import RequestLimits, peer_of
 from kraken_fleet.server.agents import watchdog
 from kraken_fleet.server.agents.door import AgentsDoor
 from kraken_fleet.server.core import Core
 from kraken_fleet.server.rest import problems
+from kraken_fleet.server.rest.access import is_signed_in
 from kraken_fleet.server.routes import (
     agents,
     diagnostics,
@@ -99,6 +101,11 @@ def create_app(
     for path, inner in mounts:
         app.mount(path, inner)
     app.add_middleware(AgentsDoor, core=core)
+
+    async def is_known(scope: Scope) -> bool:
+        return core.roster.is_known(peer_of(scope)) or is_signed_in(core, scope)
+
+    app.add_middleware(RequestLimits, limits=server_settings.limits, is_known=is_known, refusals=core.refusals)
     return app
 
 

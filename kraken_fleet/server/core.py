@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,17 +13,23 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from kraken_fleet.listen import AttemptLimit, Refusals
 from kraken_fleet.server.clock import now
+from kraken_fleet.server.intake import Intake
 from kraken_fleet.server.settings import ServerSettings
 from kraken_fleet.server.sockets import host_port, outward_address
-from kraken_fleet.server.store.database import Database
+from kraken_fleet.server.store.database import Database, telling
 from kraken_fleet.server.store.log_store import LogStore
 from kraken_fleet.server.store.roster import Roster
 from kraken_fleet.server.store.seed import fill, follow_addresses
 from kraken_fleet.server.store.tables import Setting
 
+log = logging.getLogger(__name__)
+
 # Clients ask after the last one of theirs.
 _DELETIONS = 100
+# Passwords that are hashed at a time: each takes a core for a while, and agents need one too.
+_HASHES = max(1, (os.cpu_count() or 1) // 2)
 
 
 @dataclass
@@ -35,6 +44,10 @@ class Core:
     db: Database
     roster: Roster
     logs: LogStore
+    intake: Intake
+    attempts: AttemptLimit
+    hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_HASHES))
+    refusals: Refusals = field(default_factory=lambda: Refusals(log))
     started: float = field(default_factory=now)
     agent_cfg: dict[str, object] = field(default_factory=dict)
     no_job: bytes = b""
@@ -48,9 +61,9 @@ class Core:
             DataDirectoryError: see Database.
             UsageError: see seed.fill.
         """
-        db = Database(settings.data_dir)
+        db = Database(settings.data_dir, settings.limits.database_bytes)
         try:
-            with db.write() as session:
+            with telling(db.path), db.write() as session:
                 if session.get(Setting, ("general", "server_url")) is None:
                     fill(session, settings, on_first_password)
                     session.flush()
@@ -60,7 +73,11 @@ class Core:
             raise
         roster = Roster()
         db.on_flush(roster.forget_changed)
-        core = cls(settings, db, roster, LogStore(db))
+        with db.read() as session:
+            roster.load(session)
+        limits = settings.limits
+        attempts = AttemptLimit(limits.wrong_passwords_per_account, limits.wrong_passwords_per_peer)
+        core = cls(settings, db, roster, LogStore(db), Intake(limits), attempts)
         core.refresh()
         return core
 

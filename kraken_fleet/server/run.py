@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 import uvicorn
 
+from kraken_fleet.listen.connections import Connections, server_config
+from kraken_fleet.listen.peers import proxy_options
 from kraken_fleet.server.app import Mount, create_app
+from kraken_fleet.server.core import Core
 from kraken_fleet.server.settings import ServerSettings
 from kraken_fleet.server.sockets import bind_tcp, bind_udp, host_port, outward_address
 
@@ -73,8 +76,11 @@ def prepared(
         udp = bind_udp(settings.host, settings.log_port)
         actual = dataclasses.replace(settings, port=tcp.getsockname()[1], log_port=udp.getsockname()[1])
         app = create_app(actual, mounts=mounts, log_socket=udp, on_first_password=on_first_password)
-        config = uvicorn.Config(
+        core: Core = app.state.core
+        config = server_config(
             app,
+            Connections(settings.limits, core.roster.is_known, core.refusals),
+            **proxy_options(settings.proxies),
             log_config=None,
             access_log=False,
             server_header=False,

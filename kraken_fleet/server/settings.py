@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kraken_fleet.listen import Limits
+
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
@@ -24,6 +26,8 @@ class ServerSettings:
         watchdog_interval: seconds between two looks at time-outs.
         log_retention_days: age at which log lines are dropped.
         session_days: age at which a log-in ends.
+        limits: how much is taken from whom.
+        proxies: addresses or networks of proxies in front of the server. Only these may say who a peer is.
         minio_access_key, minio_secret_key: what agents are given for the object store of `general.minio_addr`.
     """
 
@@ -39,5 +43,7 @@ class ServerSettings:
     watchdog_interval: float = 1.0
     log_retention_days: int = 180
     session_days: int = 30
+    limits: Limits = field(default_factory=Limits)
+    proxies: tuple[str, ...] = ()
     minio_access_key: str = ""
     minio_secret_key: str = field(default="", repr=False)

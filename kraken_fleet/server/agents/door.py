@@ -10,20 +10,24 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy.exc import DatabaseError
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kraken_fleet.listen import peer_of
+from kraken_fleet.server import intake
+from kraken_fleet.server.agents.identity import check_peer
 from kraken_fleet.server.agents.messages import UNAUTHORIZED, answer
 from kraken_fleet.server.clock import now
 from kraken_fleet.server.core import Core
+from kraken_fleet.server.intake import NotJsonError, RefusedError
 from kraken_fleet.server.rest.problems import NOT_JSON, problem
+from kraken_fleet.server.store.roster import Entry
 
 log = logging.getLogger(__name__)
 
 _PATHS = frozenset({"/backend", "/bk/backend"})
 _UNAUTHORIZED = json.dumps(UNAUTHORIZED).encode()
-# Test results of thousands of tests fit; a body larger than this is not an agent's.
-_MAX_BODY = 32 * 1024 * 1024
-_MAX_ADDRESS = 255
 
 
 class AgentsDoor:
@@ -47,36 +51,52 @@ class AgentsDoor:
             await self._serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        raw = await _body(receive)
-        if raw is None:
-            await problem(413, "The data value transmitted exceeds the capacity limit.")(scope, receive, send)
-            return
+        peer = peer_of(scope)
         try:
-            message = json.loads(raw)
-        except (ValueError, RecursionError):
+            _check_sender(scope)
+            raw = await _body(receive, self._most_from(peer))
+            reply = self._answer(self._core.intake.decode(raw), peer)
+        except NotJsonError:
             await problem(400, NOT_JSON)(scope, receive, send)
-            return
-        client = scope.get("client")
-        status, body = self._answer(message, client[0] if client else None)
-        await _reply(send, status, body)
+        except (RefusedError, HTTPException) as error:
+            words = error.words if isinstance(error, RefusedError) else str(error.detail)
+            status = error.status if isinstance(error, RefusedError) else error.status_code
+            self._core.refusals.note("agent's message", peer, f"{peer}: {words}")
+            await problem(status, words)(scope, receive, send)
+        else:
+            await _reply(send, 200 if reply is not None else 500, b"{}" if reply is None else reply)
 
-    def _answer(self, message: Any, peer: str | None) -> tuple[int, bytes]:
+    def _most_from(self, peer: str | None) -> int:
+        limits = self._core.settings.limits
+        return limits.message_bytes if self._core.roster.is_known(peer) else limits.stranger_message_bytes
+
+    def _answer(self, message: Any, peer: str | None) -> bytes | None:
+        """The answer; None when the message lacks something, which the real server answers with a bare 500."""
         try:
-            kind, address = message["msg"], _address(message, peer)
-            quick = self._quick(kind, address)
-            if quick is not None:
-                return 200, quick
-            return 200, self._slow(address, peer, message)
+            kind, claimed = message["msg"], message["address"]
+            entry = self._core.roster.known(claimed) if isinstance(claimed, str) else None
+            if entry is None:
+                claimed = intake.address(claimed, peer)
+                entry = self._core.roster.known(claimed)
+            quick = self._quick(kind, claimed, entry, peer)
+            return self._slow(claimed, peer, message) if quick is None else quick
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-            log.warning("a message from %s was not understood: %s: %s", peer, type(error).__name__, error)
+            words = f"a message from {peer} was not understood: {type(error).__name__}: {error}"
+            self._core.refusals.note("agent's message", peer, words)
+        except RefusedError:
+            raise
+        except DatabaseError as error:
+            raise RefusedError(507, f"The server cannot keep this now: {error.orig}") from error
         except Exception:
             log.exception("a message from %s failed", peer)
-        return 500, b"{}"
+        return None
 
-    def _quick(self, kind: Any, address: str) -> bytes | None:
+    def _quick(self, kind: Any, address: str, entry: Entry | None, peer: str | None) -> bytes | None:
         """The answer when the roster is enough for it: unauthorized agents, and idle ones that only poll."""
-        entry = self._core.roster.known(address)
-        if entry is None or not entry.settled:
+        if entry is None or not entry.settled or entry.peer is None:
+            return None
+        if entry.peer != peer:
+            check_peer(self._core, address, entry, peer)
             return None
         if not entry.authorized:
             reply = _UNAUTHORIZED
@@ -98,25 +118,27 @@ class AgentsDoor:
             raise
 
 
-def _address(message: Any, peer: str | None) -> str:
-    """Who the agent claims to be; its peer address when it leaves that to the server."""
-    address = message["address"]
-    if address is None:
-        address = peer
-    if not isinstance(address, str) or len(address) > _MAX_ADDRESS:
-        raise TypeError(f"address is not a string of at most {_MAX_ADDRESS} characters")
-    return address
+def _check_sender(scope: Scope) -> None:
+    """Refuse what a web page may send: no agent has an origin, and every agent says that it sends JSON."""
+    kind = b""
+    for name, value in scope["headers"]:
+        if name == b"origin":
+            raise RefusedError(403, "A web page is no agent")
+        if name == b"content-type":
+            kind = value
+    if kind.partition(b";")[0].strip().lower() != b"application/json":
+        raise RefusedError(415, "An agent's message is sent as application/json")
 
 
-async def _body(receive: Receive) -> bytes | None:
+async def _body(receive: Receive, most: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:
         event = await receive()
         chunk = event.get("body", b"")
         size += len(chunk)
-        if size > _MAX_BODY:
-            return None
+        if size > most:
+            raise RefusedError(413, f"The message is larger than {most} bytes")
         chunks.append(chunk)
         if not event.get("more_body"):
             return b"".join(chunks)

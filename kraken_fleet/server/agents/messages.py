@@ -6,10 +6,12 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from kraken_fleet.model import JobState, StepStatus
+from kraken_fleet.server import intake
+from kraken_fleet.server.agents.identity import check_peer, check_room
 from kraken_fleet.server.agents.scheduler import assign
 from kraken_fleet.server.clock import now
 from kraken_fleet.server.core import Core
@@ -18,6 +20,7 @@ from kraken_fleet.server.flows.fields import Base, fill_step, secret_values
 from kraken_fleet.server.flows.job_making import system_of
 from kraken_fleet.server.flows.jobs import left_time
 from kraken_fleet.server.flows.step_extras import add_extras, store_data
+from kraken_fleet.server.intake import RefusedError
 from kraken_fleet.server.rest.render_jobs import job_json, step_json
 from kraken_fleet.server.store.tables import Agent, Job, Step, System
 
@@ -28,6 +31,8 @@ Answer = dict[str, Any]
 
 UNAUTHORIZED: Answer = {"unauthorized": True}
 _STATUSES = {status.name.lower().replace("_", "-"): status for status in StepStatus}
+# A system may be named by its id.
+_MAX_DIGITS = 10
 _OVER = (StepStatus.DONE, StepStatus.ERROR, StepStatus.SKIPPED)
 
 
@@ -36,11 +41,19 @@ def answer(core: Core, session: Session, address: str, peer: str | None, message
 
     Raises:
         KeyError, IndexError, TypeError: the message lacks something; the caller answers 500, as the real server does.
+        RefusedError: it comes from somebody else, is more than is taken, or says what cannot be.
     """
+    if address not in core.roster.waiting and not core.roster.is_authorized(address):
+        # Nearly always somebody new, or somebody who was deleted.
+        check_room(core, peer)
     agent = session.scalars(select(Agent).where(Agent.address == address)).one_or_none()
     if agent is None or agent.deleted is not None:
         core.roster.remember(_announce(core, session, agent, address, peer))
         return UNAUTHORIZED
+    if agent.ip_address != peer:
+        if agent.ip_address is not None:
+            check_peer(core, address, core.roster.entry_of(agent), peer)
+        agent.ip_address = peer
     reply = _reply(core, session, agent, message)
     session.flush()
     core.roster.remember(agent)
@@ -140,11 +153,14 @@ def _step_result(core: Core, session: Session, agent: Agent, message: Message) -
         status = _STATUSES[result.pop("status")]
     except (KeyError, TypeError, ValueError):
         return {}
+    if not isinstance(index, int) or not 0 <= index < len(job.steps):
+        raise IndexError(f"the job has no step {index}")
     step = job.steps[index]
     if job.state == JobState.COMPLETED:
         agent.job = None
         assign(session, core)
         return {"cancel": True}
+    intake.check_result(result)
     step.result, step.status = result, status
     if "test-results" in result:
         test_results.store(session, job, step.tool.name, result["test-results"])
@@ -170,9 +186,9 @@ def _dispatch_tests(core: Core, session: Session, agent: Agent, message: Message
     if _current(session, core, agent) is None:
         return {"cancel": True}
     tests, index = message.get("tests"), message.get("step_idx")
-    if not isinstance(tests, list) or not isinstance(index, int) or index >= len(job.steps):
+    if not isinstance(tests, list) or not isinstance(index, int) or not 0 <= index < len(job.steps):
         return {}
-    if len(set(tests)) != len(tests):
+    if not all(isinstance(test, str) for test in tests) or len(set(tests)) != len(tests):
         return {}
     if not tests:
         raise IndexError("no tests to dispatch")
@@ -183,18 +199,27 @@ def _dispatch_tests(core: Core, session: Session, agent: Agent, message: Message
 
 
 def _host_info(core: Core, session: Session, agent: Agent, message: Message) -> Answer:
-    info = dict(message["info"])
-    name = info["system"]
-    if not name:
+    if not message["info"]["system"]:
         return {"error": "empty system in host info", **core.agent_cfg}
-    known = session.get(System, int(name)) if name.isdigit() else None
+    info = core.intake.host_info(message["info"])
+    name = info["system"]
+    known = session.get(System, int(name)) if name.isascii() and name.isdigit() and len(name) < _MAX_DIGITS else None
     if known is not None:
         info["system"] = known.name
     else:
+        _check_systems(core, session, name)
         system_of(session, name, "local")
     agent.host_info = info
     assign(session, core)
     return {"agent_id": agent.id, **core.agent_cfg}
+
+
+def _check_systems(core: Core, session: Session, name: str) -> None:
+    most = core.settings.limits.systems
+    if session.scalar(select(func.count()).select_from(System)) < most:  # type: ignore[operator] # a count is a number
+        return
+    if session.scalars(select(System.id).where(System.name == name)).first() is None:
+        raise RefusedError(429, f"The server knows {most} systems already")
 
 
 def _keep_alive(core: Core, session: Session, agent: Agent, _message: Message) -> Answer:

@@ -9,10 +9,14 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
+from starlette.types import Scope
 
+from kraken_fleet.server.clock import now
 from kraken_fleet.server.core import Core
 from kraken_fleet.server.rest.problems import NOT_VERIFIED, Problem
 from kraken_fleet.server.store.tables import LoginSession, User
+
+_DAY = 86400.0
 
 
 def core_of(request: Request) -> Core:
@@ -29,11 +33,13 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def find_session(session: Session, token: str) -> LoginSession | None:
+def find_session(core: Core, session: Session, token: str) -> LoginSession | None:
     """The living session of a token whose user is enabled."""
+    oldest = now() - core.settings.session_days * _DAY
     row = session.scalars(
         select(LoginSession)
         .where(LoginSession.token_hash == token_hash(token), LoginSession.deleted.is_(None))
+        .where(LoginSession.created > oldest)
         .options(joinedload(LoginSession.user))
     ).one_or_none()
     usable = row is not None and row.user.enabled and row.user.deleted is None
@@ -55,11 +61,21 @@ def token_of(request: Request) -> str:
     return token.strip()
 
 
+def is_signed_in(core: Core, scope: Scope) -> bool:
+    """Whether a request has a valid token."""
+    try:
+        token = token_of(Request(scope))
+    except Problem:
+        return False
+    with core.db.read() as session:
+        return find_session(core, session, token) is not None
+
+
 async def signed_in(request: Request, core: CoreDep) -> LoginSession:
     """Dependency: the caller's session. 401 without one."""
     token = token_of(request)
     with core.db.read() as session:
-        row = find_session(session, token)
+        row = find_session(core, session, token)
     if row is None:
         raise Problem(401, NOT_VERIFIED)
     return row

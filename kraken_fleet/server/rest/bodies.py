@@ -6,14 +6,16 @@ Fields may be missing and others may be there: the real server checks only types
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import Request
 
+from kraken_fleet.server.intake import Intake, NotJsonError, RefusedError
+from kraken_fleet.server.rest.access import CoreDep
 from kraken_fleet.server.rest.problems import Problem
 
+_MAX_SHOWN = 200
 Shape = str | dict[str, Any] | list[Any]
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -25,7 +27,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def body(shape: Shape, *, required: tuple[str, ...] = ()) -> Callable[[Request], Awaitable[Any]]:
+def body(shape: Shape, *, required: tuple[str, ...] = ()) -> Callable[..., Awaitable[Any]]:
     """A dependency that gives the decoded body.
 
     Args:
@@ -33,9 +35,9 @@ def body(shape: Shape, *, required: tuple[str, ...] = ()) -> Callable[[Request],
         required: fields of the outermost object that may not be missing.
     """
 
-    async def decoded(request: Request) -> Any:
+    async def decoded(request: Request, core: CoreDep) -> Any:
         raw = await request.body()
-        value = _decode(raw)
+        value = decode(core.intake, raw)
         check(value, shape)
         for name in required:
             if name not in value:
@@ -60,13 +62,20 @@ def check(value: Any, shape: Shape, path: tuple[str, ...] = ()) -> None:
                 check(value[name], inner, (*path, name))
 
 
-def _decode(raw: bytes) -> Any:
+def decode(intake: Intake, raw: bytes) -> Any:
+    """The JSON value of a body; None for an empty one.
+
+    Raises:
+        Problem: it is not JSON, or more than is taken.
+    """
     if not raw:
         return None
     try:
-        return json.loads(raw)
-    except (ValueError, RecursionError) as error:
+        return intake.decode(raw)
+    except NotJsonError as error:
         raise Problem(400, "Request body is not valid JSON") from error
+    except RefusedError as error:
+        raise Problem(error.status, error.words) from error
 
 
 def _check_type(value: Any, name: str, path: tuple[str, ...]) -> None:
@@ -74,4 +83,10 @@ def _check_type(value: Any, name: str, path: tuple[str, ...]) -> None:
     if isinstance(value, _TYPES[name]) and (is_bool == (name == "boolean")):
         return
     place = f" - '{'.'.join(path)}'" if path else ""
-    raise Problem(400, f"{value!r} is not of type '{name}'{place}")
+    raise Problem(400, f"{shortened(value)} is not of type '{name}'{place}")
+
+
+def shortened(value: Any) -> str:
+    """A value as Python writes it, cut where it is longer than a person reads."""
+    text = repr(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

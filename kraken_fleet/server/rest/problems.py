@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -41,7 +42,7 @@ class Problem(Exception):  # noqa: N818 it is an answer, named after its content
 
 def problem(status: int, detail: str) -> Response:
     """The answer for a status and its words."""
-    if status >= 500:
+    if status == 500:
         return Response(b"{}", status, media_type="text/html; charset=utf-8")
     body = {"detail": detail, "status": status, "title": HTTPStatus(status).phrase, "type": "about:blank"}
     return JSONResponse(body, status, media_type="application/problem+json")
@@ -57,7 +58,9 @@ def install(app: FastAPI) -> None:
     async def routing(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 registered for HTTPException only
         words = {404: NOT_FOUND, 405: _METHOD}.get(error.status_code, str(error.detail))
-        return problem(error.status_code, words)
+        answer = problem(error.status_code, words)
+        answer.headers.update(error.headers or {})
+        return answer
 
     async def validation(_request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 registered for RequestValidationError only
@@ -68,6 +71,9 @@ def install(app: FastAPI) -> None:
         return problem(400, f"Wrong type, expected '{kind}' for query parameter '{first['loc'][-1]}'")
 
     async def unexpected(request: Request, error: Exception) -> Response:
+        if isinstance(error, OperationalError) and "full" in str(error.orig):
+            log.error("%s %s: %s", request.method, request.url.path, error.orig)
+            return problem(507, "The server cannot keep this: its disk, or the database up to its limit, is full")
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         return problem(500, "")
 

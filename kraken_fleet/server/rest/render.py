@@ -45,6 +45,7 @@ def agent_json(agent: Agent, roster: Roster, groups: list[dict[str, Any]] | None
     """
     if groups is None:
         groups = [{"id": place.group.id, "name": place.group.name} for place in agent.assignments]
+    refused = roster.refused(agent.id) if agent.authorized else None
     return {
         "id": agent.id,
         "created": iso(agent.created),
@@ -57,10 +58,10 @@ def agent_json(agent: Agent, roster: Roster, groups: list[dict[str, Any]] | None
         "state": agent.state,
         "disabled": agent.disabled,
         "comment": agent.comment,
-        "status_line": agent.status_line,
+        "status_line": f"refused: it speaks from {refused} now" if refused else agent.status_line,
         "host_info": agent.host_info,
         "user_attrs": None,
-        "extra_attrs": None,
+        "extra_attrs": {"refused_peer": refused} if refused else None,
         "groups": groups,
         "job": job_json(agent.job) if agent.job else None,
     }

@@ -11,8 +11,10 @@ from sqlalchemy.orm.attributes import set_committed_value
 from starlette.responses import Response
 
 from kraken_fleet.model import ALL_GROUP
+from kraken_fleet.server.agents.identity import take_peer
 from kraken_fleet.server.agents.scheduler import assign
 from kraken_fleet.server.clock import now
+from kraken_fleet.server.core import Core
 from kraken_fleet.server.flows.jobs import queue_again
 from kraken_fleet.server.rest.access import CoreDep, admin
 from kraken_fleet.server.rest.bodies import body
@@ -47,7 +49,7 @@ async def agents(
         .options(selectinload(Agent.assignments), selectinload(Agent.job))
     )
     with core.db.read() as session:
-        return page(session, query, start, limit, lambda agent: agent_json(agent, core.roster))
+        return page(core, session, query, start, limit, lambda agent: agent_json(agent, core.roster))
 
 
 @router.patch("/agents", dependencies=[Depends(admin("only superadmin can modify agents"))])
@@ -59,7 +61,7 @@ async def authorize(core: CoreDep, changes: Changes) -> Response:
         everybody = _group_all(session)
         for agent, change in zip(found, changes, strict=True):
             if "authorized" in change:
-                _authorize(session, agent, everybody, authorized=change["authorized"])
+                _authorize(core, session, agent, everybody, authorized=change["authorized"])
         assign(session, core)
     return answer({})
 
@@ -74,13 +76,17 @@ def _agents(session: Session, ids: list[int]) -> list[Agent]:
     return [found[agent_id] for agent_id in ids]
 
 
-def _authorize(session: Session, agent: Agent, everybody: AgentsGroup | None, *, authorized: bool) -> None:
+def _authorize(core: Core, session: Session, agent: Agent, everybody: AgentsGroup | None, *, authorized: bool) -> None:
     already = everybody is None or any(place.group_id == everybody.id for place in agent.assignments)
     if authorized and everybody is not None and not already:
         if agent in session.info.setdefault("joined", set()):
             raise Problem(500)  # the same agent twice in one list: the real server breaks on that
         session.info["joined"].add(agent)
         session.add(Assignment(agent_id=agent.id, group=everybody))
+    if authorized and agent.authorized:
+        take_peer(core, agent)
+    else:
+        core.roster.accept_refused(agent.id)
     if not authorized:
         queue_again(agent, f"agent {agent.name} is not authorized any more, queued again")
     agent.authorized = authorized
@@ -163,4 +169,4 @@ async def delete_agent(core: CoreDep, agent_id: int) -> Response:
 async def agent_jobs(core: CoreDep, agent_id: int, start: int = 0, limit: int = 10) -> Response:
     query = select(Job).where(Job.agent_id == agent_id).order_by(desc(Job.id))
     with core.db.read() as session:
-        return page(session, query, start, limit, job_json)
+        return page(core, session, query, start, limit, job_json)

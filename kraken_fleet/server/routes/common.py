@@ -10,6 +10,8 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse
 
+from kraken_fleet.server.core import Core
+from kraken_fleet.server.intake import LARGEST
 from kraken_fleet.server.rest.problems import Problem
 from kraken_fleet.server.store.tables import Base
 
@@ -24,11 +26,15 @@ def answer(data: Any, status: int = 200) -> JSONResponse:
 
 
 def page(
-    session: Session, query: Select[Any], start: int, limit: int, render: Callable[[Any], dict[str, Any]]
+    core: Core, session: Session, query: Select[Any], start: int, limit: int, render: Callable[[Any], dict[str, Any]]
 ) -> JSONResponse:
-    """One page of a list, with the number of all items. A negative start or limit is a 500, as on the real server."""
+    """One page of a list, with the number of all items; no more items than the server's limit for one answer.
+
+    A negative start or limit is a 500, as on the real server.
+    """
     if start < 0 or limit < 0:
         raise Problem(500)
+    start, limit = min(start, LARGEST), min(limit, core.settings.limits.page_items)
     total = session.scalar(select(func.count()).select_from(query.order_by(None).subquery()))
     rows = session.scalars(query.offset(start).limit(limit))
     return answer({"items": [render(row) for row in rows], "total": total})
@@ -36,7 +42,7 @@ def page(
 
 def need(session: Session, table: type[Row], row_id: int, detail: str, status: int = 404) -> Row:
     """The row with that id, or an answer saying that there is none."""
-    row = session.get(table, row_id) if row_id < 2**63 else None
+    row = session.get(table, row_id) if row_id <= LARGEST else None
     if row is None:
         raise Problem(status, detail)
     return row

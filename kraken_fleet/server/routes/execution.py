@@ -30,7 +30,7 @@ async def flows(core: CoreDep, branch_id: int, kind: str, start: int = 0, limit:
     with core.db.read() as session:
         need(session, Branch, branch_id, f"Branch {branch_id} not found")
         query = select(Flow).where(Flow.branch_id == branch_id, Flow.kind == int(kind == "dev"))
-        return page(session, query.order_by(desc(Flow.id)), start, limit, flow_json)
+        return page(core, session, query.order_by(desc(Flow.id)), start, limit, flow_json)
 
 
 @router.post("/branches/{branch_id:int}/flows/{kind}", dependencies=[Depends(admin(_RUN + "create a flow"))])
@@ -112,7 +112,7 @@ async def run_jobs(
         query = select(Job).where(Job.run_id == run_id).order_by(Job.id).options(selectinload(Job.steps))
         if not include_covered:
             query = query.where(Job.covered.is_(False))
-        return page(session, query, start, limit, job_json)
+        return page(core, session, query, start, limit, job_json)
 
 
 @router.get("/jobs/{job_id:int}", dependencies=[Depends(admin(_VIEW + "a job"))])

@@ -24,7 +24,7 @@ Wanted = Annotated[Any, Depends(body({"name": "string", "project_id": "integer",
 async def groups(core: CoreDep, start: int = 0, limit: int = 10) -> Response:
     query = select(AgentsGroup).where(AgentsGroup.deleted.is_(None)).order_by(AgentsGroup.name, AgentsGroup.id)
     with core.db.read() as session:
-        return page(session, query, start, limit, lambda group: group_json(session, group))
+        return page(core, session, query, start, limit, lambda group: group_json(session, group))
 
 
 @router.post("/groups", dependencies=[Depends(admin("only superadmin can create an agents group"))])

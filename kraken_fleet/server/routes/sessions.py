@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
-from sqlalchemy import select
+from fastapi import APIRouter, Depends, Request
+from sqlalchemy import select, update
 from starlette.responses import Response
 
+from kraken_fleet.listen import peer_of
 from kraken_fleet.server.clock import now
+from kraken_fleet.server.core import Core
 from kraken_fleet.server.rest.access import CoreDep, SignedIn, admin, token_hash
 from kraken_fleet.server.rest.bodies import body
 from kraken_fleet.server.rest.problems import Problem
@@ -20,23 +23,18 @@ from kraken_fleet.server.store.passwords import NOBODY, check_password, hash_pas
 from kraken_fleet.server.store.tables import LoginSession, User
 
 router = APIRouter()
+# Wrong old passwords are counted apart from those of who signs in.
+_OLD_PASSWORDS = "\0old passwords"
 Credentials = Annotated[Any, Depends(body({"user": "string", "password": "string", "method": "string"}))]
 NewUser = Annotated[Any, Depends(body({"name": "string", "password": "string"}))]
 Passwords = Annotated[Any, Depends(body({"password_old": "string", "password_new": "string"}))]
 
 
 @router.post("/sessions")
-async def log_in(core: CoreDep, credentials: Credentials) -> Response:
+async def log_in(request: Request, core: CoreDep, credentials: Credentials) -> Response:
     if "user" not in credentials or "password" not in credentials:
         raise Problem(400, "bad credentials")
-    with core.db.read() as session:
-        user = session.scalars(
-            select(User).where(User.name == credentials["user"], User.deleted.is_(None))
-        ).one_or_none()
-    # Hashing takes long on purpose; agents must not wait for it.
-    right = await asyncio.to_thread(check_password, credentials["password"], user.password if user else NOBODY)
-    if user is None or not right:
-        raise Problem(401, "missing user or incorrect password")
+    user = await _who(core, peer_of(request.scope), credentials["user"], credentials["password"])
     if not user.enabled:
         raise Problem(401, "user account is disabled")
     token = secrets.token_hex(16)
@@ -45,6 +43,30 @@ async def log_in(core: CoreDep, credentials: Credentials) -> Response:
         session.add(row)
         session.flush()
         return answer(session_json(row, token), 201)
+
+
+async def _who(core: Core, peer: str | None, name: str, password: str) -> User:
+    """The user of this name and password, unless too many wrong ones came before."""
+    _check_attempts(core, name, peer)
+    # One after another: what a hundred guesses sent at once find out is no more than what five find out.
+    async with core.hashing:
+        _check_attempts(core, name, peer)
+        with core.db.read() as session:
+            user = session.scalars(select(User).where(User.name == name, User.deleted.is_(None))).one_or_none()
+        # Hashing takes long on purpose; agents must not wait for it.
+        right = await asyncio.to_thread(check_password, password, user.password if user else NOBODY)
+        if user is None or not right:
+            core.attempts.failed(name, peer)
+            raise Problem(401, "missing user or incorrect password")
+        core.attempts.succeeded(name, peer)
+        return user
+
+
+def _check_attempts(core: Core, name: str, peer: str | None) -> None:
+    wait = math.ceil(core.attempts.wait_seconds(name, peer))
+    if wait:
+        core.refusals.note("wrong passwords", peer, f"{peer} tried too many passwords, the last one for {name[:50]}")
+        raise Problem(429, f"Too many wrong passwords: try again in {wait} s")
 
 
 @router.get("/sessions/{token}")
@@ -71,7 +93,9 @@ async def version(core: CoreDep, _caller: SignedIn) -> Response:
 @router.get("/users", dependencies=[Depends(admin("only superadmin role can get users"))])
 async def users(core: CoreDep, start: int = 0, limit: int = 30) -> Response:
     with core.db.read() as session:
-        return page(session, select(User).where(User.deleted.is_(None)).order_by(User.name), start, limit, user_json)
+        return page(
+            core, session, select(User).where(User.deleted.is_(None)).order_by(User.name), start, limit, user_json
+        )
 
 
 @router.post("/users", dependencies=[Depends(admin("only superadmin role can create users"))])
@@ -99,17 +123,27 @@ async def user_details(core: CoreDep, user_id: int) -> Response:
 
 
 @router.put("/users/{user_id:int}/password")
-async def change_password(core: CoreDep, caller: SignedIn, user_id: int, passwords: Passwords) -> Response:
+async def change_password(
+    request: Request, core: CoreDep, caller: SignedIn, user_id: int, passwords: Passwords
+) -> Response:
     if caller.user_id != user_id and not caller.user.superadmin:
         raise Problem(403, "only superadmin role can change users passwords")
+    peer = peer_of(request.scope)
+    _check_attempts(core, _OLD_PASSWORDS, peer)
     if not passwords.get("password_new"):
         raise Problem(400, "new password cannot be empty")
     with core.db.read() as session:
         old = session.get(User, user_id)
-    right = await asyncio.to_thread(check_password, passwords.get("password_old", ""), old.password if old else NOBODY)
+    async with core.hashing:
+        known = old.password if old else NOBODY
+        right = await asyncio.to_thread(check_password, passwords.get("password_old", ""), known)
     if not right:
+        core.attempts.failed(_OLD_PASSWORDS, peer)
         raise Problem(400, "user not found or old password is incorrect")
     hashed = await asyncio.to_thread(hash_password, passwords["password_new"])
     with core.db.write() as session:
         need(session, User, user_id, "user not found").password = hashed
+        # Whoever has an old token may be whom the password was changed against. The one that asks may stay.
+        others = (LoginSession.user_id == user_id, LoginSession.id != caller.id, LoginSession.deleted.is_(None))
+        session.execute(update(LoginSession).where(*others).values(deleted=now()))
     return Response(status_code=204, media_type="application/json")

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from kraken_fleet.server.core import Core
 from kraken_fleet.server.rest.access import CoreDep, admin, find_session, token_of
 from kraken_fleet.server.rest.bodies import body, check
 from kraken_fleet.server.rest.problems import Problem
@@ -22,12 +23,12 @@ Wanted = Annotated[Any, Depends(body("object"))]
 @router.get("/settings")
 async def settings(request: Request, core: CoreDep) -> Response:
     with core.db.read() as session:
-        return answer(settings_json(session, public=not _asks_admin(request, session)))
+        return answer(settings_json(session, public=not _asks_admin(core, request, session)))
 
 
-def _asks_admin(request: Request, session: Session) -> bool:
+def _asks_admin(core: Core, request: Request, session: Session) -> bool:
     try:
-        found = find_session(session, token_of(request))
+        found = find_session(core, session, token_of(request))
     except Problem:
         return False
     return found is not None and found.user.superadmin

@@ -46,7 +46,7 @@ async def tools(
         select(Tool).where(Tool.id.in_(newest)).order_by(_direction(sort_dir)(_SORTED_BY.get(sort_field, Tool.name)))
     )
     with core.db.read() as session:
-        return page(session, query, start, limit, _tool_json)
+        return page(core, session, query, start, limit, _tool_json)
 
 
 @router.get("/tools/{name}")
@@ -63,7 +63,7 @@ async def versions(
     order = _direction(sort_dir)(_SORTED_BY.get(sort_field, Tool.id))
     query = select(Tool).where(Tool.name == name).order_by(order, desc(Tool.id))
     with core.db.read() as session:
-        return page(session, query, start, limit, _tool_json)
+        return page(core, session, query, start, limit, _tool_json)
 
 
 @router.post("/tools", dependencies=[Depends(admin("only superadmin can create or update a tool"))])

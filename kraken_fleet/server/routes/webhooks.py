@@ -1,26 +1,32 @@
 """GitHub's webhooks: a push or a pull request starts a flow.
 
-Only projects that allow them (`github_enabled`) get any, and they are signed when the project has a `github_secret`.
+Only projects that allow them (`github_enabled`) and have a secret (`github_secret`) get any. Each is signed with it. It
+starts something only when it comes for the first time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from typing import Any
 
 from fastapi import APIRouter, Request
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from kraken_fleet.server.agents.scheduler import assign
+from kraken_fleet.server.core import Core
 from kraken_fleet.server.flows.triggers import trigger_flow
+from kraken_fleet.server.intake import NotJsonError, RefusedError
 from kraken_fleet.server.rest.access import CoreDep
 from kraken_fleet.server.rest.problems import Problem
 from kraken_fleet.server.routes.common import need
-from kraken_fleet.server.store.tables import Project
+from kraken_fleet.server.store.tables import Delivery, Project
 
 router = APIRouter()
+_REMEMBERED = 20_000
 
 
 @router.post("/webhooks/{project_id:int}/github")
@@ -35,22 +41,59 @@ async def github(core: CoreDep, project_id: int, request: Request) -> Response:
         project = need(session, Project, project_id, "Invalid project id", 400)
         if not project.webhooks.get("github_enabled"):
             raise Problem(400, "webhooks from github disabled")
-        if secret := project.webhooks.get("github_secret"):
-            _check_signature(raw, str(secret), request.headers.get("x-hub-signature"))
+        secret = project.webhooks.get("github_secret")
+        if not secret:
+            raise Problem(400, "This project has no secret for webhooks: set github_secret")
+        _check_signature(raw, str(secret), request.headers)
+        said = _decode(core, raw)
+        if not _is_new(session, project, request.headers.get("x-github-delivery"), raw):
+            return Response(status_code=204)
         try:
-            trigger = _trigger(event, json.loads(raw))
+            trigger = _trigger(event, said)
             if trigger:
                 trigger_flow(session, project, trigger)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise Problem(500) from error
         assign(session, core)
     return Response(status_code=204)
 
 
-def _check_signature(raw: bytes, secret: str, given: str | None) -> None:
+def _decode(core: Core, raw: bytes) -> Any:
+    try:
+        return core.intake.decode(raw)
+    except NotJsonError as error:
+        raise Problem(500) from error
+    except RefusedError as error:
+        raise Problem(error.status, error.words) from error
+
+
+def _is_new(session: Session, project: Project, delivery: str | None, raw: bytes) -> bool:
+    """Whether this delivery has not come before; remembers it.
+
+    GitHub gives each delivery an id. The id is not signed, so what was signed counts as well: whoever sends the same
+    again with another id sends nothing new. Only the newest deliveries are remembered.
+    """
+    names = [f"{project.id} {hashlib.sha256(raw).hexdigest()}"]
+    if delivery:
+        names.append(f"{project.id} id {delivery[:100]}")
+    if session.scalars(select(Delivery.name).where(Delivery.name.in_(names))).first():
+        return False
+    session.add_all(Delivery(name=name) for name in names)
+    session.flush()
+    newest = session.scalar(select(func.max(Delivery.id))) or 0
+    session.execute(delete(Delivery).where(Delivery.id <= newest - _REMEMBERED))
+    return True
+
+
+def _check_signature(raw: bytes, secret: str, headers: Headers) -> None:
+    """GitHub signs twice; the better signature counts when it is there."""
+    algorithm, header = "sha256", "x-hub-signature-256"
+    if header not in headers:
+        algorithm, header = "sha1", "x-hub-signature"
+    given = headers.get(header)
     if given is None:
         raise Problem(400, "missing signature in request header")
-    expected = "sha1=" + hmac.new(secret.encode(), raw, hashlib.sha1).hexdigest()
+    expected = f"{algorithm}=" + hmac.new(secret.encode(), raw, algorithm).hexdigest()
     if not hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode()):
         raise Problem(400, "Invalid signature")
 

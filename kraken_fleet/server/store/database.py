@@ -16,16 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, StaticPool, create_engine, event, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from kraken_fleet.errors import DataDirectoryError
+from kraken_fleet.server.store.migration import OLDEST_VERSION, bring_up
 from kraken_fleet.server.store.tables import SCHEMA_VERSION, Base
 
 _FILE = "server.sqlite"
 # "KrFl": tells our file from any other SQLite file.
 _APPLICATION_ID = 0x4B72466C
 _COMFORT = ("foreign_keys = ON", "cache_size = -16000")
+# What SQLite says when it is not the file's contents that are wrong.
+_NOT_WRITTEN = ("full", "readonly", "unable to open", "disk I/O")
 _WORTH_FOLDING = 4 * 1024 * 1024
 
 
@@ -34,21 +37,24 @@ class Database:
 
     Args:
         directory: the server's data directory; made when it is not there.
+        max_bytes: how large the file may grow; None for no limit of its own.
 
     Raises:
         DataDirectoryError: another server has it, it cannot be written, it is damaged, or of another version.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, max_bytes: int | None = None) -> None:
         self._lock = _claim(directory)
         self.path = directory / _FILE
         try:
-            self.engine = _open(self.path)
+            with telling(self.path):
+                if not self.path.exists():
+                    _make(self.path)
+                self.engine = _open(self.path, max_bytes)
         except BaseException:
             os.close(self._lock)
             raise
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
-        self._prepare()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -84,13 +90,24 @@ class Database:
         self.engine.dispose()
         os.close(self._lock)
 
-    def _prepare(self) -> None:
-        with self.engine.begin() as connection:
-            if connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one():
-                return
-            Base.metadata.create_all(connection)
-            connection.execute(text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
-            connection.execute(text(f"PRAGMA application_id = {_APPLICATION_ID}"))
+
+@contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """Says in clear words what SQLite has against a database file.
+
+    Raises:
+        DataDirectoryError: there is no room, it cannot be written, or it is damaged.
+    """
+    try:
+        yield
+    except DatabaseError as error:
+        reason = str(error.orig)
+        if isinstance(error, OperationalError) and any(word in reason for word in _NOT_WRITTEN):
+            hint = "make room on its disk, and see to it that this account may write there"
+            raise DataDirectoryError(f"the database cannot be written: {reason}", where=str(path), hint=hint) from error
+        raise _damaged(path, reason) from error
+    except OSError as error:
+        raise _unusable(path, error) from error
 
 
 def _claim(directory: Path) -> int:
@@ -98,9 +115,7 @@ def _claim(directory: Path) -> int:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        hint = "choose a directory that you can write with --data-dir"
-        message = f"the data directory cannot be used: {error.strerror}"
-        raise DataDirectoryError(message, where=str(directory), hint=hint) from error
+        raise _unusable(directory, error) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -110,42 +125,69 @@ def _claim(directory: Path) -> int:
     return handle
 
 
-def _open(path: Path) -> Engine:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+def _make(path: Path) -> None:
+    """Makes the file of a first start, whole or not at all, and readable by its owner only.
+
+    So a file that is empty or has no tables is never one that a first start left behind: it is damaged.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    engine = create_engine(f"sqlite:///{fresh}")
+    try:
+        with engine.begin() as connection:
+            Base.metadata.create_all(connection)
+            connection.execute(text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
+            connection.execute(text(f"PRAGMA application_id = {_APPLICATION_ID}"))
+    finally:
+        engine.dispose()
+    fresh.replace(path)
+
+
+def _open(path: Path, max_bytes: int | None) -> Engine:
+    if path.stat().st_size == 0:
+        raise _damaged(path, "it is empty")
     engine = create_engine(
         f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False, "isolation_level": None}
     )
-    event.listen(engine, "connect", _configure)
+    event.listen(engine, "connect", lambda connection, _record: _configure(connection, max_bytes))
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     try:
         _check(engine, path)
-    except DatabaseError as error:
+        with engine.begin() as connection:
+            bring_up(connection)
+    except BaseException:
         engine.dispose()
-        raise _damaged(path, str(error.orig)) from error
+        raise
     return engine
 
 
-def _configure(connection: sqlite3.Connection, _record: object) -> None:
+def _configure(connection: sqlite3.Connection, max_bytes: int | None) -> None:
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "wal_autocheckpoint = 0", *_COMFORT):
         connection.execute(f"PRAGMA {pragma}")
+    if max_bytes is not None:
+        (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {max(max_bytes // page_size, 1)}")
 
 
 def _check(engine: Engine, path: Path) -> None:
     with engine.connect() as connection:
-        empty = not connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
-        if empty:
-            return
         if connection.exec_driver_sql("PRAGMA application_id").scalar_one() != _APPLICATION_ID:
             hint = "choose another directory with --data-dir"
             raise DataDirectoryError("this is another program's database", where=str(path), hint=hint)
         found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-        if found != SCHEMA_VERSION:
+        if not OLDEST_VERSION <= found <= SCHEMA_VERSION:
             message = f"the database has version {found}, this program needs version {SCHEMA_VERSION}"
             hint = "start the kraken-fleet that made it, or choose a fresh directory with --data-dir"
             raise DataDirectoryError(message, where=str(path), hint=hint)
         verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
         if verdict != "ok":
             raise _damaged(path, str(verdict))
+
+
+def _unusable(path: Path, error: OSError) -> DataDirectoryError:
+    hint = "choose a directory with room that you can write with --data-dir"
+    return DataDirectoryError(f"the data directory cannot be used: {error.strerror}", where=str(path), hint=hint)
 
 
 def _damaged(path: Path, reason: str) -> DataDirectoryError:

@@ -6,12 +6,14 @@ and thrown away whenever a row changes; when each agent was last heard is writte
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, update
+from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
+from kraken_fleet.listen.peers import share_of
 from kraken_fleet.server.store.tables import Agent
 
 _TABLE = cast(Table, Agent.__table__)
@@ -25,20 +27,105 @@ class Entry:
     authorized: bool
     idle: bool
     settled: bool
+    peer: str | None = None
+
+
+class Waiting:
+    """The agents that wait to be authorized: where each speaks from, and how many speak from one place."""
+
+    def __init__(self) -> None:
+        self._shares: dict[str, str] = {}
+        self.by_share: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._shares)
+
+    def __contains__(self, address: str) -> bool:
+        return address in self._shares
+
+    def add(self, address: str, peer: str | None) -> None:
+        """Count an agent, once, where it speaks from now."""
+        self.discard(address)
+        share = self._shares[address] = share_of(peer)
+        self.by_share[share] += 1
+
+    def discard(self, address: str) -> None:
+        """Count an agent no more."""
+        share = self._shares.pop(address, None)
+        if share is not None:
+            self.by_share[share] -= 1
+            if not self.by_share[share]:
+                del self.by_share[share]
 
 
 class Roster:
-    """Entries by address, and when each agent was last heard (by id, seconds since 1970)."""
+    """Entries by address, and when each agent was last heard (by id, seconds since 1970).
+
+    `waiting` are the agents that nobody has authorized yet.
+    """
 
     def __init__(self) -> None:
+        self.waiting = Waiting()
+        self._authorized: dict[str, str | None] = {}
+        self._peers: Counter[str | None] = Counter()
+        self._refused: dict[int, str] = {}
         self._entries: dict[str, Entry] = {}
         self._seen: dict[int, float] = {}
         self._unwritten: set[int] = set()
 
     def remember(self, agent: Agent) -> None:
         """Keeps what a record says; to be called after its changes were flushed."""
+        self._entries[agent.address] = self.entry_of(agent)
+
+    def entry_of(self, agent: Agent) -> Entry:
+        """What a record says."""
         settled = agent.state == 0 and agent.deleted is None
-        self._entries[agent.address] = Entry(agent.id, agent.authorized, agent.job_id is None, settled)
+        return Entry(agent.id, agent.authorized, agent.job_id is None, settled, agent.ip_address)
+
+    def load(self, session: Session) -> None:
+        """Learns from the database who is authorized and who waits."""
+        query = select(Agent.address, Agent.ip_address, Agent.authorized).where(Agent.deleted.is_(None))
+        for address, peer, authorized in session.execute(query):
+            self._place(address, peer, authorized=authorized)
+
+    def is_known(self, peer: str | None) -> bool:
+        """Whether an authorized agent speaks from there."""
+        return peer in self._peers
+
+    def is_authorized(self, address: str) -> bool:
+        """Whether it is the address of an authorized agent."""
+        return address in self._authorized
+
+    def refuse(self, agent_id: int, peer: str | None) -> None:
+        """Notes from where somebody else spoke for an authorized agent."""
+        if peer is not None:
+            self._refused[agent_id] = peer
+
+    def refused(self, agent_id: int) -> str | None:
+        """From where somebody else spoke for it last."""
+        return self._refused.get(agent_id)
+
+    def accept_refused(self, agent_id: int) -> str | None:
+        """The same, and forgets it."""
+        return self._refused.pop(agent_id, None)
+
+    def drop(self, address: str) -> None:
+        """Forgets an agent whose record is gone."""
+        self.forget(address)
+        self.waiting.discard(address)
+
+    def _place(self, address: str, peer: str | None, *, authorized: bool) -> None:
+        if address in self._authorized:
+            before = self._authorized.pop(address)
+            self._peers[before] -= 1
+            if not self._peers[before]:
+                del self._peers[before]
+        if authorized:
+            self._authorized[address] = peer
+            self._peers[peer] += 1
+            self.waiting.discard(address)
+        else:
+            self.waiting.add(address, peer)
 
     def forget(self, address: str) -> None:
         """Drops an entry."""
@@ -58,10 +145,13 @@ class Roster:
         return self._seen.get(agent_id, written)
 
     def forget_changed(self, session: Session, _context: Any) -> None:
-        """Session listener: drops the entries of agents that were written."""
+        """Session listener: drops the entries of agents that were written, and counts these anew."""
         for row in (*session.dirty, *session.new, *session.deleted):
             if isinstance(row, Agent):
                 self.forget(row.address)
+                self._place(row.address, row.ip_address, authorized=row.authorized)
+                if row.deleted is not None:
+                    self.waiting.discard(row.address)
 
     def write_seen(self, session: Session) -> int:
         """Writes the times that were not written yet, all in one statement. Returns how many."""

@@ -9,8 +9,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from kraken_fleet.server.clock import now
 
-# Raised whenever a table changes; a database with another number is refused.
-SCHEMA_VERSION = 2
+# Raised whenever a table changes; database.py says which older databases are brought up to it.
+SCHEMA_VERSION = 3
 
 
 class Base(DeclarativeBase):
@@ -257,6 +257,22 @@ class TestResult(Base):
     result: Mapped[int] = mapped_column(default=0)
     cmd_line: Mapped[str | None]
     values: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+
+class Delivery(Base):
+    """A webhook that was taken, by its id and by its content, so that it is not taken again."""
+
+    __tablename__ = "deliveries"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+
+
+class LogSize(Base):
+    """How many bytes of log are kept for a job; job 0 has what belongs to no job."""
+
+    __tablename__ = "log_sizes"
+    job: Mapped[int] = mapped_column(primary_key=True)
+    size: Mapped[int] = mapped_column(default=0)
 
 
 class LogLine(Base):

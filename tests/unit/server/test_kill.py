@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -63,8 +62,8 @@ def write_until_killed(url: str, headers: dict[str, str], number: int, groups: l
             if http.post(f"{url}/api/groups", json={"name": name}, headers=headers, timeout=5).status_code == 201:
                 groups.append(name)
             address = f"a-{number}-{count}"
-            message = json.dumps({"address": address, "msg": "get-job"})
-            if http.post(f"{url}/backend", data=message, timeout=5).status_code == 200:
+            message = {"address": address, "msg": "get-job"}
+            if http.post(f"{url}/backend", json=message, timeout=5).status_code == 200:
                 agents.append(address)
 
 
@@ -98,8 +97,8 @@ def test_what_was_answered_is_there_after_each_of_many_kills(tmp_path: Path) -> 
 
 def test_a_job_goes_on_where_it_was_when_the_server_is_killed(tmp_path: Path) -> None:
     def say(url: str, msg: str, **more: object) -> Any:
-        body = json.dumps({"address": "127.0.9.1", "msg": msg, **more})
-        return requests.post(f"{url}/backend", data=body, timeout=10).json()
+        body = {"address": "127.0.9.1", "msg": msg, **more}
+        return requests.post(f"{url}/backend", json=body, timeout=10).json()
 
     steps = [{"tool": "shell", "cmd": "one"}, {"tool": "shell", "cmd": "two"}]
     job = {"name": "j", "steps": steps, "environments": [{"system": "any", "agents_group": "all"}]}
