@@ -73,7 +73,7 @@ agents:
   elements: dict
 """
 
-from typing import Any
+from typing import Any, Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container
@@ -105,7 +105,7 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,
@@ -120,15 +120,15 @@ def main():
     module.exit_json(invocation=shown_arguments(module.params), **result)
 
 
-def shown_arguments(params):
+def shown_arguments(params: Dict[str, Any]) -> Dict[str, Any]:
     """What Ansible shows of the arguments when it is verbose, and callbacks record: no value of the environment."""
     return {"module_args": {**params, "environment": dict.fromkeys(params["environment"], HIDDEN)}}
 
 
-def bring_about(params, *, check):
+def bring_about(params: Dict[str, Any], *, check: bool) -> Dict[str, Any]:
     if params["state"] == "absent":
         changes = list(container.absent(params["name"], params["drain_seconds"]))
-        agents = []
+        agents: List[Dict[str, str]] = []
     else:
         wanted = container.wanted_of(params)
         changes = list(container.present(wanted))

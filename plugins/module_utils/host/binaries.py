@@ -106,7 +106,7 @@ def owners(directory: str, owner: Attributes) -> Iterator[Change]:
         path = os.path.join(versions, name)
         inside = [os.path.join(path, each) for each in opening.names(path)]
         if not all(owned_as(each, owner) for each in (path, *inside)):
-            yield _handing_over(path, lambda path=path: give_tree(path, owner._replace(mode=_MODE)), owner)
+            yield _handing_over(path, functools.partial(give_tree, path, owner._replace(mode=_MODE)), owner)
     link = os.path.join(directory, "current")
     target = opening.link_target(link)
     if target is not None and not owned_as(link, owner):
