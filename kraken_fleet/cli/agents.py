@@ -10,7 +10,7 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import command_group
 from kraken_fleet.cli.connection import connected
-from kraken_fleet.cli.selection import find_agents
+from kraken_fleet.cli.selection import find_agents, find_group
 from kraken_fleet.model import Agent, ago
 
 app = command_group()
@@ -24,7 +24,10 @@ def list_agents(
     as_json: output.AsJson = False,
 ) -> None:
     """List the authorized agents, with their groups and what they are doing."""
-    agents = [agent for agent in client.agents() if group is None or group in agent.group_names]
+    agents = client.agents()
+    if group is not None:
+        chosen = find_group(group, client.groups())
+        agents = tuple(agent for agent in agents if chosen.id in {ref.id for ref in agent.groups})
     if as_json:
         output.answer(agents)
         return

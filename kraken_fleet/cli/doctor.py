@@ -16,6 +16,7 @@ from kraken_fleet.cli import output, planning
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.collection import collection_root
 from kraken_fleet.errors import InventoryError, PartialFailureError
+from kraken_fleet.inventory.environment import ansible_environment
 
 app = single_command()
 
@@ -61,7 +62,7 @@ def _examine(inventory: Sequence[Path], limit: str | None, clickhouse: str | Non
         command += [argument for source in inventory for argument in ("-i", str(source))]
         command += ["--limit", limit] if limit else []
         command.append(str(collection_root() / "playbooks" / "doctor.yml"))
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=ansible_environment())
         if not report.is_file():
             said = (done.stderr or done.stdout).strip().splitlines()
             hint = "Run ansible-playbook playbooks/doctor.yml with the same inventory to see all of it"

@@ -96,8 +96,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
-    epilog="Exit codes: 0 done; 1 failed; 2 there are changes (plan); 3 some done, some not; 64 wrong command line; "
-    "130 interrupted.",
+    epilog="Exit codes: 0 done; 1 failed; 2 there are changes (plan); 3 some done, some not; 4 there are findings "
+    "(plan --fail-on); 64 wrong command line; 130 interrupted.",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,14 @@ from kraken_fleet.reconcile import observe, with_waiting_jobs
 
 app = single_command()
 _CHANGES = 2
+_FINDINGS = 4
+
+
+class FailOn(StrEnum):
+    """Which findings let the command end with a code of its own."""
+
+    FINDING = "finding"
+    WARNING = "warning"
 
 
 @app.command()
@@ -35,9 +44,16 @@ def plan(
     out: Annotated[
         Path | None, typer.Option("--out", help="Save the plan for `kraken-fleet apply`.", metavar="FILE")
     ] = None,
+    fail_on: Annotated[
+        FailOn | None, typer.Option("--fail-on", help="End with code 4 when there are findings of this kind.")
+    ] = None,
     as_json: output.AsJson = False,
 ) -> None:
-    """Compare an inventory with the server. Exit code 0: no changes, 2: changes, 1: error."""
+    """Compare an inventory with the server.
+
+    Exit code 0: no changes; 2: changes; 4: none, but findings that --fail-on names; 1: error. With --fail-on it is a
+    gate for CI: `warning` means warnings and errors, `finding` also what is only told.
+    """
     policy = planning.policy_of(groups, prune, max_prune, stale_minutes, trust)
     desired = load(inventory, limit, playbook_dir=playbook_dir)
     observed = with_waiting_jobs(client, observe(client, names=desired.groups, memory=planning.memory()))
@@ -50,6 +66,8 @@ def plan(
         planning.show(made)
     if made.changes:
         raise typer.Exit(_CHANGES)
+    if fail_on and any(fail_on == FailOn.FINDING or one.severity != "info" for one in made.findings):
+        raise typer.Exit(_FINDINGS)
 
 
 def _save(made: Plan, path: Path) -> None:

@@ -121,7 +121,7 @@ def _finding(finding: Finding) -> Any:
 
 def _numbers(plan: Plan) -> str:
     if not plan.changes:
-        said = "No changes: the server is as the inventory wants it."
+        said = _without_changes(plan)
     else:
         parts = [f"{count} {kind.replace('_', ' ')}" for kind, count in plan.summary().items()]
         said = f"{len(plan.actions)} changes: {', '.join(parts)}."
@@ -131,6 +131,13 @@ def _numbers(plan: Plan) -> str:
             f" ({plan.prune.percent:.0f} %) are not in the inventory."
         )
     return f"{said} Refused: {plan.prune.refused}." if plan.prune.refused else said
+
+
+def _without_changes(plan: Plan) -> str:
+    count = sum(finding.severity != "info" for finding in plan.findings)
+    if not count:
+        return "No changes: the server is as the inventory wants it."
+    return f"No changes, but {count} finding{'s' * (count > 1)} that somebody should look at."
 
 
 def _trust_policies(path: Path) -> tuple[TrustPolicy, ...]:

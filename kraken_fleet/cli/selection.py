@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 
 from kraken_fleet.errors import FleetError
@@ -23,10 +24,13 @@ def find_group(wanted: str, known: Iterable[AgentsGroup]) -> AgentsGroup:
     Raises:
         FleetError: there is none.
     """
-    for group in known:
+    groups = list(known)
+    for group in groups:
         if wanted in (group.name, str(group.id)):
             return group
-    raise FleetError(f"there is no agents group {wanted!r}", hint="See `kraken-fleet groups list`")
+    near = difflib.get_close_matches(wanted, [group.name for group in groups], n=1)
+    hint = f"Did you mean {near[0]}?" if near else "See `kraken-fleet groups list`"
+    raise FleetError(f"there is no agents group {wanted!r}", hint=hint)
 
 
 def _find_agent(wanted: str, known: Sequence[Agent]) -> Agent:

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from kraken_fleet.inventory.addresses import Resolver, resolve_name
 from kraken_fleet.inventory.check import raise_if_any
 from kraken_fleet.inventory.environment import ansible_environment
 from kraken_fleet.inventory.fleet import chosen_hosts, fleet_from_hostvars, hostvars_of
-from kraken_fleet.inventory.levels import GroupTree
+from kraken_fleet.inventory.levels import AGENTS_GROUP, GroupTree
 from kraken_fleet.inventory.render import fill_in
 from kraken_fleet.inventory.unread import unread_files
 from kraken_fleet.model import DesiredFleet
@@ -66,6 +66,7 @@ def load(
             playbook_dir=playbook_dir,
         )
         chosen = chosen_hosts(tree)
+        _check_limit(limit, chosen)
         fleet = fleet_from_hostvars(
             {host: hostvars.get(host, {}) for host in chosen},
             {host: tree.groups_of(host) for host in chosen},
@@ -79,6 +80,12 @@ def load(
         raise
     unread = unread_files(sources, playbook_dir, {*tree.hosts(), *tree.groups()})
     return dataclasses.replace(fleet, unread_files=unread)
+
+
+def _check_limit(limit: str | None, chosen: Collection[str]) -> None:
+    if limit and not chosen:
+        hint = f"Name hosts of the group {AGENTS_GROUP}"
+        raise InventoryError(f"None of the hosts of --limit {limit} is an agent", hint=hint)
 
 
 def _placed(error: InventoryError, sources: Sequence[Path | str], playbook_dir: Path | str) -> InventoryError:
@@ -130,6 +137,9 @@ def _listing(command: Sequence[str], sources: Sequence[Path | str]) -> dict[str,
     except subprocess.TimeoutExpired as error:
         raise InventoryError(f"ansible-inventory did not end within {_TIMEOUT:g} s", where=where) from error
     complaint = _complaint(done.stderr)
+    if found := re.search(r"Could not match supplied host pattern, ignoring: (\S+)", complaint):
+        said = f"No host and no group of the inventory matches {found[1]!r}"
+        raise InventoryError(said, where=where, hint="Correct --limit; `ansible-inventory --graph` shows the names")
     # A file that cannot be parsed is only a warning to Ansible; the fleet would silently be empty.
     if done.returncode or "Unable to parse" in complaint or "Failed to parse" in complaint:
         raise InventoryError(complaint or "ansible-inventory failed", where=where)

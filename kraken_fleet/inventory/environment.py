@@ -15,6 +15,8 @@ _PLAIN = {
     "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
     "ANSIBLE_STRATEGY": "ansible.builtin.linear",
     "ANSIBLE_LOCALHOST_WARNING": "0",
+    # Of --limit: a name that is mistyped must not make an empty fleet, or leave nobody out.
+    "ANSIBLE_HOST_PATTERN_MISMATCH": "error",
 }
 
 

@@ -45,6 +45,7 @@ def findings(
     return [
         *_never_seen(desired, observed),
         *(finding for wanted, agent in pairs for finding in _stale(wanted.label, agent, now, stale_after)),
+        *(finding for wanted, agent in pairs for finding in _out_of_work(wanted, agent)),
         *(finding for wanted, agent in pairs for finding in _contradictions(wanted, agent)),
         *_address_conflicts(desired, observed),
         *_unknown(desired, observed, named),
@@ -97,6 +98,15 @@ def _stale(label: str, agent: Agent, now: datetime, stale_after: timedelta) -> I
     minutes = int((now - agent.last_seen).total_seconds() // 60)
     hint = f"Look on {label}: does the service run?"
     yield Finding("stale", label, f"{agent.address} was last seen {minutes} minutes ago", hint)
+
+
+def _out_of_work(wanted: DesiredAgent, agent: Agent) -> Iterator[Finding]:
+    """An agent that somebody has disabled, and the inventory does not say so: a drain that was forgotten."""
+    if not (agent.authorized and agent.disabled) or wanted.enabled is not None:
+        return
+    doing = f"it ends job {agent.job.id} and" if agent.job else "it"
+    hint = "Let it work with enable-agents.yml, or say kraken_agent_enabled: false when it is meant"
+    yield Finding("disabled", wanted.label, f"{agent.address} is disabled: {doing} gets no jobs", hint)
 
 
 def _contradictions(wanted: DesiredAgent, agent: Agent) -> Iterator[Finding]:

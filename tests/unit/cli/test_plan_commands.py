@@ -301,3 +301,31 @@ def test_too_much_pruning_is_refused_with_its_numbers(client: KrakenClient, inve
 
 def test_apply_without_a_plan_or_an_inventory_is_a_wrong_command_line(client: KrakenClient, run: Run) -> None:
     assert run("apply")[0] == 64
+
+
+@pytest.mark.parametrize("command", [["plan"], ["apply"], ["reconcile"]])
+@pytest.mark.parametrize("limit", ["nosuch", "build-1,nosuch", "all:!nosuch"])
+@pytest.mark.usefixtures("client")
+def test_a_limit_that_names_nobody_is_an_error(inventory: str, run: Run, command: list[str], limit: str) -> None:
+    code, out, err = run(*command, "-i", inventory, "--limit", limit)
+    assert (code, out) == (1, "")
+    assert "No host and no group of the inventory matches 'nosuch'" in err
+
+
+def test_findings_can_end_a_plan_with_a_code_of_their_own(client: KrakenClient, inventory: str, run: Run) -> None:
+    everybody = ("-i", inventory, "--limit", "build-1,build-2")
+    run("apply", *everybody)
+    assert run("plan", *everybody, "--fail-on", "warning")[0] == 0
+    assert run("plan", *everybody, "--fail-on", "finding")[0] == 4, (
+        "they speak from another address, which is only told"
+    )
+    (agent,) = [agent for agent in client.agents() if agent.address == "127.0.0.21"]
+    client.set_agent_disabled(agent.id, True)
+    code, out, _ = run("plan", *everybody)
+    assert code == 0
+    assert "build-1: 127.0.0.21 is disabled: it gets no jobs" in out
+    assert "No changes, but 1 finding that somebody should look at" in out
+    assert run("plan", *everybody, "--fail-on", "warning")[0] == 4
+    assert run("plan", "-i", inventory, "--fail-on", "warning")[0] == 4, "one host was never seen"
+    Path(inventory).write_text(INVENTORY.replace("127.0.0.21}", "127.0.0.21, kraken_agent_enabled: false}"))
+    assert run("plan", *everybody, "--fail-on", "warning")[0] == 0, "it is meant"

@@ -83,7 +83,6 @@ def test_agents_are_listed_for_people_with_their_groups(ask: Ask, capsys: pytest
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["NAME", "ADDRESS", "STATE", "GROUPS", "SYSTEM", "LAST", "SEEN"] in rows
     assert ["127.0.0.21", "127.0.0.21", "idle", "all"] in [row[:4] for row in rows]
-    assert ask("agents", "list", "--group", "nothing") == []
 
 
 @pytest.mark.usefixtures("server")
@@ -181,3 +180,16 @@ def test_a_server_that_is_not_there_is_one_clear_message(
     assert f"127.0.0.1:{port}" in shown.err
     assert "secret-token" not in shown.err
     assert shown.out == ""
+
+
+@pytest.mark.usefixtures("server")
+def test_agents_of_a_group_are_listed_and_a_group_that_is_not_there_is_an_error(
+    ask: Ask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask("authorize", "127.0.0.21")
+    ask("groups", "create", "build")
+    assert "127.0.0.21" in [agent["address"] for agent in ask("agents", "list", "--group", "all")]
+    assert ask("agents", "list", "--group", "build") == []
+    assert main(["agents", "list", "--group", "biuld"]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "there is no agents group 'biuld'. Did you mean build?" in said

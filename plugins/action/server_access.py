@@ -1,0 +1,29 @@
+"""Asks, before anything is done to a host, whether the server answers and the account may do what a deploy does."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
+    SERVER_ARGUMENTS,
+    ControllerAction,
+    client_of,
+)
+
+from kraken_fleet.errors import FleetError
+
+
+class ActionModule(ControllerAction):
+    """One call for the whole play; changes nothing, in check mode as without."""
+
+    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = SERVER_ARGUMENTS
+
+    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        try:
+            with client_of(arguments) as client:
+                version = client.version()  # the server tells it to nobody who is not signed in
+                client.groups()  # and these to administrators only
+                return {"changed": False, "server": client.url, "version": version}
+        except FleetError as error:
+            text = f"Nothing was done to any host, for the server cannot be used: {error}"
+            return {"failed": True, "msg": text, "error": error.as_dict()}
