@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
-    SERVER_ARGUMENTS,
-    ControllerAction,
-    client_of,
-)
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction, client_of
 
 from kraken_fleet.errors import FleetError
 
@@ -16,7 +13,7 @@ from kraken_fleet.errors import FleetError
 class ActionModule(ControllerAction):
     """One call for the whole play; changes nothing, in check mode as without."""
 
-    ARGUMENTS: ClassVar[dict[str, dict[str, Any]]] = SERVER_ARGUMENTS
+    ARGUMENTS = arguments_of("server_access")
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         try:

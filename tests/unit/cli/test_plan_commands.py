@@ -320,7 +320,7 @@ def test_findings_can_end_a_plan_with_a_code_of_their_own(client: KrakenClient, 
         "they speak from another address, which is only told"
     )
     (agent,) = [agent for agent in client.agents() if agent.address == "127.0.0.21"]
-    client.set_agent_disabled(agent.id, True)
+    client.disable_agent(agent.id)
     code, out, _ = run("plan", *everybody)
     assert code == 0
     assert "build-1: 127.0.0.21 is disabled: it gets no jobs" in out
