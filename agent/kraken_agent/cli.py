@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Dict, List, Optional, Tuple
 
 _USAGE = """\
-usage: kkagent COMMAND [OPTION...]
+usage: kkagent COMMAND [OPTION...]    (options may also stand before the command)
 
 Commands:
   run               connect to a Kraken server and work for it
@@ -92,27 +92,41 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def parse(words: List[str]) -> Tuple[str, Dict[str, str]]:
-    """The command and its options by their names in `config.VARIABLES`.
+    """Return the command and its options by their names in `config.VARIABLES`; options may stand on either side of it.
 
     Raises:
         UsageError: the command line is wrong.
     """
-    if not words or words[0] not in _SWITCHES:
-        raise UsageError(f"{words[0]!r} is not a command" if words else "no command is given")
-    command, rest = words[0], words[1:]
+    command = ""
     options: Dict[str, str] = {}
+    switches: List[str] = []
+    rest = list(words)
     while rest:
         word = rest.pop(0)
         name, equals, value = word.partition("=")
-        if word in _SWITCHES[command]:
-            options[_SWITCHES[command][word]] = "yes"
-        elif name not in _WITH_VALUE or command == "check-integrity":
-            raise UsageError(f"{command} does not know {word!r}")
-        elif not equals and not rest:
-            raise UsageError(f"{word} needs a value")
-        else:
+        if name in _WITH_VALUE:
+            if not equals and not rest:
+                raise UsageError(f"{word} needs a value")
             options[_WITH_VALUE[name]] = value if equals else rest.pop(0)
-    return command, options
+        elif word.startswith("-"):
+            switches.append(word)
+        elif command:
+            raise UsageError(f"{word!r} is one word too many after the command {command}")
+        elif word not in _SWITCHES:
+            raise UsageError(f"{word!r} is not a command")
+        else:
+            command = word
+    if not command:
+        raise UsageError("no command is given")
+    return command, {**options, **_switched_on(command, switches, options)}
+
+
+def _switched_on(command: str, switches: List[str], options: Dict[str, str]) -> Dict[str, str]:
+    """Return the options of switches, which may stand before the command that they belong to."""
+    unknown = [word for word in switches if word not in _SWITCHES[command]]
+    if unknown or (options and command == "check-integrity"):
+        raise UsageError(f"{command} does not know {unknown[0]!r}" if unknown else f"{command} takes no options")
+    return {_SWITCHES[command][word]: "yes" for word in switches}
 
 
 def _run(options: Dict[str, str]) -> int:

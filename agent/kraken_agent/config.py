@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Mapping, Optional
+    from typing import Callable, Dict, List, Mapping, Optional
 
     from kraken_agent.protocol import ServerUrl
     from kraken_agent.proxy import Proxy
 
 AGENT_DIR = "/opt/kraken"
 DEFAULT_DRAIN_SECONDS = 60.0
+_NEVER_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 # option of the command line -> variable; the names are upstream's
 VARIABLES = {
@@ -106,6 +108,33 @@ def _seconds(environment: Mapping[str, str], name: str, default: float) -> float
     if not 0 <= seconds < 1e6:
         raise ConfigError(f"{name} is {text!r}, which is not a number of seconds")
     return seconds
+
+
+def check_data_dir(directory: str, warn: Callable[[str], None]) -> None:
+    """Make the data directory usable.
+
+    Args:
+        directory: its path.
+        warn: told when it cannot be written at the moment, for example on a full disk.
+
+    Raises:
+        ConfigError: the agent will never be able to write there.
+    """
+    probe = os.path.join(directory, f".writable-{os.getpid()}")
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+            # A job may have closed it: it runs under the same account.
+            os.chmod(directory, 0o700)
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        os.unlink(probe)
+    except OSError as error:
+        if error.errno in _NEVER_WRITABLE:
+            raise ConfigError(
+                f"the data directory {directory} cannot be written: {error.strerror}. Name one that the "
+                "agent's account owns, with --data-dir or KRAKEN_DATA_DIR; in an inventory kraken_agent_dir sets it"
+            ) from error
+        warn(f"the data directory {directory} cannot be written at the moment: {error.strerror}")
 
 
 def env_file(data_dir: str, program: str, environment: Mapping[str, str]) -> Optional[str]:

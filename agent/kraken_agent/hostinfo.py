@@ -6,7 +6,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Optional
+    from typing import Any, Dict, Optional
 
     from kraken_agent.config import Config
 
@@ -15,16 +15,17 @@ _NAMES = {"ol": "oracle", "opensuse-leap": "opensuse", "redhat": "rhel"}
 _LONGEST_NONCE = 4096
 
 
-def collect(config: Config, executors: Dict[str, str]) -> Dict[str, str]:
-    """The `info` of host-info.
+def collect(config: Config, executors: Dict[str, str], not_offered: Dict[str, str]) -> Dict[str, Any]:
+    """Return the `info` of host-info.
 
     Args:
         config: may name the system, as agents in virtual machines and containers of a cloud have it.
         executors: what the executors found of themselves, `{"docker": "20.10.24"}`.
+        not_offered: why others that this host has are not offered, by name.
     """
     name, version = distribution()
     isolation_type, isolation = isolation_of_host()
-    info = {
+    info: Dict[str, Any] = {
         "system": config.system_id or f"{name}-{version}",
         "system_type": os.uname().sysname.lower(),
         "distro_name": name,
@@ -33,6 +34,8 @@ def collect(config: Config, executors: Dict[str, str]) -> Dict[str, str]:
         "isolation": isolation,
         **executors,
     }
+    if not_offered:
+        info["kraken_fleet_not_offered"] = dict(not_offered)
     nonce = _nonce(config.nonce_file)
     if nonce is not None:
         info["kraken_fleet_nonce"] = nonce

@@ -10,7 +10,8 @@ from kraken_agent import child, family, leftovers, outcome
 from kraken_agent.executors.base import ExecutorError, JobPlace
 from kraken_agent.executors.registry import executor_for
 from kraken_agent.job_context import JobContext
-from kraken_agent.process import GRACE_SECONDS, Process
+from kraken_agent.process import GRACE_SECONDS, Process, reap
+from kraken_agent.state_files import installation_id, own_directory
 from kraken_agent.steps import KEEP_ALIVE_SECONDS, JobOverError, StepRun
 from kraken_agent.time_limit import TimeLimit
 from kraken_agent.tools.masking import Masker, secrets_of
@@ -33,6 +34,7 @@ _USUAL_SECONDS = 3600.0
 # Beyond its deadline a job gets so long to tell the server how its steps ended.
 _LAST_WORDS_SECONDS = 300.0
 _SETUP_SECONDS = 120.0
+_KILL_SECONDS = 20.0
 
 
 class JobRun:
@@ -100,12 +102,13 @@ class JobRun:
 
     def _executor(self) -> Executor:
         directory = os.path.join(self._config.data_dir, "jobs", str(int(self._job["id"])))
-        os.makedirs(os.path.dirname(directory), mode=0o711, exist_ok=True)
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        os.chmod(directory, 0o700)
+        own_directory(os.path.dirname(directory), 0o711, self._log.warning)
+        own_directory(directory, 0o700, self._log.warning)
         name = str(self._job.get("executor") or "local")
         address = str(self._session.address or "")
-        return executor_for(name, JobPlace(self._job, directory, self._config.data_dir, address, self._seconds))
+        data_dir = self._config.data_dir
+        installation = installation_id(data_dir, self._log.warning)
+        return executor_for(name, JobPlace(self._job, directory, data_dir, address, self._seconds, installation))
 
     def _run_on(self, executor: Executor) -> None:
         self._context = context = JobContext(
@@ -225,20 +228,26 @@ class JobRun:
                 process.stop()
             elif process.code == 0:
                 leftovers.expect_no_container(self._config.data_dir)
-        end_descendants(self._reactor)
+        end_descendants(self._reactor, self._log)
         for process in self._context.processes:
             process.close()
 
 
-def end_descendants(reactor: Reactor) -> None:
-    """End every process below the agent: politely, and after the grace for good."""
+def end_descendants(reactor: Reactor, log: Log) -> None:
+    """End every process below the agent: with SIGTERM, and after the grace with SIGKILL until none is left."""
     own = os.getpid()
-    for number, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
+    left = family.descendants(own)
+    for pid in left:
+        family.signal_one(pid, signal.SIGTERM)
+    end = time.monotonic() + GRACE_SECONDS
+    while left and time.monotonic() < end:
+        reactor.turn(time.monotonic() + 0.05)
         left = family.descendants(own)
-        if not left:
-            return
+    if left:
         for pid in left:
-            family.signal_one(pid, number)
-        limit = time.monotonic() + seconds
-        while family.descendants(own) and time.monotonic() < limit:
-            reactor.turn(time.monotonic() + 0.05)
+            family.signal_one(pid, signal.SIGKILL)
+        stubborn = family.kill_children(reap, _KILL_SECONDS)
+        if stubborn:
+            log.warning(
+                f"{stubborn} processes of the job cannot be ended: they are another user's, or wait for a device"
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kraken_agent import step_files
 from kraken_agent.process import Process
 
 TYPE_CHECKING = False
@@ -74,6 +75,8 @@ class JobContext:
         def on_end() -> None:
             stream.write(masker.close())
             stream.close()
+            if process.has_ended:
+                step_files.remove(self.executor.place.data_dir, process.pid)
 
         process = Process(
             self.reactor,

@@ -9,20 +9,22 @@ import sys
 import time
 
 from kraken_agent import __version__, hostinfo
-from kraken_agent.config import Config, ConfigError, env_file, read_env_file
-from kraken_agent.detect import Detection
+from kraken_agent.config import Config, ConfigError, check_data_dir, env_file, read_env_file
+from kraken_agent.detect import Engines
 from kraken_agent.logs import Log, LogSink
 from kraken_agent.notify import ServiceManager
 from kraken_agent.process import reap
 from kraken_agent.reactor import Reactor
 from kraken_agent.session import Session
 from kraken_agent.spool import Spool
+from kraken_agent.state_files import installation_id
 from kraken_agent.transport import InterruptedExchangeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, Mapping, Optional
 
+    from kraken_agent.leftovers import JobDirectories
     from kraken_agent.protocol import Answer
 
 _POLL_SECONDS = 5.0
@@ -45,12 +47,19 @@ class Agent:
 
     def __init__(self, options: Mapping[str, str]) -> None:
         self._started = time.monotonic()
-        self._detection: Optional[Detection] = None
         self._options = options
         self._reactor = Reactor()
         self._config = Config(options, os.environ)
-        self._from_file = self._read_file()
+        try:
+            self._from_file = self._read_file()
+        except OSError as error:
+            raise ConfigError(f"{error.filename} cannot be read: {error.strerror}") from error
         self._log = Log(self._reactor, LogSink(self._config.source_address()))
+        check_data_dir(self._config.data_dir, self._log.warning)
+        self._engines = Engines(self._reactor, self._log)
+        # What the server was told of the engines.
+        self._told: Dict[str, str] = {}
+        self._job_directories: Optional[JobDirectories] = None
         self._service = ServiceManager(self._reactor, os.environ)
         self._spool = Spool(os.path.join(self._config.data_dir, "spool"), self._log.warning)
         self._session = self._connect()
@@ -139,6 +148,8 @@ class Agent:
             else:
                 self._service.status("idle")
                 self._between_jobs(answer)
+                self._engines.ask_when_due()
+                known = not self._has_news()
                 self._wait(self._patience(_POLL_SECONDS))
 
     def _become_known(self) -> bool:
@@ -166,18 +177,22 @@ class Agent:
 
     def _introduce(self) -> Answer:
         """Say who and what this is. Engines are asked meanwhile, and make a second introduction when they are there."""
-        detection = self._detection
-        if detection is None or time.monotonic() >= detection.until:
-            if detection is not None:
-                detection.wait()
-            detection = self._detection = Detection(self._reactor)
-        was_complete, told = detection.has_ended, dict(detection.found)
-        answer = self._session.host_info(hostinfo.collect(self._config, told))
-        if not was_complete and not answer.unauthorized:
-            detection.wait()
-            if detection.found != told:
-                answer = self._session.host_info(hostinfo.collect(self._config, detection.found))
+        self._engines.ask_when_due()
+        answer = self._host_info()
+        if not self._engines.has_answered and not answer.unauthorized:
+            self._engines.wait()
+            if self._has_news():
+                answer = self._host_info()
         return answer
+
+    def _host_info(self) -> Answer:
+        answer = self._session.host_info(hostinfo.collect(self._config, self._engines.found, self._engines.not_offered))
+        self._told = {**self._engines.not_offered, **self._engines.found}
+        return answer
+
+    def _has_news(self) -> bool:
+        """Whether the server was told something else of the engines than what is true now."""
+        return self._told != {**self._engines.not_offered, **self._engines.found}
 
     def _apply(self, answer: Answer) -> None:
         """Take over what the server configures: where logs go, unless that is set here."""
@@ -192,7 +207,8 @@ class Agent:
         if not self._is_swept:
             from kraken_agent import leftovers
 
-            leftovers.sweep(self._reactor, self._config.data_dir, str(self._session.address))
+            installation = installation_id(self._config.data_dir, self._log.warning)
+            leftovers.sweep(self._reactor, self._config.data_dir, installation)
             self._is_swept = True
             if leftovers.is_container_expected(self._config.data_dir):
                 self._sweep_again_at = time.monotonic() + _SWEEP_AGAIN_SECONDS
@@ -201,13 +217,15 @@ class Agent:
         from kraken_agent import leftovers
 
         self._sweep_again_at = float("inf")
-        leftovers.sweep_containers(self._reactor, str(self._session.address))
+        installation = installation_id(self._config.data_dir, self._log.warning)
+        leftovers.sweep_containers(self._reactor, installation)
         leftovers.expect_no_container(self._config.data_dir)
 
     def _work(self, answer: Answer) -> None:
         from kraken_agent import family, leftovers
         from kraken_agent.job import JobRun
 
+        self._engines.cancel()
         family.adopt_orphans()
         self._service.status(f"job {answer.job.get('id')}")
         self._in_job = True
@@ -217,7 +235,9 @@ class Agent:
             ).run()
         finally:
             self._in_job = False
-        leftovers.prune_jobs(self._reactor, self._config.data_dir)
+        if self._job_directories is None:
+            self._job_directories = leftovers.JobDirectories(self._config.data_dir, self._log.warning)
+        self._job_directories.prune(self._reactor)
         if self._stop_asked or self._config.one_job:
             self._stop_asked = True
             raise InterruptedExchangeError

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
+
+from kraken_agent.state_files import StateError, own_directory, put_aside, read_object, write_object
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     Message = Dict[str, Any]
 
 _SUFFIX = ".json"
+_DIGITS = 12
 
 
 class Spool:
@@ -29,25 +31,21 @@ class Spool:
         self._disk_failed = False
         self._names: List[str] = []
         try:
-            os.makedirs(directory, mode=0o700, exist_ok=True)
-            self._names = sorted(name for name in os.listdir(directory) if name.endswith(_SUFFIX))
+            own_directory(directory, 0o700, warn)
+            self._names = sorted(name for name in os.listdir(directory) if _is_name(name))
         except OSError as error:
             self._failed(error)
-        self._next = int(self._names[-1][: -len(_SUFFIX)], 10) + 1 if self._names else 1
+        self._next = int(self._names[-1][: -len(_SUFFIX)]) + 1 if self._names else 1
 
     def __bool__(self) -> bool:
         return bool(self._names)
 
     def append(self, message: Mapping[str, Any]) -> None:
-        """Add a message; a whole file or none is on disk afterwards."""
-        name = f"{self._next:012d}{_SUFFIX}"
+        """Add a message; when the disk does not take it, it is kept in memory."""
+        name = f"{self._next:0{_DIGITS}d}{_SUFFIX}"
         self._next += 1
-        path = os.path.join(self._directory, name)
         try:
-            descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(descriptor, "wb") as file:
-                file.write(json.dumps(message).encode())
-            os.replace(path + ".new", path)
+            write_object(os.path.join(self._directory, name), dict(message))
             self._disk_failed = False
         except OSError as error:
             self._failed(error)
@@ -55,23 +53,31 @@ class Spool:
         self._names.append(name)
 
     def first(self) -> Optional[Message]:
-        """The oldest message; what cannot be read as one is dropped."""
+        """Return the oldest message; what cannot be read as one is put aside."""
         while self._names:
             name = self._names[0]
             if name in self._memory:
                 return self._memory[name]
-            try:
-                with open(os.path.join(self._directory, name), "rb") as file:
-                    message = json.loads(file.read())
-                if isinstance(message, dict):
-                    return message
-            except (OSError, ValueError) as error:
-                self._warn(f"a kept report cannot be read: {error}")
-            self.drop_first()
+            message = self._read(os.path.join(self._directory, name))
+            if message is not None:
+                return message
+            self._names.pop(0)
+        return None
+
+    def _read(self, path: str) -> Optional[Message]:
+        """Return the report in a file; None, with the file put aside, when it holds none."""
+        try:
+            message = read_object(path)
+            if message is None or _is_report(message):
+                return message
+            why: object = "it is no report of a step"
+        except StateError as error:
+            why = error
+        put_aside(path, why, self._warn)
         return None
 
     def drop_first(self) -> None:
-        """The oldest message has arrived."""
+        """Remove the oldest message, which has arrived."""
         name = self._names.pop(0)
         if self._memory.pop(name, None) is None:
             try:
@@ -83,3 +89,14 @@ class Spool:
         if not self._disk_failed:
             self._warn(f"reports cannot be kept on disk, only in memory: {error}")
         self._disk_failed = True
+
+
+def _is_name(name: str) -> bool:
+    """Whether a file is called as this agent calls a report: `000000000001.json`."""
+    stem = name[: -len(_SUFFIX)]
+    return name.endswith(_SUFFIX) and len(stem) == _DIGITS and stem.isascii() and stem.isdigit()
+
+
+def _is_report(message: Message) -> bool:
+    numbers = (message.get("job_id"), message.get("step_idx"))
+    return isinstance(message.get("result"), dict) and all(type(number) is int for number in numbers)

@@ -7,11 +7,11 @@ old files. A small guard, forked just before, watches over the trial. A version 
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
 from kraken_agent import __version__
+from kraken_agent.state_files import StateError, read_object, write_object
 from kraken_agent.transport import TransportError
 from kraken_agent.update_guard import Trial, fork_guard
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _CHECK_SECONDS = 60.0
 _STATE_FILE = "update.json"
+_STATE_FIELDS = ("version", "state", "release")
 # What the server offers, and what it is called here.
 _FILES = (("install/agent", "kkagent"), ("install/tool", "kktool"))
 
@@ -66,6 +67,12 @@ def is_on_trial(data_dir: str) -> bool:
     if state.get("state") != TRYING:
         return False
     if state.get("release") == os.path.basename(os.path.dirname(os.path.abspath(sys.argv[0]))):
+        try:
+            installation(sys.argv[0])
+        except UpdateError:
+            # An agent from elsewhere makes no updates: somebody else has written this.
+            write_state(data_dir, state["version"], FAILED)
+            return False
         return True
     write_state(data_dir, state.get("version", ""), FAILED)
     return False
@@ -103,22 +110,23 @@ def installation(program: str) -> str:
 
 
 def read_state(data_dir: str) -> Dict[str, str]:
-    """What became of the last update: `version`, `state` and, on trial, `release`; empty when there was none."""
+    """Return what became of the last update: `version`, `state` and, on trial, `release`; empty when there was none.
+
+    A file that nobody can read says nothing: the update is tried again then.
+    """
     try:
-        with open(os.path.join(data_dir, _STATE_FILE), encoding="utf-8") as file:
-            state = json.load(file)
-    except (OSError, ValueError):
+        state = read_object(os.path.join(data_dir, _STATE_FILE)) or {}
+    except StateError:
         return {}
-    return {str(key): str(value) for key, value in state.items()} if isinstance(state, dict) else {}
+    known = {name: str(state[name]) for name in _STATE_FIELDS if name in state}
+    is_whole = "version" in known and (known.get("state") != TRYING or "release" in known)
+    return known if is_whole else {}
 
 
 def write_state(data_dir: str, version: str, state: str, **more: str) -> None:
     """Remember what became of an update. When the disk refuses, it is tried again with the next poll."""
-    path = os.path.join(data_dir, _STATE_FILE)
     try:
-        with open(path + ".new", "w", encoding="utf-8") as file:
-            json.dump({"version": version, "state": state, **more}, file)
-        os.replace(path + ".new", path)
+        write_object(os.path.join(data_dir, _STATE_FILE), {"version": version, "state": state, **more})
     except OSError:
         return
 

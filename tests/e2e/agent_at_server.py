@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -74,6 +75,11 @@ class AgentProcess:
             self._process = subprocess.Popen(
                 command, env=self._variables, cwd=self._home, stdout=console, stderr=console
             )
+
+    @property
+    def installation(self) -> str:
+        """What its containers are labelled with."""
+        return str(json.loads((self._home / "installation.json").read_text())["id"])
 
     def children(self) -> list[int]:
         """The processes that it has started."""

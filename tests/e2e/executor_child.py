@@ -40,7 +40,7 @@ class Job:
         directory.mkdir(parents=True, mode=0o700, exist_ok=True)
         self.directory = directory
         data_dir = str(directory.parent.parent)
-        place = JobPlace({"id": number, "system": system}, str(directory), data_dir, address, 60.0)
+        place = JobPlace({"id": number, "system": system}, str(directory), data_dir, address, 60.0, address)
         self.executor = kind(place)
         # Who the agent is, when not who runs the tests: a user id, and a group.
         self.user: tuple[int, int] | None = None

@@ -224,10 +224,10 @@ def test_what_a_killed_agent_left_is_swept_and_only_that(kind: Kind, container: 
 
 
 def test_the_engine_is_detected_without_its_library_being_imported(kind: Kind) -> None:
-    package = kind.executor.package
+    package = kind.executor.package or "docker"
     code = (
         f"import sys; from {kind.executor.__module__} import {kind.executor.__name__} as executor;"
-        f"print(executor.detect()['{kind.executor.name}'], executor.containers('x'), '{package}' in sys.modules)"
+        f"print(executor.detect(), executor.containers('x'), '{package}' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     version, found, imported = done.stdout.split()

@@ -49,9 +49,9 @@ def test_an_image_needs_nothing_but_a_shell(job: Job) -> None:
     assert job.lines() == ["+ echo one", "one", "+ false", "games", "games"]
 
 
-def test_the_engines_socket_and_the_jobs_directory_are_there(job: Job) -> None:
+def test_the_jobs_directory_is_there_and_the_engines_socket_is_not(job: Job) -> None:
     (job.directory / "from-host").write_text("x")
-    assert job.shell("test -S /var/run/docker.sock && test -f from-host && echo x > from-container") == 0
+    assert job.shell("! test -e /var/run/docker.sock && test -f from-host && echo x > from-container") == 0
     assert (job.directory / "from-container").exists()
 
 
@@ -105,6 +105,16 @@ def test_an_agent_without_root_gets_the_files_of_its_jobs_back(tmp_path: Path) -
     assert job.lines() == ["0", "games"]
 
 
+def test_the_engines_socket_is_there_when_it_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KRAKEN_AGENT_DOCKER_SOCKET_IN_JOBS", "yes")
+    job = make(tmp_path)
+    try:
+        job.prepare()
+        assert job.shell("test -S /var/run/docker.sock") == 0
+    finally:
+        job.cleanup()
+
+
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[str]:
     """A registry on loopback."""
@@ -152,7 +162,7 @@ from kraken_agent.executors.docker.executor import DockerExecutor
 from kraken_agent.executors.docker.containers import own_container_id
 from kraken_agent.executors.docker.engine import EngineSocket
 
-place = JobPlace({"id": 7, "system": IMAGE}, "/data/jobs/7", "/data", ADDRESS, 60)
+place = JobPlace({"id": 7, "system": IMAGE}, "/data/jobs/7", "/data", ADDRESS, 60, ADDRESS)
 executor = DockerExecutor(place)
 executor.state = executor.prepare()
 try:
@@ -161,35 +171,51 @@ try:
                 for each in (own_container_id(), executor.state["container"])]
     print("together in", [name for name in networks[0] & networks[1] if name.endswith("lab_net")])
     sys.stdout.flush()
-    executor.shell(ShellCommand(["/bin/sh", "-c", "echo from the step > here; cat /data/shared"], None, {}, ".", ""))
+    look = "echo from the step > here; ls -A /data /data/jobs; ls /var/run/docker.sock || echo no socket"
+    executor.shell(ShellCommand(["/bin/sh", "-c", look], None, {}, ".", ""))
     print(open("/data/jobs/7/here").read())
 finally:
     executor.cleanup()
 """
 
 
-def test_an_agent_in_a_container_shares_its_mounts_and_a_network_with_its_jobs(tmp_path: Path) -> None:
-    import docker
+@pytest.mark.parametrize("network", ["bridge", "host"])
+def test_an_agent_in_a_container_shares_only_the_jobs_directory_and_a_network_of_its_own_with_its_jobs(
+    tmp_path: Path, network: str
+) -> None:
     import kraken_agent
 
     (tmp_path / "jobs/7").mkdir(parents=True)
-    (tmp_path / "shared").write_text("seen through the agent's mount\n")
+    (tmp_path / "not-for-jobs").write_text("the agent's own\n")
     mounts = {
         "/var/run/docker.sock": "/var/run/docker.sock",
         str(tmp_path): "/data",
         str(Path(kraken_agent.__file__).parents[1]): "/src/agent:ro",
-        str(Path(docker.__file__).parents[1]): "/src/packages:ro",
     }
     words = [word for source, target in mounts.items() for word in ("-v", f"{source}:{target}")]
     script = AGENT_IN_A_CONTAINER.replace("IMAGE", repr(MINIMAL)).replace("ADDRESS", repr(ADDRESS))
     before = networks()
     try:
-        environment = ["-e", "PYTHONPATH=/src/agent:/src/packages", "-e", "PYTHONDONTWRITEBYTECODE=1"]
-        command = ["docker", "run", "--rm", *words, *environment, WITH_PYTHON, "python3", "-c", script]
+        environment = ["-e", "PYTHONPATH=/src/agent", "-e", "PYTHONDONTWRITEBYTECODE=1"]
+        command = [
+            "docker",
+            "run",
+            "--rm",
+            "--network",
+            network,
+            *words,
+            *environment,
+            WITH_PYTHON,
+            "python3",
+            "-c",
+            script,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert re.search(r"together in \['\w*lab_net'\]", done.stdout), done.stdout
-        assert "seen through the agent's mount" in done.stdout
+        together = r"together in \['\w*lab_net'\]" if network == "bridge" else r"together in \[\]"
+        assert re.search(together, done.stdout), done.stdout
+        assert "not-for-jobs" not in done.stdout
+        assert "no socket" in done.stdout
         assert "from the step" in done.stdout
         assert left() == []
     finally:
@@ -203,12 +229,10 @@ def networks() -> set[str]:
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
-def test_without_an_engine_docker_jobs_are_not_offered_and_the_reason_is_said(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_an_engine_docker_jobs_are_not_offered_and_the_reason_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///no/such.sock")
-    assert DockerExecutor.detect() == {}
-    assert "docker jobs are not offered: the Docker engine cannot be reached" in capsys.readouterr().out
+    with pytest.raises(EngineError, match="the Docker engine cannot be reached"):
+        DockerExecutor.detect()
 
 
 def test_an_engine_that_the_agent_cannot_reach_over_its_kind_of_address_is_named() -> None:

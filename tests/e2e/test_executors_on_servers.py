@@ -104,18 +104,17 @@ def test_a_step_that_fails_is_told_and_the_rest_is_left_out(outcome: Outcome) ->
 
 def test_nothing_is_left_when_the_job_is_over(site: AgentAtServer, kind: Kind, outcome: Outcome) -> None:
     assert outcome.job["id"]
-    eventually(lambda: kind.executor.containers(site.workflow.address), lambda found: found == [])
+    eventually(lambda: kind.executor.containers(site.agent.installation), lambda found: found == [])
 
 
 def test_the_container_of_an_agent_that_was_killed_is_gone_when_it_is_back(site: AgentAtServer, kind: Kind) -> None:
     steps = [{"tool": "shell", "name": "long", "cmd": "sleep 100", "timeout": 200}]
     run = site.start({f"{kind.executor.name} killed": steps}, system=kind.image, executor=kind.executor.name)
-    address = site.workflow.address
     eventually(lambda: site.jobs(run), lambda jobs: jobs and jobs[0]["steps"][0]["status"] == IN_PROGRESS)
-    (left,) = kind.executor.containers(address)
+    (left,) = kind.executor.containers(site.agent.installation)
     site.agent.kill()
     for job in site.jobs(run):
         assert site.server.api("DELETE", f"/jobs/{job['id']}").status == 200
-    assert kind.executor.containers(address) == [left]
+    assert kind.executor.containers(site.agent.installation) == [left]
     site.agent.start()
-    eventually(lambda: kind.executor.containers(address), lambda found: found == [])
+    eventually(lambda: kind.executor.containers(site.agent.installation), lambda found: found == [])

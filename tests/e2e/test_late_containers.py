@@ -44,7 +44,7 @@ def site(engine: HeldEngine, tmp_path: Path) -> Iterator[AgentAtServer]:
 
 def left(site: AgentAtServer) -> list[str]:
     """The containers of the agent's jobs."""
-    return EngineSocket().containers(site.workflow.address)
+    return EngineSocket().containers(site.agent.installation)
 
 
 def kill_all(agent: AgentProcess) -> None:

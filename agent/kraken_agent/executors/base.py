@@ -43,18 +43,28 @@ class JobPlace:
         job: what the server answered to get-job; `system` names the image of a containered job.
         directory: the job's own directory on this host, mode 0700.
         data_dir: the agent's data directory.
-        address: who the agent is to the server; tells apart what several agents on one host leave behind.
+        address: who the agent is to the server.
+        installation: tells what this agent leaves behind from what others do, see `state_files.installation_id`.
         seconds: time left for the job when it was taken.
     """
 
-    __slots__ = ("address", "data_dir", "directory", "id", "job", "seconds")
+    __slots__ = ("address", "data_dir", "directory", "id", "installation", "job", "seconds")
 
-    def __init__(self, job: Mapping[str, Any], directory: str, data_dir: str, address: str, seconds: float) -> None:
+    def __init__(
+        self,
+        job: Mapping[str, Any],
+        directory: str,
+        data_dir: str,
+        address: str,
+        seconds: float,
+        installation: str = "",
+    ) -> None:
         self.id = int(job["id"])
         self.job = job
         self.directory = directory
         self.data_dir = data_dir
         self.address = address
+        self.installation = installation
         self.seconds = seconds
 
 
@@ -114,13 +124,17 @@ class Executor:
         self.state: Dict[str, Any] = {}
 
     @classmethod
-    def detect(cls) -> Dict[str, str]:
-        """In a child: what goes into host-info, `{"docker": "20.10.24"}`, or nothing."""
-        return {}
+    def detect(cls) -> str:
+        """In a child: return the engine's version, which goes into host-info.
+
+        Raises:
+            Exception: jobs cannot run here; its text is the reason.
+        """
+        return ""
 
     @classmethod
-    def sweep(cls, address: str) -> None:
-        """In a child, at the agent's start: remove what a killed agent of this address left behind."""
+    def sweep(cls, installation: str) -> None:
+        """In a child, at the agent's start: remove what a killed agent of this installation left behind."""
 
     def prepare(self) -> Optional[Dict[str, Any]]:
         """In a child, before the first step: get the image, start the container.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from kraken_agent import step_files
 from kraken_agent.executors.base import JOB_VARIABLE, Executor, ExecutorError
 
 TYPE_CHECKING = False
@@ -27,7 +28,7 @@ class LocalExecutor(Executor):
         argv = list(command.argv)
         switch = _Switch(command.user)
         if command.script is not None:
-            argv.append(_write_script(command.script, self.place.directory, switch))
+            argv.append(_write_script(command.script, step_files.make(self.place.data_dir), switch))
         directory = os.path.join(self.place.directory, command.cwd)
         try:
             os.chdir(directory)
@@ -50,6 +51,7 @@ class LocalExecutor(Executor):
 
         os.chdir(self.place.directory)
         environment = _environment(call.env, self.place.directory)
+        environment[step_files.VARIABLE] = step_files.make(self.place.data_dir)
         os.environ.clear()
         os.environ.update(environment)
         try:
@@ -90,7 +92,7 @@ def _start_ssh_agent(key: str, directory: str, environment: Dict[str, str]) -> s
 
 def _write_script(script: str, directory: str, switch: _Switch) -> str:
     """Put a script into a file that only the user who runs it can read; upstream begins each with `set -ex`."""
-    path = os.path.join(directory, f".step-{os.getpid()}-{os.urandom(8).hex()}.sh")
+    path = os.path.join(directory, "step.sh")
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write("set -ex\n" + script)
@@ -114,7 +116,7 @@ class _Switch:
             self._entry = entry
 
     def give(self, path: str) -> str:
-        """Let the user read a file in the job's directory, which is closed to everybody else; returns its path then."""
+        """Let the user read a file in a directory that is closed to everybody else; return its path then."""
         if self._entry is None:
             return path
         if os.geteuid() != 0:

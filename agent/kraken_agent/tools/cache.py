@@ -11,12 +11,12 @@ import json
 import os
 import shutil
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from kraken_agent.tools.object_store import ObjectStore, open_store
 from kraken_agent.tools.output import say
+from kraken_agent.tools.paths import temporary_directory
 from kraken_agent.tools.s3 import StoreError
 
 Outcome = Tuple[int, str]
@@ -34,7 +34,7 @@ def run(step: Mapping[str, Any]) -> Outcome:
     except StoreError as error:
         return 1, str(error)
     # Archives pass through a file: a store that is asked again needs the same bytes again, and memory stays small.
-    workshop = Path(tempfile.mkdtemp(prefix="kraken-cache-"))
+    workshop = temporary_directory("cache")
     try:
         if action == "save":
             return _save(store, step, workshop)

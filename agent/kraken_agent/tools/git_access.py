@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Type
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from kraken_agent.tools.masking import MASK, Masker, secrets_of
+from kraken_agent.tools.paths import temporary_directory
 
 _SCP_LIKE = re.compile(r"^(?:(?P<user>[^@/:]+)@)?(?P<host>[^/:]+):(?P<path>(?!//).+)$")
 
@@ -48,7 +48,7 @@ class GitAccess:
         self.url, self._user = web_url(url) if self._token and not self._key else (url, "")
 
     def __enter__(self) -> "GitAccess":
-        self._directory = Path(tempfile.mkdtemp(prefix="kraken-git-"))
+        self._directory = temporary_directory("git")
         self._write("config", "".join(_config_text(name, self._settings[name]) for name in self.secret_setting_names()))
         if self._key:
             text = str(self._key.get("key", "")).replace("\r\n", "\n").strip() + "\n"

@@ -7,7 +7,6 @@ of both kinds can share it. A store that is away costs a warning and the shortcu
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Mapping, Optional, Set, Type
@@ -15,6 +14,7 @@ from typing import Any, Mapping, Optional, Set, Type
 from kraken_agent.tools.git_command import Git
 from kraken_agent.tools.object_store import ObjectStore, open_store
 from kraken_agent.tools.output import say
+from kraken_agent.tools.paths import temporary_directory
 from kraken_agent.tools.s3 import MissingObjectError, StoreError
 
 _NAME = "repo.bundle"
@@ -34,7 +34,7 @@ class BundleCache:
     def __init__(self, step: Mapping[str, Any]) -> None:
         self._bucket = str(step.get("minio_bucket") or "")
         self._object = f"{step.get('minio_folder')}/{_NAME}"
-        self._directory = Path(tempfile.mkdtemp(prefix="kraken-bundle-"))
+        self._directory = temporary_directory("bundle")
         self._store: Optional[ObjectStore] = None
         self._fetched: Optional[Path] = None
         if self._bucket and step.get("minio_folder"):

@@ -5,8 +5,21 @@ from __future__ import annotations
 import glob
 import os
 import posixpath
+import tempfile
 from pathlib import Path
 from typing import Any, Iterator, List, Mapping
+
+# The agent removes this directory when the step's process has ended, also when that was killed.
+_STEP_FILES = "KRAKEN_STEP_FILES"
+
+
+def temporary_directory(name: str) -> Path:
+    """Make a directory that only this account can enter, and that does not outlive the step where an agent runs it.
+
+    Args:
+        name: says in the directory's name what it is for.
+    """
+    return Path(tempfile.mkdtemp(prefix=f"kraken-{name}-", dir=os.environ.get(_STEP_FILES) or None))
 
 
 def working_directory(step: Mapping[str, Any]) -> Path:

@@ -11,7 +11,6 @@ import os
 import shlex
 import shutil
 import sys
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Tuple
@@ -20,7 +19,7 @@ from kraken_agent.tools import results
 from kraken_agent.tools.command import STEP_TIMEOUT, Finished, run_program
 from kraken_agent.tools.masking import secrets_of
 from kraken_agent.tools.output import say
-from kraken_agent.tools.paths import working_directory
+from kraken_agent.tools.paths import temporary_directory, working_directory
 from kraken_agent.tools.pytest_plugin import PLUGIN_NAME, PLUGIN_SOURCE
 
 Outcome = Tuple[int, str]
@@ -76,7 +75,7 @@ class _Session:
         self._directory = Path()
 
     def __enter__(self) -> "_Session":
-        self._directory = Path(tempfile.mkdtemp(prefix="kraken-pytest-"))
+        self._directory = temporary_directory("pytest")
         (self._directory / f"{PLUGIN_NAME}.py").write_text(PLUGIN_SOURCE, encoding="utf-8")
         os.mkfifo(self._directory / "events", 0o600)
         return self

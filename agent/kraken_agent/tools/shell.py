@@ -7,13 +7,13 @@ Step fields: `cmd` or `script`, `cwd`, `env`, `user`, `timeout`, `shell_exe`.
 from __future__ import annotations
 
 import os
-import tempfile
+import shutil
 from pathlib import Path
 from typing import Any, List, Mapping, Optional, Tuple
 
 from kraken_agent.tools.command import STEP_TIMEOUT, run_program
 from kraken_agent.tools.masking import secrets_of
-from kraken_agent.tools.paths import working_directory
+from kraken_agent.tools.paths import temporary_directory, working_directory
 
 _USUAL_SECONDS = 60
 _COMMAND_SHELL = "/bin/sh"
@@ -25,14 +25,13 @@ def run(step: Mapping[str, Any]) -> Tuple[int, str]:
     script = step.get("script")
     if script is None and not step.get("cmd"):
         return 1, "the shell step has neither cmd nor script"
-    path: Optional[Path] = None
+    if script is None:
+        return _run(step, None)
+    directory = temporary_directory("shell")
     try:
-        if script is not None:
-            path = _script_file(str(script))
-        return _run(step, path)
+        return _run(step, _script_file(directory, str(script)))
     finally:
-        if path is not None:
-            path.unlink()
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _run(step: Mapping[str, Any], script: Optional[Path]) -> Tuple[int, str]:
@@ -55,9 +54,8 @@ def _run(step: Mapping[str, Any], script: Optional[Path]) -> Tuple[int, str]:
     return (done.code, f"cmd exited with non-zero retcode: {done.code}") if done.code else (0, "")
 
 
-def _script_file(text: str) -> Path:
-    """A file that begins as upstream begins each script."""
-    descriptor, name = tempfile.mkstemp(prefix="kraken-step-", suffix=".sh")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write("set -ex\n" + text)
-    return Path(name)
+def _script_file(directory: Path, text: str) -> Path:
+    """Write a script into a file, beginning as upstream begins each."""
+    path = directory / "step.sh"
+    path.write_text("set -ex\n" + text, encoding="utf-8")
+    return path

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import http.client
 import importlib.util
 import json
 import os
+import sys
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping
+from typing import TYPE_CHECKING, Any, List, Mapping
 
 from kraken_agent.executors.base import Executor, ExecutorError, ShellCommand, ToolCall
 from kraken_agent.executors.container.files import build_kktool, pack_files, pack_tree
@@ -63,23 +63,22 @@ class ContainerExecutor(Executor, ABC):
     """What Docker and LXD have in common; they say how a container is made, found again and removed.
 
     Attributes:
-        package: the Python package without which jobs are not offered.
+        package: the Python package without which jobs are not offered; empty when none is needed.
     """
 
     has_setup = True
     package = ""
 
     @classmethod
-    def detect(cls) -> Dict[str, str]:
-        """The engine's version; nothing, and the reason in the log, when its jobs cannot run here."""
-        if importlib.util.find_spec(cls.package) is None:
-            say(f"{cls.name} jobs are not offered: the Python package {cls.package} is not installed")
-            return {}
-        try:
-            return {cls.name: cls.version()}
-        except (ExecutorError, OSError, ValueError, KeyError, http.client.HTTPException) as error:
-            say(f"{cls.name} jobs are not offered: {error or repr(error)}")
-            return {}
+    def detect(cls) -> str:
+        """Return the engine's version.
+
+        Raises:
+            ExecutorError: its jobs cannot run here.
+        """
+        if cls.package and importlib.util.find_spec(cls.package) is None:
+            raise ExecutorError(f"the Python package {cls.package} is not installed for {sys.executable}")
+        return cls.version()
 
     @classmethod
     @abstractmethod
@@ -87,10 +86,10 @@ class ContainerExecutor(Executor, ABC):
         """Ask the engine, without a library that is slow to import."""
 
     @classmethod
-    def sweep(cls, address: str) -> None:
-        """Remove the containers that a killed agent left."""
+    def sweep(cls, installation: str) -> None:
+        """Remove the containers that a killed agent of this installation left."""
         survive_broken_pipes()
-        for container in cls.containers(address):
+        for container in cls.containers(installation):
             until = time.monotonic() + _BUSY_SECONDS
             while not cls._is_removed(container, until):
                 time.sleep(_BUSY_PAUSE_SECONDS)
@@ -109,8 +108,8 @@ class ContainerExecutor(Executor, ABC):
 
     @classmethod
     @abstractmethod
-    def containers(cls, address: str) -> List[str]:
-        """The containers of an agent's jobs, running or not."""
+    def containers(cls, installation: str) -> List[str]:
+        """Return the containers of an installation's jobs, running or not."""
 
     @classmethod
     @abstractmethod

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
 
-from kraken_agent.executors.docker.engine import JOB_LABEL, LABEL, EngineError, EngineSocket
+from kraken_agent.executors.docker.engine import INSTALLATION_LABEL, JOB_LABEL, LABEL, EngineError, EngineSocket
+from kraken_agent.executors.docker.pull import pull
 
 _NETWORK = "lab_net"
+# A container with one of these has no network of its own, so the engine connects it to none.
+_SHARED_NETWORKS = ("host", "none", "container:")
 _OWN_ID = re.compile(r"/containers/([0-9a-f]{64})/")
 # Ends by itself some time after the job's own time, should nobody come to remove it. The shell stays as process 1 and
 # so collects orphans; an image without `sleep` waits on an input that stays open.
@@ -21,24 +25,41 @@ class Wanted(NamedTuple):
 
     Attributes:
         image: of what it is made.
-        owner: address of the agent that it belongs to.
-        job: the job's number.
+        labels: see `labels`.
         directory: the job's directory, which is the same path in the container.
         seconds: how long the job may take.
         own_container: id of the container that the agent itself is in; empty when it is in none.
-        socket: path of the engine's socket, which steps may use too; empty when the engine is elsewhere.
+        socket: path of the engine's socket when steps may use it too; else empty.
     """
 
     image: str
-    owner: str
-    job: int
+    labels: Mapping[str, str]
     directory: str
     seconds: float
     own_container: str = ""
     socket: str = ""
 
 
-def make_container(engine: EngineSocket, wanted: Wanted, on_line: Callable[[str], None]) -> Tuple[str, str]:
+class Made(NamedTuple):
+    """A container that runs.
+
+    Attributes:
+        id: its id.
+        user: whom programs run as in it when nobody says; empty means root.
+        shares_directory: whether the job's directory in it is the agent's.
+    """
+
+    id: str
+    user: str
+    shares_directory: bool
+
+
+def labels(installation: str, address: str, job: int) -> Dict[str, str]:
+    """Return what a container says about whom it belongs to."""
+    return {INSTALLATION_LABEL: installation, LABEL: address, JOB_LABEL: str(job)}
+
+
+def make_container(engine: EngineSocket, wanted: Wanted, on_line: Callable[[str], None]) -> Made:
     """Pull the image when it is missing, make the container and start it.
 
     Args:
@@ -46,30 +67,26 @@ def make_container(engine: EngineSocket, wanted: Wanted, on_line: Callable[[str]
         wanted: which container.
         on_line: takes lines for the job's log.
 
-    Returns:
-        The container's id, and the user that programs run as in it when nobody says; empty means root.
-
     Raises:
-        EngineError: there is no engine, it cannot do it, or there is no SDK to pull with.
+        EngineError: there is no engine, or it cannot do it.
     """
     image = engine.image(wanted.image)
     if image is None:
-        # Its libraries cost more than a whole job in an image that is there.
-        from kraken_agent.executors.docker.pull import pull
-
-        pull(wanted.image, on_line)
+        pull(engine, wanted.image, on_line)
         image = engine.image(wanted.image) or {}
+    own = engine.inspect(wanted.own_container) if wanted.own_container else {}
+    directory = _directory_on_host(wanted.directory, own)
     doing = f"a container of image {wanted.image} cannot be made"
     try:
-        container = str(engine.post("/containers/create", _specification(engine, wanted))["Id"])
+        container = str(engine.post("/containers/create", _specification(wanted, directory))["Id"])
         doing = f"the container of image {wanted.image} cannot be started"
         engine.post(f"/containers/{container}/start")
-        if wanted.own_container:
+        if own and not _shares_network(own):
             doing = f"the container cannot join the network {_NETWORK}"
             _join_lab_net(engine, (container, wanted.own_container))
     except EngineError as error:
         raise EngineError(f"{doing}: {error}", error.status) from error
-    return container, str((image.get("Config") or {}).get("User") or "")
+    return Made(container, str((image.get("Config") or {}).get("User") or ""), bool(directory))
 
 
 def own_container_id(mountinfo: Path = Path("/proc/self/mountinfo")) -> str:
@@ -85,9 +102,12 @@ def own_container_id(mountinfo: Path = Path("/proc/self/mountinfo")) -> str:
     return match.group(1) if match else ""
 
 
-def _specification(engine: EngineSocket, wanted: Wanted) -> Dict[str, Any]:
-    """The container in the engine's words."""
-    mounts = _mounts(engine, wanted)
+def _specification(wanted: Wanted, directory: str) -> Dict[str, Any]:
+    """Return the container in the engine's words."""
+    # At the same path, so that `docker run -v $PWD:/src` in a step means what it says.
+    binds = [f"{directory}:{wanted.directory}"] if directory else []
+    if wanted.socket:
+        binds.append(f"{wanted.socket}:{wanted.socket}")
     return {
         "Image": wanted.image,
         "Cmd": ["/bin/sh", "-c", _KEEP_RUNNING.format(seconds=int(wanted.seconds) + _SPARE_SECONDS)],
@@ -96,25 +116,38 @@ def _specification(engine: EngineSocket, wanted: Wanted) -> Dict[str, Any]:
         "User": "0",
         "OpenStdin": True,
         "WorkingDir": wanted.directory,
-        "Labels": {LABEL: wanted.owner, JOB_LABEL: str(wanted.job)},
-        "HostConfig": {"Binds": [f"{source}:{target}" for target, source in mounts.items()]},
+        "Labels": dict(wanted.labels),
+        "HostConfig": {"Binds": binds},
     }
 
 
-def _mounts(engine: EngineSocket, wanted: Wanted) -> Mapping[str, str]:
-    """What the container sees of the host: path in the container -> path on the host, or the name of a volume.
+def _directory_on_host(directory: str, own: Mapping[str, Any]) -> str:
+    """Return where the job's directory is on the engine's host; empty when the engine cannot see it.
 
-    An agent in a container hands its own mounts on, as upstream's does: other paths of its mean nothing to the engine.
+    An agent in a container has it on the host only when it is below one of the container's mounts. The other mounts are
+    not the job's business: the engine's socket may be among them, and the files of other jobs.
+
+    Args:
+        directory: as the agent sees it.
+        own: what the engine knows about the agent's own container; empty when it is in none.
     """
-    if wanted.own_container:
-        own = engine.inspect(wanted.own_container)["Mounts"]
-        mounts = {str(entry["Destination"]): str(entry.get("Name") or entry["Source"]) for entry in own}
-    else:
-        # At the same path, so that `docker run -v $PWD:/src` in a step means what it says.
-        mounts = {wanted.directory: wanted.directory}
-    if wanted.socket:
-        mounts.setdefault(wanted.socket, wanted.socket)
-    return mounts
+    if not own:
+        return directory
+    mounts = {os.path.normpath(str(entry["Destination"])): str(entry["Source"]) for entry in own.get("Mounts") or ()}
+    parents = [place for place in mounts if directory == place or directory.startswith(place.rstrip("/") + "/")]
+    if not parents:
+        return ""
+    nearest = max(parents, key=len)
+    return os.path.join(mounts[nearest], os.path.relpath(directory, nearest))
+
+
+def _shares_network(own: Mapping[str, Any]) -> bool:
+    """Whether the agent's container has somebody else's network, as with the network `host`, or none.
+
+    Jobs then have the engine's usual network, as those of an agent that is in no container.
+    """
+    mode = str((own.get("HostConfig") or {}).get("NetworkMode") or "")
+    return mode.startswith(_SHARED_NETWORKS)
 
 
 def _join_lab_net(engine: EngineSocket, containers: Tuple[str, str]) -> None:

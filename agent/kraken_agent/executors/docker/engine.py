@@ -1,8 +1,8 @@
 """The few calls of the Docker Engine API that every job needs, over the engine's own socket.
 
-Importing the `docker` SDK costs more than a whole job should: a third of a second of CPU. So it only pulls images (see
-`pull`), and making containers, running programs, copying files and removing is done here, on the standard
-library. Reading the answer of a started program here also means that no byte of its first output is lost.
+The `docker` SDK is not needed: importing it costs more than a whole job should, a third of a second of CPU, and a host
+or an image need not have it. Reading the answer of a started program here also means that no byte of its first output
+is lost.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import socket
 import struct
 import time
 import urllib.parse
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from kraken_agent.executors.base import ExecutorError
 from kraken_agent.executors.container.programs import Program
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
-# Containers of jobs carry it; the value is the address of the agent that they belong to: it sweeps only its own.
+# Containers of jobs carry them. An agent removes only what its own installation has made; the address is for people.
+INSTALLATION_LABEL = "org.kraken-ci.agent.installation"
 LABEL = "org.kraken-ci.agent"
 JOB_LABEL = "org.kraken-ci.agent.job"
 
@@ -92,9 +93,9 @@ class EngineSocket:
             return None
         return found
 
-    def containers(self, owner: str, job: Optional[int] = None) -> List[str]:
-        """The ids of the containers of an agent's jobs, or of one of them, running or not."""
-        labels = [f"{LABEL}={owner}"] + ([f"{JOB_LABEL}={job}"] if job is not None else [])
+    def containers(self, installation: str, job: Optional[int] = None) -> List[str]:
+        """Return the ids of the containers of an installation's jobs, or of one of them, running or not."""
+        labels = [f"{INSTALLATION_LABEL}={installation}"] + ([f"{JOB_LABEL}={job}"] if job is not None else [])
         query = urllib.parse.urlencode({"all": "1", "filters": json.dumps({"label": labels})})
         return [str(entry["Id"]) for entry in self.get(f"/containers/json?{query}")]
 
@@ -105,6 +106,23 @@ class EngineSocket:
         except EngineError as error:
             if error.status not in (_GONE, _CONFLICT):
                 raise
+
+    def events(self, path: str, headers: Mapping[str, str]) -> Iterator[Dict[str, Any]]:
+        """Have the engine do something that takes long; yield what it says meanwhile, one object a line."""
+        connection = http.client.HTTPConnection("docker", timeout=self._timeout)
+        try:
+            connection.sock = self._connect()
+            connection.request("POST", path, headers=dict(headers))
+            answer = connection.getresponse()
+            if answer.status >= http.client.BAD_REQUEST:
+                raise EngineError(_message(answer.read()), answer.status)
+            for line in answer:
+                if line.strip():
+                    yield json.loads(line)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise EngineError(f"the Docker engine does not answer: {error}") from error
+        finally:
+            connection.close()
 
     def unpack(self, container: str, archive: bytes) -> None:
         """Unpack a tar archive at the root of a container; missing directories are made."""

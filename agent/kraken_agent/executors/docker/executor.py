@@ -8,11 +8,12 @@ from typing import Any, Dict, List, Optional
 from kraken_agent.executors.base import ExecutorError
 from kraken_agent.executors.container.executor import ContainerExecutor, say_it_runs
 from kraken_agent.executors.container.programs import Program, survive_broken_pipes
-from kraken_agent.executors.docker.containers import Wanted, make_container, own_container_id
+from kraken_agent.executors.docker.containers import Wanted, labels, make_container, own_container_id
 from kraken_agent.executors.docker.engine import EngineSocket
 from kraken_agent.tools.output import say
 
 _DETECT_SECONDS = 2.0
+_SOCKET_VARIABLE = "KRAKEN_AGENT_DOCKER_SOCKET_IN_JOBS"
 
 
 class DockerBox:
@@ -37,10 +38,13 @@ class DockerBox:
 
 
 class DockerExecutor(ContainerExecutor):
-    """Steps run in a container; the job's directory is mounted at the same path, and the engine's socket with it."""
+    """Steps run in a container; the job's directory is mounted at the same path.
+
+    The engine's socket is mounted only when KRAKEN_AGENT_DOCKER_SOCKET_IN_JOBS asks for it: whoever can write to it is
+    root on the host.
+    """
 
     name = "docker"
-    package = "docker"
 
     @classmethod
     def version(cls) -> str:
@@ -48,9 +52,9 @@ class DockerExecutor(ContainerExecutor):
         return EngineSocket(timeout=_DETECT_SECONDS).version()
 
     @classmethod
-    def containers(cls, address: str) -> List[str]:
-        """The containers of an agent's jobs, running or not."""
-        return EngineSocket().containers(address)
+    def containers(cls, installation: str) -> List[str]:
+        """Return the containers of an installation's jobs, running or not."""
+        return EngineSocket().containers(installation)
 
     @classmethod
     def remove(cls, container: str) -> None:
@@ -65,16 +69,15 @@ class DockerExecutor(ContainerExecutor):
         engine = EngineSocket()
         wanted = Wanted(
             image=str(self.place.job["system"]),
-            owner=self.place.address,
-            job=self.place.id,
+            labels=labels(self.place.installation, self.place.address, self.place.id),
             directory=self.place.directory,
             seconds=self.place.seconds,
             own_container=own_container_id(),
-            socket=engine.path,
+            socket=engine.path if os.environ.get(_SOCKET_VARIABLE) == "yes" else "",
         )
-        container, user = make_container(engine, wanted, say)
-        say_it_runs(f"container {container[:12]} of image {wanted.image}")
-        return {"container": container, "user": user}
+        made = make_container(engine, wanted, say)
+        say_it_runs(f"container {made.id[:12]} of image {wanted.image}")
+        return {"container": made.id, "user": made.user, "shares": made.shares_directory}
 
     def box(self) -> DockerBox:
         """The job's container."""
@@ -83,8 +86,8 @@ class DockerExecutor(ContainerExecutor):
         return DockerBox(EngineSocket(), self.state["container"])
 
     def shares_directory(self) -> bool:
-        """An agent in a container shares its job's directory only if its data directory is a mount of its own."""
-        return not own_container_id()
+        """An agent in a container shares its job's directory only if its data directory is a mount."""
+        return bool(self.state.get("shares"))
 
     def default_user(self) -> str:
         """The image's own user."""
@@ -93,7 +96,7 @@ class DockerExecutor(ContainerExecutor):
     def cleanup(self) -> None:
         """Remove the job's container, by its label: `prepare` may have ended before it could say the id."""
         survive_broken_pipes()
-        for container in EngineSocket().containers(self.place.address, self.place.id):
+        for container in EngineSocket().containers(self.place.installation, self.place.id):
             self.remove(container)
 
 

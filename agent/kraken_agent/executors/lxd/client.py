@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Optional, Tuple, Type
 
 from kraken_agent.executors.base import ExecutorError
 
-OWNER_KEY = "user.kraken.agent"
+INSTALLATION_KEY = "user.kraken.installation"
 
 _REMOTES = {
     "images": "https://images.lxd.canonical.com",
@@ -48,18 +48,23 @@ class LxdClient:
         if not self._client.trusted:
             raise ExecutorError("the LXD daemon does not trust this user; it must be in the group lxd")
 
-    def make(self, name: str, image: str, owner: str, on_line: OnLine) -> None:
+    def make(self, name: str, image: str, installation: str, on_line: OnLine) -> None:
         """Make a container and start it.
 
         Args:
             name: its name.
             image: alias or fingerprint, perhaps with a remote before it.
-            owner: address of the agent that it belongs to.
+            installation: the one that it belongs to.
             on_line: takes lines for the job's log.
         """
         on_line(f"making container {name} of image {image}")
         with self._about(f"a container of image {image} cannot be made"):
-            wanted = {"name": name, "type": "container", "source": self._source(image), "config": {OWNER_KEY: owner}}
+            wanted = {
+                "name": name,
+                "type": "container",
+                "source": self._source(image),
+                "config": {INSTALLATION_KEY: installation},
+            }
             instance = self._client.instances.create({**wanted, "devices": self._devices(on_line)}, wait=True)
         with self._about(f"the container of image {image} cannot be started"):
             instance.start(wait=True)

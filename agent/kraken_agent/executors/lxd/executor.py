@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional
 from kraken_agent.executors.base import ExecutorError
 from kraken_agent.executors.container.executor import ContainerExecutor, say_it_runs
 from kraken_agent.executors.container.programs import Program, run_as_root, survive_broken_pipes
-from kraken_agent.executors.lxd.client import OWNER_KEY, LxdClient
+from kraken_agent.executors.lxd.client import INSTALLATION_KEY, LxdClient
 from kraken_agent.executors.lxd.daemon import ask
 from kraken_agent.tools.output import say
 
@@ -61,10 +61,10 @@ class LxdExecutor(ContainerExecutor):
         return str(ask("GET", "/1.0", timeout=_ANSWER_SECONDS)["environment"]["server_version"])
 
     @classmethod
-    def containers(cls, address: str) -> List[str]:
-        """The containers of an agent's jobs, running or not."""
+    def containers(cls, installation: str) -> List[str]:
+        """Return the containers of an installation's jobs, running or not."""
         found = ask("GET", "/1.0/containers?recursion=1")
-        return [str(each["name"]) for each in found if each["config"].get(OWNER_KEY) == address]
+        return [str(each["name"]) for each in found if each["config"].get(INSTALLATION_KEY) == installation]
 
     @classmethod
     def remove(cls, container: str) -> None:
@@ -75,7 +75,7 @@ class LxdExecutor(ContainerExecutor):
         """Get the image, start the container."""
         survive_broken_pipes()
         name = self._container_name()
-        LxdClient().make(name, str(self.place.job["system"]), self.place.address, say)
+        LxdClient().make(name, str(self.place.job["system"]), self.place.installation, say)
         say_it_runs(f"container {name}")
         run_as_root(LxdBox(name), ["mkdir", "-p", self.place.directory])
         return {"container": name}
@@ -91,4 +91,4 @@ class LxdExecutor(ContainerExecutor):
 
     def _container_name(self) -> str:
         """A name that tells agents apart, since one daemon may serve several."""
-        return f"kraken-job-{self.place.id}-{hashlib.sha256(self.place.address.encode()).hexdigest()[:8]}"
+        return f"kraken-job-{self.place.id}-{hashlib.sha256(self.place.installation.encode()).hexdigest()[:8]}"
