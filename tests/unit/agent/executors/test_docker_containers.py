@@ -17,7 +17,7 @@ class Engine:
     """Remembers what it is told to make; knows the agent's own container."""
 
     def __init__(self, mode: str = "", mounts: list[dict[str, str]] | None = None) -> None:
-        self.own = {"HostConfig": {"NetworkMode": mode}, "Mounts": mounts or []}
+        self.own: dict[str, Any] = {"HostConfig": {"NetworkMode": mode}, "Mounts": mounts or []}
         self.posted: list[tuple[str, Any]] = []
 
     def image(self, name: str) -> dict[str, Any]:
