@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from kraken_fleet.api.shape import (
@@ -32,6 +33,7 @@ from kraken_fleet.model import (
     Step,
     StepStatus,
     System,
+    ip_of,
 )
 
 # Runs come with the name of their state, jobs with its number (kraken/server/consts.py, RUN_STATES_NAME, 1.7.36).
@@ -62,7 +64,7 @@ def agent(data: object) -> Agent:
         id=whole(row, "id"),
         name=text(row, "name") or text(row, "address"),
         address=text(row, "address", required=True),
-        ip_address=optional_text(row, "ip_address"),
+        ip_address=_peer(row),
         authorized=flag(row, "authorized"),
         disabled=flag(row, "disabled"),
         state=whole(row, "state", default=0),
@@ -172,6 +174,12 @@ def log_line(data: object) -> LogLine:
         agent=optional_text(row, "host"),
         service=text(row, "service"),
     )
+
+
+def _peer(row: Mapping[str, object]) -> str | None:
+    """Where an agent speaks from. A server that listens for both families says IPv4 in the form of IPv6."""
+    said = optional_text(row, "ip_address")
+    return ip_of(said) or said
 
 
 def _step(data: object) -> Step:

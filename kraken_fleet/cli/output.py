@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kraken_fleet.errors import FleetError
+from kraken_fleet.model import shown
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
 
 # A file or a pipe has no width, so there each row of a table stays on one line.
 _WIDE = 400
@@ -34,14 +35,35 @@ def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     made = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    made.push_render_hook(_neutral_hook())
     if not made.is_terminal:
         made.width = _WIDE
     return made
 
 
+def _neutral_hook() -> RenderHook:
+    """What keeps words of agents and hosts from doing anything to the terminal: Rich lets escape sequences through."""
+    from rich.console import RenderHook
+    from rich.segment import Segment
+
+    class Neutral:
+        def __init__(self, renderable: ConsoleRenderable) -> None:
+            self._renderable = renderable
+
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+            for part in console.render(self._renderable, options):
+                yield part if part.control else Segment(shown(part.text), part.style)
+
+    class Hook(RenderHook):
+        def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+            return [Neutral(one) for one in renderables]
+
+    return Hook()
+
+
 def line(text: str) -> None:
     """One plain line for people."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(shown(text) + "\n")
     sys.stdout.flush()  # whoever waits at the other end of a pipe sees it now
 
 
@@ -56,13 +78,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for column in columns:
-        shown.add_column(column, overflow="fold")
+        made.add_column(column, overflow="fold")
     for row in rows:
-        shown.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
-    if shown.row_count:
-        console().print(shown, soft_wrap=False)
+        made.add_row(*(cell if isinstance(cell, Text) else Text(shown(cell, lines=False)) for cell in row))
+    if made.row_count:
+        console().print(made, soft_wrap=False)
     else:
         line(empty)
 
@@ -72,10 +94,10 @@ def details(pairs: Iterable[tuple[str, object]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table.grid(padding=(0, 2))
+    made = Table.grid(padding=(0, 2))
     for name, value in pairs:
-        shown.add_row(Text(name, style="bold"), Text(str(value)))
-    console().print(shown)
+        made.add_row(Text(name, style="bold"), Text(shown(value)))
+    console().print(made)
 
 
 def error(problem: FleetError, *, as_json: bool) -> None:
@@ -108,4 +130,6 @@ def plain(value: object) -> object:
 
 
 def _document(content: object) -> None:
-    line(json.dumps(content, indent=2, ensure_ascii=False))
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    # What a terminal would act on is spelled out as JSON does, and means the same to programs.
+    line(text if shown(text) == text else json.dumps(content, indent=2))

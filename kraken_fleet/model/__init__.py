@@ -7,6 +7,7 @@ from kraken_fleet.model.fleet import DesiredAgent, DesiredFleet, ObservedFleet, 
 from kraken_fleet.model.group import ALL_GROUP, AgentsGroup
 from kraken_fleet.model.job import Job, JobState, LogLine, Run, RunState, Step, StepStatus
 from kraken_fleet.model.own_groups import Owner, OwnGroup, is_own_group
+from kraken_fleet.model.strangers import ip_of, is_host_name, names_a_host, shown
 from kraken_fleet.model.system import System
 from kraken_fleet.model.times import ago
 from kraken_fleet.model.workflow import Branch, Flow, Project, Stage
@@ -42,5 +43,9 @@ __all__ = [
     "UnreadFile",
     "activity_of",
     "ago",
+    "ip_of",
+    "is_host_name",
     "is_own_group",
+    "names_a_host",
+    "shown",
 ]

@@ -42,6 +42,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Table
 from rich.text import Text
 
+from kraken_fleet.model import shown
+
 _HOSTS_NAMED = 3
 
 
@@ -53,7 +55,7 @@ class _NoteColumn(ProgressColumn):
         self._note = note
 
     def render(self, task: Task) -> Text:
-        return Text(self._note(task.id))
+        return Text(shown(self._note(task.id)))
 
 
 class CallbackModule(CallbackBase):
@@ -128,7 +130,8 @@ class CallbackModule(CallbackBase):
         host = result._host.get_name()
         reason = failure_message(result._result)
         self._failed[host] = reason
-        self._console.print(f"{host}: {how} in {self._task_name}: {reason}", style="bold red", markup=False)
+        line = f"{shown(host)}: {how} in {self._task_name}: {reason}"
+        self._console.print(line, style="bold red", markup=False)
 
     def _begin_task(self, task: Any) -> None:
         self._end_task()
@@ -146,7 +149,7 @@ class CallbackModule(CallbackBase):
             return
         if self._progress is None:
             self._progress = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=30),
                 TextColumn("{task.completed:.0f}/{task.total:.0f} hosts"),
                 TimeElapsedColumn(),
@@ -198,10 +201,10 @@ class CallbackModule(CallbackBase):
         for host in sorted(stats.processed, key=lambda name: (name not in self._failed, name)):
             numbers = stats.summarize(host)
             table.add_row(
-                host,
+                Text(shown(host)),
                 *(str(numbers[key]) for key in ("ok", "changed", "failures", "unreachable")),
                 f"{self._spent.get(host, 0.0):.1f}",
-                self._failed.get(host, "")[:200],
+                Text(self._failed.get(host, "")[:200]),  # a host's words, not markup
                 style="red" if host in self._failed else ("yellow" if numbers["changed"] else ""),
             )
         return table

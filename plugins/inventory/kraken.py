@@ -9,6 +9,9 @@ short_description: Hosts from the agents of a Kraken server
 version_added: 0.1.0
 description:
   - Every agent of the server becomes a host, in groups by agents group, system, executor, isolation and state.
+  - An agent chooses its address itself. One that is neither an IP address nor a host name, or that Ansible takes for
+    the controller (C(localhost), C(127.0.0.1)), becomes the host C(kraken_agent_ID), with a warning. C(ansible_host) is
+    always an IP address or a host name; an agent without either is left out, with a warning.
   - The agents group NAME becomes the group C(kraken_group_NAME), which the deploy playbook understands. A name that
     Ansible does not allow, like C(big-disk), becomes C(kraken_agents_group_big_disk), and the variable
     C(kraken_agent_groups) of its hosts holds it as it is, so this inventory can be deployed again.
@@ -56,7 +59,7 @@ options:
     description: A file with the certificate authorities to trust for https.
     type: path
   discovered:
-    description: Also take agents that are not authorized.
+    description: Also take agents that are not authorized. They are whoever could reach the server.
     type: bool
     default: false
   silent_seconds:
@@ -90,7 +93,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials, TokenCredentials, credentials_from
 from kraken_fleet.errors import FleetError
-from kraken_fleet.model import Agent, activity_of
+from kraken_fleet.model import Agent, activity_of, ip_of, names_a_host, shown
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -138,9 +141,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return credentials_from(user, files[0], files[1], {})
 
     def _add(self, inventory: InventoryData, facts: dict[str, Any]) -> None:
-        host = inventory.add_host(facts["kraken_address"])
-        for name, value in {"ansible_host": facts["kraken_ip_address"], **facts}.items():
-            inventory.set_variable(host, name, value)
+        name, target = known_as(facts)
+        if not target:
+            self._warn(facts, "and speaks from no IP address: it is left out")
+            return
+        if name != facts["kraken_address"]:
+            self._warn(facts, f"which is no address or name of a host of its own: here it is {name}")
+        host = inventory.add_host(name)
+        for variable, value in {"ansible_host": target, **facts}.items():
+            inventory.set_variable(host, variable, value)
         if others := [name for name in _own_groups(facts) if self._altered(name)]:
             inventory.set_variable(host, "kraken_agent_groups", others)
         for group in groups_of(facts, self._altered):
@@ -150,6 +159,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self._set_composite_vars(self.get_option("compose"), variables, host, strict)
         self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict)
+
+    def _warn(self, facts: dict[str, Any], words: str) -> None:
+        said = shown(facts["kraken_address"][:80], lines=False)
+        self.display.warning(f"agent {facts['kraken_id']} of the server calls itself {said!r}, {words}")
 
     def _altered(self, name: str) -> bool:
         """Whether Ansible cannot call a group so; what it calls it instead is another agents group."""
@@ -174,6 +187,17 @@ def facts_of(agent: Agent, now: datetime, silent_seconds: float) -> dict[str, An
         "kraken_executors": info.executors if info else {},
         "kraken_last_seen": agent.last_seen.isoformat() if agent.last_seen else None,
     }
+
+
+def known_as(facts: dict[str, Any]) -> tuple[str, str]:
+    """What Ansible calls an agent's host, and what it connects to; the latter is empty when there is nothing to trust.
+
+    An agent says itself what it is called, and before anybody has let it in. A name that Ansible, ssh or a shell gives
+    a meaning would be more than a name: localhost is where delegated tasks run, and what begins with - is an option.
+    """
+    address, peer = facts["kraken_address"], ip_of(facts["kraken_ip_address"])
+    name = address if names_a_host(address) else f"kraken_agent_{facts['kraken_id']}"
+    return name, peer or (address if name == address else "")
 
 
 def groups_of(facts: dict[str, Any], altered: Callable[[str], bool]) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from kraken_fleet.model import shown
+
 _LONGEST = 500
 
 
@@ -11,4 +13,5 @@ def failure_message(result: dict[str, Any]) -> str:
     """Why a task failed, in as many characters as a table or a page has room for. What no_log hides stays hidden."""
     if result.get("_ansible_no_log") or result.get("censored"):
         return "the reason is hidden by no_log"
-    return str(result.get("msg") or "no reason given").strip()[:_LONGEST]
+    # A host may say anything.
+    return shown(str(result.get("msg") or "no reason given").strip()[:_LONGEST])

@@ -19,6 +19,8 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import 
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import prerequisites
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.prerequisites import Found
 
+from kraken_fleet.model import shown
+
 _MODULE_UTILS = Path(__file__).resolve().parents[2] / "module_utils"
 _PACKAGE = "kraken_fleet_on_host"
 _BY_HAND = "Install them by hand, or set kraken_prereqs_install to true"
@@ -155,11 +157,20 @@ def read(done: Mapping[str, Any]) -> Seen:
     told = next((line[line.index(ANSWER) :] for line in output.splitlines() if ANSWER in line), None)
     if told is None and done.get("rc"):
         raise AnsibleActionFail(f"what runs on the host broke off: {_words(done)}")
-    return Seen(found, json.loads(told[len(ANSWER) :]) if told else None)
+    return Seen(found, _neutral(json.loads(told[len(ANSWER) :])) if told else None)
+
+
+def _neutral(answer: Any) -> Any:
+    """What a host said, so that it does nothing to the terminal that a diff or a message is shown on."""
+    if isinstance(answer, str):
+        return shown(answer)
+    if isinstance(answer, dict):
+        return {shown(name): _neutral(value) for name, value in answer.items()}
+    return [_neutral(value) for value in answer] if isinstance(answer, list) else answer
 
 
 def _words(done: Mapping[str, Any]) -> str:
-    return f"{done.get('stdout', '')}\n{done.get('stderr', '')}".strip()[-1500:]
+    return shown(f"{done.get('stdout', '')}\n{done.get('stderr', '')}".strip()[-1500:])
 
 
 def _diff(missing: tuple[str, ...]) -> dict[str, str]:
