@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kraken_agent.proxy import Proxy
 
 AGENT_DIR = "/opt/kraken"
-DEFAULT_DRAIN_SECONDS = 60.0
+DEFAULT_DRAIN_SECONDS = 300.0
 _NEVER_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 # option of the command line -> variable; the names are upstream's

@@ -1,6 +1,8 @@
-"""`kkagent install`: makes this file a systemd service of this host. Repeating it changes nothing that is right.
+"""`kkagent install`: make this file a systemd service of this host. Repeating it changes nothing that is right.
 
-Unlike upstream's it gives the user no sudo rights unless asked, and keeps what somebody added to kraken.env.
+Unlike upstream's it gives the user no sudo rights unless asked, and keeps what somebody added to kraken.env. The host
+is then as a deploy of kraken-fleet leaves it: tests/unit/plugins/test_kkagent_install.py compares the two, since the
+agent cannot import the provisioner.
 """
 
 from __future__ import annotations
@@ -24,8 +26,18 @@ _UNIT = "kraken-agent.service"
 _UNIT_PATH = f"/etc/systemd/system/{_UNIT}"
 _SUDOERS_PATH = "/etc/sudoers.d/kraken"
 _SUDOERS = f"{_USER} ALL=(ALL) NOPASSWD: ALL\n"
-# Groups whose members may use an engine; the agent's executors need them.
+# Groups whose members may use an engine. Whoever is in one is root on the host: nobody is put into it unasked.
 _ENGINE_GROUPS = ("docker", "lxd")
+_DATA_MODE = 0o700
+# The settings that are written when the environment has them, besides those of the command line.
+_FROM_ENVIRONMENT = (
+    "KRAKEN_MINIO_ADDR",
+    "KRAKEN_AGENT_ADDRESS",
+    "KRAKEN_AGENT_DRAIN_SECONDS",
+    "KRAKEN_AGENT_UPDATE",
+    "KRAKEN_AGENT_NONCE_FILE",
+    "SSL_CERT_FILE",
+)
 
 _UNIT_TEXT = """\
 # Written by kkagent install.
@@ -38,13 +50,14 @@ StartLimitIntervalSec=0
 [Service]
 Type=notify
 User={user}
+Group={user}
 WorkingDirectory={data_dir}
 EnvironmentFile={env_file}
 ExecStart={python} {root}/current/kkagent run
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=5
-WatchdogSec=120
+WatchdogSec=180
 KillMode=mixed
 TimeoutStopSec={stop_seconds}
 # A step that runs out of memory fails; the agent and the service live on.
@@ -87,7 +100,7 @@ class InstallError(Exception):
 def install(options: Mapping[str, str]) -> int:
     """Install this file; returns the exit code."""
     if os.geteuid() != 0:
-        os.execvp("sudo", ["sudo", "-n", sys.executable, os.path.abspath(sys.argv[0]), *_arguments(options)])
+        os.execvp("sudo", ["sudo", "-n", *_kept(), sys.executable, os.path.abspath(sys.argv[0]), *_arguments(options)])
     try:
         config = Config(options, os.environ)
         changes = Installer(config, sudo=bool(options.get("sudo"))).run()
@@ -108,6 +121,11 @@ def _arguments(options: Mapping[str, str]) -> List[str]:
         if value:
             words += [f"--{name.replace('_', '-')}", value]
     return [*words, "--sudo"] if options.get("sudo") else words
+
+
+def _kept() -> List[str]:
+    """Words that keep the other variables: sudo takes no environment along. None of them is a secret."""
+    return ["env", *(f"{name}={os.environ[name]}" for name in _FROM_ENVIRONMENT if os.environ.get(name))]
 
 
 class Installer:
@@ -133,7 +151,7 @@ class Installer:
         entry = pwd.getpwnam(_USER)
         self._directory(self._root, 0o755, 0, 0)
         self._directory(os.path.join(self._root, "versions"), 0o755, 0, 0)
-        self._directory(self._config.data_dir, 0o750, entry.pw_uid, entry.pw_gid)
+        self._directory(self._config.data_dir, _DATA_MODE, entry.pw_uid, entry.pw_gid)
         self._binaries()
         self._file(os.path.join(self._root, "kraken.env"), self._env_text(), 0o640, entry.pw_gid)
         if self._sudo:
@@ -148,9 +166,11 @@ class Installer:
         try:
             pwd.getpwnam(_USER)
         except KeyError:
+            shell = shutil.which("nologin", path="/usr/sbin:/sbin:/usr/bin:/bin") or "/bin/false"
             self._command(
-                "useradd", "--system", "--user-group", "--home-dir", self._root, "--shell", "/bin/bash", _USER
-            )
+                "useradd", "--system", "--user-group", "--no-create-home", "--home-dir", self._config.data_dir,
+                "--shell", shell, "--comment", "Kraken CI agent", _USER,
+            )  # fmt: skip
             self._changes.append(f"added user {_USER}")
         for name in _ENGINE_GROUPS:
             try:
@@ -158,8 +178,10 @@ class Installer:
             except KeyError:
                 continue
             if not is_member:
-                self._command("usermod", "--append", "--groups", name, _USER)
-                self._changes.append(f"added {_USER} to group {name}, so that jobs can run in containers")
+                sys.stdout.write(
+                    f"Jobs cannot use {name}: for that, run `usermod --append --groups {name} {_USER}`, which lets them"
+                    " become root on this host\n"
+                )
 
     def _directory(self, path: str, mode: int, uid: int, gid: int) -> None:
         if not os.path.isdir(path):
@@ -208,6 +230,7 @@ class Installer:
             "KRAKEN_CLICKHOUSE_ADDR": config.log_address,
             "KRAKEN_TOOLS_DIRS": ",".join(config.tools_dirs),
             "KRAKEN_SYSTEM_ID": config.system_id,
+            **{name: os.environ.get(name, "") for name in _FROM_ENVIRONMENT},
         }
         variables.update({name: value for name, value in wanted.items() if value})
         return "".join(f"{name}={_quoted(value)}\n" for name, value in variables.items())

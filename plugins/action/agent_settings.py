@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import (
-    UPSTREAM,
-    WINDOWS,
-    Place,
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_settings import (
     environment,
     of_role,
     refusals,
 )
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import UPSTREAM, WINDOWS, Place
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import role_settings
 

@@ -96,8 +96,8 @@ import uuid
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_settings import is_for_connections
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.checks import run_checks
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import is_for_connections
 
 # Written by `make docs` out of DOCUMENTATION.
 ARGUMENTS: dict[str, Any] = {

@@ -51,9 +51,9 @@ def fleet(image: str, new_fleet: Callable[..., Fleet]) -> Iterator[Fleet]:
     """One host whose agent is to be a container in the network of this machine."""
     made = new_fleet("boxed")
     made.host("boxed").update(kraken_agent_install_method="docker", kraken_agent_image=image, kraken_agent_unit=NAME)
-    # The image decides these; they would be refused.
-    for name in ("kraken_agent_dir", "kraken_agent_user", "kraken_agent_allow_root"):
-        made.host("boxed").pop(name, None)
+    # The image decides these: what the group of hosts sets would be refused.
+    made.host("boxed").pop("kraken_agent_dir", None)
+    made.host("boxed").update(kraken_agent_user="kraken", kraken_agent_allow_root=False)
     yield made
     subprocess.run(["docker", "rm", "--force", NAME, f"{NAME}-new"], capture_output=True, check=False)
 

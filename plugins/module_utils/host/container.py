@@ -9,10 +9,11 @@ import re
 import tempfile
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from .applied_settings import environment, unusable
 from .changes import ABSENT, Change, HostError
 from .commands import run
 from .env_file import shown
-from .settings import DOCKER, REPORT_SECONDS, Place, environment, unusable
+from .settings import DOCKER, REPORT_SECONDS, Place
 from .spec import drain_seconds_of, source_address
 
 LABEL = "kraken-fleet.definition"

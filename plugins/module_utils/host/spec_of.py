@@ -6,10 +6,11 @@ import os
 from typing import Any, Iterable, List, Mapping
 
 from . import systemd
+from .applied_settings import unusable
 from .binaries import agent_on_host
 from .changes import HostError
 from .interpreter import choose
-from .settings import BINARIES, DATA_DIR, OURS, SCRIPT, UPDATE, unusable
+from .settings import BINARIES, DATA_DIR, OURS, SCRIPT, UPDATE
 from .spec import (
     AgentSpec,
     check_data,

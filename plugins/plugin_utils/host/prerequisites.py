@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import is_for_connections
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_settings import is_for_connections
 
 # Tried in order; a distribution's own default comes first.
 PYTHONS = (

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import (
-    SETTINGS,
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_settings import (
     of_role,
     refusals,
     variables_of,
 )
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import SETTINGS
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import CA_NAME
 
 from kraken_fleet.address import ServerAddress

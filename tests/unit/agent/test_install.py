@@ -51,7 +51,7 @@ def test_install_makes_a_host_an_agent_and_repeating_it_changes_nothing(host: Ho
     install = "KRAKEN_CLICKHOUSE_ADDR=logs:9001 /tmp/kkagent install -s http://server:6363"
     assert "the agent is installed" in host.out(install)
     assert host.out("stat -c '%a %U %G' /opt/kraken/kraken.env") == "640 root kraken"
-    assert host.out("stat -c '%a %U' /opt/kraken/data") == "750 kraken"
+    assert host.out("stat -c '%a %U' /opt/kraken/data") == "700 kraken"
     assert host.out("sort /opt/kraken/kraken.env").splitlines() == [
         "KRAKEN_CLICKHOUSE_ADDR=logs:9001",
         "KRAKEN_DATA_DIR=/opt/kraken/data",

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import systemd
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import AgentSpec
-from kraken_agent import install
-from kraken_agent.config import Config
 
 SPEC = AgentSpec(
     "", "/opt/kraken", "kraken-agent", "kraken", "kraken", "/usr/bin/python3", {}, drain_seconds=300, notifies=True
@@ -50,17 +48,6 @@ def test_hardening_gives_way_to_what_was_asked_for() -> None:
 def test_further_settings_come_last_and_so_win() -> None:
     text = systemd.unit_text(replace(SPEC, unit_settings={"MemoryMax": "4G", "PrivateTmp": "no"}))
     assert text.index("PrivateTmp=yes") < text.index("PrivateTmp=no") < text.index("[Install]")
-
-
-@pytest.mark.parametrize("sudo", [False, True])
-def test_the_agents_own_installation_confines_it_as_much(sudo: bool) -> None:
-    """`kkagent install` cannot share code with the provisioner, so it repeats it."""
-    config = Config({"server": "server:6363"}, {})
-    theirs = install.unit_text(config, "/opt/kraken", sudo=sudo).splitlines()
-    ours = lines(replace(SPEC, sudo=sudo))
-    assert set(systemd._hardening(replace(SPEC, sudo=sudo)).splitlines()) <= set(theirs)
-    of_their_own = {line for line in theirs if line not in ours and not line.startswith(("#", "ExecStart="))}
-    assert of_their_own == {"WatchdogSec=120", "TimeoutStopSec=90"}
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="this machine has no systemd")

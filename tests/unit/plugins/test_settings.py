@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import settings
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import applied_settings
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import (
     BINARIES,
     COMPOSE,
@@ -98,7 +98,7 @@ def test_a_setting_says_what_it_becomes_with_each_method_that_honours_it(setting
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.variable)
 def test_a_variable_is_honoured_or_refused_by_name(setting: Setting, method: str) -> None:
     values = {**DEFAULTS, setting.variable: PLAYED[setting.variable]}
-    said = settings.refusals(method, values, DEFAULTS)
+    said = applied_settings.refusals(method, values, DEFAULTS)
     # Nothing is lost without it: each method that has no service manager of its own ignores which one it is.
     if method in setting.methods or setting.variable == "kraken_agent_service_manager":
         assert said == []
@@ -110,16 +110,16 @@ def test_a_variable_is_honoured_or_refused_by_name(setting: Setting, method: str
 
 @pytest.mark.parametrize("method", METHODS)
 def test_nothing_is_refused_that_nobody_has_set(method: str) -> None:
-    assert settings.refusals(method, DEFAULTS, DEFAULTS) == []
+    assert applied_settings.refusals(method, DEFAULTS, DEFAULTS) == []
     # Variables of the command line are text.
     said = {**DEFAULTS, "kraken_agent_hardening": "true", "kraken_agent_keep_versions": "3"}
-    assert settings.refusals(method, said, DEFAULTS) == []
+    assert applied_settings.refusals(method, said, DEFAULTS) == []
 
 
 def test_what_users_gave_wins_and_an_empty_variable_erases_nothing() -> None:
     options = {"server_url": "http://k:6363", "clickhouse_addr": "", "system_id": "debian-12", "minio_addr": None}
     host = {"KRAKEN_CLICKHOUSE_ADDR": "logs:9001", "KRAKEN_SYSTEM_ID": "mine", "KRAKEN_SERVER_ADDR": ""}
-    found = settings.environment(options, place(), host, {"KRAKEN_SYSTEM_ID": "", "A": None, "B": 1})
+    found = applied_settings.environment(options, place(), host, {"KRAKEN_SYSTEM_ID": "", "A": None, "B": 1})
     assert found == {
         "KRAKEN_SERVER_ADDR": "http://k:6363",
         "KRAKEN_CLICKHOUSE_ADDR": "logs:9001",
@@ -130,18 +130,20 @@ def test_what_users_gave_wins_and_an_empty_variable_erases_nothing() -> None:
 
 
 def test_krakens_own_agent_gets_no_variables_that_it_does_not_know() -> None:
-    options = settings.of_role(BINARIES, {**DEFAULTS, **PLAYED, "kraken_agent_server_url": "k:6363"})
-    found = settings.environment(options, place(agent=UPSTREAM))
+    options = applied_settings.of_role(BINARIES, {**DEFAULTS, **PLAYED, "kraken_agent_server_url": "k:6363"})
+    found = applied_settings.environment(options, place(agent=UPSTREAM))
     assert set(found) == UPSTREAMS_OWN
     assert found["KRAKEN_SERVER_ADDR"] == "http://k:6363", "it wants a scheme"
     assert found["KRAKEN_TOOLS_DIRS"] == "/srv/tools,/srv/more"
-    assert settings.environment({}, place(agent=UPSTREAM), {"KRAKEN_AGENT_SLOT": "1"})["KRAKEN_AGENT_SLOT"] == "1"
+    assert (
+        applied_settings.environment({}, place(agent=UPSTREAM), {"KRAKEN_AGENT_SLOT": "1"})["KRAKEN_AGENT_SLOT"] == "1"
+    )
 
 
 @pytest.mark.parametrize("variable", ["kraken_agent_dir", "kraken_agent_instances", "kraken_registration_trust"])
 def test_what_krakens_own_agent_cannot_do_is_refused(variable: str) -> None:
     values = {**DEFAULTS, variable: PLAYED[variable]}
-    (said,) = settings.refusals(BINARIES, values, DEFAULTS, UPSTREAM)
+    (said,) = applied_settings.refusals(BINARIES, values, DEFAULTS, UPSTREAM)
     assert said.startswith(variable)
     assert "is not for Kraken's own agent" in said
 
@@ -149,14 +151,14 @@ def test_what_krakens_own_agent_cannot_do_is_refused(variable: str) -> None:
 @pytest.mark.parametrize("method", [BINARIES, SCRIPT, DOCKER, COMPOSE, WINDOWS])
 def test_a_secrets_file_is_not_named_by_hand(method: str) -> None:
     values = {**DEFAULTS, "kraken_agent_environment": {"KRAKEN_AGENT_NONCE_FILE": "/tmp/n"}}
-    (said,) = settings.refusals(method, values, DEFAULTS)
+    (said,) = applied_settings.refusals(method, values, DEFAULTS)
     assert "Set kraken_registration_trust to attested" in said
 
 
 def test_a_setting_without_an_option_goes_the_way_of_users_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     colour = Setting("kraken_agent_colour", name="KRAKEN_AGENT_COLOUR")
-    monkeypatch.setattr(settings, "SETTINGS", (*SETTINGS, colour))
+    monkeypatch.setattr(applied_settings, "SETTINGS", (*SETTINGS, colour))
     values = {"kraken_agent_colour": "blue", "kraken_agent_environment": {"A": "b"}}
-    assert settings.of_role(DOCKER, values)["environment"] == {"KRAKEN_AGENT_COLOUR": "blue", "A": "b"}
+    assert applied_settings.of_role(DOCKER, values)["environment"] == {"KRAKEN_AGENT_COLOUR": "blue", "A": "b"}
     values["kraken_agent_environment"] = {"KRAKEN_AGENT_COLOUR": "red"}
-    assert settings.of_role(DOCKER, values)["environment"] == {"KRAKEN_AGENT_COLOUR": "red"}
+    assert applied_settings.of_role(DOCKER, values)["environment"] == {"KRAKEN_AGENT_COLOUR": "red"}

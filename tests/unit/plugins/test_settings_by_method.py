@@ -23,13 +23,13 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import (
     systemd,
     users,
 )
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_settings import of_role
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import (
     BINARIES,
     COMPOSE,
     DOCKER,
     SCRIPT,
     SETTINGS,
-    of_role,
 )
 from ansible_collections.kraken_ci.fleet.plugins.modules import agent_container
 

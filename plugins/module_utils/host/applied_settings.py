@@ -1,0 +1,102 @@
+"""What the table of settings makes of values: variables of an agent, options of modules, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping
+
+from .settings import DATA_DIR, NONCE_FILE, OURS, SETTINGS, UPSTREAM, WINDOWS, Place, Setting
+
+
+def environment(options: Mapping[str, Any], place: Place, *given: Mapping[str, Any]) -> Dict[str, str]:
+    """The variables of an agent. Those that users gave win over those made of options; an empty one erases none.
+
+    Args:
+        options: of the module, by their names.
+        place: where the agent is.
+        given: kraken_agent_environment, then the variables of the instance; the later wins.
+    """
+    made = {setting.name: setting.text(options.get(setting.option), place) for setting in _named(place)}
+    found: Dict[str, str] = {}
+    for layer in (made, *given):
+        found.update({str(name): str(value) for name, value in layer.items() if value not in (None, "")})
+    return found
+
+
+def _named(place: Place) -> List[Setting]:
+    """The settings that are an environment variable there."""
+    return [
+        setting
+        for setting in SETTINGS
+        if setting.name and setting.option and place.method in setting.methods and place.agent in setting.agents
+    ]
+
+
+def of_role(method: str, values: Mapping[str, Any]) -> Dict[str, Any]:
+    """The options of a module for the variables of the role.
+
+    Args:
+        values: the variables, by their names.
+    """
+    found: Dict[str, Any] = {}
+    unnamed: Dict[str, Any] = {}
+    for setting in SETTINGS:
+        if setting.variable in values and method in setting.methods:
+            value = values[setting.variable]
+            value = value == setting.only if setting.only else value
+            if setting.option:
+                found[setting.renamed.get(method, setting.option)] = value
+            else:
+                unnamed[setting.name] = setting.text(value, Place(method))
+    if unnamed:
+        found["environment"] = environment({}, Place(method), unnamed, found.get("environment") or {})
+    return found
+
+
+def variables_of(options: Mapping[str, Any]) -> Dict[str, Any]:
+    """The variables of the role for the options of a module that installs files: the other way round."""
+    found = {setting.variable: options[setting.option] for setting in SETTINGS if setting.option in options}
+    if found.get("kraken_registration_trust") is True:
+        found["kraken_registration_trust"] = "attested"
+    return found
+
+
+def refusals(method: str, values: Mapping[str, Any], defaults: Mapping[str, Any], agent: str = OURS) -> List[str]:
+    """What was set and cannot be honoured: a sentence for each, with what to do.
+
+    Args:
+        values: the role's variables.
+        defaults: what they are when nobody sets them.
+    """
+    found = []
+    for setting in SETTINGS:
+        value = values.get(setting.variable)
+        if not setting.is_set(value, defaults.get(setting.variable)):
+            continue
+        called = f"{setting.variable} {value}" if setting.only else setting.variable
+        if method not in setting.methods and setting.instead:
+            found.append(f"{called} is not for {_called(method)}. {setting.instead}")
+        elif agent == UPSTREAM and setting.upstream:
+            found.append(f"{called} is not for Kraken's own agent. {setting.upstream}")
+    return found + unusable(method, values.get("kraken_agent_environment") or {})
+
+
+def unusable(method: str, given: Mapping[str, Any]) -> List[str]:
+    """What users gave in kraken_agent_environment that needs more than a variable, and does not get it that way."""
+    found = []
+    if given.get(NONCE_FILE):
+        found.append(
+            f"{NONCE_FILE} in kraken_agent_environment names a file that nobody would make. "
+            "Set kraken_registration_trust to attested instead"
+        )
+    if given.get(DATA_DIR) and method == WINDOWS:
+        found.append(f"{DATA_DIR} in kraken_agent_environment is not for Windows hosts. Take it out")
+    return found
+
+
+def is_for_connections(name: str) -> bool:
+    """Whether a variable of an agent decides how a server is reached: a proxy, or certificate authorities."""
+    return name.lower().endswith("_proxy") or name in ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+def _called(method: str) -> str:
+    return "Windows hosts" if method == WINDOWS else f"kraken_agent_install_method {method}"

@@ -1,0 +1,118 @@
+"""`kkagent install` leaves a host as a deploy does. The two share no code, so their values are compared here."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import converge, systemd, users
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.files import Attributes
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import BINARIES, OURS, SETTINGS
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import AgentSpec
+from kraken_agent import install
+from kraken_agent.config import VARIABLES, Config
+
+from kraken_fleet.collection import role_variables
+
+DEFAULTS: dict[str, Any] = {name: option.get("default") for name, option in role_variables()["kraken_agent"].items()}
+CONFIG = Config({"server": "server:6363"}, {})
+
+
+def deployed(*, sudo: bool = False) -> AgentSpec:
+    """What a deploy makes with the role's defaults."""
+    user = DEFAULTS["kraken_agent_user"]
+    return AgentSpec(
+        name="",
+        directory=str(DEFAULTS["kraken_agent_dir"]),
+        unit=str(DEFAULTS["kraken_agent_unit"]),
+        user=user,
+        group=user,
+        python=sys.executable,
+        environment={},
+        sudo=sudo,
+        drain_seconds=int(DEFAULTS["kraken_agent_drain_seconds"]),
+        notifies=True,
+    )
+
+
+@pytest.mark.parametrize("sudo", [False, True])
+def test_the_units_are_the_same(sudo: bool) -> None:
+    theirs = install.unit_text(CONFIG, deployed().directory, sudo=sudo).splitlines()
+    ours = systemd.unit_text(deployed(sudo=sudo)).splitlines()
+    assert {line for line in theirs if not line.startswith("#")} == {line for line in ours if not line.startswith("#")}
+
+
+def test_every_setting_that_becomes_a_variable_is_taken() -> None:
+    of_table = {one.name for one in SETTINGS if one.name and BINARIES in one.methods and OURS in one.agents}
+    missing = of_table ^ {*VARIABLES.values(), *install._FROM_ENVIRONMENT}
+    assert not missing, f"agent/kraken_agent/install.py and the table of settings differ in {sorted(missing)}"
+
+
+class Recorder(install.Installer):
+    """Does nothing, and remembers what it would do."""
+
+    def __init__(self) -> None:
+        super().__init__(CONFIG)
+        self.commands: list[tuple[str, ...]] = []
+        self.directories: dict[str, int] = {}
+
+    def _command(self, *words: str) -> None:
+        self.commands.append(words)
+
+    def _directory(self, path: str, mode: int, uid: int, gid: int) -> None:
+        self.directories[path] = mode
+
+    def _binaries(self) -> None: ...
+
+    def _service(self) -> None: ...
+
+    def _file(self, path: str, text: str, mode: int, gid: int) -> bool:
+        return False
+
+
+def _no_such_user(name: str) -> Any:
+    if name == install._USER:
+        raise KeyError(name)
+    return pwd.getpwuid(0)
+
+
+def test_account_and_directories_are_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(users, "_user", lambda name: None)
+    monkeypatch.setattr(users, "_group", lambda name: None)
+    made: list[str] = []
+    monkeypatch.setattr(users, "run", made.extend)
+    (creation,) = users.account(deployed().user, deployed().data, ())
+    creation.apply()
+
+    recorder = Recorder()
+    monkeypatch.setattr(pwd, "getpwnam", _no_such_user)
+    recorder._user()
+    assert [set(words) for words in recorder.commands] == [set(made)]
+
+    monkeypatch.undo()
+    monkeypatch.setattr(os.path, "isfile", lambda path: False)
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: pwd.getpwuid(0))
+    recorder.run()
+    top, inside = converge._keepers(deployed(), Attributes(0o700, "kraken", "kraken"))
+    assert recorder.directories == {
+        deployed().directory: top.mode,
+        f"{deployed().directory}/versions": inside.mode,
+        deployed().data: 0o700,
+    }
+
+
+def test_nobody_is_put_into_a_group_unasked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import grp
+
+    monkeypatch.setattr(install, "_ENGINE_GROUPS", (grp.getgrgid(0).gr_name,))
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: pwd.getpwuid(0))
+    recorder = Recorder()
+    recorder._user()
+    assert recorder.commands == []
+    assert "usermod --append --groups" in capsys.readouterr().out
