@@ -1,0 +1,97 @@
+"""Agents on their host: from a module's parameters to files and a running process, and back to nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.kraken_ci.fleet.plugins.action.agent_host import ActionModule
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import converge
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.binaries import Binary, Release
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import AgentSpec
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec_of import specs_of
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.users import current_user
+
+AGENT = b"import time\nwhile True: time.sleep(1)\n"
+DEFAULTS = {name: option.get("default") for name, option in ActionModule.ARGUMENTS.items()}
+
+
+def parameters(directory: Path, **changes: Any) -> dict[str, Any]:
+    own = {"server_url": "http://127.0.0.1:1", "address": "127.0.0.9", "dir": str(directory)}
+    ours = {"python": sys.executable, "user": current_user(), "allow_root": True}
+    found = {"source": "bundle", "install_script": "", "self_checking": False, "service_manager": "process"}
+    return {**DEFAULTS, **found, **own, **ours, **changes}
+
+
+def release(version: str) -> Release:
+    files = {"kkagent": AGENT + f"# {version}\n".encode(), "kktool": b""}
+    return Release(
+        version, [Binary(name, hashlib.sha256(data).hexdigest(), data) for name, data in files.items()], False
+    )
+
+
+def plan(specs: list[AgentSpec], version: str = "1.0") -> list[str]:
+    return [change.what for change in converge.present(specs, release(version), root=False)]
+
+
+def test_a_host_gets_its_agent_a_second_run_changes_nothing_and_a_removal_leaves_nothing(tmp_path: Path) -> None:
+    directory = tmp_path / "agent"
+    specs = specs_of(parameters(directory, drain_seconds=0))
+    try:
+        apply_all(converge.present(specs, release("1.0"), root=False))
+        assert plan(specs) == []
+        state = converge.state(specs[0])
+        assert (state["release"], state["address"]) == (release("1.0").name, "127.0.0.9")
+        assert state["service"]["state"] == "started"
+        assert "KRAKEN_SERVER_ADDR=" in (directory / "kraken.env").read_text()
+        assert (directory / "kraken.env").stat().st_mode & 0o777 == 0o640
+    finally:
+        apply_all(converge.gone(specs, root=False, keep_data=False, keep_user=False))
+    assert not directory.exists()
+    assert converge.gone(specs, root=False, keep_data=False, keep_user=False) == []
+
+
+def test_a_removal_keeps_data_when_that_is_asked_for_and_what_is_not_its_own(tmp_path: Path) -> None:
+    directory = tmp_path / "agent"
+    specs = specs_of(parameters(directory, service_state="stopped", enabled=False))
+    apply_all(converge.present(specs, release("1.0"), root=False))
+    (directory / "notes").write_text("mine")
+    apply_all(converge.gone(specs, root=False, keep_data=True, keep_user=False))
+    assert sorted(path.name for path in directory.iterdir()) == ["data", "notes"]
+
+
+def test_several_agents_have_directories_units_and_variables_of_their_own(tmp_path: Path) -> None:
+    instances = [
+        {"name": "one", "address": "127.0.0.8", "environment": {"MAKEFLAGS": "-j2"}},
+        {"name": "two", "address": "127.0.0.9", "dir": str(tmp_path / "elsewhere"), "unit": "second"},
+    ]
+    one, two = specs_of(parameters(tmp_path / "agent", instances=instances, unit="kraken-agent"))
+    assert (one.directory, two.directory) == (str(tmp_path / "agent-one"), str(tmp_path / "elsewhere"))
+    assert (one.unit, two.unit) == ("kraken-agent-one", "second")
+    assert (one.address, two.address) == ("127.0.0.8", "127.0.0.9")
+    assert (one.environment["MAKEFLAGS"], "MAKEFLAGS" in two.environment) == ("-j2", False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dir": "/usr"}, "kraken_agent_dir is '/usr', which belongs to the system"),
+        ({"python": "/no/python"}, "kraken_agent_python /no/python is not a program"),
+        ({"service_manager": "systemd"}, "systemd"),
+        ({"instances": [{"name": "a b", "address": ""}]}, "kraken_agent_instances"),
+        (
+            {"instances": [{"name": "a", "address": ""}, {"name": "b", "address": "", "dir": "DIR-a"}]},
+            "two agents of this host have the same directory",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    for one in changes.get("instances", ()):
+        if "dir" in one:
+            one["dir"] = one["dir"].replace("DIR", str(tmp_path / "agent"))
+    with pytest.raises(HostError, match=message):
+        specs_of(parameters(tmp_path / "agent", **changes))
