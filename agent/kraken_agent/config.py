@@ -55,6 +55,8 @@ class Config:
         if mode not in ("managed", "server"):
             raise ConfigError(f"KRAKEN_AGENT_UPDATE is {mode!r}; it can be managed or server")
         self.follows_server = mode == "server" and not options.get("no_update")
+        self.update_digests = environment.get("KRAKEN_AGENT_UPDATE_SHA256", "").lower().replace(",", " ").split()
+        self.takes_older = environment.get("KRAKEN_AGENT_UPDATE_OLDER") == "yes"
         self.drain_seconds = _seconds(environment, "KRAKEN_AGENT_DRAIN_SECONDS", DEFAULT_DRAIN_SECONDS)
         self.nonce_file = environment.get("KRAKEN_AGENT_NONCE_FILE", "")
         self._address = environment.get("KRAKEN_AGENT_ADDRESS", "")

@@ -71,6 +71,7 @@ class Agent:
         self._is_swept = False
         self._sweep_again_at = float("inf")
         self._is_on_trial = False
+        self._refused_version = ""
 
     def run(self) -> int:
         """Work until told to stop; returns the exit code."""
@@ -243,10 +244,11 @@ class Agent:
             raise InterruptedExchangeError
 
     def _between_jobs(self, answer: Answer) -> None:
-        if self._config.follows_server and answer.version:
+        if self._config.follows_server and answer.version not in ("", self._refused_version):
             from kraken_agent.update import follow
 
-            follow(answer.version, self._reactor, self._session, self._log, self._config.data_dir)
+            if follow(answer.version, self._reactor, self._session, self._log, self._config):
+                self._refused_version = answer.version
 
     def _patience(self, most: float) -> float:
         """Grows from a second to `most` with the agent's age: who has just started an agent is waiting for it."""
@@ -297,6 +299,7 @@ class Agent:
             self._log.warning("the data directory changes only with a restart")
             config.data_dir = self._config.data_dir
         self._config = config
+        self._refused_version = ""
         self._log.sink.close()
         self._log.sink = LogSink(config.source_address())
         try:

@@ -17,13 +17,16 @@ from kraken_agent.update_guard import Trial, fork_guard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict
+    from typing import Dict, Sequence, Tuple
 
+    from kraken_agent.config import Config
     from kraken_agent.logs import Log
+    from kraken_agent.protocol import ServerUrl
     from kraken_agent.reactor import Reactor
     from kraken_agent.session import Session
 
 _CHECK_SECONDS = 60.0
+_LONGEST_VERSION = 40
 _STATE_FILE = "update.json"
 _STATE_FIELDS = ("version", "state", "release")
 # What the server offers, and what it is called here.
@@ -38,27 +41,67 @@ class UpdateError(Exception):
     """The new version cannot be had or is no good; the old one goes on."""
 
 
-def follow(version: str, reactor: Reactor, session: Session, log: Log, data_dir: str) -> None:
+class UpdateRefusedError(Exception):
+    """Nobody vouches for the new version, or it is an older one; the text says what would help."""
+
+
+def follow(version: str, reactor: Reactor, session: Session, log: Log, config: Config) -> bool:
     """Become the server's version, if this agent is not and did not fail to. Does not return when it does.
 
     Args:
         version: the server's.
+
+    Returns:
+        whether the version is to be left alone until the settings change: it was refused.
     """
+    data_dir = config.data_dir
     if version == __version__ or read_state(data_dir).get("version") == version:
-        return
+        return False
     try:
+        _refuse_by_settings(version, session.server, config)
         root = installation(sys.argv[0])
-        release = _fetch(version, root, reactor, session, log)
+        release = _fetch(version, root, reactor, session, log, config.update_digests)
         if not release:
             write_state(data_dir, version, CURRENT)
-            return
+            return False
+    except UpdateRefusedError as error:
+        log.warning(f"no update to {version}: {error}")
+        return True
     except (UpdateError, TransportError, OSError) as error:
         log.warning(f"no update to {version}: {error}")
         write_state(data_dir, version, FAILED)
-        return
+        return False
     log.info(f"update from {__version__} to {version}: restarting as {release}")
     log.drain(1.0)
     _try(root, release, version, data_dir)
+    return False
+
+
+def _refuse_by_settings(version: str, server: ServerUrl, config: Config) -> None:
+    """Refuse what anybody on the way could have sent, and what is older than this agent.
+
+    Raises:
+        UpdateRefusedError: see there.
+    """
+    if server.scheme != "https" and not config.update_digests:
+        raise UpdateRefusedError(
+            f"{server} is not reached over https, so anybody on the way could send another file. Use https, or name the"
+            " SHA-256 sums of the server's kkagent and kktool in KRAKEN_AGENT_UPDATE_SHA256"
+        )
+    if _numbers(version) < _numbers(__version__) and not config.takes_older:
+        raise UpdateRefusedError(
+            f"it is older than this agent, {__version__}. KRAKEN_AGENT_UPDATE_OLDER=yes allows older versions"
+        )
+
+
+def _numbers(version: str) -> Tuple[int, ...]:
+    """Return a version as numbers to compare: `1.7.36` is (1, 7, 36); what follows the numbers does not count."""
+    numbers = []
+    for part in version[:_LONGEST_VERSION].split("."):
+        if not (part.isascii() and part.isdigit()):
+            break
+        numbers.append(int(part))
+    return tuple(numbers)
 
 
 def is_on_trial(data_dir: str) -> bool:
@@ -140,11 +183,14 @@ def switch(root: str, target: str) -> None:
     os.replace(fresh, os.path.join(root, "current"))
 
 
-def _fetch(version: str, root: str, reactor: Reactor, session: Session, log: Log) -> str:
+def _fetch(version: str, root: str, reactor: Reactor, session: Session, log: Log, digests: Sequence[str]) -> str:
     """Bring the server's files into place, checked.
 
     Returns:
         the name of the release; empty when the server's agent is the very file that runs, whatever it calls itself.
+
+    Raises:
+        UpdateRefusedError: a file is none of those that the digests vouch for.
     """
     import hashlib
     import shutil
@@ -153,7 +199,13 @@ def _fetch(version: str, root: str, reactor: Reactor, session: Session, log: Log
     with open(os.path.join(root, "current", "kkagent"), "rb") as file:
         if file.read() == content["kkagent"]:
             return ""
-    release = f"{version.replace('/', '_')}-{hashlib.sha256(content['kkagent']).hexdigest()[:8]}"
+    for name, data in content.items():
+        digest = hashlib.sha256(data).hexdigest()
+        if digests and digest not in digests:
+            raise UpdateRefusedError(
+                f"KRAKEN_AGENT_UPDATE_SHA256 does not name the server's {name}, whose sum is {digest}"
+            )
+    release = f"{version[:_LONGEST_VERSION].replace('/', '_')}-{hashlib.sha256(content['kkagent']).hexdigest()[:8]}"
     directory = os.path.join(root, "versions", release)
     if os.path.isdir(directory):
         return release

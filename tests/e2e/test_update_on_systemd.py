@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,14 +35,23 @@ def server(host: SystemdHost) -> Iterator[FakeServer]:
         yield running
 
 
+def vouch(host: SystemdHost, files: dict[str, bytes]) -> None:
+    """Name the sums of files to the agent: the way to the server is plain http."""
+    sums = " ".join(hashlib.sha256(content).hexdigest() for content in files.values())
+    line = f'KRAKEN_AGENT_UPDATE_SHA256="{sums}"'
+    host.out(f"sed -i '/^KRAKEN_AGENT_UPDATE_SHA256=/d' /opt/kraken/kraken.env; echo '{line}' >>/opt/kraken/kraken.env")
+    host.out(f"systemctl restart {UNIT}")
+
+
 def current(host: SystemdHost) -> str:
     return host.out("readlink /opt/kraken/current")
 
 
 def test_a_version_that_dies_at_once_gives_way_and_is_not_tried_again(host: SystemdHost, server: FakeServer) -> None:
     before = current(host)
-    server.files = {"/install/agent": liar("sys.exit('no good')"), "/install/tool": liar("")}
-    server.version = "9"
+    files = {"/install/agent": liar("sys.exit('no good')"), "/install/tool": liar("")}
+    vouch(host, files)
+    server.version, server.files = "9", files
     until(lambda: host.property("NRestarts") != "0", otherwise="the new version was not tried")
     job = server.add_job({"cmd": "echo back"})
     until(lambda: job.finished, otherwise="the old version is not back")
@@ -57,11 +67,12 @@ def test_a_version_that_dies_at_once_gives_way_and_is_not_tried_again(host: Syst
 def test_a_good_version_takes_over_between_jobs_in_the_same_process(
     host: SystemdHost, server: FakeServer, tmp_path: Path
 ) -> None:
+    files = own_release(tmp_path, "2")
+    vouch(host, files)
     before = host.await_agent()
     job = server.add_job({"cmd": "sleep 3"}, {"cmd": "sleep 1"})
     until(lambda: job.statuses.get(0) == "in-progress", otherwise="the step did not begin")
-    server.files = own_release(tmp_path, "2")
-    server.version = "2"
+    server.version, server.files = "2", files
     until(lambda: current(host).startswith("versions/2-"), otherwise="the new version is not current")
     assert [(result["step"], result["status"]) for result in server.results(job)] == [(0, "done"), (1, "done")]
     introduced = server.said("host-info")[-1]["at"]

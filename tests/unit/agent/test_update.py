@@ -35,13 +35,19 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(start_agent: StartAgent, root: Path) -> StartAgent:
+def start(start_agent: StartAgent, root: Path, server: FakeServer) -> StartAgent:
     def start(*options: str, mode: str = "server") -> RunningAgent:
         argv = [PYTHON, str(root / "current" / "kkagent")]
         variables = {"KRAKEN_AGENT_UPDATE": mode, "PYTHONPATH": "", "KRAKEN_AGENT_UPDATE_WATCH_SECONDS": "5"}
+        # The fake server speaks http, so somebody else has to vouch for its files.
+        variables["KRAKEN_AGENT_UPDATE_SHA256"] = " ".join(digest(data) for data in server.files.values())
         return start_agent(*options, argv=argv, **variables)
 
     return start
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def current(root: Path) -> str:
