@@ -4,6 +4,7 @@ from kraken_fleet.inventory.check import listed, merged, problems_of_host
 from kraken_fleet.inventory.command import load
 from kraken_fleet.inventory.fleet import fleet_from_hostvars, fleet_from_inventory
 from kraken_fleet.inventory.levels import AGENTS_GROUP, GROUP_PREFIX, Level
+from kraken_fleet.inventory.unread import unread_files
 from kraken_fleet.inventory.variables import GROUPS_VARIABLE, SERVER_VARIABLES
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "load",
     "merged",
     "problems_of_host",
+    "unread_files",
 ]

@@ -21,11 +21,20 @@ class ActionModule(ControllerAction):
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         hosts = arguments["hosts"] or task_vars["ansible_play_hosts_all"]
-        wrong = merged(_problems(PlayInventory(self, task_vars["hostvars"]), hosts))
+        inventory = PlayInventory(self, task_vars["hostvars"])
+        wrong = merged(_problems(inventory, hosts))
         if not wrong:
-            return {"changed": False, "hosts": len(hosts)}
+            return {"changed": False, "hosts": len(hosts), "warnings": _warnings(inventory)}
         text = f"The inventory is wrong; nothing was done.\n{listed(wrong)}"
         return {"failed": True, "msg": text, "problems": [str(problem) for problem in wrong]}
+
+
+def _warnings(inventory: PlayInventory) -> list[str]:
+    return [
+        f"{file.path} sets {', '.join(file.variables)}, and this play does not read it: Ansible looks beside the "
+        "inventory and beside the playbook that has the play. Move it beside the inventory"
+        for file in inventory.unread_files()
+    ]
 
 
 def _problems(inventory: PlayInventory, hosts: list[str]) -> Iterator[InventoryError]:

@@ -19,7 +19,8 @@ from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_
 
 from kraken_fleet.collection import secret_variables
 from kraken_fleet.errors import InventoryError
-from kraken_fleet.inventory import GROUPS_VARIABLE, SERVER_VARIABLES, Level
+from kraken_fleet.inventory import GROUPS_VARIABLE, SERVER_VARIABLES, Level, unread_files
+from kraken_fleet.model import UnreadFile
 
 PREFIX = "kraken_"
 # What the deploy registers about a host; see roles/kraken_agent.
@@ -88,6 +89,11 @@ class PlayInventory:
     def groups(self, host: str) -> list[str]:
         """Every inventory group of a host."""
         return [group.name for group in self._host(host).get_groups()]
+
+    def unread_files(self) -> tuple[UnreadFile, ...]:
+        """Find files of variables that look as if they belonged to the play, and that Ansible does not read for it."""
+        names = {*self._inventory.hosts, *self._inventory.groups}
+        return unread_files(self._inventory._sources, self._loader.get_basedir(), names)
 
     def levels(self, host: str) -> list[Level]:
         """What each level of the inventory sets kraken_agent_groups to, the most general one first.

@@ -55,6 +55,23 @@ def test_a_secret_that_nobody_has_defined_is_found_and_never_shown(stage: Stage)
     assert "Zanzibar9" not in said
 
 
+def test_variables_where_the_play_does_not_look_are_named(stage: Stage) -> None:
+    """As for a project whose site.yml imports a playbook of the collection; a plan makes a finding of it."""
+    inventories = stage.folder / "inventories"
+    inventories.mkdir()
+    (inventories / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"one": {"ansible_host": ONE}}}}))
+    (stage.folder / "group_vars").mkdir()
+    (stage.folder / "group_vars" / "all.yml").write_text("kraken_agent_groups: [gpu]\n")
+    imported = stage.folder / "elsewhere"
+    imported.mkdir()
+    (imported / "play.yml").write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": [CHECK]}]))
+    (stage.folder / "site.yml").write_text(yaml.safe_dump([{"import_playbook": "elsewhere/play.yml"}]))
+    done = stage.run(["ansible-playbook", "-i", "inventories/hosts.yml", "site.yml"])
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 0, said
+    assert f"{stage.folder}/group_vars/all.yml sets kraken_agent_groups, and this play does not read it" in said
+
+
 def test_unknown_variables_of_the_play_itself_are_refused(stage: Stage) -> None:
     code, said = play(stage, {"one": {"ansible_host": ONE}}, tasks=[CHECK], vars={"kraken_agent_gruops": ["gpu"]})
     assert code == 2
