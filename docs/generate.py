@@ -1,6 +1,7 @@
 """Writes what is said elsewhere already: `make docs` runs it, and `make check` runs it with --check.
 
 - The tables of variables in the README files of the roles, out of the roles' meta/argument_specs.yml.
+- The table of settings in docs/agent.md, out of plugins/module_utils/host/settings.py.
 - The argument specifications of modules that run on hosts, out of their DOCUMENTATION. Hosts have nothing to read YAML.
 """
 
@@ -12,17 +13,27 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from kraken_fleet.collection import Specification, role_variables
+from kraken_fleet.collection import Specification, role_variables, settings_table
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "collections"))
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of  # noqa: E402
 
 _SECTION = re.compile(r"(?<=^## Variables\n\n).*?(?=^## )", re.DOTALL | re.MULTILINE)
+_SETTINGS = re.compile(r"(?<=^## Settings on a host\n\n).*?(?=^## )", re.DOTALL | re.MULTILINE)
 _ARGUMENTS = re.compile(
     r"(?<=^# Written by `make docs` out of DOCUMENTATION\.\n)ARGUMENTS.*?^\}\n", re.DOTALL | re.MULTILINE
 )
+_ABOUT_SETTINGS = """\
+What each variable of the role kraken_agent becomes, by `kraken_agent_install_method` and on Windows. `yes` is the
+variable in `kraken.env`, or what stands for that file in a container or a Windows service; other words say what it
+becomes besides. A variable that is set and `refused` fails the host with a message that says what to do. Variables in
+`kraken_agent_environment` and in an instance's `environment` win over all of these, and an empty one erases none.
+Kraken's own agent gets no variable that it does not know.
+
+"""
 # Ansible's markup: C(code), V(value), O(option), E(environment variable), M(module).
 _MARKUP = re.compile(r"\b[CVOEM]\(([^()]*(?:\([^()]*\))?[^()]*)\)")
 
@@ -33,6 +44,8 @@ def files() -> dict[Path, str]:
     for role, variables in role_variables().items():
         path = ROOT / "roles" / role / "README.md"
         found[path] = _SECTION.sub(lambda _, given=variables: tables(given), path.read_text(encoding="utf-8"))
+    path = ROOT / "docs" / "agent.md"
+    found[path] = _SETTINGS.sub(lambda _: settings(), path.read_text(encoding="utf-8"))
     for path in sorted((ROOT / "plugins" / "modules").glob("*.py")):
         text = path.read_text(encoding="utf-8")
         if _ARGUMENTS.search(text):
@@ -48,6 +61,25 @@ def tables(variables: Mapping[str, Specification]) -> str:
             parts.append(f"An entry of `{name}`:\n\n| Key | Type | |\n|---|---|---|\n")
             parts += [*(_key(*one) for one in option["options"].items()), "\n"]
     return "".join(parts)
+
+
+def settings() -> str:
+    """Write what each setting becomes on a host, by way of installing."""
+    table = settings_table()
+    head = ["Variable", "In `kraken.env`", *table.METHODS, "Kraken's own agent"]
+    rows = [f"| {' | '.join(head)} |\n", f"|{'---|' * len(head)}\n"]
+    for setting in table.SETTINGS:
+        methods = [_becomes(setting, method) for method in table.METHODS]
+        upstream = "yes" if table.UPSTREAM in setting.agents else "no"
+        cells = [f"`{setting.variable}`", f"`{setting.name}`" if setting.name else "", *methods]
+        rows.append(f"| {' | '.join([*cells, 'refused' if setting.upstream else upstream])} |\n")
+    return _ABOUT_SETTINGS + "".join(rows) + "\n"
+
+
+def _becomes(setting: Any, method: str) -> str:
+    if method not in setting.methods:
+        return "refused" if setting.instead else "not used"
+    return str(setting.more.get(method, "yes"))
 
 
 def arguments(module: str) -> str:

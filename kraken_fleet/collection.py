@@ -5,9 +5,11 @@ The command line, the plays and the documentation read the roles' argument_specs
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import yaml
@@ -56,6 +58,25 @@ def variables() -> Mapping[str, Specification]:
 def secret_variables() -> frozenset[str]:
     """Name the variables whose values nobody should handle without need."""
     return frozenset(name for name, option in variables().items() if option.get("no_log"))
+
+
+@lru_cache(maxsize=1)
+def settings_table() -> ModuleType:
+    """Load the table of an agent's settings, which hosts run too: plugins/module_utils/host/settings.py."""
+    path = collection_root() / "plugins" / "module_utils" / "host" / "settings.py"
+    found = importlib.util.spec_from_file_location("kraken_fleet_settings_table", path)
+    if found is None or found.loader is None:
+        raise CollectionError(
+            "The table of settings cannot be loaded", where=str(path), hint="Install kraken-fleet again"
+        )
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+def environment_names() -> Mapping[str, str]:
+    """Name the environment variable that each variable of the role kraken_agent becomes, where it becomes one."""
+    return {setting.variable: setting.name for setting in settings_table().SETTINGS if setting.name}
 
 
 def read_yaml(text: str) -> Any:

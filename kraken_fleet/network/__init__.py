@@ -14,7 +14,7 @@ from kraken_fleet.network.addresses import (
     from_settings,
 )
 from kraken_fleet.network.compose_file import ComposeFile, parse_compose, read_compose_file
-from kraken_fleet.network.compose_override import AgentService, ComposeOverride, plan_override
+from kraken_fleet.network.compose_override import AgentService, ComposeOverride, override_content, plan_override
 
 __all__ = [
     "AgentService",
@@ -27,6 +27,7 @@ __all__ = [
     "from_containers",
     "from_published_ports",
     "from_settings",
+    "override_content",
     "parse_compose",
     "plan_override",
     "read_compose_file",

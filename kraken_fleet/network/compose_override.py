@@ -97,7 +97,7 @@ def plan_override(
     _refuse_bad_addresses(network, compose, agents)
     project_network = str(definition.get("name") or f"{compose.project}_{LAB_NETWORK}")
     return ComposeOverride(
-        content=_content(agents, network, image),
+        content=override_content(agents, str(network), image),
         network=project_network,
         subnet=str(network),
         recreate_network=current_subnet is not None and current_subnet != str(network),
@@ -187,10 +187,11 @@ def _fixed_addresses(compose: ComposeFile) -> dict[IPv4Address, str]:
     return fixed
 
 
-def _content(agents: Sequence[AgentService], network: IPv4Network, image: str) -> dict[str, Any]:
+def override_content(agents: Sequence[AgentService], subnet: str, image: str) -> dict[str, Any]:
+    """Write an override file as data, without a look at the project that it is for."""
     return {
         "services": {agent.name: _service(agent, image) for agent in agents},
-        "networks": {LAB_NETWORK: {"driver": "bridge", "ipam": {"config": [{"subnet": str(network)}]}}},
+        "networks": {LAB_NETWORK: {"driver": "bridge", "ipam": {"config": [{"subnet": subnet}]}}},
     }
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import yaml
 from fastapi import APIRouter, Form
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from kraken_fleet.address import ServerAddress
+from kraken_fleet.collection import environment_names
 from kraken_fleet.errors import UsageError
+from kraken_fleet.network import AgentService, override_content
 from kraken_fleet.web.context import Changing, SignedIn
 
 router = APIRouter()
+
+_IMAGE = "kraken-fleet/kkagent:VERSION"
 
 _INSTALLERS = {
     "kraken-agent-install.sh": "application/x-sh",
@@ -68,37 +73,26 @@ def _for_agents(url: str) -> str:
 
 
 def _commands(general: dict[str, str]) -> dict[str, str]:
-    server = _for_agents(general["server_url"] or "http://SERVER:6363")
-    clickhouse = general["clickhouse_addr"] or "SERVER:9001"
-    minio = general["minio_addr"] or "SERVER:9999"
+    """Write what an agent is told in each form that people copy; the table of settings has the names."""
+    names = environment_names()
+    told = {
+        "kraken_agent_server_url": _for_agents(general["server_url"] or "http://SERVER:6363"),
+        "kraken_clickhouse_addr": general["clickhouse_addr"] or "SERVER:9001",
+        "kraken_minio_addr": general["minio_addr"] or "SERVER:9999",
+    }
+    variables = {names[variable]: value for variable, value in told.items()}
+    agent = AgentService("agent1", "172.20.0.11")
     return {
-        "env": (f"KRAKEN_SERVER_ADDR={server}\nKRAKEN_CLICKHOUSE_ADDR={clickhouse}\nKRAKEN_MINIO_ADDR={minio}\n"),
+        "env": "".join(f"{name}={value}\n" for name, value in variables.items()),
         "docker": (
-            "docker run --detach --restart unless-stopped \\\n"
-            f"  -e KRAKEN_SERVER_ADDR={server} \\\n"
-            f"  -e KRAKEN_CLICKHOUSE_ADDR={clickhouse} \\\n"
-            f"  -e KRAKEN_MINIO_ADDR={minio} \\\n"
-            "  -v /var/run/docker.sock:/var/run/docker.sock \\\n"
-            "  kraken-fleet/kkagent:VERSION\n"
+            f"docker run --detach --restart {agent.restart} --network host --stop-timeout {agent.stop_seconds} \\\n"
+            + "".join(f"  -e {name}={value} \\\n" for name, value in variables.items())
+            + f"  {_IMAGE}\n"
         ),
-        "compose": (
-            "services:\n"
-            "  agent1:\n"
-            "    image: kraken-fleet/kkagent:VERSION\n"
-            "    restart: always\n"
-            "    environment: [KRAKEN_CLICKHOUSE_ADDR, KRAKEN_SERVER_ADDR]\n"
-            "    networks:\n"
-            "      lab_net: {ipv4_address: 172.20.0.11}\n"
-            "    depends_on: [server, minio, clickhouse-proxy]\n"
-            "    volumes: ['/var/run/docker.sock:/var/run/docker.sock']\n"
-            "networks:\n"
-            "  lab_net:\n"
-            "    driver: bridge\n"
-            "    ipam: {config: [{subnet: 172.20.0.0/16}]}\n"
-        ),
-        "ansible": (
-            f"kraken_server_url: {general['server_url'] or 'http://SERVER:6363'}\n"
-            f"kraken_clickhouse_addr: {clickhouse}\n"
-            f"kraken_minio_addr: {minio}\n"
+        "compose": yaml.safe_dump(override_content([agent], "172.20.0.0/16", _IMAGE), sort_keys=False),
+        "ansible": yaml.safe_dump(
+            {"kraken_server_url": general["server_url"] or "http://SERVER:6363"}
+            | {variable: value for variable, value in told.items() if variable != "kraken_agent_server_url"},
+            sort_keys=False,
         ),
     }
