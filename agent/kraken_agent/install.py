@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 
-from kraken_agent import __version__
+from kraken_agent import __version__, root_files
 from kraken_agent.config import AGENT_DIR, VARIABLES, Config, ConfigError, read_env_file
 from kraken_agent.update import switch
 
@@ -184,13 +184,8 @@ class Installer:
                 )
 
     def _directory(self, path: str, mode: int, uid: int, gid: int) -> None:
-        if not os.path.isdir(path):
-            os.makedirs(path)
+        if root_files.directory(path, mode, uid, gid):
             self._changes.append(f"made {path}")
-        state = os.stat(path)
-        if (state.st_uid, state.st_gid, state.st_mode & 0o7777) != (uid, gid, mode):
-            os.chown(path, uid, gid)
-            os.chmod(path, mode)
 
     def _binaries(self) -> None:
         """This very file, under both names: called kktool it is that."""
@@ -200,6 +195,7 @@ class Installer:
             raise InstallError(f"{sys.argv[0]} is not the single file kkagent; build or download that first")
         release = f"{__version__}-{hashlib.sha256(content).hexdigest()[:8]}"
         directory = os.path.join(self._root, "versions", release)
+        self._directory(directory, 0o755, 0, 0)
         for name in ("kkagent", "kktool"):
             self._binary(os.path.join(directory, name), content)
         target = os.path.join("versions", release)
@@ -209,20 +205,14 @@ class Installer:
             self._changes.append(f"made {release} current")
 
     def _binary(self, path: str, content: bytes) -> None:
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        if os.path.isfile(path):
-            with open(path, "rb") as file:
-                if file.read() == content:
-                    return
-        with open(path + ".new", "wb") as file:
-            file.write(content)
-        os.chmod(path + ".new", 0o755)  # noqa: S103 - a program for everybody to run
-        os.replace(path + ".new", path)
+        if root_files.has(path, 0o755, 0, 0) and root_files.read(path) == content:
+            return
+        root_files.write(path, content, 0o755, 0, 0)
         self._changes.append(f"wrote {path}")
 
     def _env_text(self) -> str:
         path = os.path.join(self._root, "kraken.env")
-        variables: Dict[str, str] = read_env_file(path) if os.path.isfile(path) else {}
+        variables: Dict[str, str] = read_env_file(path) if root_files.read(path) is not None else {}
         config = self._config
         wanted = {
             "KRAKEN_SERVER_ADDR": config.server,
@@ -250,18 +240,10 @@ class Installer:
 
     def _file(self, path: str, text: str, mode: int, gid: int) -> bool:
         """A file of root's; returns whether it was written."""
-        if os.path.isfile(path):
-            with open(path, encoding="utf-8") as file:
-                is_right = file.read() == text
-            state = os.stat(path)
-            if is_right and (state.st_uid, state.st_gid, state.st_mode & 0o7777) == (0, gid, mode):
-                return False
-        descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chown(path + ".new", 0, gid)
-        os.chmod(path + ".new", mode)
-        os.replace(path + ".new", path)
+        content = text.encode("utf-8")
+        if root_files.has(path, mode, 0, gid) and root_files.read(path) == content:
+            return False
+        root_files.write(path, content, mode, 0, gid)
         self._changes.append(f"wrote {path}")
         return True
 
