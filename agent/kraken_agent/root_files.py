@@ -40,10 +40,11 @@ def read(path: str) -> Optional[bytes]:
         opened = os.open(path, _READ)
     except OSError:
         return None
+    found = os.fstat(opened)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_size > _MOST:
+        os.close(opened)
+        return None
     with open(opened, "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_size > _MOST:
-            return None
         return file.read(_MOST)
 
 

@@ -110,8 +110,8 @@ class CidrTrust(_LetsInForGood):
         network = _containing(agent.address, self.networks)
         if network is None:
             return _refuse(self.name, f"{agent.address} is in none of {', '.join(self.networks)}")
-        if agent.ip_address and agent.ip_address != agent.address and not _inside(agent.ip_address, network):
-            return _refuse(self.name, f"it claims {agent.address} but speaks from {agent.ip_address}")
+        if objection := _speaks_from_elsewhere(agent, (network,)):
+            return _refuse(self.name, objection)
         return _admit(self.name, f"{agent.address} is in {network}", self.groups)
 
     judge = decide
@@ -123,7 +123,8 @@ class Rule:
 
     Args:
         groups: agents groups.
-        networks: the address is in one of them; needed, for before it is let in an agent has said nothing else.
+        networks: the address is in one of them, and it speaks from one of them; needed, for before it is let in an
+            agent has said nothing else.
         systems: patterns like `debian-*`, one of which its system matches; empty for any.
         executors: it has all of them.
     """
@@ -137,14 +138,17 @@ class Rule:
     def by_address_only(self) -> bool:
         return not self.systems and not self.executors
 
-    def admits_address(self, address: str) -> bool:
-        return _containing(address, self.networks) is not None
+    def out_of_place(self, agent: Agent) -> str:
+        """Why its networks are not the agent's, by what it claims and by where it speaks from; empty when they are."""
+        if _containing(agent.address, self.networks) is None:
+            return f"{agent.address} is in none of {', '.join(self.networks)}"
+        return _speaks_from_elsewhere(agent, self.networks)
 
     def objection(self, agent: Agent) -> str | None:
         """Why the rule does not hold for an agent with host info, None when it does."""
         info = agent.host_info
-        if not self.admits_address(agent.address):
-            return f"{agent.address} is in none of {', '.join(self.networks)}"
+        if reason := self.out_of_place(agent):
+            return reason
         if info is None:
             return None if self.by_address_only else "it has not said what it is"
         if self.systems and not any(fnmatch.fnmatchcase(info.system, pattern) for pattern in self.systems):
@@ -177,9 +181,10 @@ class RulesTrust(_LetsInForGood):
                 _network(network)
 
     def decide(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
-        possible = [rule for rule in self.rules if rule.admits_address(agent.address)]
+        possible = [rule for rule in self.rules if not rule.out_of_place(agent)]
         if not possible:
-            return _refuse(self.name, f"no rule is about the address {agent.address}")
+            reasons = "; ".join(dict.fromkeys(rule.out_of_place(agent) for rule in self.rules))
+            return _refuse(self.name, f"no rule holds: {reasons}")
         if agent.host_info is not None or all(rule.by_address_only for rule in possible):
             return self.judge(agent, desired)
         reason = f"a rule is about {agent.address}; its system and executors are known only after authorization"
@@ -276,3 +281,15 @@ def _inside(address: str, network: str) -> bool:
         return ipaddress.ip_address(address) in _network(network)
     except ValueError:
         return False  # an agent may claim anything, not only an IP address
+
+
+def _speaks_from_elsewhere(agent: Agent, networks: Iterable[str]) -> str:
+    """Why an agent's claim is not backed by where the server hears it from; empty when it is.
+
+    What an agent claims, anybody can claim; to speak from an address in the middle of another network is harder.
+    """
+    if not agent.ip_address:
+        return f"it claims {agent.address} and the server does not say from where it speaks"
+    if _containing(agent.ip_address, networks) is None:
+        return f"it claims {agent.address} but speaks from {agent.ip_address}"
+    return ""

@@ -27,6 +27,7 @@ from tests.waiting import eventually
 
 SYSTEM = {"system": "debian-12"}
 NONCE = "the-nonce-of-this-host"
+HERE = "127.0.0.0/8"  # where all agents of these tests speak from, whatever they claim
 
 
 def _policy(*trust: TrustPolicy) -> PlanPolicy:
@@ -80,9 +81,9 @@ def test_rules_group_by_what_the_agent_reports_once_it_is_let_in(hand_agents: Ha
     agent_id, address = hand_agents.announce()
     debian, docker, lxd = unique_name(), unique_name(), unique_name()
     rules = (
-        Rule(frozenset({debian}), (f"{address}/32",), systems=("debian-*",)),
-        Rule(frozenset({docker}), (f"{address}/32",), executors=frozenset({"docker"})),
-        Rule(frozenset({lxd}), (f"{address}/32",), executors=frozenset({"lxd"})),
+        Rule(frozenset({debian}), (f"{address}/32", HERE), systems=("debian-*",)),
+        Rule(frozenset({docker}), (f"{address}/32", HERE), executors=frozenset({"docker"})),
+        Rule(frozenset({lxd}), (f"{address}/32", HERE), executors=frozenset({"lxd"})),
     )
     with polling(hand_agents.server, address, {**SYSTEM, "docker": "20.10.24"}):
         events = _trial(hand_agents, agent_id, _policy(RulesTrust(rules)))
@@ -94,7 +95,7 @@ def test_rules_group_by_what_the_agent_reports_once_it_is_let_in(hand_agents: Ha
 
 def test_an_agent_that_no_rule_fits_is_put_out_again_and_gets_no_group(hand_agents: HandAgents) -> None:
     agent_id, address = hand_agents.announce()
-    rule = Rule(frozenset({unique_name()}), (f"{address}/32",), systems=("windows-*",))
+    rule = Rule(frozenset({unique_name()}), (f"{address}/32", HERE), systems=("windows-*",))
     with polling(hand_agents.server, address, SYSTEM):
         events = _trial(hand_agents, agent_id, _policy(RulesTrust((rule,))))
     (failed,) = [event for event in events if isinstance(event, TrialFailed)]
