@@ -88,6 +88,7 @@ class ObservedFleet:
         deleted_groups: deleted groups that still hold their name; a living group of the same name is then unusable.
         waiting_jobs: jobs that no agent has taken yet; empty when nobody asked for them.
         all_jobs_seen: False when there may be more of those.
+        upgrades_broken_off: ids of the groups in which such upgrades have left agents that they had disabled.
     """
 
     agents: tuple[Agent, ...] = ()
@@ -96,9 +97,14 @@ class ObservedFleet:
     deleted_groups: tuple[AgentsGroup, ...] = ()
     waiting_jobs: tuple[Job, ...] = ()
     all_jobs_seen: bool = True
+    upgrades_broken_off: frozenset[int] = frozenset()
 
     def by_address(self) -> dict[str, Agent]:
         return {agent.address: agent for agent in self.agents}
+
+    def left_by_upgrade(self, agent: Agent) -> bool:
+        """Whether an upgrade that was broken off has left the agent disabled."""
+        return agent.disabled and any(ref.id in self.upgrades_broken_off for ref in agent.groups)
 
     def group_ids(self) -> dict[str, int]:
         return {group.name: group.id for group in self.groups}

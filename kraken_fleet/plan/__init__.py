@@ -12,7 +12,7 @@ from kraken_fleet.plan.actions import (
     SetGroups,
     Unauthorize,
 )
-from kraken_fleet.plan.batches import batches
+from kraken_fleet.plan.batches import batches, share
 from kraken_fleet.plan.document import SCHEMA, Plan, plan_from_dict, plan_from_json, plan_to_dict, plan_to_json
 from kraken_fleet.plan.findings import Finding
 from kraken_fleet.plan.fingerprint import check_fresh
@@ -64,5 +64,6 @@ __all__ = [
     "plan_from_json",
     "plan_to_dict",
     "plan_to_json",
+    "share",
     "stranded",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kraken_fleet.errors import UsageError
 from kraken_fleet.model import DesiredAgent
@@ -12,7 +12,12 @@ from kraken_fleet.model import DesiredAgent
 _ITSELF = ""
 
 
-def batches(agents: Iterable[DesiredAgent], sizes: Sequence[int | str], most_out: int | str) -> list[list[str]]:
+def batches(
+    agents: Iterable[DesiredAgent],
+    sizes: Sequence[int | str],
+    most_out: int | str,
+    out_already: Mapping[str, int] | None = None,
+) -> list[list[str]]:
     """Hosts in batches: each in the first one that has room for it and its agents.
 
     A batch has at least one host, and a group can always spare one: else some hosts would never have their turn.
@@ -21,6 +26,7 @@ def batches(agents: Iterable[DesiredAgent], sizes: Sequence[int | str], most_out
         agents: those of the hosts, whose order is kept.
         sizes: how many hosts the first batch may have, the second one, and so on; the last size holds for the rest.
         most_out: how many agents of a group may be in one batch; like the sizes, a number or a percentage ("50%").
+        out_already: how many other agents of a group get no jobs now; they count as out.
 
     Raises:
         UsageError: a size is neither.
@@ -29,8 +35,9 @@ def batches(agents: Iterable[DesiredAgent], sizes: Sequence[int | str], most_out
     for agent in agents:
         agents_of[agent.host].update(agent.groups)
     totals = sum(agents_of.values(), Counter[str]())
-    most = {group: _share(most_out, total) for group, total in totals.items()}
-    room = [_share(size, len(agents_of)) for size in sizes]
+    out_already = out_already or {}
+    most = {group: max(1, share(most_out, total) - out_already.get(group, 0)) for group, total in totals.items()}
+    room = [share(size, len(agents_of)) for size in sizes]
     made: list[list[str]] = []
     out: list[Counter[str]] = []
 
@@ -61,8 +68,12 @@ def batches(agents: Iterable[DesiredAgent], sizes: Sequence[int | str], most_out
     return made
 
 
-def _share(wanted: int | str, total: int) -> int:
-    """A number, or a percentage of a total rounded down, as Ansible's `serial` has it; at least one."""
+def share(wanted: int | str, total: int) -> int:
+    """A number, or a percentage of a total rounded down, as Ansible's `serial` has it; at least one.
+
+    Raises:
+        UsageError: it is neither.
+    """
     text = str(wanted).strip()
     digits = text.removesuffix("%")
     if not digits.isascii() or not digits.isdigit() or int(digits) == 0:

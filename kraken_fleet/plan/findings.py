@@ -45,7 +45,7 @@ def findings(
     return [
         *_never_seen(desired, observed),
         *(finding for wanted, agent in pairs for finding in _stale(wanted.label, agent, now, stale_after)),
-        *(finding for wanted, agent in pairs for finding in _out_of_work(wanted, agent)),
+        *(finding for wanted, agent in pairs for finding in _out_of_work(wanted, agent, observed)),
         *(finding for wanted, agent in pairs for finding in _contradictions(wanted, agent)),
         *_address_conflicts(desired, observed),
         *_unknown(desired, observed, named),
@@ -100,9 +100,14 @@ def _stale(label: str, agent: Agent, now: datetime, stale_after: timedelta) -> I
     yield Finding("stale", label, f"{agent.address} was last seen {minutes} minutes ago", hint)
 
 
-def _out_of_work(wanted: DesiredAgent, agent: Agent) -> Iterator[Finding]:
+def _out_of_work(wanted: DesiredAgent, agent: Agent, observed: ObservedFleet) -> Iterator[Finding]:
     """An agent that somebody has disabled, and the inventory does not say so: a drain that was forgotten."""
     if not (agent.authorized and agent.disabled) or wanted.enabled is not None:
+        return
+    if observed.left_by_upgrade(agent):
+        message = f"{agent.address} is disabled: an upgrade that was broken off has left it so"
+        hint = "Run upgrade-agents.yml or deploy-agents.yml again, or enable-agents.yml when it works"
+        yield Finding("upgrade_broken_off", wanted.label, message, hint)
         return
     doing = f"it ends job {agent.job.id} and" if agent.job else "it"
     hint = "Let it work with enable-agents.yml, or say kraken_agent_enabled: false when it is meant"

@@ -52,7 +52,10 @@ def make_plan(
     pruned, numbers = prune(desired, observed, policy, named)
     actions: list[Action] = [*heals, *missing_groups(living, groups)]
     for agent in observed.agents:
-        actions += _agent_actions(agent, wanted.get(agent.address), decisions.get(agent.id), living, policy)
+        asked_for = wanted.get(agent.address)
+        if policy.give_back and asked_for and asked_for.enabled is None and observed.left_by_upgrade(agent):
+            asked_for = dataclasses.replace(asked_for, enabled=True)
+        actions += _agent_actions(agent, asked_for, decisions.get(agent.id), living, policy)
     actions += pruned
     actions.sort(key=lambda action: ACTION_TYPES.index(type(action)))
     told = findings(desired, observed, now, policy.stale_after, named)

@@ -36,6 +36,7 @@ class PlanPolicy:
         max_prune: percent of the server's authorized agents above which pruning is refused.
         stale_after: an agent not seen for longer is reported.
         trust: tried in order; the first that admits an agent lets it in. Empty: nobody is let in.
+        give_back: enable agents that an upgrade has left disabled that was broken off. They have to work.
         heal: give a group whose name is used twice another one.
 
     Raises:
@@ -48,6 +49,7 @@ class PlanPolicy:
     stale_after: timedelta = timedelta(minutes=5)
     trust: tuple[TrustPolicy, ...] = (InventoryTrust(),)
     heal: bool = True
+    give_back: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_prune <= 100:

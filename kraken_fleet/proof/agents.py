@@ -8,6 +8,7 @@ unless its jobs would be at risk there: then it is in none of them meanwhile, an
 from __future__ import annotations
 
 import dataclasses
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -84,6 +85,7 @@ class _Places:
     def __init__(self, client: KrakenClient, owner: Owner, *, alone: bool, clock: Clock | None) -> None:
         self._client, self._owner, self._alone, self._clock = client, owner, alone, clock
         self._now = client.server_time()
+        self._first = secrets.randbelow(10**6) * PLACES  # this process may have had the same places a moment ago
         self._living = {group.id: group for group in client.groups()}
         self._made: dict[int, AgentsGroup] = {}
         self._inside: dict[int, int] = {}  # agent to group
@@ -93,7 +95,7 @@ class _Places:
         """Puts an agent into a group of its own; returns the group's name."""
         refs = {ref.id for ref in agent.groups if ref.id in self._living and not _is_of_proofs(ref.name)}
         state = {"groups": tuple(sorted(refs)), "disabled": agent.disabled} if self._alone else {}
-        own = OwnGroup("proof", self._owner, int(self._now.timestamp()), place, **state)  # type: ignore[arg-type]
+        own = OwnGroup("proof", self._owner, int(self._now.timestamp()), self._first + place, **state)  # type: ignore[arg-type]
         group = self._made.get(place)
         if group is None:
             group = self._client.make_passing_group(own.name)

@@ -44,7 +44,8 @@ def put_back(client: KrakenClient, agent_id: int, groups: Iterable[AgentsGroup])
 def sweep(client: KrakenClient, now: datetime, groups: Iterable[AgentsGroup] | None = None) -> list[Agent]:
     """Undoes what processes that have ended have left on the server; costs nothing when there is nothing.
 
-    Agents that an upgrade has disabled stay so, in the group that says it: whether they work is not known.
+    Agents that an upgrade has disabled stay so, in the group that says it: whether they work is not known. Those that
+    have been enabled since then leave it.
 
     Args:
         now: by the server's clock.
@@ -68,7 +69,11 @@ def sweep(client: KrakenClient, now: datetime, groups: Iterable[AgentsGroup] | N
         if "proof" in kinds:
             put_back(client, agent.id, living)
             touched.append(agent)
-        members |= {number for number in mine if (own := OwnGroup.parse(left[number])) and own.kind == "upgrade"}
+        markers = {number for number in mine if (own := OwnGroup.parse(left[number])) and own.kind == "upgrade"}
+        if markers and client.agent(agent.id).enabled:  # somebody has let it work again
+            client.set_agent_groups(agent.id, {ref.id for ref in client.agent(agent.id).groups} - markers)
+        else:
+            members |= markers
     for number in left.keys() - members:
         client.drop_passing_group(number)
     return touched

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import NotPermittedError, RequestRejectedError, ServerFaultError, UnexpectedAnswerError
-from kraken_fleet.model import Agent, ObservedFleet
+from kraken_fleet.model import Agent, AgentsGroup, ObservedFleet, OwnGroup
 from kraken_fleet.reconcile.group_memory import GroupMemory
+from kraken_fleet.reconcile.owner import is_left
 from kraken_fleet.reconcile.waiting import WaitingJobs, find_waiting_jobs
 
 # How many deleted groups are asked for at most, newest first: each is a call of about 7 ms, which no list spares.
@@ -38,15 +39,21 @@ def observe(
     """
     agents = observe_agents(client)
     groups = client.groups()
+    left = frozenset(group.id for group in groups if _is_left(group, client.server_time()))
     if not deleted_groups:
-        return ObservedFleet(agents, groups, datetime.now(UTC))
+        return ObservedFleet(agents, groups, datetime.now(UTC), upgrades_broken_off=left)
     if memory:
         memory.recall(client, groups)
     listed = {ref.id for agent in agents for ref in agent.groups}
     deleted = client.deleted_groups(groups, listed=listed, names=names, max_calls=DELETED_LIMIT)
     if memory:
         memory.keep(client, groups)
-    return ObservedFleet(agents, groups, datetime.now(UTC), deleted)
+    return ObservedFleet(agents, groups, datetime.now(UTC), deleted, upgrades_broken_off=left)
+
+
+def _is_left(group: AgentsGroup, now: datetime) -> bool:
+    own = OwnGroup.parse(group.name)
+    return own is not None and own.kind == "upgrade" and is_left(own, now)
 
 
 def with_waiting_jobs(client: KrakenClient, observed: ObservedFleet) -> ObservedFleet:

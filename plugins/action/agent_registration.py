@@ -11,7 +11,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import 
     ControllerAction,
     client_of,
 )
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play import registration, trust
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play import registration, trust, upgrade
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import PlayInventory
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.registration import Outcome
 
@@ -32,6 +32,7 @@ from kraken_fleet.reconcile import (
     reconcile,
     remove,
 )
+from kraken_fleet.reconcile.leftovers import sweep
 from kraken_fleet.state import state_dir
 
 _VERBS = {"drained": "drain", "enabled": "enable", "absent": "delete the record of"}
@@ -47,18 +48,28 @@ class ActionModule(ControllerAction):
         inventory = PlayInventory(self, task_vars["hostvars"])
         fleet = registration.desired_fleet(inventory, hosts, arguments["groups_mode"])
         with client_of(arguments) as client:
-            if arguments["state"] != "present":
+            if arguments["upgrade"]:
+                outcome = self._for_upgrade(client, fleet, arguments)
+            elif arguments["state"] != "present":
                 outcome = self._change_state(client, fleet, arguments)
             else:
                 outcome = self._present(client, fleet, arguments, task_vars["hostvars"])
         return outcome.result(fleet)
+
+    def _for_upgrade(self, client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any]) -> Outcome:
+        if arguments["state"] == "drained":
+            return upgrade.drained(client, fleet, arguments, check_mode=self._task.check_mode)
+        if arguments["state"] == "enabled" and not self._task.check_mode:
+            return upgrade.enabled(client, fleet, arguments["keep_out"] or ())
+        return Outcome()
 
     def _present(self, client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any], hostvars: Any) -> Outcome:
         hosts = {agent.host for agent in fleet.agents}
         seen_after = {}
         if not self._task.check_mode:
             seen_after = registration.deployed_after(hostvars, hosts, client.clock_ahead())
-        policy = PlanPolicy(trust=(trust.policy_of(arguments, fleet, hostvars, seen_after),))
+            sweep(client, client.server_time())
+        policy = PlanPolicy(give_back=True, trust=(trust.policy_of(arguments, fleet, hostvars, seen_after),))
         if self._task.check_mode:
             return _predict(client, fleet, policy)
         return _register(client, fleet, policy, arguments, seen_after)

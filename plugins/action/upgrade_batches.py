@@ -5,22 +5,36 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction, client_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import PlayInventory
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.registration import fleet_of
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.upgrade import out_of_work
 
+from kraken_fleet.errors import InventoryError
+from kraken_fleet.model import DesiredFleet
 from kraken_fleet.plan import batches
 
 
 class ActionModule(ControllerAction):
-    """One call for the whole play. The inventory says who is in which group; no server is asked."""
+    """One call for the whole play. The inventory says who is in which group, the server who is out of work now."""
 
     ARGUMENTS = arguments_of("upgrade_batches")
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         inventory = PlayInventory(self, task_vars["hostvars"])
+        hosts = task_vars["ansible_play_hosts_all"]
         # Only the groups matter here, not the addresses.
-        fleet = fleet_of(inventory, task_vars["ansible_play_hosts_all"], resolve=None)
-        made = batches(fleet.agents, arguments["serial"], arguments["max_unavailable"])
+        fleet = fleet_of(inventory, hosts, resolve=None)
+        with client_of(arguments) as client:
+            idle, left = out_of_work(client, _with_addresses(inventory, hosts) or fleet)
+        made = batches(fleet.agents, arguments["serial"], arguments["max_unavailable"], idle)
         numbers = {host: f"{number:05}" for number, batch in enumerate(made, 1) for host in batch}
-        return {"changed": False, "batches": made, "number": numbers}
+        return {"changed": False, "batches": made, "number": numbers, "left": left}
+
+
+def _with_addresses(inventory: PlayInventory, hosts: list[str]) -> DesiredFleet | None:
+    """The fleet with the agents' addresses; None while some of them are known to their hosts only."""
+    try:
+        return fleet_of(inventory, hosts)
+    except InventoryError:
+        return None

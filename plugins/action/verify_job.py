@@ -16,7 +16,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play import regist
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import PlayInventory
 
 from kraken_fleet.api import KrakenClient
-from kraken_fleet.errors import UsageError
+from kraken_fleet.errors import FleetError, UsageError
 from kraken_fleet.model import Agent, DesiredAgent
 from kraken_fleet.proof import Choice, GroupProof, choose, verify_agents, verify_groups
 
@@ -52,7 +52,15 @@ class ActionModule(ControllerAction):
         wanted = {agent.id: one for one, agent in choice.chosen}
         agents = [agent for _, agent in choice.chosen]
         proofs = verify_agents(client, agents, playbook_owner(), alone=alone, timeout=arguments["timeout"])
-        return _of_agents(choice, ((wanted[agent.id], agent, proof) for agent, proof in proofs))
+        found: list[tuple[DesiredAgent, Agent, GroupProof]] = []
+        trouble = ""
+        try:
+            found += ((wanted[agent.id], agent, proof) for agent, proof in proofs)
+        except FleetError as error:
+            if not alone:
+                raise
+            trouble = str(error)  # whoever is out of work for this comes back, proven or not
+        return {**_of_agents(choice, found), "trouble": trouble}
 
 
 def _of_agents(choice: Choice, proofs: Iterable[tuple[DesiredAgent, Agent, GroupProof]]) -> dict[str, Any]:

@@ -34,6 +34,22 @@ options:
     description: Of these hosts only the agents with these addresses; all when not given. Not for O(state=present).
     type: list
     elements: str
+  upgrade:
+    description:
+      - For an upgrade. With O(state=drained) the agents are taken out of work when other upgrades leave room for it,
+        and noted on the server as disabled by this playbook. With O(state=enabled) those that are noted so have jobs
+        again, of whatever hosts.
+      - An agent that an upgrade has left disabled which was broken off counts as one that could get jobs before.
+    type: bool
+    default: false
+  max_unavailable:
+    description: With O(upgrade), how many agents of an agents group may be out at once, a number or a percentage.
+    type: str
+    default: 50%
+  keep_out:
+    description: With O(upgrade) and O(state=enabled), hosts whose agents stay disabled.
+    type: list
+    elements: str
   groups_mode:
     description:
       - V(merge) leaves an agent in groups that the inventory does not name; V(exact) takes it out of them.

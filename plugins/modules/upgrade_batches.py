@@ -10,7 +10,8 @@ version_added: 0.1.0
 description:
   - A job for a group whose agents are all disabled fails at once. So hosts whose agents share a group come into
     different batches when too many of the group would be out of work together.
-  - The inventory says which groups there are; only the hosts of the play count, and no server is asked.
+  - The inventory says which groups there are. Agents of a group that are disabled on the server and not of the play
+    count as out of work.
 options:
   serial:
     description:
@@ -25,7 +26,7 @@ options:
       - One agent of a group always may.
     type: str
     default: "50%"
-extends_documentation_fragment: [kraken_ci.fleet.attributes.info]
+extends_documentation_fragment: [kraken_ci.fleet.server, kraken_ci.fleet.attributes.info]
 author: [kraken-fleet contributors (@kraken-ci)]
 """
 
@@ -52,4 +53,9 @@ number:
   description: For each host the number of its batch, from C(00001) on.
   returned: success
   type: dict
+left:
+  description: Hosts whose agents an upgrade has left disabled that was broken off.
+  returned: success
+  type: list
+  elements: str
 """

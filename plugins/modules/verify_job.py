@@ -76,6 +76,10 @@ groups_not_proven:
   description: Agents groups of which no agent could be proven, with the reason.
   returned: for agents of the play
   type: dict
+trouble:
+  description: With O(alone), why there may be fewer proofs than agents; empty when nothing went wrong on the server.
+  returned: of a play
+  type: str
 failed_hosts:
   description: Why there is no proof, by host.
   returned: always
