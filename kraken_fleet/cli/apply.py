@@ -13,7 +13,7 @@ from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import connected
 from kraken_fleet.errors import PlanError, UsageError
 from kraken_fleet.inventory import load
-from kraken_fleet.plan import GroupsMode, Plan, Prune, plan_from_json
+from kraken_fleet.plan import Plan, PlanPolicy, plan_from_json
 from kraken_fleet.reconcile import apply_saved, reconcile
 
 app = single_command()
@@ -21,19 +21,16 @@ app = single_command()
 
 @app.command()
 @connected
+@planning.with_policy
 def apply(
     client: KrakenClient,
+    policy: PlanPolicy,
     file: Annotated[
         Path | None, typer.Argument(help="A plan saved by `kraken-fleet plan --out`.", show_default=False)
     ] = None,
     inventory: planning.OptionalInventories = None,
     limit: planning.Limit = None,
     playbook_dir: planning.PlaybookDir = None,
-    groups: planning.Groups = GroupsMode.MERGE,
-    prune: planning.PruneMode = Prune.REPORT,
-    max_prune: planning.MaxPrune = 10.0,
-    stale_minutes: planning.Stale = 5.0,
-    trust: planning.TrustFile = None,
     wait: Annotated[float, typer.Option("--wait", help="Seconds to wait for agents that are not there yet.")] = 0.0,
     as_json: output.AsJson = False,
 ) -> None:
@@ -41,7 +38,6 @@ def apply(
 
     With a saved plan `-i` is optional: it then also has to be the inventory that the plan was made from.
     """
-    policy = planning.policy_of(groups, prune, max_prune, stale_minutes, trust)
     desired = load(inventory, limit, playbook_dir=playbook_dir) if inventory else None
     if file:
         events = apply_saved(client, _read(file), desired=desired, trust=policy.trust, memory=planning.memory())

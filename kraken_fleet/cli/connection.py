@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
+import itertools
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec
+from typing import Annotated, Any
 
 import typer
 
 from kraken_fleet.api import Credentials, KrakenClient, PasswordCredentials, credentials_from
+from kraken_fleet.cli.options import option, with_options
 from kraken_fleet.errors import UsageError
 
-_P = ParamSpec("_P")
 _PANEL = "Kraken server"
 
 
@@ -51,23 +50,9 @@ _OPTIONS: dict[str, Any] = {
 _SECRETS = tuple(f"KRAKEN_FLEET_{kind}{suffix}" for kind in ("PASSWORD", "TOKEN") for suffix in ("", "_FILE"))
 
 
-def connected(command: Callable[Concatenate[KrakenClient, _P], None]) -> Callable[..., None]:
-    """Give a command the connection options; it gets a signed-in client as its first argument instead."""
-
-    @functools.wraps(command)
-    def with_client(*args: _P.args, **kwargs: _P.kwargs) -> None:
-        given: dict[str, Any] = {name: kwargs.pop(name) for name in _OPTIONS}
-        with connect(**given) as client:
-            command(client, *args, **kwargs)
-
-    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        for name, annotation in _OPTIONS.items()
-    ]
-    with_client.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]  # read by inspect
-    with_client.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *added)}
-    return with_client
+def connected(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the connection options; it gets a signed-in client as `client` instead."""
+    return with_options(command, "client", itertools.starmap(option, _OPTIONS.items()), connect)
 
 
 def connect(

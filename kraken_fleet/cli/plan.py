@@ -14,7 +14,7 @@ from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import connected
 from kraken_fleet.errors import PlanError
 from kraken_fleet.inventory import load
-from kraken_fleet.plan import GroupsMode, Plan, Prune, make_plan, plan_to_dict, plan_to_json
+from kraken_fleet.plan import Plan, PlanPolicy, make_plan, plan_to_dict, plan_to_json
 from kraken_fleet.reconcile import observe, with_waiting_jobs
 
 app = single_command()
@@ -31,16 +31,13 @@ class FailOn(StrEnum):
 
 @app.command()
 @connected
+@planning.with_policy
 def plan(
     client: KrakenClient,
+    policy: PlanPolicy,
     inventory: planning.Inventories,
     limit: planning.Limit = None,
     playbook_dir: planning.PlaybookDir = None,
-    groups: planning.Groups = GroupsMode.MERGE,
-    prune: planning.PruneMode = Prune.REPORT,
-    max_prune: planning.MaxPrune = 10.0,
-    stale_minutes: planning.Stale = 5.0,
-    trust: planning.TrustFile = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Save the plan for `kraken-fleet apply`.", metavar="FILE")
     ] = None,
@@ -54,7 +51,6 @@ def plan(
     Exit code 0: no changes; 2: changes; 4: none, but findings that --fail-on names; 1: error. With --fail-on it is a
     gate for CI: `warning` means warnings and errors, `finding` also what is only told.
     """
-    policy = planning.policy_of(groups, prune, max_prune, stale_minutes, trust)
     desired = load(inventory, limit, playbook_dir=playbook_dir)
     observed = with_waiting_jobs(client, observe(client, names=desired.groups, memory=planning.memory()))
     made = make_plan(desired, observed, policy, now=client.server_time(), server=client.url)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from kraken_fleet.cli import output
+from kraken_fleet.cli.options import option, with_options
 from kraken_fleet.errors import UsageError
 from kraken_fleet.plan import (
     Action,
@@ -41,16 +43,6 @@ OptionalInventories = Annotated[
     typer.Option("--inventory", "-i", help="An inventory, as ansible-playbook takes it.", metavar="PATH"),
 ]
 Limit = Annotated[str | None, typer.Option("--limit", "-l", help="Only these hosts, as ansible-playbook's --limit.")]
-Groups = Annotated[GroupsMode, typer.Option("--groups", help="exact takes agents out of groups that are not named.")]
-PruneMode = Annotated[Prune, typer.Option("--prune", help="What becomes of agents that the inventory has not.")]
-MaxPrune = Annotated[
-    float, typer.Option("--max-prune", help="Refuse to prune more than this percentage.", min=0, max=100)
-]
-Stale = Annotated[float, typer.Option("--stale-minutes", help="Report agents silent for longer.", min=0.1)]
-TrustFile = Annotated[
-    Path | None,
-    typer.Option("--trust", help="A YAML file of trust policies; without it: inventory.", metavar="FILE"),
-]
 PlaybookDir = Annotated[
     Path | None,
     typer.Option(
@@ -60,6 +52,37 @@ PlaybookDir = Annotated[
         metavar="DIRECTORY",
     ),
 ]
+_POLICY = (
+    option(
+        "groups",
+        Annotated[GroupsMode, typer.Option("--groups", help="exact takes agents out of groups that are not named.")],
+        GroupsMode.MERGE,
+    ),
+    option(
+        "prune",
+        Annotated[Prune, typer.Option("--prune", help="What becomes of agents that the inventory has not.")],
+        Prune.REPORT,
+    ),
+    option(
+        "max_prune",
+        Annotated[
+            float, typer.Option("--max-prune", help="Refuse to prune more than this percentage.", min=0, max=100)
+        ],
+        10.0,
+    ),
+    option(
+        "stale_minutes",
+        Annotated[float, typer.Option("--stale-minutes", help="Report agents silent for longer.", min=0.1)],
+        5.0,
+    ),
+    option(
+        "trust",
+        Annotated[
+            Path | None,
+            typer.Option("--trust", help="A YAML file of trust policies; without it: inventory.", metavar="FILE"),
+        ],
+    ),
+)
 
 _SIGNS: Mapping[type[Action], tuple[str, str]] = {
     CreateGroup: ("+", "green"),
@@ -70,6 +93,11 @@ _SIGNS: Mapping[type[Action], tuple[str, str]] = {
     Recheck: ("-", "red"),
 }
 _SEVERITIES = {"info": "dim", "warning": "yellow", "error": "bold red"}
+
+
+def with_policy(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a plan; it gets the policy that they are as `policy` instead."""
+    return with_options(command, "policy", _POLICY, lambda **given: nullcontext(policy_of(**given)))
 
 
 def policy_of(

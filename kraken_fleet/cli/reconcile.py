@@ -12,7 +12,7 @@ from kraken_fleet.cli import output, planning, progress
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import connected
 from kraken_fleet.inventory import load
-from kraken_fleet.plan import GroupsMode, Prune
+from kraken_fleet.plan import PlanPolicy
 from kraken_fleet.reconcile import reconcile as reconcile_once
 from kraken_fleet.reconcile import watch
 
@@ -21,16 +21,13 @@ app = single_command()
 
 @app.command()
 @connected
+@planning.with_policy
 def reconcile(
     client: KrakenClient,
+    policy: PlanPolicy,
     inventory: planning.Inventories,
     limit: planning.Limit = None,
     playbook_dir: planning.PlaybookDir = None,
-    groups: planning.Groups = GroupsMode.MERGE,
-    prune: planning.PruneMode = Prune.REPORT,
-    max_prune: planning.MaxPrune = 10.0,
-    stale_minutes: planning.Stale = 5.0,
-    trust: planning.TrustFile = None,
     keep_watching: Annotated[bool, typer.Option("--watch", help="Go on until interrupted.")] = False,
     interval: Annotated[float, typer.Option(help="Seconds between two rounds.", min=1)] = 300.0,
     jitter: Annotated[float, typer.Option(help="Part of the interval that is left to chance.", min=0, max=1)] = 0.1,
@@ -40,7 +37,6 @@ def reconcile(
 
     The inventory is read anew in each round. Agents outside of it are never touched unless pruning is asked for.
     """
-    policy = planning.policy_of(groups, prune, max_prune, stale_minutes, trust)
     read = partial(load, inventory, limit, playbook_dir=playbook_dir)
     if keep_watching:
         events = watch(client, read, policy, interval=interval, jitter=jitter, memory=planning.memory())

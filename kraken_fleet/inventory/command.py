@@ -16,7 +16,7 @@ from kraken_fleet.collection import collection_root
 from kraken_fleet.errors import InventoryError
 from kraken_fleet.inventory.addresses import Resolver, resolve_name
 from kraken_fleet.inventory.check import raise_if_any
-from kraken_fleet.inventory.environment import ansible_environment
+from kraken_fleet.inventory.environment import run_ansible
 from kraken_fleet.inventory.fleet import chosen_hosts, fleet_from_hostvars, hostvars_of
 from kraken_fleet.inventory.levels import AGENTS_GROUP, GroupTree
 from kraken_fleet.inventory.render import fill_in
@@ -125,15 +125,7 @@ def _both_listings(
 def _listing(command: Sequence[str], sources: Sequence[Path | str]) -> dict[str, object]:
     where = ", ".join(map(str, sources))
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            timeout=_TIMEOUT,
-            check=False,
-            env=ansible_environment(),
-        )
+        done = run_ansible(command, _TIMEOUT)
     except subprocess.TimeoutExpired as error:
         raise InventoryError(f"ansible-inventory did not end within {_TIMEOUT:g} s", where=where) from error
     complaint = _complaint(done.stderr)

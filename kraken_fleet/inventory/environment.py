@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Sequence
 
 # Whatever an ansible.cfg says: an environment variable outweighs it. What says how to read an inventory stays.
 _PLAIN = {
@@ -20,6 +22,21 @@ _PLAIN = {
 }
 
 
-def ansible_environment() -> dict[str, str]:
-    """This process's environment, with Ansible's output as plain as its default."""
-    return {**os.environ, **_PLAIN}
+def run_ansible(command: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
+    """Run a program of Ansible, with its output as plain as its default.
+
+    Args:
+        timeout: seconds.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer.
+    """
+    return subprocess.run(
+        command,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=timeout,
+        check=False,
+        env={**os.environ, **_PLAIN},
+    )

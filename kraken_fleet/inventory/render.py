@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import re
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kraken_fleet.errors import InventoryError
-from kraken_fleet.inventory.environment import ansible_environment
+from kraken_fleet.inventory.environment import run_ansible
 from kraken_fleet.inventory.levels import GroupTree, Level
 from kraken_fleet.inventory.variables import (
     GROUPS_VARIABLE,
@@ -95,15 +94,7 @@ def _ask(
         command += ["--playbook-dir", str(playbook_dir)]
         for source in sources:
             command += ["-i", str(source)]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            timeout=_TIMEOUT,
-            check=False,
-            env=ansible_environment(),
-        )
+        done = run_ansible(command, _TIMEOUT)
     return dict(_answers(done.stdout, done.stderr, wanted))
 
 

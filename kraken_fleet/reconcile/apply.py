@@ -6,6 +6,7 @@ One agent's failure stops only that agent; a server that is gone stops everythin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import FleetError, PartialFailureError, PlanError, RequestRejectedError
@@ -92,67 +93,57 @@ def apply_saved(
     yield from apply(client, plan, observed=observed, trust=trust, concurrency=concurrency)
 
 
+@dataclass
 class _Run:
     """One application of a plan: what failed so far, and which groups there are by now."""
 
-    def __init__(
-        self,
-        client: KrakenClient,
-        plan: Plan,
-        observed: ObservedFleet | None,
-        trust: Sequence[TrustPolicy],
-        concurrency: int,
-        clock: Clock,
-        trial_timeout: float,
-    ) -> None:
-        self._client = client
-        self._plan = plan
-        self._observed = observed
-        self._trust = trust
-        self._concurrency = concurrency
-        self._clock = clock
-        self._trial_timeout = trial_timeout
-        self._groups: dict[str, int] = {}
-        self._done = 0
-        self._total = len(plan.actions) - len(plan.of(Recheck))
-        self._failures: dict[str, str] = {}
-        self._spoilt: set[int] = set()
+    client: KrakenClient
+    plan: Plan
+    observed: ObservedFleet | None
+    trust: Sequence[TrustPolicy]
+    concurrency: int
+    clock: Clock
+    trial_timeout: float
+    groups: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    failed_agents: set[int] = field(default_factory=set)
+    done: int = 0
 
     def events(self) -> Iterator[Event]:
-        started = self._clock.now()
-        plan = self._plan
+        started = self.clock.now()
+        plan = self.plan
         yield from self._trials(plan.of(Recheck))
         yield from self._each(plan.of(RenameGroup), self._rename, workers=1)
         if plan.summary().keys() & {SetGroups.kind, CreateGroup.kind}:
-            self._groups = dict(LivingGroups.of(self._living()).ids)
+            self.groups = dict(LivingGroups.of(self._living()).ids)
         yield from self._create(plan.of(CreateGroup))
-        yield from self._each(plan.of(Disable), lambda item: self._client.disable_agent(item.agent_id))
+        yield from self._each(plan.of(Disable), lambda item: self.client.disable_agent(item.agent_id))
         yield from self._authorize(plan.of(Authorize), authorized=True)
         yield from self._each(plan.of(SetGroups), self._set_groups)
-        yield from self._each(plan.of(Enable), lambda item: self._client.enable_agent(item.agent_id))
+        yield from self._each(plan.of(Enable), lambda item: self.client.enable_agent(item.agent_id))
         yield from self._authorize(plan.of(Unauthorize), authorized=False)
         yield from self._each(plan.of(DeleteAgent), self._delete, workers=1)
         yield from self._trials([action for action in plan.of(Authorize) if action.on_trial])
-        yield Finished(done=self._done, failed=len(self._failures), seconds=self._clock.now() - started)
-        if self._failures:
+        yield Finished(done=self.done, failed=len(self.failures), seconds=self.clock.now() - started)
+        if self.failures:
             raise PartialFailureError(
-                f"{len(self._failures)} of {len(plan.actions)} changes could not be made",
-                failures=self._failures,
+                f"{len(self.failures)} of {len(plan.actions)} changes could not be made",
+                failures=self.failures,
                 hint="Correct what is named and run it again",
             )
 
     def _living(self) -> Iterable[AgentsGroup]:
-        return self._client.groups() if self._observed is None or self._plan.of(RenameGroup) else self._observed.groups
+        return self.client.groups() if self.observed is None or self.plan.of(RenameGroup) else self.observed.groups
 
     def _each(
         self, actions: Sequence[Action], work: Callable[..., object], *, workers: int | None = None
     ) -> Iterator[Event]:
-        able = [action for action in actions if getattr(action, "agent_id", None) not in self._spoilt]
-        for action, error in each(able, work, workers or self._concurrency):
+        able = [action for action in actions if getattr(action, "agent_id", None) not in self.failed_agents]
+        for action, error in each(able, work, workers or self.concurrency):
             yield self._fail(action, error) if error else self._succeed(action)
 
     def _authorize(self, actions: Sequence[Authorize | Unauthorize], *, authorized: bool) -> Iterator[Event]:
-        able = {action.agent_id: action for action in actions if action.agent_id not in self._spoilt}
+        able = {action.agent_id: action for action in actions if action.agent_id not in self.failed_agents}
         numbers = sorted(able)
         for first in range(0, len(numbers), CHUNK):
             for number, error in self._patch(numbers[first : first + CHUNK], authorized=authorized):
@@ -161,7 +152,7 @@ class _Run:
     def _patch(self, numbers: Sequence[int], *, authorized: bool) -> Iterator[tuple[int, FleetError | None]]:
         """One request for all; when the server refuses it for one of them, halves, to find which."""
         try:
-            self._client.set_authorized(numbers, authorized)
+            self.client.set_authorized(numbers, authorized)
         except RequestRejectedError as error:
             if len(numbers) == 1:
                 yield numbers[0], error
@@ -178,55 +169,55 @@ class _Run:
 
     def _rename(self, action: RenameGroup) -> None:
         if action.name == ALL_GROUP and action.deleted:
-            self._client.heal_group_name(ALL_GROUP)
+            self.client.heal_group_name(ALL_GROUP)
         else:
-            self._client.rename_group(action.group_id, action.new_name)
+            self.client.rename_group(action.group_id, action.new_name)
 
     def _create(self, actions: Sequence[CreateGroup]) -> Iterator[Event]:
-        made = dict(self._client.create_groups(action.name for action in actions if action.name not in self._groups))
-        self._groups |= {name: group.id for name, group in made.items() if isinstance(group, AgentsGroup)}
+        made = dict(self.client.create_groups(action.name for action in actions if action.name not in self.groups))
+        self.groups |= {name: group.id for name, group in made.items() if isinstance(group, AgentsGroup)}
         for action in actions:
             group = made.get(action.name)
             yield self._fail(action, group) if isinstance(group, FleetError) else self._succeed(action)
 
     def _set_groups(self, action: SetGroups) -> None:
-        missing = [name for name in action.added if name not in self._groups]
+        missing = [name for name in action.added if name not in self.groups]
         if missing:
             raise PlanError(f"the agents group {', '.join(missing)} does not exist")
-        self._client.set_agent_groups(action.agent_id, {*action.kept, *(self._groups[name] for name in action.added)})
+        self.client.set_agent_groups(action.agent_id, {*action.kept, *(self.groups[name] for name in action.added)})
 
     def _delete(self, action: DeleteAgent) -> None:
-        self._client.delete_agent(action.agent_id)
+        self.client.delete_agent(action.agent_id)
 
     def _trials(self, actions: Sequence[Authorize | Recheck]) -> Iterator[Event]:
-        trials = {action.label: action for action in actions if action.agent_id not in self._spoilt}
+        trials = {action.label: action for action in actions if action.agent_id not in self.failed_agents}
         if not trials:
             return
-        before = {agent.id: agent.host_info for agent in self._observed.agents} if self._observed else {}
+        before = {agent.id: agent.host_info for agent in self.observed.agents} if self.observed else {}
         events = hold_trials(
-            self._client,
+            self.client,
             list(trials.values()),
-            self._trust,
+            self.trust,
             before=before,
-            timeout=self._trial_timeout,
-            clock=self._clock,
-            concurrency=self._concurrency,
+            timeout=self.trial_timeout,
+            clock=self.clock,
+            concurrency=self.concurrency,
         )
         for event in events:
             if isinstance(event, Failed | TrialFailed):
-                self._failures[event.subject] = event.reason
-                self._spoilt.add(trials[event.subject].agent_id)
+                self.failures[event.subject] = event.reason
+                self.failed_agents.add(trials[event.subject].agent_id)
             yield event
 
     def _succeed(self, action: Action) -> Done:
-        self._done += 1
-        return Done(action=action, number=self._done, total=self._total)
+        self.done += 1
+        return Done(action=action, number=self.done, total=len(self.plan.actions) - len(self.plan.of(Recheck)))
 
     def _fail(self, action: Action, error: FleetError) -> Failed:
         subject = action.name if isinstance(action, CreateGroup | RenameGroup) else action.label
         if not isinstance(action, CreateGroup | RenameGroup):
-            self._spoilt.add(action.agent_id)
-        self._failures[subject] = f"{action.describe()}: {error}"
+            self.failed_agents.add(action.agent_id)
+        self.failures[subject] = f"{action.describe()}: {error}"
         return Failed(subject=subject, reason=str(error), action=action)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import ClassVar
 
 from kraken_fleet.plan import Action, Plan, plan_to_dict
 
@@ -13,7 +13,10 @@ from kraken_fleet.plan import Action, Plan, plan_to_dict
 class Event:
     """Something that happened."""
 
-    kind: ClassVar[str] = ""
+    @property
+    def kind(self) -> str:
+        """The name of the class as programs read it, like `round_failed`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
 
     def to_dict(self) -> dict[str, object]:
         """The same for programs: one JSON line."""
@@ -24,7 +27,6 @@ class Event:
 class Waiting(Event):
     """Agents that the server does not know yet, by the names of their hosts, after so many seconds."""
 
-    kind: ClassVar[str] = "waiting"
     missing: tuple[str, ...]
     seconds: float
 
@@ -33,7 +35,6 @@ class Waiting(Event):
 class Missing(Event):
     """An agent that did not appear in time, and why that may be."""
 
-    kind: ClassVar[str] = "missing"
     host: str
     address: str
     reason: str
@@ -44,7 +45,6 @@ class Missing(Event):
 class Planned(Event):
     """What will be done."""
 
-    kind: ClassVar[str] = "planned"
     plan: Plan
 
 
@@ -52,7 +52,6 @@ class Planned(Event):
 class Done(Event):
     """A change was made: the `number`th of `total`."""
 
-    kind: ClassVar[str] = "done"
     action: Action
     number: int
     total: int
@@ -62,37 +61,34 @@ class Done(Event):
 class Failed(Event):
     """A change could not be made; further changes to the same agent are left out."""
 
-    kind: ClassVar[str] = "failed"
     subject: str
     reason: str
     action: Action | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialPassed(Event):
-    """An agent that was let in on trial stays."""
+class _Verdict(Event):
+    """What a trust policy decided of an agent that was let in on trial."""
 
-    kind: ClassVar[str] = "trial_passed"
     subject: str
     policy: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialFailed(Event):
-    """An agent that was let in on trial was put out again."""
+class TrialPassed(_Verdict):
+    """An agent that was let in on trial stays."""
 
-    kind: ClassVar[str] = "trial_failed"
-    subject: str
-    policy: str
-    reason: str
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialFailed(_Verdict):
+    """An agent that was let in on trial was put out again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draining(Event):
     """Agents that still run a job, with the job's id, after so many seconds."""
 
-    kind: ClassVar[str] = "draining"
     busy: Mapping[str, int]
     seconds: float
 
@@ -101,7 +97,6 @@ class Draining(Event):
 class Changed(Event):
     """One agent is now `drained`, `enabled` or `removed`."""
 
-    kind: ClassVar[str] = "changed"
     subject: str
     state: str
 
@@ -110,7 +105,6 @@ class Changed(Event):
 class Finished(Event):
     """All that could be done is done."""
 
-    kind: ClassVar[str] = "finished"
     done: int
     failed: int
     seconds: float
@@ -120,7 +114,6 @@ class Finished(Event):
 class RoundFailed(Event):
     """One round of a watch ended in an error; the next one comes in so many seconds."""
 
-    kind: ClassVar[str] = "round_failed"
     error: Mapping[str, object]
 
 
@@ -128,7 +121,6 @@ class RoundFailed(Event):
 class Sleeping(Event):
     """A watch rests until its next round."""
 
-    kind: ClassVar[str] = "sleeping"
     seconds: float
 
 
