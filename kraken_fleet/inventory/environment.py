@@ -22,6 +22,11 @@ _PLAIN = {
 }
 
 
+def ansible_environment() -> dict[str, str]:
+    """This process's environment, with Ansible's output as plain as its default."""
+    return {**os.environ, **_PLAIN}
+
+
 def run_ansible(command: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
     """Run a program of Ansible, with its output as plain as its default.
 
@@ -38,5 +43,5 @@ def run_ansible(command: Sequence[str], timeout: float) -> subprocess.CompletedP
         text=True,
         timeout=timeout,
         check=False,
-        env={**os.environ, **_PLAIN},
+        env=ansible_environment(),
     )
