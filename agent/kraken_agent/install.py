@@ -29,15 +29,6 @@ _SUDOERS = f"{_USER} ALL=(ALL) NOPASSWD: ALL\n"
 # Groups whose members may use an engine. Whoever is in one is root on the host: nobody is put into it unasked.
 _ENGINE_GROUPS = ("docker", "lxd")
 _DATA_MODE = 0o700
-# The settings that are written when the environment has them, besides those of the command line.
-_FROM_ENVIRONMENT = (
-    "KRAKEN_MINIO_ADDR",
-    "KRAKEN_AGENT_ADDRESS",
-    "KRAKEN_AGENT_DRAIN_SECONDS",
-    "KRAKEN_AGENT_UPDATE",
-    "KRAKEN_AGENT_NONCE_FILE",
-    "SSL_CERT_FILE",
-)
 
 _UNIT_TEXT = """\
 # Written by kkagent install.
@@ -123,9 +114,14 @@ def _arguments(options: Mapping[str, str]) -> List[str]:
     return [*words, "--sudo"] if options.get("sudo") else words
 
 
+def _given() -> Dict[str, str]:
+    """Read the agent's variables from the environment of this command."""
+    return {name: value for name, value in os.environ.items() if name.startswith("KRAKEN_") or name == "SSL_CERT_FILE"}
+
+
 def _kept() -> List[str]:
-    """Words that keep the other variables: sudo takes no environment along. None of them is a secret."""
-    return ["env", *(f"{name}={os.environ[name]}" for name in _FROM_ENVIRONMENT if os.environ.get(name))]
+    """Write words that keep the variables: sudo takes no environment along. None of them is a secret."""
+    return ["env", *(f"{name}={value}" for name, value in _given().items())]
 
 
 class Installer:
@@ -220,8 +216,8 @@ class Installer:
             "KRAKEN_CLICKHOUSE_ADDR": config.log_address,
             "KRAKEN_TOOLS_DIRS": ",".join(config.tools_dirs),
             "KRAKEN_SYSTEM_ID": config.system_id,
-            **{name: os.environ.get(name, "") for name in _FROM_ENVIRONMENT},
         }
+        variables.update(_given())
         variables.update({name: value for name, value in wanted.items() if value})
         return "".join(f"{name}={_quoted(value)}\n" for name, value in variables.items())
 

@@ -14,7 +14,7 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.files import 
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import BINARIES, OURS, SETTINGS
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import AgentSpec
 from kraken_agent import install
-from kraken_agent.config import VARIABLES, Config
+from kraken_agent.config import Config
 
 from kraken_fleet.collection import role_variables
 
@@ -46,10 +46,15 @@ def test_the_units_are_the_same(sudo: bool) -> None:
     assert {line for line in theirs if not line.startswith("#")} == {line for line in ours if not line.startswith("#")}
 
 
-def test_every_setting_that_becomes_a_variable_is_taken() -> None:
-    of_table = {one.name for one in SETTINGS if one.name and BINARIES in one.methods and OURS in one.agents}
-    missing = of_table ^ {*VARIABLES.values(), *install._FROM_ENVIRONMENT}
-    assert not missing, f"agent/kraken_agent/install.py and the table of settings differ in {sorted(missing)}"
+def test_every_setting_that_becomes_a_variable_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [one.name for one in SETTINGS if one.name and BINARIES in one.methods and OURS in one.agents]
+    for name in names:
+        monkeypatch.setenv(name, f"of-{name}")
+    monkeypatch.setattr(os.path, "isfile", lambda path: False)
+    written = dict(line.split("=", 1) for line in Recorder()._env_text().splitlines())
+    missing = [name for name in names if name not in written]
+    assert not missing, f"agent/kraken_agent/install.py does not write {missing}"
+    assert {f"{name}=of-{name}" for name in names} <= set(install._kept()), "sudo would lose them"
 
 
 class Recorder(install.Installer):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import kraken_agent
 import pytest
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import applied_settings
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import (
@@ -27,7 +28,7 @@ from kraken_fleet.collection import role_variables
 
 DECLARED = role_variables()["kraken_agent"]
 DEFAULTS = {name: option.get("default") for name, option in DECLARED.items()}
-# What somebody may set each of the variables to. A new one needs a value here.
+# What somebody may set variables to that are more than a plain value of their type.
 PLAYED: Mapping[str, Any] = {
     "kraken_agent_server_url": "https://kraken.example:6363",
     "kraken_clickhouse_addr": "logs.example:9001",
@@ -81,9 +82,14 @@ def test_every_variable_of_the_role_is_a_setting_or_is_said_to_be_none() -> None
     assert not set(of_table) & set(others)
 
 
-def test_every_setting_is_played_in_these_tests() -> None:
-    missing = {setting.variable for setting in SETTINGS} ^ set(PLAYED)
-    assert not missing, f"PLAYED in {Path(__file__).name} has to have a value for {sorted(missing)}"
+def sample(variable: str) -> Any:
+    """A value that the variable may have and does not have by default."""
+    if variable in PLAYED:
+        return PLAYED[variable]
+    declared = DECLARED[variable]
+    others = [choice for choice in declared.get("choices", ()) if choice != declared.get("default")]
+    kinds = {"int": 41, "bool": not declared.get("default"), "list": ["one", "two"], "dict": {"ONE": "two"}}
+    return others[-1] if others else kinds.get(declared["type"], f"some-{variable}")
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.variable)
@@ -97,7 +103,7 @@ def test_a_setting_says_what_it_becomes_with_each_method_that_honours_it(setting
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.variable)
 def test_a_variable_is_honoured_or_refused_by_name(setting: Setting, method: str) -> None:
-    values = {**DEFAULTS, setting.variable: PLAYED[setting.variable]}
+    values = {**DEFAULTS, setting.variable: sample(setting.variable)}
     said = applied_settings.refusals(method, values, DEFAULTS)
     # Nothing is lost without it: each method that has no service manager of its own ignores which one it is.
     if method in setting.methods or setting.variable == "kraken_agent_service_manager":
@@ -130,7 +136,8 @@ def test_what_users_gave_wins_and_an_empty_variable_erases_nothing() -> None:
 
 
 def test_krakens_own_agent_gets_no_variables_that_it_does_not_know() -> None:
-    options = applied_settings.of_role(BINARIES, {**DEFAULTS, **PLAYED, "kraken_agent_server_url": "k:6363"})
+    played = {setting.variable: sample(setting.variable) for setting in SETTINGS}
+    options = applied_settings.of_role(BINARIES, {**played, "kraken_agent_server_url": "k:6363"})
     found = applied_settings.environment(options, place(agent=UPSTREAM))
     assert set(found) == UPSTREAMS_OWN
     assert found["KRAKEN_SERVER_ADDR"] == "http://k:6363", "it wants a scheme"
@@ -153,6 +160,15 @@ def test_a_secrets_file_is_not_named_by_hand(method: str) -> None:
     values = {**DEFAULTS, "kraken_agent_environment": {"KRAKEN_AGENT_NONCE_FILE": "/tmp/n"}}
     (said,) = applied_settings.refusals(method, values, DEFAULTS)
     assert "Set kraken_registration_trust to attested" in said
+
+
+def test_our_agent_reads_every_variable_that_a_setting_becomes() -> None:
+    sources = Path(kraken_agent.__file__).parent.rglob("*.py")
+    text = "".join(path.read_text(encoding="utf-8") for path in sources if path.name != "install.py")
+    # Python itself reads that one.
+    names = [one.name for one in SETTINGS if one.name and OURS in one.agents and one.name != "SSL_CERT_FILE"]
+    unread = [name for name in names if name not in text]
+    assert not unread, f"agent/kraken_agent does not read {unread}; see config.py"
 
 
 def test_a_setting_without_an_option_goes_the_way_of_users_variables(monkeypatch: pytest.MonkeyPatch) -> None:
