@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from kraken_agent import child, family, leftovers, outcome
+from kraken_agent import child, family, leftovers, outcome, protocol
 from kraken_agent.executors.base import ExecutorError, JobPlace
 from kraken_agent.executors.registry import executor_for
 from kraken_agent.job_context import JobContext
@@ -63,8 +63,7 @@ class JobRun:
         self._job = job
         self._agent_id = agent_id
         self._should_stop = should_stop
-        seconds = job.get("timeout")
-        self._seconds = float(seconds) if isinstance(seconds, (int, float)) else _USUAL_SECONDS
+        self._seconds = protocol.seconds_of(job.get("timeout"), _USUAL_SECONDS)
         self._deadline = time.monotonic() + self._seconds
         self._context: Optional[JobContext] = None
 

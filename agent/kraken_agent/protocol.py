@@ -15,6 +15,9 @@ DONE = "done"
 ERROR = "error"
 IN_PROGRESS = "in-progress"
 
+# Longer times than a month are somebody's mistake, or an attempt to break a clock.
+LONGEST_SECONDS = 31 * 24 * 3600.0
+
 # A step's status as the server keeps it, from which on it is over: done, error, skipped.
 _OVER = (2, 3, 4)
 # What the server changes in a result that it keeps: it writes the duration as text.
@@ -146,13 +149,26 @@ def answer_to_dispatch(job_answer: Answer, question: Mapping[str, Any]) -> Optio
         job_answer: to a get-job that was asked afterwards.
         question: a dispatch_tests.
     """
-    named = {test for step in job_answer.steps_of(question["job_id"]) or () for test in step.get("tests") or ()}
+    lists = [step.get("tests") for step in job_answer.steps_of(question["job_id"]) or ()]
+    named = {str(test) for tests in lists if isinstance(tests, list) for test in tests}
     mine = [test for test in question["tests"] if test in named]
     return Answer({"tests": mine}) if mine else None
 
 
 def _without(result: object, *names: str) -> object:
     return {name: result[name] for name in result if name not in names} if isinstance(result, dict) else result
+
+
+def seconds_of(value: object, default: float, most: float = LONGEST_SECONDS) -> float:
+    """Return a duration that somebody else has set: from 0 to `most`, and the default for what is no number."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return default
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        return default
+    return float(max(0, min(value, most)))
 
 
 class Answer:

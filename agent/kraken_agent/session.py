@@ -233,7 +233,7 @@ class Session:
         body = self._transport.exchange(self.server, "backend", json.dumps(message).encode(), seconds)
         try:
             data = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             data = None
         if not isinstance(data, dict):
             raise TransportError(f"{self.server} answered something that is not a JSON object", may_be_heard=True)

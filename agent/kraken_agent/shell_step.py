@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kraken_agent.executors.base import ShellCommand
+from kraken_agent.protocol import seconds_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,12 +37,13 @@ def shell_command(step: Mapping[str, Any]) -> ShellCommand:
 
 
 def time_limit(step: Mapping[str, Any]) -> float:
-    """How many seconds a shell step may run.
+    """Return how many seconds a shell step may run.
 
     Raises:
         ValueError: its `timeout` is no number.
     """
-    return float(step.get("timeout") or _DEFAULT_SECONDS)
+    timeout = step.get("timeout") or _DEFAULT_SECONDS
+    return seconds_of(float(timeout), _DEFAULT_SECONDS)
 
 
 def branch_environment(step: Mapping[str, Any]) -> Dict[str, str]:

@@ -102,7 +102,7 @@ class StepRun:
         """Repeat what fails, as often as the step allows."""
         context = self._context
         attempts = max(1, int(self._step.get("attempts") or 1))
-        pause = float(self._step.get("sleep_time_after_attempt") or 0)
+        pause = protocol.seconds_of(self._step.get("sleep_time_after_attempt"), 0.0)
         result = once()
         for number in range(2, attempts + 1):
             over = context.should_stop() or time.monotonic() + pause >= context.deadline

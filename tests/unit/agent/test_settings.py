@@ -36,7 +36,36 @@ def test_upstreams_options_are_understood() -> None:
     assert parse(["install", "--server=h:1", "--data-dir", "/x"]) == ("install", {"server": "h:1", "data_dir": "/x"})
 
 
-@pytest.mark.parametrize("words", [[], ["walk"], ["run", "--fast"], ["run", "-s"], ["install", "--one-job"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-s", "http://h", "-d", "/d", "--one-job", "run"],
+        ["--one-job", "run", "-s", "http://h", "-d", "/d"],
+        ["--server=http://h", "run", "--one-job", "--data-dir=/d"],
+    ],
+)
+def test_options_may_stand_on_either_side_of_the_command(words: list[str]) -> None:
+    assert parse(words) == ("run", {"server": "http://h", "data_dir": "/d", "one_job": "yes"})
+
+
+def test_an_options_value_may_be_called_like_a_command() -> None:
+    assert parse(["-d", "run", "run"]) == ("run", {"data_dir": "run"})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["walk"],
+        ["run", "--fast"],
+        ["run", "-s"],
+        ["-s", "run"],
+        ["install", "--one-job"],
+        ["--one-job", "install"],
+        ["run", "run"],
+        ["-d", "/d", "check-integrity"],
+    ],
+)
 def test_other_command_lines_are_refused(words: list[str]) -> None:
     with pytest.raises(UsageError):
         parse(words)
@@ -65,6 +94,14 @@ def test_bad_settings_are_one_clear_line(variables: dict[str, str], message: str
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_data_directory_that_cannot_be_written_is_named_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = kkagent("run", "-s", "http://127.0.0.1:9", "-d", str(tmp_path / "file" / "data"))
+    assert done.returncode == 2
+    assert f"the data directory {tmp_path}/file/data cannot be written" in done.stderr
+    assert "KRAKEN_DATA_DIR" in done.stderr
 
 
 def test_the_command_line_wins_over_variables() -> None:
