@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
-from kraken_fleet.server.testing import RunningServer, running
-from tests.unit.server.conftest import Api
+from kraken_fleet.server.testing import RunningServer
+from tests.unit.server.conftest import api, server
 
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RunningServer]:
-    with running(tmp_path / "data") as found:
-        yield found
-
-
-@pytest.fixture
-def api(server: RunningServer) -> Api:
-    return Api(server)
+__all__ = ["api", "server"]
 
 
 @pytest.fixture

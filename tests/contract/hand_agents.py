@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.model import DesiredAgent, DesiredFleet
 from kraken_fleet.plan import Plan, PlanPolicy
 from kraken_fleet.reconcile import Event, Planned, reconcile
+from tests.background import repeating
 from tests.contract.kraken_server import TIMEOUT, KrakenServer
 from tests.contract.workflow import Workflow
 from tests.waiting import eventually
@@ -114,18 +114,11 @@ def why_without_jobs(workflow: Workflow, group: str) -> str:
 @contextmanager
 def polling(server: KrakenServer, address: str, info: Mapping[str, object] | None) -> Iterator[None]:
     """An agent that asks for jobs all the time, and says what it is as soon as it may: `info`, or nothing at all."""
-    over = threading.Event()
 
     def poll() -> None:
-        while not over.wait(0.1):
-            if info is not None:
-                server.agent(address, "host-info", info=info)
-            server.agent(address, "get-job2")
+        if info is not None:
+            server.agent(address, "host-info", info=info)
+        server.agent(address, "get-job2")
 
-    thread = threading.Thread(target=poll)
-    thread.start()
-    try:
+    with repeating(poll):
         yield
-    finally:
-        over.set()
-        thread.join(TIMEOUT)

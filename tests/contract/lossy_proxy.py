@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +10,7 @@ from typing import Any
 
 import requests
 
+from tests.background import serving
 from tests.contract.kraken_server import TIMEOUT
 
 Message = dict[str, Any]
@@ -64,10 +64,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def lossy_proxy(server: str, loses: Callable[[Message], bool]) -> Iterator[LossyProxy]:
     """A proxy for one test."""
-    proxy = LossyProxy(server, loses)
-    threading.Thread(target=proxy.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with serving(LossyProxy(server, loses)) as proxy:
         yield proxy
-    finally:
-        proxy.shutdown()
-        proxy.server_close()

@@ -8,15 +8,7 @@ import pytest
 
 from tests.contract.kraken_server import KrakenServer
 from tests.contract.records import WRONG_METHOD, problem
-
-HOST = {
-    "system": "debian-12",
-    "system_type": "linux",
-    "distro_name": "debian",
-    "distro_version": "12",
-    "isolation_type": "bare-metal",
-    "isolation": "bare-metal",
-}
+from tests.host_info import DEBIAN
 
 
 @pytest.fixture
@@ -34,7 +26,7 @@ def told(server: KrakenServer) -> dict[str, Any]:
 @pytest.mark.parametrize("msg", ["host-info", "get-job", "get-job2"])
 def test_an_unauthorized_agent_only_hears_that_it_is(server: KrakenServer, prefix: str, msg: str) -> None:
     _, address = server.announce()
-    said = server.agent(address, msg, prefix=prefix, **({"info": HOST} if msg == "host-info" else {}))
+    said = server.agent(address, msg, prefix=prefix, **({"info": DEBIAN} if msg == "host-info" else {}))
     assert (said.status, said.body) == (200, {"unauthorized": True})
     assert said.content_type == "text/html; charset=utf-8"
 
@@ -51,7 +43,7 @@ def test_without_an_address_the_server_takes_where_it_comes_from(server: KrakenS
 
 def test_host_info_before_authorization_is_not_kept(server: KrakenServer) -> None:
     agent_id, address = server.announce()
-    server.agent(address, "host-info", info=HOST)
+    server.agent(address, "host-info", info=DEBIAN)
     assert server.api("GET", f"/agents/{agent_id}").body["host_info"] is None
 
 
@@ -59,9 +51,9 @@ def test_host_info_after_authorization_is_kept_and_its_system_listed(
     server: KrakenServer, told: dict[str, Any]
 ) -> None:
     agent_id, address = server.announce(authorized=True)
-    said = server.agent(address, "host-info", info=HOST)
+    said = server.agent(address, "host-info", info=DEBIAN)
     assert (said.status, said.body) == (200, {"agent_id": agent_id, **told})
-    assert server.api("GET", f"/agents/{agent_id}").body["host_info"] == HOST
+    assert server.api("GET", f"/agents/{agent_id}").body["host_info"] == DEBIAN
     names = [system["name"] for system in server.api("GET", "/systems").body["items"]]
     assert names.count("debian-12") == 1
 

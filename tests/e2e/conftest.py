@@ -12,9 +12,7 @@ import pytest
 
 from tests.contract.embedded import Embedded
 from tests.e2e.loopback_fleet import Fleet
-
-# pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-from tests.e2e.real_lab import real_lab
+from tests.e2e.real_lab import LabOptions, RealLab, real_lab
 from tests.e2e.systemd_host import SystemdHost
 
 # No two tests share an address, also when they run in several processes: to a server it is who an agent is.
@@ -41,6 +39,15 @@ def new_fleet(tmp_path: Path, embedded: Embedded) -> Iterator[Callable[..., Flee
     yield make
     for fleet in made:
         fleet.stop()
+
+
+@pytest.fixture(scope="module")
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
+    """The lab that the module describes by its constant LAB; nothing is left of it afterwards."""
+    wanted: LabOptions = request.module.LAB
+    folder = tmp_path_factory.mktemp(wanted.folder)
+    with real_lab(folder, wanted.name, wanted.hosts, wanted.driver, wanted.server) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,9 @@ import http.client
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from urllib.parse import urlsplit
+
+from tests.background import serving
 
 _HOP = ("proxy-authorization", "proxy-connection", "connection", "keep-alive", "te", "transfer-encoding", "upgrade")
 _SECONDS = 60
@@ -33,12 +34,8 @@ class ForwardProxy(ThreadingHTTPServer):
     @contextmanager
     def started(cls, address: str, user: str) -> Iterator[ForwardProxy]:
         """A proxy until the end of the block."""
-        with cls(address, user) as proxy:
-            Thread(target=proxy.serve_forever, daemon=True).start()
-            try:
-                yield proxy
-            finally:
-                proxy.shutdown()
+        with serving(cls(address, user)) as proxy:
+            yield proxy
 
 
 class _Handler(BaseHTTPRequestHandler):

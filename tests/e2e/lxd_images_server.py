@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
+from tests.background import serving
 from tests.e2e.container_images import INIT, METADATA, add_file, add_shell
 
 ALIAS = "busybox/1"
@@ -53,15 +53,9 @@ def images_server() -> Iterator[ImagesServer]:
         def log_message(self, *args: object) -> None:
             """What was asked is kept instead."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         told = ImagesServer(f"http://127.0.0.1:{server.server_port}", hashlib.sha256(image).hexdigest())
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield told
-        finally:
-            server.shutdown()
-            thread.join()
+        yield told
 
 
 def _image() -> bytes:

@@ -136,6 +136,21 @@ class RealLab:
         return ["--name", self.name, "--dir", str(self.parent)]
 
 
+@dataclass(frozen=True)
+class LabOptions:
+    """What a module of tests wants its lab to be: the fixture `lab` reads the module's constant LAB.
+
+    Args:
+        folder: where the lab's directory is made.
+    """
+
+    folder: str
+    name: str = "hosts"
+    hosts: int = 2
+    driver: str = "docker"
+    server: str = "embedded"
+
+
 @contextmanager
 def real_lab(
     parent: Path, name: str, hosts: int, driver: str = "docker", server: str = "embedded"

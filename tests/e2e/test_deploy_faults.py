@@ -13,7 +13,7 @@ import yaml
 from kraken_fleet.lab import processes
 from kraken_fleet.lab.server import start_server
 from kraken_fleet.lab.state import LabState, lab_paths
-from tests.e2e.real_lab import RealLab, Recap, real_lab
+from tests.e2e.real_lab import LabOptions, RealLab, Recap
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -27,10 +27,7 @@ BARE = (
 SICK, WELL = "build-1", "build-2"
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
-    with real_lab(tmp_path_factory.mktemp("faults"), "faults", 2) as lab:
-        yield lab
+LAB = LabOptions("faults", "faults")
 
 
 class Server:
@@ -56,19 +53,19 @@ class Server:
 
 
 @pytest.fixture
-def server(made: RealLab) -> Iterator[Server]:
+def server(lab: RealLab) -> Iterator[Server]:
     """It runs again after the test."""
-    found = Server(made)
+    found = Server(lab)
     yield found
     found.start()
 
 
 @pytest.fixture
-def lab(made: RealLab) -> RealLab:
+def lab(lab: RealLab) -> RealLab:
     """Two hosts without anything of an agent."""
     for host in (SICK, WELL):
-        on(made, host, BARE)
-    return made
+        on(lab, host, BARE)
+    return lab
 
 
 def on(lab: RealLab, host: str, script: str, *, wait: bool = True) -> None:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,16 +14,13 @@ import pytest
 from kraken_fleet.lab.systemd_hosts import LABEL
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-from tests.e2e.real_lab import PROGRAMS, RealLab, real_lab
+from tests.e2e.real_lab import PROGRAMS, LabOptions, RealLab, real_lab
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
-    """Two hosts and the embedded server, in a directory whose name is not simple."""
-    with real_lab(tmp_path_factory.mktemp("it's a lab"), "hosts", 2) as made:
-        yield made
+# The directory has a name that is not simple.
+LAB = LabOptions("it's a lab")
 
 
 def _docker(*arguments: str) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from kraken_fleet.lab.state import lab_paths
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
 from tests.e2e.forward_proxy import ForwardProxy
-from tests.e2e.real_lab import RealLab, Recap, real_lab
+from tests.e2e.real_lab import LabOptions, RealLab, Recap
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -25,11 +24,7 @@ PASSWORD = "Correct-Horse-77"
 PROXY_PASSWORD = "s3cretProxyWord"
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
-    """Two hosts and the embedded server."""
-    with real_lab(tmp_path_factory.mktemp("access"), "access", 2) as made:
-        yield made
+LAB = LabOptions("access", "access")
 
 
 def play(lab: RealLab, playbook: str, host: str, variables: dict[str, Any], *arguments: str) -> Recap:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from kraken_fleet.bundle.image import build_image
 from kraken_fleet.errors import UsageError
+from tests.background import serving
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
 from tests.e2e.container_images import WITH_PYTHON, docker_images  # noqa: F401 - the fixture is used by name
@@ -107,9 +107,7 @@ def test_the_agent_that_a_server_serves_is_installed_once(
     for blob, name in (("agent", "kkagent"), ("tool", "kktool")):
         (folder / blob).write_bytes((tmp_path / "bundle" / name).read_bytes())
     handler = partial(ServesItsAgent, directory=str(tmp_path / "www"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
         fleet.host("served").update(
             kraken_agent_source="server",
             kraken_agent_download=download,
@@ -117,8 +115,6 @@ def test_the_agent_that_a_server_serves_is_installed_once(
             kraken_agent_service_state="stopped",
         )
         played = [fleet.play("deploy-agents.yml", "--tags", "agent") for _ in range(2)]
-        server.shutdown()
-        thread.join()
     assert [one.code for one in played] == [0, 0], played[0].text
     assert [one.changed["served"] for one in played] == [1, 0]
     installed = (fleet.home("served") / "current" / "kkagent").read_bytes()

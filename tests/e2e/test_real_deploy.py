@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-from tests.e2e.real_lab import RealLab, Recap, real_lab
+from tests.e2e.real_lab import LabOptions, RealLab, Recap
 
 HOSTS = 8
 pytestmark = [pytest.mark.docker, pytest.mark.real_server, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
-    """Eight bare hosts and the server; nothing is left of them afterwards."""
-    with real_lab(tmp_path_factory.mktemp("real"), "real", HOSTS, server="krakenci") as made:
-        yield made
+LAB = LabOptions("real", "real", HOSTS, server="krakenci")
 
 
 @pytest.fixture(scope="module")

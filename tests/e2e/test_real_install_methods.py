@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +19,7 @@ import pytest
 import yaml
 
 from kraken_fleet.lab.host_image import Recipe
+from tests.background import serving
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
 from tests.e2e.compose_project import (
@@ -75,7 +75,7 @@ STATE = (
 
 
 @dataclass
-class AgentAtServer:
+class MethodsLab:
     """A lab with a host for each method.
 
     Args:
@@ -116,7 +116,7 @@ def engine_left_clean() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentAtServer]:
+def methods(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MethodsLab]:
     """Two bare hosts, this machine's engine, and the server; nothing is left of them afterwards."""
     folder = tmp_path_factory.mktemp("methods")
     with real_lab(folder, "methods", 2, server="krakenci") as lab, engine_left_clean():
@@ -152,97 +152,97 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentAtServer]:
                     ],
                 },
             }
-            yield AgentAtServer(lab, variables, lab.directory / "bundles", project)
+            yield MethodsLab(lab, variables, lab.directory / "bundles", project)
 
 
-def _hosts(site: AgentAtServer) -> list[str]:
-    return [name for name in site.variables if name not in ("engine", "beside")]
+def _hosts(methods: MethodsLab) -> list[str]:
+    return [name for name in methods.variables if name not in ("engine", "beside")]
 
 
-def test_the_script_is_refused_where_it_could_not_run(site: AgentAtServer) -> None:
-    bare = _hosts(site)[0]
-    played = site.play("deploy-agents.yml", "--tags", "agent", "--limit", bare)
+def test_the_script_is_refused_where_it_could_not_run(methods: MethodsLab) -> None:
+    bare = _hosts(methods)[0]
+    played = methods.play("deploy-agents.yml", "--tags", "agent", "--limit", bare)
     assert played.failed == {bare: 1}
     assert "kraken-agent-install.sh needs curl or wget" in played.output
-    assert site.lab.on_hosts("ls -A /opt", bare) == {bare: ""}
+    assert methods.lab.on_hosts("ls -A /opt", bare) == {bare: ""}
 
 
-def test_every_method_gives_agents_that_work_and_a_second_deploy_changes_nothing(site: AgentAtServer) -> None:
-    scripted, by_hand = _hosts(site)
-    sudoers = site.lab.on_hosts("sha256sum /etc/sudoers", scripted)
-    site.lab.on_hosts("apt-get update -qq && apt-get install -y -qq --no-install-recommends curl", scripted)
+def test_every_method_gives_agents_that_work_and_a_second_deploy_changes_nothing(methods: MethodsLab) -> None:
+    scripted, by_hand = _hosts(methods)
+    sudoers = methods.lab.on_hosts("sha256sum /etc/sudoers", scripted)
+    methods.lab.on_hosts("apt-get update -qq && apt-get install -y -qq --no-install-recommends curl", scripted)
     encoded = base64.b64encode(BY_HAND.encode()).decode()  # for two shells on its way
-    site.lab.on_hosts(f"echo {encoded} | base64 -d | bash", by_hand)
-    assert "kkagent" in site.lab.on_hosts(LEFT_BY_UPSTREAM, by_hand)[by_hand]
+    methods.lab.on_hosts(f"echo {encoded} | base64 -d | bash", by_hand)
+    assert "kkagent" in methods.lab.on_hosts(LEFT_BY_UPSTREAM, by_hand)[by_hand]
 
-    first, second, output = site.changed_twice()
-    assert all(first[name] for name in site.variables), output
-    assert second == dict.fromkeys(site.variables, 0)
+    first, second, output = methods.changed_twice()
+    assert all(first[name] for name in methods.variables), output
+    assert second == dict.fromkeys(methods.variables, 0)
 
-    units = site.lab.on_hosts(STATE)
+    units = methods.lab.on_hosts(STATE)
     assert len(set(units.values())) == 1, units
     assert "active" in units[scripted]
-    assert set(site.lab.on_hosts(LEFT_BY_UPSTREAM).values()) == {""}
-    assert site.lab.on_hosts("sha256sum /etc/sudoers", scripted) == sudoers
-    assert set(containers(site.project)) == {*SERVICES, "agent1", "agent2"}
+    assert set(methods.lab.on_hosts(LEFT_BY_UPSTREAM).values()) == {""}
+    assert methods.lab.on_hosts("sha256sum /etc/sudoers", scripted) == sudoers
+    assert set(containers(methods.project)) == {*SERVICES, "agent1", "agent2"}
     groups = {
-        agent["address"]: {group["name"] for group in agent["groups"]} for agent in site.lab.asked("agents", "list")
+        agent["address"]: {group["name"] for group in agent["groups"]} for agent in methods.lab.asked("agents", "list")
     }
     assert groups[FIRST] == groups[SECOND] == {"all", "beside"}
-    assert groups[site.variables["engine"]["kraken_agent_address"]] == {"all", "engine"}
+    assert groups[methods.variables["engine"]["kraken_agent_address"]] == {"all", "engine"}
 
 
-def test_binaries_come_from_a_path_a_url_and_the_server_in_both_ways(site: AgentAtServer) -> None:
-    one, other = _hosts(site)
-    sums = {name: hashlib.sha256((site.bundles / name).read_bytes()).hexdigest() for name in ("kkagent", "kktool")}
+def test_binaries_come_from_a_path_a_url_and_the_server_in_both_ways(methods: MethodsLab) -> None:
+    one, other = _hosts(methods)
+    sums = {name: hashlib.sha256((methods.bundles / name).read_bytes()).hexdigest() for name in ("kkagent", "kktool")}
     agents = ["--tags", "agent", "--limit", f"{one},{other}"]
     known = {"kraken_agent_install_method": "binaries", "kraken_agent_bundle_sha256": sums}
-    gateway = site.variables["engine"]["kraken_agent_address"]
-    handler = partial(SimpleHTTPRequestHandler, directory=str(site.bundles))
-    with ThreadingHTTPServer((gateway, 0), handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
+    gateway = methods.variables["engine"]["kraken_agent_address"]
+    handler = partial(SimpleHTTPRequestHandler, directory=str(methods.bundles))
+    with serving(ThreadingHTTPServer((gateway, 0), handler)) as server:
         url = f"http://{gateway}:{server.server_port}"
-        site.variables[one] = {**known, "kraken_agent_bundle": str(site.bundles), "kraken_agent_bundle_version": "path"}
-        site.variables[other] = {**known, "kraken_agent_bundle_url": url, "kraken_agent_bundle_version": "url"}
-        first, second, _output = site.changed_twice(*agents)
-        server.shutdown()
-        thread.join()
+        methods.variables[one] = {
+            **known,
+            "kraken_agent_bundle": str(methods.bundles),
+            "kraken_agent_bundle_version": "path",
+        }
+        methods.variables[other] = {**known, "kraken_agent_bundle_url": url, "kraken_agent_bundle_version": "url"}
+        first, second, _output = methods.changed_twice(*agents)
     assert (first, second) == ({one: 1, other: 1}, {one: 0, other: 0})
-    releases = site.lab.on_hosts("readlink /opt/kraken/current", f"{one},{other}")
+    releases = methods.lab.on_hosts("readlink /opt/kraken/current", f"{one},{other}")
     assert releases[one].startswith("versions/path-")
     assert releases[other].startswith("versions/url-")
 
     for name, download in ((one, "host"), (other, "controller")):
-        site.variables[name] = {
+        methods.variables[name] = {
             "kraken_agent_source": "server",
             "kraken_agent_download": download,
             "kraken_agent_bundle_version": download,
         }
-    first, second, _output = site.changed_twice(*agents)
+    first, second, _output = methods.changed_twice(*agents)
     assert (first, second) == ({one: 1, other: 1}, {one: 0, other: 0})
-    releases = site.lab.on_hosts("readlink /opt/kraken/current", f"{one},{other}")
+    releases = methods.lab.on_hosts("readlink /opt/kraken/current", f"{one},{other}")
     assert releases[one].startswith("versions/host-")
     assert releases[other].startswith("versions/controller-")
-    assert set(site.lab.on_hosts("systemctl is-active kraken-agent", f"{one},{other}").values()) == {"active"}
+    assert set(methods.lab.on_hosts("systemctl is-active kraken-agent", f"{one},{other}").values()) == {"active"}
 
 
-def test_every_method_can_be_undone(site: AgentAtServer) -> None:
-    for name in _hosts(site):
-        site.variables[name] = {"kraken_agent_install_method": "script"}
-    removed = site.play("remove-agents.yml")
+def test_every_method_can_be_undone(methods: MethodsLab) -> None:
+    for name in _hosts(methods):
+        methods.variables[name] = {"kraken_agent_install_method": "script"}
+    removed = methods.play("remove-agents.yml")
     assert removed.code == 0, removed.output
-    assert all(removed.changed[name] for name in site.variables)
-    assert site.lab.asked("agents", "list") == []
-    assert set(site.lab.on_hosts(LEFT).values()) == {""}
-    assert set(containers(site.project)) == SERVICES
-    assert not site.project.with_name(OVERRIDE).exists()
+    assert all(removed.changed[name] for name in methods.variables)
+    assert methods.lab.asked("agents", "list") == []
+    assert set(methods.lab.on_hosts(LEFT).values()) == {""}
+    assert set(containers(methods.project)) == SERVICES
+    assert not methods.project.with_name(OVERRIDE).exists()
     assert sh("docker", "ps", "--all", "--quiet", "--filter", f"name={CONTAINER}") == ""
-    again = site.play("remove-agents.yml")
-    assert (again.code, again.changed) == (0, dict.fromkeys(site.variables, 0)), again.output
+    again = methods.play("remove-agents.yml")
+    assert (again.code, again.changed) == (0, dict.fromkeys(methods.variables, 0)), again.output
 
 
-def test_an_image_is_not_built_on_what_only_a_registry_has(site: AgentAtServer) -> None:
-    done = site.lab.attempt("bundle", "image", "--tag", IMAGE, "--base", "kraken-fleet-test/nowhere:1")
+def test_an_image_is_not_built_on_what_only_a_registry_has(methods: MethodsLab) -> None:
+    done = methods.lab.attempt("bundle", "image", "--tag", IMAGE, "--base", "kraken-fleet-test/nowhere:1")
     assert done.returncode == 1
     assert "there is no image kraken-fleet-test/nowhere:1 on this machine" in done.stderr

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 import requests
 
+from tests.background import repeating
 from tests.e2e.loopback_fleet import Fleet
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -21,21 +21,15 @@ UNPROVEN = ("-e", "kraken_verify_enabled=false")
 @contextmanager
 def impostor(fleet: Fleet, host: str) -> Iterator[None]:
     """Somebody who says to be the agent of a host, faster than that one does."""
-    address, over = fleet.host(host)["kraken_agent_address"], threading.Event()
+    address = fleet.host(host)["kraken_agent_address"]
     info = {"system": "debian-12", "system_type": "linux", "kraken_fleet_nonce": "a guess"}
 
     def speak() -> None:
-        while not over.wait(0.1):
-            for message in ({"msg": "get-job"}, {"msg": "host-info", "info": info}):
-                requests.post(f"{fleet.server.url}/backend", json={"address": address, **message}, timeout=10)
+        for message in ({"msg": "get-job"}, {"msg": "host-info", "info": info}):
+            requests.post(f"{fleet.server.url}/backend", json={"address": address, **message}, timeout=10)
 
-    speaker = threading.Thread(target=speak)
-    speaker.start()
-    try:
+    with repeating(speak):
         yield
-    finally:
-        over.set()
-        speaker.join()
 
 
 def test_attested_agents_come_in_and_stay_and_leave_nothing(new_fleet: NewFleet) -> None:

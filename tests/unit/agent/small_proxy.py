@@ -6,11 +6,12 @@ import base64
 import http.client
 import select
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+from tests.background import serving
 
 
 class SmallProxy(ThreadingHTTPServer):
@@ -100,10 +101,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def small_proxy(account: str = "") -> Iterator[SmallProxy]:
     """A proxy for one test."""
-    proxy = SmallProxy(account)
-    threading.Thread(target=proxy.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with serving(SmallProxy(account)) as proxy:
         yield proxy
-    finally:
-        proxy.shutdown()
-        proxy.server_close()

@@ -19,16 +19,9 @@ from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.model import Agent
 from kraken_fleet.reconcile.observe import observe_agents
 from kraken_fleet.server.testing import RunningServer
+from tests.host_info import DEBIAN
 
 ROOT = Path(__file__).parents[3]
-DEBIAN = {
-    "system": "debian-12",
-    "system_type": "linux",
-    "distro_name": "debian",
-    "distro_version": "12",
-    "isolation_type": "bare-metal",
-    "isolation": "bare-metal",
-}
 
 
 @dataclass

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import bundles
 
 from kraken_fleet import bundle
 from kraken_fleet.errors import BundleError
+from tests import background
 
 
 @pytest.fixture(autouse=True)
@@ -67,12 +67,8 @@ def serving(tmp_path: Path) -> Iterator[str]:
     (folder / "agent").write_bytes(b"an agent")
     (folder / "tool").write_bytes(b"a tool")
     handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "www"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
+    with background.serving(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
         yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
 
 
 def test_what_the_server_serves_is_downloaded_by_the_host_or_sent_along(serving: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import checks as preflight
+
+from tests.background import serving
 
 
 class Door(BaseHTTPRequestHandler):
@@ -36,11 +37,8 @@ class Door(BaseHTTPRequestHandler):
 @pytest.fixture
 def door() -> Iterator[tuple[type[Door], int]]:
     handler = type("ThisDoor", (Door,), {})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield handler, server.server_address[1]
-    server.shutdown()
-    server.server_close()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
+        yield handler, server.server_port
 
 
 def by_check(findings: list[dict[str, object]]) -> dict[str, dict[str, object]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.background import serving
 from tests.unit.plugins.task_runs import Stage
 
 MODULE = "kraken_ci.fleet.service_addresses"
@@ -57,11 +57,8 @@ def engine() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     class ThisEngine(Engine):
         filters: ClassVar[list[dict[str, Any]]] = []
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), ThisEngine)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"tcp://127.0.0.1:{server.server_address[1]}", ThisEngine.filters
-    server.shutdown()
-    server.server_close()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), ThisEngine)) as server:
+        yield f"tcp://127.0.0.1:{server.server_port}", ThisEngine.filters
 
 
 @pytest.fixture

@@ -9,18 +9,11 @@ import pytest
 import requests
 
 from kraken_fleet.server.testing import RunningServer
+from tests.host_info import DEBIAN
 
 from ..conftest import Api, HandAgent
 
 JSON = {"Content-Type": "application/json"}
-INFO = {
-    "system": "debian-12",
-    "system_type": "linux",
-    "distro_name": "debian",
-    "distro_version": "12",
-    "isolation_type": "bare-metal",
-    "isolation": "bare-metal",
-}
 
 
 def post(server: RunningServer, body: Any, path: str = "/backend") -> requests.Response:
@@ -30,7 +23,7 @@ def post(server: RunningServer, body: Any, path: str = "/backend") -> requests.R
 def test_strangers_are_unauthorized_at_both_doors(server: RunningServer) -> None:
     for path, address in (("/backend", "127.0.9.1"), ("/bk/backend", "127.0.9.1"), ("/bk/backend", None)):
         for msg in ("host-info", "get-job", "get-job2", "keep-alive"):
-            answer = post(server, {"address": address, "msg": msg, "info": INFO}, path)
+            answer = post(server, {"address": address, "msg": msg, "info": DEBIAN}, path)
             assert (answer.status_code, answer.json()) == (200, {"unauthorized": True})
             assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
@@ -66,12 +59,12 @@ def test_what_is_not_json_is_a_400_and_get_is_a_405(server: RunningServer) -> No
 
 def test_host_info_is_stored_only_after_authorization(api: Api) -> None:
     agent = HandAgent(api)
-    agent.say("host-info", info=INFO)
+    agent.say("host-info", info=DEBIAN)
     assert agent.record["host_info"] is None
     api.call("PATCH", "/api/agents", [{"id": 1, "authorized": True}])
     cfg = {"cfg": {"clickhouse_addr": api.server.log_addr}, "version": "1.7.36"}
-    assert agent.say("host-info", info=INFO) == {"agent_id": 1, **cfg}
-    assert agent.record["host_info"] == INFO
+    assert agent.say("host-info", info=DEBIAN) == {"agent_id": 1, **cfg}
+    assert agent.record["host_info"] == DEBIAN
 
 
 def test_host_info_with_odd_systems(api: Api) -> None:

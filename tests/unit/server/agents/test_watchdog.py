@@ -19,6 +19,7 @@ from kraken_fleet.server.clock import iso, now
 from kraken_fleet.server.core import Core
 from kraken_fleet.server.store.tables import LoginSession
 from kraken_fleet.server.testing import running
+from tests.background import repeating
 from tests.waiting import eventually
 
 from ..conftest import Api, HandAgent, job_spec
@@ -33,19 +34,8 @@ def impatient(tmp_path: Path, **changes: Any) -> Iterator[Api]:
 @contextmanager
 def polling(agent: HandAgent) -> Iterator[None]:
     """The agent goes on saying keep-alive, as one does whose step takes long."""
-    over = threading.Event()
-
-    def keep_alive() -> None:
-        while not over.wait(0.05):
-            agent.say("keep-alive", job_id=None)
-
-    thread = threading.Thread(target=keep_alive)
-    thread.start()
-    try:
+    with repeating(lambda: agent.say("keep-alive", job_id=None), pause=0.05):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def test_the_job_of_an_agent_that_vanished_is_done_by_another(tmp_path: Path) -> None:

@@ -1,0 +1,47 @@
+"""What goes on in a thread beside a test, and ends with its block."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import HTTPServer
+from typing import TypeVar
+
+Server = TypeVar("Server", bound=HTTPServer)
+_JOIN_SECONDS = 60.0
+
+
+@contextmanager
+def repeating(work: Callable[[], object], pause: float = 0.1) -> Iterator[None]:
+    """Do something again and again.
+
+    Args:
+        pause: seconds between one time and the next.
+    """
+    over = threading.Event()
+
+    def repeat() -> None:
+        while not over.wait(pause):
+            work()
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(_JOIN_SECONDS)
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[Server]:
+    """Let an HTTP server answer."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(_JOIN_SECONDS)
