@@ -76,7 +76,7 @@ agents:
 from typing import Any, Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container, others
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all, as_result
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.env_file import HIDDEN
 
@@ -131,8 +131,10 @@ def bring_about(params: Dict[str, Any], *, check: bool) -> Dict[str, Any]:
         agents: List[Dict[str, str]] = []
     else:
         wanted = container.wanted_of(params)
-        changes = list(container.present(wanted))
         address = wanted.environment.get("KRAKEN_AGENT_ADDRESS", "")
+        place = others.Place("container", wanted.name, "", address, wanted.environment.get("KRAKEN_SERVER_ADDR", ""))
+        changes = list(others.stopped(others.on_host([place]), [place], params["drain_seconds"]))
+        changes += container.present(wanted)
         agents = [{"name": "", "address": address, "release": wanted.image}]
     if not check:
         apply_all(changes)

@@ -54,7 +54,11 @@ def test_variables_are_no_longer_shown_for_their_innocent_names() -> None:
 
 def test_a_container_is_shown_without_the_values_of_its_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     there = {
-        "Config": {"Image": "a:1", "Labels": {}, "Env": ["DB_PASS=secret-4711", "PATH=/bin"]},
+        "Config": {
+            "Image": "a:1",
+            "Labels": {container.LABEL: "of before"},
+            "Env": ["DB_PASS=secret-4711", "PATH=/bin"],
+        },
         "HostConfig": {"NetworkMode": "host", "RestartPolicy": {"Name": "always"}, "Binds": []},
         "State": {"Running": True},
     }

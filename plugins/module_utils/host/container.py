@@ -99,6 +99,10 @@ def present(wanted: Container) -> Iterator[Change]:
     _refuse_unusable(wanted.environment)
     now = found(wanted.name)
     before = _definition_of(now)
+    if now is not None and not before:
+        raise HostError(
+            f"the host has a container {wanted.name} that kraken-fleet did not make; remove or rename it first"
+        )
     if before != digest(wanted):
         yield Change(
             f"{'create' if now is None else 'recreate'} container {wanted.name}",
@@ -113,8 +117,8 @@ def present(wanted: Container) -> Iterator[Change]:
 
 
 def absent(name: str, drain_seconds: int) -> Iterator[Change]:
-    """No such container."""
-    if found(name) is not None:
+    """No such container, when it is one that kraken-fleet made."""
+    if _definition_of(found(name)):
         yield Change(f"remove container {name}", lambda: _remove(name, drain_seconds), before_header=name)
 
 
@@ -156,7 +160,7 @@ def _start(name: str) -> None:
 def _replace(wanted: Container, exists: bool) -> None:
     """The old one runs on until the new one is made: an image that cannot be had stops nothing."""
     fresh = f"{wanted.name}-new"
-    if found(fresh) is not None:
+    if _definition_of(found(fresh)):
         _docker("rm", "--force", fresh)
     _create(wanted, fresh)
     if exists:

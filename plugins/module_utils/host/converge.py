@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import glob
 import os
 from types import MappingProxyType
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from . import binaries, env_file, install_script, nonce, opening, process, selinux, systemd, users
+from . import binaries, env_file, install_script, nonce, opening, others, process, selinux, systemd, users
 from .changes import Change, HostError
 from .files import Attributes, absent, directory, read_text, text_file
 from .spec import CA_NAME, AgentSpec
@@ -37,7 +36,7 @@ def present(
     specs = [_running(spec, releases.get(spec.name, "")) for spec in specs]
     if release:
         binaries.check(release)
-    changes: List[Change] = []
+    changes: List[Change] = list(_others_stopped(specs))
     for spec in specs if root else ():
         _refuse_open_parent(spec)
     for spec in _one_for_each_user(specs) if root else ():
@@ -51,6 +50,17 @@ def present(
         changes += [*files, *manager.converge(spec, restart=restart)]
         changes += _left_by_script(spec) if spec.script else ()
     return changes
+
+
+def other_agents(specs: Sequence[AgentSpec]) -> List[str]:
+    """What to tell people of other agents of kraken-fleet's on this host, which go on."""
+    wanted = [others.of_spec(spec) for spec in specs]
+    return others.warnings(others.on_host(wanted), wanted)
+
+
+def _others_stopped(specs: Sequence[AgentSpec]) -> Iterator[Change]:
+    wanted = [others.of_spec(spec) for spec in specs]
+    yield from others.stopped(others.on_host(wanted), wanted, max(spec.drain_seconds for spec in specs))
 
 
 def by_script(specs: Sequence[AgentSpec]) -> List[Change]:
@@ -79,7 +89,7 @@ def gone(specs: Sequence[AgentSpec], *, root: bool, keep_data: bool, keep_user: 
     """
     changes: List[Change] = []
     for spec in specs:
-        if spec.manager == "systemd":
+        if spec.manager == "systemd" and (spec.script or others.is_ours(spec.unit, spec.directory)):
             changes += systemd.remove(spec.unit, spec.drain_seconds)
         changes += process.remove(spec.directory, spec.drain_seconds)
         changes += _no_files(spec, keep_data=keep_data)
@@ -211,13 +221,12 @@ def _no_files(spec: AgentSpec, *, keep_data: bool) -> Iterator[Change]:
 
 def _homes(specs: Sequence[AgentSpec]) -> List[str]:
     """Where accounts that were made for agents have their home: by a deploy, or by the server's script."""
-    return [home for spec in specs for home in (spec.data, spec.directory)]
+    return [home for spec in specs for home in ((spec.data, spec.directory) if spec.script else (spec.data,))]
 
 
 def _others_use(user: str, going: Sequence[AgentSpec]) -> bool:
-    """Whether another agent of this host, one that stays, runs as the same user."""
-    leaving = {systemd.unit_path(spec.unit) for spec in going}
-    for path in glob.glob(os.path.join(systemd.UNIT_DIRECTORY, "kraken-agent*.service")):
-        if path not in leaving and f"\nUser={user}\n" in (read_text(path) or ""):
-            return True
-    return False
+    """Whether another service of this host, one that stays, runs as the same user, whoever has made it."""
+    leaving = {f"{spec.unit}.service" for spec in going}
+    staying = [name for name in opening.names(systemd.UNIT_DIRECTORY) if name not in leaving]
+    texts = (read_text(os.path.join(systemd.UNIT_DIRECTORY, name)) for name in staying if name.endswith(".service"))
+    return any(f"\nUser={user}\n" in (text or "") for text in texts)

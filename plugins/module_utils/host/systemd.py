@@ -154,6 +154,18 @@ def remove(unit: str, drain_seconds: int) -> Iterator[Change]:
         yield Change(f"forget {unit}", lambda: _forget(unit), before=f"{unit}\n", before_header="units systemd knows")
 
 
+def retire(unit: str, drain_seconds: int) -> Iterator[Change]:
+    """A service that does not run and does not start with the host; its unit file stays."""
+    yield Change(f"stop {unit}", lambda: _systemctl("stop", unit, timeout=drain_seconds + 60.0))
+    yield Change(f"disable {unit}", lambda: _systemctl("disable", unit))
+
+
+def is_active(unit: str) -> bool:
+    """Whether a service runs, or starts with the host."""
+    now = show(unit)
+    return now["ActiveState"] in _RUNNING or now["UnitFileState"] == "enabled"
+
+
 def show(unit: str) -> Dict[str, str]:
     """What systemd says of a unit; one that it does not know is `inactive`."""
     text = run(["systemctl", "show", "--property=ActiveState,SubState,UnitFileState,MainPID", f"{unit}.service"])

@@ -65,7 +65,9 @@ def _brought_about(parameters: Mapping[str, Any]) -> Dict[str, Any]:
     specs = specs_of(parameters)
     root = os.geteuid() == 0
     changes = _absent(parameters, specs, root) if parameters["state"] == "absent" else _present(parameters, specs, root)
-    return {**as_result(changes), "agents": [converge.state(spec) for spec in specs]}
+    told = converge.other_agents(specs) if parameters["state"] == "present" else []
+    answer = {**as_result(changes), "agents": [converge.state(spec) for spec in specs]}
+    return {**answer, "warnings": told} if told else answer
 
 
 def _absent(parameters: Mapping[str, Any], specs: List[AgentSpec], root: bool) -> List[Change]:
