@@ -3,6 +3,12 @@
 
 from __future__ import annotations
 
+_ACTION = r"""
+  action:
+    description: Runs on the controller, inside ansible-playbook; nothing is sent to the managed host.
+    support: full
+"""
+
 
 class ModuleDocFragment:
     """For modules that support both in full."""
@@ -18,8 +24,12 @@ attributes:
     support: full
 """
 
+    # For modules that support both in full, and run in ansible-playbook itself.
+    CONTROLLER = DOCUMENTATION + _ACTION
+
     # For modules that only look, in ansible-playbook itself.
-    INFO = r"""
+    INFO = (
+        r"""
 options: {}
 attributes:
   check_mode:
@@ -28,22 +38,6 @@ attributes:
   diff_mode:
     description: Returns details on what has changed, or would change in check mode, when in diff mode.
     support: none
-  action:
-    description: Runs on the controller, inside ansible-playbook; nothing is sent to the managed host.
-    support: full
 """
-
-    # For modules that support both in full, and run in ansible-playbook itself.
-    CONTROLLER = r"""
-options: {}
-attributes:
-  check_mode:
-    description: Can run in check mode and predict what would change, without changing anything.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, or would change in check mode, when in diff mode.
-    support: full
-  action:
-    description: Runs on the controller, inside ansible-playbook; nothing is sent to the managed host.
-    support: full
-"""
+        + _ACTION
+    )
