@@ -63,4 +63,11 @@ def _decode(data: dict[str, object]) -> Deploy:
     hosts = data.pop("hosts")
     if not isinstance(hosts, dict):
         raise TypeError("hosts is not an object")
-    return Deploy(**data, hosts={name: HostResult(**result) for name, result in hosts.items()})  # type: ignore[arg-type]
+    return Deploy(**data, hosts={name: _host(result) for name, result in hosts.items()})  # type: ignore[arg-type]
+
+
+def _host(data: dict[str, object]) -> HostResult:
+    changes = data.pop("changes", ())
+    if not isinstance(changes, list | tuple):
+        raise TypeError("changes is not a list")
+    return HostResult(**data, changes=tuple(str(one) for one in changes))  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -89,4 +90,5 @@ def _run(application: object, host: str, port: int, limits: Limits, proxies: lis
         timeout_graceful_shutdown=1,
         **proxy_options(proxies),
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    with suppress(KeyboardInterrupt):  # the way to end it, not a failure
+        uvicorn.Server(config).run(sockets=[listener])

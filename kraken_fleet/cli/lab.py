@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,10 +63,10 @@ def up(
         return
     where = lab.paths.directory
     output.line(f"\nThe lab is in {where}. To work with it:")
-    output.line(f"  . {where}/env")
+    output.line(f"  . {shlex.quote(str(lab.paths.environment))}")
     output.line("  kraken-fleet agents list")
-    output.line(f"  ansible-playbook {lab.playbook_for_people()}")
-    output.line(f"  kraken-fleet lab down --name {name}")
+    output.line(f"  ansible-playbook {shlex.quote(lab.playbook_for_people())}")
+    output.line(f"  {lab.paths.down_command}")
 
 
 @app.command("demo")

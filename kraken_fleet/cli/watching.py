@@ -12,7 +12,9 @@ from rich.text import Text
 
 from kraken_fleet.cli import output
 from kraken_fleet.lab import AgentsReady, Deployed, JobVerified, LabEvent, LabEvents, OutputLine, StepDone, StepStarted
-from kraken_fleet.model import Agent, Deploy
+from kraken_fleet.model import Agent, Deploy, HostResult
+
+_CHANGES_SHOWN = 5
 
 
 @dataclass(slots=True)
@@ -29,6 +31,18 @@ class Seen:
         if self.deploy is None:
             return "the deploy left no record"
         return ", ".join(f"{name}: {result.changed}" for name, result in self.deploy.hosts.items() if result.changed)
+
+
+def _told(result: HostResult) -> str:
+    """What became of a host, in one line."""
+    if not result.succeeded:
+        return f"failed: {result.message}"
+    if not result.changes:
+        return "nothing to change" if not result.changed else f"changed by {result.changed} tasks"
+    # Directories come with what is in them; what was done on the server comes last.
+    told = [change for change in result.changes if not change.startswith("make directory ")] or [*result.changes]
+    more = len(told) - _CHANGES_SHOWN
+    return (f"{more} more changes, " if more > 0 else "") + ", ".join(told[-_CHANGES_SHOWN:])
 
 
 class Watcher:
@@ -107,7 +121,7 @@ class Watcher:
     def _show_deploy(self, deploy: Deploy) -> None:
         self._end_task()
         for name, result in deploy.hosts.items():
-            self._done(name, f"ok={result.ok} changed={result.changed} failed={result.failed}")
+            self._done(name, _told(result))
 
     def _show_agents(self, agents: Mapping[str, Agent]) -> None:
         for host, agent in agents.items():

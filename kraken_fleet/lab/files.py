@@ -61,6 +61,7 @@ def write_ansible_config(paths: LabPaths) -> None:
         "inventory": paths.inventory,
         "interpreter_python": "auto_silent",
         "localhost_warning": False,
+        "display_skipped_hosts": False,
         "callbacks_enabled": "kraken_ci.fleet.deploy_record",
         **collections_setting(),
     }

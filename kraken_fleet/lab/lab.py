@@ -77,7 +77,7 @@ class Lab:
         if server not in SERVERS:
             raise LabError(f"there is no lab server {server!r}", hint=f"Choose one of {', '.join(SERVERS)}")
         if self.paths.memory.exists():
-            hint = f"Use it, or remove it with `kraken-fleet lab down --name {self.name}`"
+            hint = f"Use it, or remove it with `{self.paths.down_command}`"
             raise LabError(f"the lab {self.name!r} is there already", where=str(self.paths.directory), hint=hint)
         chosen = load_driver(driver)
         with held(self.paths):

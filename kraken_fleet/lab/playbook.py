@@ -61,7 +61,7 @@ def run_playbook(paths: LabPaths, playbook: str, *extra: str) -> LabEvents:
 
 def _failure(paths: LabPaths, playbook: str, recorded: list[Deploy], tail: Iterable[str]) -> FleetError:
     """What went wrong on each host when Ansible came so far, else the last lines that it printed."""
-    hint = f"Look at the lab in {paths.directory}, then `kraken-fleet lab down`"
+    hint = f"Look at the lab in {paths.directory}, then `{paths.down_command}`"
     failures = {host: deploy.hosts[host].message or "failed" for deploy in recorded for host in deploy.failed_hosts}
     if failures:
         alike: dict[str, list[str]] = {}

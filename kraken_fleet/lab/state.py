@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,12 @@ class LabPaths:
     """Where everything of a lab is."""
 
     directory: Path
+
+    @property
+    def down_command(self) -> str:
+        """What removes the lab, wherever it is typed."""
+        parent = shlex.quote(str(self.directory.parent.parent))
+        return f"kraken-fleet lab down --dir {parent} --name {self.directory.name}"
 
     @property
     def memory(self) -> Path:
@@ -86,7 +93,7 @@ class LabState:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            hint = "`kraken-fleet lab down` removes what it still finds of this lab"
+            hint = f"`{paths.down_command}` removes what it still finds of this lab"
             raise LabError(f"the lab's memory is damaged ({error})", where=str(paths.memory), hint=hint) from error
 
 

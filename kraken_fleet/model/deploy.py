@@ -8,13 +8,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class HostResult:
-    """One host's numbers, as Ansible's own recap counts them, and why it failed when it did."""
+    """One host's numbers, why it failed when it did, and what was changed.
+
+    The numbers are those of Ansible's own recap, but what one task did for all hosts counts for those that it concerns.
+    """
 
     ok: int = 0
     changed: int = 0
     failed: int = 0
     unreachable: int = 0
     message: str = ""
+    changes: tuple[str, ...] = ()
 
     @property
     def succeeded(self) -> bool:

@@ -75,7 +75,7 @@ def _judged(client: KrakenClient, agent: Agent, proof: GroupProof) -> GroupProof
         return proof
     now = client.agent(agent.id)
     if now.job and now.job.id != proof.job_id:
-        return dataclasses.replace(proof, failure=None, hint=None, left_out=f"it runs job {now.job.id}")
+        return dataclasses.replace(proof, failure=None, hint=None, left_out=f"runs job {now.job.id}")
     return proof
 
 

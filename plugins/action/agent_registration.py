@@ -54,6 +54,8 @@ class ActionModule(ControllerAction):
                 outcome = self._change_state(client, fleet, arguments)
             else:
                 outcome = self._present(client, fleet, arguments, task_vars["hostvars"])
+        would = "would be " if self._task.check_mode else ""
+        self.tell(f"{host}: {would}{', '.join(done)}" for host, done in sorted(outcome.host_changes.items()))
         return outcome.result(fleet)
 
     def _for_upgrade(self, client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any]) -> Outcome:

@@ -60,7 +60,11 @@ class ActionModule(ControllerAction):
             if not alone:
                 raise
             trouble = str(error)  # whoever is out of work for this comes back, proven or not
-        return {**_of_agents(choice, found), "trouble": trouble}
+        result = {**_of_agents(choice, found), "trouble": trouble}
+        self.tell(_lines(result))
+        if not alone and not result["failed_hosts"]:
+            self.tell(["Next: `kraken-fleet agents list` shows the agents, `kraken-fleet plan` what is left to do"])
+        return result
 
 
 def _of_agents(choice: Choice, proofs: Iterable[tuple[DesiredAgent, Agent, GroupProof]]) -> dict[str, Any]:
@@ -87,6 +91,16 @@ def _of_agents(choice: Choice, proofs: Iterable[tuple[DesiredAgent, Agent, Group
         "groups_not_proven": choice.groups,
         "failed_hosts": failed,
     }
+
+
+def _lines(result: dict[str, Any]) -> Iterable[str]:
+    """The proofs for people."""
+    for proof in result["proofs"]:
+        if not proof["failure"] and not proof["left_out"]:
+            done = f"job {proof['job_id']} ran in {proof['seconds']:.1f} s; line of its log: {proof['log_line']}"
+            yield f"{proof['label']}: proven, {done}"
+    yield from (f"{label}: not proven, it {why}" for label, why in result["not_proven"].items())
+    yield from (f"Agents group {group}: nobody is proven: {why}" for group, why in result["groups_not_proven"].items())
 
 
 def _of_groups(proofs: list[GroupProof]) -> dict[str, Any]:

@@ -23,6 +23,8 @@ author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,9 +50,24 @@ class CallbackModule(CallbackBase):
         self._clock = time.monotonic()
         self._check = False
         self._messages: dict[str, str] = {}
+        self._changes: dict[str, list[str]] = defaultdict(list)
+        self._credit: Counter[str] = Counter()
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         self._check = bool(play.check_mode)
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        host, found = result._host.get_name(), result._result
+        if not found.get("changed"):
+            return
+        if isinstance(common := found.get("host_changes"), Mapping):
+            # Of one task for all hosts, which Ansible counts for the first of them.
+            self._credit[host] -= 1
+            for name, changes in common.items():
+                self._credit[name] += 1
+                self._changes[name] += changes
+        else:
+            self._changes[host] += found.get("changes") or ()
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         if not ignore_errors:
@@ -77,7 +94,8 @@ class CallbackModule(CallbackBase):
     def _result(self, host: str, numbers: dict[str, int]) -> HostResult:
         return HostResult(
             ok=numbers["ok"],
-            changed=numbers["changed"],
+            changed=numbers["changed"] + self._credit[host],
+            changes=tuple(self._changes[host]),
             failed=numbers["failures"],
             unreachable=numbers["unreachable"],
             message=self._messages.get(host, ""),

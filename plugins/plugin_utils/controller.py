@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ansible.plugins.action import ActionBase
@@ -34,6 +35,11 @@ class ControllerAction(ActionBase):
             return self.act(arguments, task_vars or {})
         except FleetError as error:
             return {"failed": True, "msg": str(error), "error": error.as_dict()}
+
+    def tell(self, lines: Iterable[str]) -> None:
+        """Says to people what was done, without -v; on standard error, where no program reads the answer of a play."""
+        for line in lines:
+            self._display.display(line, stderr=True)
 
     @abstractmethod
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

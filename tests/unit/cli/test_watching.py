@@ -15,12 +15,16 @@ def _fresh_console() -> None:
     output.console.cache_clear()
 
 
+CHANGES = ("make directory /opt/kraken", "write kraken.env", "start agent", "authorized", "groups +build")
+
+
 def _events(changed: int = 2) -> LabEvents:
+    result = HostResult(ok=5, changed=changed, changes=CHANGES if changed else ())
     yield StepStarted("Kraken server")
     yield StepDone("Kraken server", "http://127.0.0.1:1", 1.25)
     yield OutputLine("TASK [agent : Converge] ***", task="Converge")
     yield OutputLine("changed: [build-1]")
-    yield Deployed(Deploy("deploy-agents.yml", "2026-01-01", 3.0, hosts={"build-1": HostResult(ok=5, changed=changed)}))
+    yield Deployed(Deploy("deploy-agents.yml", "2026-01-01", 3.0, hosts={"build-1": result}))
     yield AgentsReady({"build-1": Agent(1, "a", "127.0.0.11", authorized=True, groups=(GroupRef(2, "build"),))})
     yield JobVerified("build-1", ("build",), Job(7, "proof", 5, completion_status=0), "hello")
 
@@ -32,7 +36,7 @@ def test_each_thing_that_is_done_is_one_line(capsys: pytest.CaptureFixture[str])
     lines = [" ".join(line.split()) for line in shown.err.splitlines() if line.strip()]
     assert lines[0] == "✔ Kraken server http://127.0.0.1:1 1.2 s"
     assert lines[1].startswith("✔ Converge")
-    assert lines[2] == "✔ build-1 ok=5 changed=2 failed=0"
+    assert lines[2] == "✔ build-1 write kraken.env, start agent, authorized, groups +build"
     assert lines[3] == "✔ agent 127.0.0.11 on build-1 authorized, in build"
     assert lines[4] == "✔ job 7 on build-1 is done, and its log has come log: hello"
 
@@ -54,3 +58,15 @@ def test_a_deploy_that_changed_nothing_or_left_no_record_is_told_apart() -> None
     watcher = Watcher(quiet=True, verbose=False)
     assert watcher.follow(_events(changed=0)).changes == ""
     assert watcher.follow(event for event in _events() if event is None).changes == "the deploy left no record"
+
+
+def test_hosts_are_told_with_what_was_changed_or_why_they_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    hosts = {
+        "same": HostResult(ok=5),
+        "much": HostResult(ok=5, changed=1, changes=tuple("abcdefg")),
+        "bad": HostResult(failed=1, message="no disk"),
+    }
+    events = (event for event in [Deployed(Deploy("deploy-agents.yml", "2026-01-01", 3.0, hosts=hosts))])
+    Watcher(quiet=False, verbose=False).follow(events)
+    lines = [line.strip() for line in capsys.readouterr().err.splitlines() if line.strip()]
+    assert lines == ["✔ same  nothing to change", "✔ much  2 more changes, c, d, e, f, g", "✔ bad  failed: no disk"]

@@ -195,4 +195,4 @@ def test_an_agent_that_works_for_somebody_else_all_the_time_has_not_failed(clien
         requests.post(f"{client.url}/backend", json={"address": dead.address, "msg": "get-job"}, timeout=5)
     ((_, proof),) = verify_agents(client, [client.agent(dead.id)], ME, timeout=1)
     assert (proof.failure, proof.proven) == (None, False)
-    assert proof.left_out.startswith("it runs job ")
+    assert proof.left_out.startswith("runs job ")

@@ -1,0 +1,120 @@
+"""Out of work for an upgrade, and back, whatever happens; several upgrades at once."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from kraken_fleet.errors import FleetError, RequestRejectedError
+from kraken_fleet.model import Agent, Owner, OwnGroup, is_own_group
+from kraken_fleet.plan import PlanPolicy, make_plan
+from kraken_fleet.reconcile import observe, reconcile
+from kraken_fleet.reconcile.leftovers import sweep
+from kraken_fleet.reconcile.owner import owner_of
+from kraken_fleet.reconcile.upgrade import give_back, left_out_of_work, take_out, who_is_out
+from tests.unit.reconcile.lab import FakeClock, Lab, fleet
+
+ADDRESSES = ["127.0.0.21", "127.0.0.22", "127.0.0.23", "127.0.0.24"]
+FLEET = fleet(*((f"h{number}", address, "gpu") for number, address in enumerate(ADDRESSES)))
+ME = owner_of(os.getpid())
+ENDED = Owner(ME.host, ME.pid, ME.started + 1)
+# Of a machine that is not this one nothing is known but the time.
+THEY = Owner("0123456789", 1, 1)
+
+
+@pytest.fixture
+def four(lab: Lab) -> Lab:
+    """Four agents of one group."""
+    for address in ADDRESSES:
+        lab.speak(address)
+    list(reconcile(lab.client, FLEET))
+    return lab
+
+
+def agents(lab: Lab, *numbers: int) -> list[Agent]:
+    return [lab.agent(ADDRESSES[number]) for number in numbers]
+
+
+def disabled(lab: Lab) -> list[int]:
+    return [number for number, address in enumerate(ADDRESSES) if lab.agent(address).disabled]
+
+
+def out(lab: Lab, *numbers: int, owner: Owner = ME, allowed: str = "50%", seconds: float = 5) -> None:
+    chosen = agents(lab, *numbers)
+    clock = FakeClock()
+    list(take_out(lab.client, chosen, owner, max_unavailable=allowed, deadline=seconds, clock=clock, chance=lambda: 0))
+
+
+def test_agents_come_back_into_the_groups_that_they_had_and_nothing_is_left(four: Lab) -> None:
+    before = {agent.address: agent.groups for agent in four.client.agents()}
+    out(four, 0, 1)
+    assert disabled(four) == [0, 1]
+    back, failures = give_back(four.client, ME)
+    assert ([agent.address for agent in back], failures) == (ADDRESSES[:2], {})
+    assert disabled(four) == []
+    assert {agent.address: agent.groups for agent in four.client.agents()} == before
+    assert not any(is_own_group(group.name) for group in four.client.groups())
+
+
+def test_an_agent_that_does_not_work_stays_disabled_and_counts_as_told(four: Lab) -> None:
+    out(four, 0, 1)
+    give_back(four.client, ME, {four.agent(ADDRESSES[1]).id})
+    assert disabled(four) == [1]
+    assert left_out_of_work(four.client.agents(), who_is_out(four.client)) == []
+
+
+def test_another_upgrade_waits_while_too_many_of_a_group_are_out(four: Lab) -> None:
+    out(four, 0, owner=THEY)
+    out(four, 1)
+    with pytest.raises(FleetError, match="Another upgrade has agents of gpu out of work, for 5 s now"):
+        out(four, 2, owner=owner_of(os.getppid()))
+    assert disabled(four) == [0, 1]
+    give_back(four.client, THEY)
+    out(four, 2, owner=owner_of(os.getppid()))
+    assert disabled(four) == [1, 2]
+
+
+def test_agents_that_are_disabled_for_other_reasons_count_only_beside_other_upgrades(four: Lab) -> None:
+    four.client.disable_agent(four.agent(ADDRESSES[3]).id)
+    out(four, 0, 1)
+    with pytest.raises(FleetError):
+        out(four, 2, owner=THEY)
+
+
+def test_what_an_upgrade_that_was_killed_has_left_is_found_and_comes_back_with_the_next(four: Lab) -> None:
+    out(four, 0, owner=ENDED)
+    observed = observe(four.client)
+    plan = make_plan(FLEET, observed, now=four.client.server_time())
+    assert [finding.subject for finding in plan.findings if finding.kind == "upgrade_broken_off"] == ["h0"]
+    assert plan.actions == (), "whether the agent works is not known here"
+    (left,) = left_out_of_work(four.client.agents(), who_is_out(four.client, ME))
+    assert left.address == ADDRESSES[0]
+    list(reconcile(four.client, FLEET, PlanPolicy(give_back=True)))
+    assert disabled(four) == []
+    sweep(four.client, four.client.server_time())
+    assert not any(is_own_group(group.name) for group in four.client.groups())
+
+
+def test_an_upgrade_of_another_machine_is_believed_to_go_on_for_hours(four: Lab) -> None:
+    now = int(four.client.server_time().timestamp())
+    for hours, expected in ((5, 0), (7, 1)):
+        group = four.client.make_passing_group(OwnGroup("upgrade", THEY, now - hours * 3600, hours).name)
+        agent = four.agent(ADDRESSES[hours - 5])
+        four.client.set_agent_groups(agent.id, [*(ref.id for ref in agent.groups), group.id])
+        four.client.disable_agent(agent.id)
+        assert len(left_out_of_work(four.client.agents(), who_is_out(four.client, ME))) == expected
+
+
+def test_a_server_that_fails_for_a_moment_does_not_keep_agents_out(four: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    out(four, 0, 1)
+    enable, failures = four.client.enable_agent, [RequestRejectedError("no", status=500, detail="no")] * 2
+
+    def sometimes(number: int) -> Agent:
+        if failures:
+            raise failures.pop()
+        return enable(number)
+
+    monkeypatch.setattr(four.client, "enable_agent", sometimes)
+    give_back(four.client, ME, clock=FakeClock())
+    assert disabled(four) == []
