@@ -4,22 +4,38 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from kraken_fleet.cli import output, planning
 from kraken_fleet.cli.application import single_command
+from kraken_fleet.cli.limits import with_limits
 from kraken_fleet.errors import PortInUseError, UsageError
-
-if TYPE_CHECKING:
-    from kraken_fleet.listen import Limits
+from kraken_fleet.listen import Limits
 
 app = single_command()
+# The console keeps no agents and no logs: these are the limits that it has.
+_LIMITS = (
+    "connections",
+    "connections_per_peer",
+    "head_seconds",
+    "request_seconds",
+    "answer_seconds",
+    "head_bytes",
+    "url_bytes",
+    "body_bytes",
+    "stranger_body_bytes",
+    "stranger_bodies_bytes",
+    "wrong_passwords_per_account",
+    "wrong_passwords_per_peer",
+)
 
 
 @app.command()
+@with_limits(*_LIMITS)
 def console(
+    limits: Limits,
     server: Annotated[
         str | None, typer.Option("--server", envvar="KRAKEN_FLEET_SERVER", help="The Kraken server to look at.")
     ] = None,
@@ -61,6 +77,7 @@ def console(
         playbook_dir=playbook_dir,
         read_only=read_only,
         secure_cookie=secure_cookie,
+        limits=limits,
     )
     output.line(f"Console for {server}: http://{host}:{port}/  (Ctrl-C ends it)")
     _run(create_console(settings), host, port, settings.limits, proxy or [])

@@ -11,7 +11,9 @@ import typer
 
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import single_command
+from kraken_fleet.cli.limits import with_limits
 from kraken_fleet.errors import FleetError
+from kraken_fleet.listen import Limits
 from kraken_fleet.server import Ready, ServerSettings
 from kraken_fleet.server import serve as run_server
 
@@ -19,7 +21,9 @@ app = single_command()
 
 
 @app.command()
+@with_limits()
 def serve(
+    limits: Limits,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="0 takes a free one.", min=0, max=65535)] = 6363,
     log_port: Annotated[
@@ -36,6 +40,14 @@ def serve(
             metavar="FILE",
         ),
     ] = None,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--proxy",
+            help="A proxy in front of it, by address or network: it says who a peer is. May be given more than once.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
     ready_file: Annotated[
         Path | None,
         typer.Option("--ready-file", help="Gets the addresses, as JSON, once it listens.", metavar="FILE"),
@@ -44,13 +56,19 @@ def serve(
 ) -> None:
     """Run the embedded server until Ctrl-C. The first start makes up the administrator's password and shows it once."""
     settings = ServerSettings(
-        data_dir=data_dir, host=host, port=port, log_port=log_port, admin_password_file=admin_password_file
+        data_dir=data_dir,
+        host=host,
+        port=port,
+        log_port=log_port,
+        admin_password_file=admin_password_file,
+        limits=limits,
+        proxies=tuple(proxy or ()),
     )
     passwords: list[str] = []
     console = _Console()
 
     def announce(ready: Ready) -> None:
-        console.show(ready.url, settings.data_dir)
+        console.show(ready.url, settings)
         if ready_file:
             _write_ready(ready_file, ready)
         if as_json:
@@ -68,10 +86,11 @@ class _Console:
     def __init__(self) -> None:
         self._application: Any = None
 
-    def show(self, url: str, data_dir: Path) -> None:
+    def show(self, url: str, settings: ServerSettings) -> None:
         from kraken_fleet.web import ConsoleSettings, create_console
 
-        self._application = create_console(ConsoleSettings(server_url=url, state_dir=data_dir / "console"))
+        state = settings.data_dir / "console"
+        self._application = create_console(ConsoleSettings(server_url=url, state_dir=state, limits=settings.limits))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._application(scope, receive, send)

@@ -31,7 +31,7 @@ class Limits:
     answer_seconds: int = _limit(60, "Seconds without anybody reading, after which an answer is given up.")
     head_bytes: int = _limit(64 * _KIB, "Size of a request's head.")
     url_bytes: int = _limit(4 * _KIB, "Size of a request's path with its query.")
-    body_bytes: int = _limit(32 * _MIB, "Size of a request's body.")
+    body_bytes: int = _limit(128 * _MIB, "Size of a request's body, such as that of a tool that is uploaded.")
     stranger_body_bytes: int = _limit(_MIB, "Size of a stranger's body.")
     stranger_bodies_bytes: int = _limit(128 * _MIB, "Size of all strangers' bodies that are on their way.")
     message_bytes: int = _limit(16 * _MIB, "Size of a message of an authorized agent.")

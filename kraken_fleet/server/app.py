@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Scope
 
 from kraken_fleet.listen import RequestLimits, peer_of
 from kraken_fleet.server.agents import watchdog
-from kraken_fleet.server.agents.door import AgentsDoor
+from kraken_fleet.server.agents.door import AGENTS_PATHS, AgentsDoor
 from kraken_fleet.server.core import Core
 from kraken_fleet.server.rest import problems
 from kraken_fleet.server.rest.access import is_signed_in
@@ -103,7 +103,9 @@ def create_app(
     app.add_middleware(AgentsDoor, core=core)
 
     async def is_known(scope: Scope) -> bool:
-        return core.roster.is_known(peer_of(scope)) or is_signed_in(core, scope)
+        if scope["path"] in AGENTS_PATHS:  # where nobody signs in
+            return core.roster.is_known(peer_of(scope))
+        return is_signed_in(core, scope)
 
     app.add_middleware(RequestLimits, limits=server_settings.limits, is_known=is_known, refusals=core.refusals)
     return app

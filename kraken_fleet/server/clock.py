@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from time import time
+from time import monotonic, time
 
 __all__ = ["duration_text", "iso", "iso_micro", "now"]
 
-now = time
+# How much faster or slower than the machine's steady clock the server's may run: three seconds a minute.
+_SLEW = 0.05
+
+
+class SteadyClock:
+    """The time of day that never jumps.
+
+    Time-outs are differences of times in the database. When somebody sets the clock of the machine, no job ends
+    because of it and none goes on for ever: this clock nears the new time slowly, and is right after a restart.
+
+    Args:
+        wall: the machine's time of day, seconds since 1970.
+        steady: seconds that nobody can set.
+    """
+
+    def __init__(self, wall: Callable[[], float] = time, steady: Callable[[], float] = monotonic) -> None:
+        self._wall, self._steady = wall, steady
+        self._last, self._last_steady = wall(), steady()
+
+    def __call__(self) -> float:
+        """Seconds since 1970."""
+        steady = self._steady()
+        elapsed = steady - self._last_steady
+        most = elapsed * _SLEW
+        error = self._wall() - (self._last + elapsed)
+        self._last, self._last_steady = self._last + elapsed + max(-most, min(most, error)), steady
+        return self._last
+
+
+now = SteadyClock()
 
 
 def iso(moment: float | None) -> str | None:

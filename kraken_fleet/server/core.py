@@ -46,8 +46,8 @@ class Core:
     logs: LogStore
     intake: Intake
     attempts: AttemptLimit
+    refusals: Refusals
     hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_HASHES))
-    refusals: Refusals = field(default_factory=lambda: Refusals(log))
     started: float = field(default_factory=now)
     agent_cfg: dict[str, object] = field(default_factory=dict)
     no_job: bytes = b""
@@ -75,9 +75,9 @@ class Core:
         db.on_flush(roster.forget_changed)
         with db.read() as session:
             roster.load(session)
-        limits = settings.limits
+        limits, refusals = settings.limits, Refusals(log)
         attempts = AttemptLimit(limits.wrong_passwords_per_account, limits.wrong_passwords_per_peer)
-        core = cls(settings, db, roster, LogStore(db), Intake(limits), attempts)
+        core = cls(settings, db, roster, LogStore(db, limits, refusals), Intake(limits), attempts, refusals)
         core.refresh()
         return core
 

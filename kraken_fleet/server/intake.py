@@ -49,8 +49,11 @@ class Intake:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
-    def decode(self, raw: bytes) -> Any:
+    def decode(self, raw: bytes, *, mending: bool = False) -> Any:
         """The JSON value of some bytes.
+
+        Args:
+            mending: whether the caller mends texts with half a character in them, see `mended`.
 
         Raises:
             NotJsonError: they are not JSON in UTF-8, or have NaN or Infinity, which is none.
@@ -62,19 +65,19 @@ class Intake:
             raise RefusedError(400, f"The JSON is nested deeper than {self._limits.json_depth} levels") from None
         except ValueError as error:
             raise NotJsonError(400, f"This is not JSON: {error}") from None
-        self._check(value)
+        self._check(value, mending=mending)
         return value
 
-    def _check(self, value: Any) -> None:
+    def _check(self, value: Any, *, mending: bool) -> None:
         """Look at every value, level by level."""
         level, count = [value], 0
         for _ in range(self._limits.json_depth + 1):
             deeper: list[Any] = []
             for one in level:
-                _check_one(one)
+                _check_one(one, mending=mending)
                 if isinstance(one, dict):
                     for name in one:
-                        _check_one(name)
+                        _check_one(name, mending=mending)
                     deeper += one.values()
                 elif isinstance(one, list):
                     deeper += one
@@ -175,9 +178,14 @@ def items(message: Mapping[str, Any], name: str) -> list[Any]:
     return value
 
 
-def _check_one(value: Any) -> None:
+def mended(value: Any) -> str:
+    """The text of a value, without halves of characters: they are valid JSON, but nothing can write them."""
+    return str(value).encode("utf-8", "replace").decode()
+
+
+def _check_one(value: Any, *, mending: bool) -> None:
     if isinstance(value, str):
-        if not value.isascii():
+        if not mending and not value.isascii():
             try:
                 value.encode()
             except UnicodeEncodeError:

@@ -26,7 +26,7 @@ from kraken_fleet.server.store.roster import Entry
 
 log = logging.getLogger(__name__)
 
-_PATHS = frozenset({"/backend", "/bk/backend"})
+AGENTS_PATHS = frozenset({"/backend", "/bk/backend"})
 _UNAUTHORIZED = json.dumps(UNAUTHORIZED).encode()
 
 
@@ -43,7 +43,7 @@ class AgentsDoor:
         self._core = core
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] not in _PATHS:
+        if scope["type"] != "http" or scope["path"] not in AGENTS_PATHS:
             await self._app(scope, receive, send)
         elif scope["method"] != "POST":
             await problem(405, "The method is not allowed for the requested URL.")(scope, receive, send)

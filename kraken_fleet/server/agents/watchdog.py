@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 _LOG_INTERVAL = 0.2
 _FOLD_INTERVAL = 10.0
 _DAY = 86400.0
+_STRANGER_SECONDS = _DAY
+_STRANGER_SECONDS_WHEN_FULL = 600.0
+_PRUNE_INTERVAL = 600.0
 # kraken/server/consts.py, DEFAULT_RUN_TIMEOUT.
 _RUN_TIMEOUT = 3 * 3600
 
@@ -45,7 +48,7 @@ async def watch(core: Core) -> None:
     while True:
         await asyncio.sleep(core.settings.watchdog_interval)
         _guarded(lambda: look(core))
-        if now() - pruned > 3600:
+        if now() - pruned > _PRUNE_INTERVAL:
             pruned = now()
             _guarded(lambda: prune(core))
 
@@ -62,10 +65,30 @@ def look(core: Core) -> None:
 
 
 def prune(core: Core) -> None:
-    """Drops log lines and log-ins that are too old."""
+    """Drops log lines and log-ins that are too old, and agents that asked to be let in and then went away."""
+    forget_strangers(core)
     core.logs.drop_older(core.settings.log_retention_days * _DAY)
     with core.db.write() as session:
         session.execute(delete(LoginSession).where(LoginSession.created < now() - core.settings.session_days * _DAY))
+
+
+def forget_strangers(core: Core) -> None:
+    """Drops records of agents that nobody ever authorized and that are silent: for a day, or shorter when many wait."""
+    most = core.settings.limits.unknown_agents
+    patience = _STRANGER_SECONDS if len(core.roster.waiting) < 0.8 * most else _STRANGER_SECONDS_WHEN_FULL
+    never = (Agent.authorized.is_(False), Agent.host_info.is_(None), Agent.deleted.is_(None))
+    # The newest record stays: SQLite would give its id to the next agent, and somebody may just be authorizing that id.
+    newest = select(func.max(Agent.id)).scalar_subquery()
+    with core.db.write() as session:
+        core.roster.write_seen(session)
+        worked = select(Job.agent_id).where(Job.agent_id.is_not(None))
+        old = select(Agent).where(*never, Agent.last_seen < now() - patience, Agent.id != newest)
+        gone = session.scalars(old.where(~Agent.assignments.any(), Agent.id.not_in(worked))).all()
+        for agent in gone:
+            session.delete(agent)
+        session.flush()
+        for agent in gone:
+            core.roster.drop(agent.address, agent.id)
 
 
 def _guarded(work: Callable[[], object]) -> None:

@@ -71,13 +71,17 @@ def install(app: FastAPI) -> None:
         return problem(400, f"Wrong type, expected '{kind}' for query parameter '{first['loc'][-1]}'")
 
     async def unexpected(request: Request, error: Exception) -> Response:
-        if isinstance(error, OperationalError) and "full" in str(error.orig):
-            log.error("%s %s: %s", request.method, request.url.path, error.orig)
-            return problem(507, "The server cannot keep this: its disk, or the database up to its limit, is full")
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         return problem(500, "")
 
     app.add_exception_handler(Problem, known)
     app.add_exception_handler(HTTPException, routing)
     app.add_exception_handler(RequestValidationError, validation)
+
+    async def not_kept(request: Request, error: Exception) -> Response:
+        assert isinstance(error, OperationalError)  # noqa: S101 registered for OperationalError only
+        log.error("%s %s: %s", request.method, request.url.path, error.orig)
+        return problem(507, f"The server cannot keep this now: {error.orig}")
+
+    app.add_exception_handler(OperationalError, not_kept)
     app.add_exception_handler(Exception, unexpected)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import APIRouter, Depends
 from sqlalchemy import ColumnElement
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response, StreamingResponse
 
 from kraken_fleet.server.clock import iso_micro
 from kraken_fleet.server.core import Core
+from kraken_fleet.server.intake import LARGEST
 from kraken_fleet.server.rest.access import CoreDep, admin
 from kraken_fleet.server.rest.problems import Problem
 from kraken_fleet.server.rest.render_jobs import job_json
@@ -78,7 +81,7 @@ async def all_logs(
     if level:
         conditions.append(LogLine.level.in_(_AT_LEAST.get(level.upper(), _AT_LEAST["INFO"])))
     total = core.logs.count(*conditions)
-    rows = core.logs.page(*conditions, order=order or "asc", start=start, limit=limit)
+    rows = core.logs.page(*conditions, order=order or "asc", start=start, limit=_most(core, limit))
     return answer({"items": [{**_line(row), **_origin(row)} for row in rows], "total": total})
 
 
@@ -100,15 +103,19 @@ def _page(
     with core.db.read() as session:
         job = job_json(need(session, Job, job_id, "Job not found"))
     total = core.logs.count(*conditions)
-    rows = core.logs.page(*conditions, order=order or "asc", start=start, limit=limit)
+    rows = core.logs.page(*conditions, order=order or "asc", start=start, limit=_most(core, limit))
     return answer({"items": [_line(row) for row in rows], "total": total, "job": job})
+
+
+def _most(core: Core, limit: int) -> int:
+    return min(limit, core.settings.limits.page_items)
 
 
 def _check_page(start: int, limit: int, order: str | None) -> None:
     if order not in (None, "asc", "desc"):
         raise Problem(400, f"incorrect order value: {order}")
     for name, value in (("start", start), ("limit", limit)):
-        if value < 0:
+        if not 0 <= value <= LARGEST:
             raise Problem(400, f"incorrect {name} value: {value}")
 
 
@@ -134,6 +141,13 @@ def _origin(row: LogLine) -> dict[str, Any]:
 def _text(core: Core, job_id: int, conditions: list[ColumnElement[bool]], filename: str) -> Response:
     with core.db.read() as session:
         need(session, Job, job_id, "Job not found")
-    rows = core.logs.page(*conditions, order="asc", start=0, limit=1_000_000)
-    text = "".join(f"{line}\n" for line in ("message", *(row.message for row in rows)))
-    return PlainTextResponse(text, headers={"Content-Disposition": f"attachment; filename={filename}"})
+    headers = {"Content-Disposition": f"attachment; filename={filename}"}
+    return StreamingResponse(_lines(core, conditions), media_type="text/plain", headers=headers)
+
+
+async def _lines(core: Core, conditions: list[ColumnElement[bool]]) -> AsyncIterator[str]:
+    """A log piece by piece: agents are answered in between."""
+    yield "message\n"
+    for messages in core.logs.chunks(*conditions):
+        yield "".join(f"{message}\n" for message in messages)
+        await asyncio.sleep(0)

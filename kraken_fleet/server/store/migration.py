@@ -19,7 +19,7 @@ def bring_up(connection: Connection) -> None:
     if connection.execute(text("PRAGMA user_version")).scalar_one() == SCHEMA_VERSION:
         return
     Base.metadata.create_all(connection)
-    sizes = select(LogLine.job, func.sum(func.length(LogLine.message))).group_by(LogLine.job)
+    sizes = select(LogLine.job, func.sum(func.length(LogLine.message) + 100)).group_by(LogLine.job)
     connection.execute(insert(LogSize).from_select(["job", "size"], sizes))
     for agent_id, peer in connection.execute(select(Agent.id, Agent.ip_address)).all():
         if peer is not None and plain_address(peer) != peer:

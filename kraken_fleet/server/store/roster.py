@@ -109,10 +109,12 @@ class Roster:
         """The same, and forgets it."""
         return self._refused.pop(agent_id, None)
 
-    def drop(self, address: str) -> None:
+    def drop(self, address: str, agent_id: int) -> None:
         """Forgets an agent whose record is gone."""
         self.forget(address)
         self.waiting.discard(address)
+        self._seen.pop(agent_id, None)
+        self._unwritten.discard(agent_id)
 
     def _place(self, address: str, peer: str | None, *, authorized: bool) -> None:
         if address in self._authorized:

@@ -13,8 +13,10 @@ from kraken_fleet.model import ALL_GROUP, Agent, DesiredAgent
 from kraken_fleet.plan.trust import InventoryTrust
 from kraken_fleet.web.context import Changing, SignedIn
 from kraken_fleet.web.desired import desired_by_address
+from kraken_fleet.web.parameters import whole_number
 
 router = APIRouter()
+_PAGE_SIZE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,9 @@ class Candidate:
 
 
 @router.get("/discovered")
-def list_discovered(visit: SignedIn, ignored: int = 0) -> HTMLResponse:
+def list_discovered(visit: SignedIn) -> HTMLResponse:
+    asked = visit.request.query_params
+    ignored = whole_number(asked.get("ignored"), "ignored", 0)
     snapshot = visit.snapshot()
     settings = visit.console.settings
     wanted, hidden = desired_by_address(settings), visit.console.ignored.addresses()
@@ -52,9 +56,15 @@ def list_discovered(visit: SignedIn, ignored: int = 0) -> HTMLResponse:
         for agent in snapshot.discovered
     ]
     shown = [candidate for candidate in every if ignored or not candidate.ignored]
+    shown.sort(key=lambda candidate: candidate.agent.address)
+    pages = max(-(-len(shown) // _PAGE_SIZE), 1)
+    page = min(max(whole_number(asked.get("page"), "page", 1), 1), pages)
     return visit.page(
         "discovered.html",
-        candidates=sorted(shown, key=lambda candidate: candidate.agent.address),
+        candidates=shown[(page - 1) * _PAGE_SIZE : page * _PAGE_SIZE],
+        total=len(shown),
+        page=page,
+        pages=pages,
         ignored_count=sum(candidate.ignored for candidate in every),
         show_ignored=bool(ignored),
         groups=sorted((g for g in snapshot.groups if g.name != ALL_GROUP), key=lambda g: g.name),

@@ -101,7 +101,7 @@ def test_a_run_beyond_its_time_cancels_what_waits(tmp_path: Path) -> None:
 def test_old_log_lines_and_log_ins_are_dropped(tmp_path: Path) -> None:
     core = Core.open(ServerSettings(tmp_path), lambda _password: None)
     try:
-        line = {"message": "m", "@timestamp": "2001-01-01T00:00:00Z"}
+        line = {"message": "m", "@timestamp": iso(now() - 200 * 86400)}
         core.logs.take(json.dumps(line).encode())
         core.logs.take(json.dumps(line | {"@timestamp": iso(now())}).encode())
         with core.db.write() as session:
