@@ -7,6 +7,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import findings
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.operating_system import WINDOWS, operating_system
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.role_settings import ca_text
 
 from kraken_fleet.address import ServerAddress
 from kraken_fleet.errors import UsageError
@@ -25,9 +26,10 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": _WINDOWS}
         try:
             server = ServerAddress.parse(str(self._task.args.get("server_url") or ""))
+            authorities = ca_text(str(self._task.args.get("agent_ca_bundle") or ""))
         except UsageError as error:
             return {"failed": True, "msg": str(error)}
-        arguments = {**self._task.args, "server_url": server.agents}
+        arguments = {**self._task.args, "server_url": server.agents, "agent_ca_bundle": authorities}
         result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
         if result.get("failed"):
             return result

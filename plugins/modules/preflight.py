@@ -53,6 +53,10 @@ options:
       - The agent's variables. The server is reached with the proxies and certificate authorities that they name.
     type: dict
     default: {}
+  agent_ca_bundle:
+    description: A file on the controller with certificate authorities to trust for https, as for the agent.
+    type: str
+    default: ""
   strict:
     description: Fail when any finding is bad. When false the findings are only returned.
     type: bool
@@ -97,6 +101,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_settings import is_for_connections
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.certificates import trusting
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.checks import run_checks
 
 # Written by `make docs` out of DOCUMENTATION.
@@ -110,6 +115,7 @@ ARGUMENTS: dict[str, Any] = {
     "timeout": {"type": "int", "default": 5},
     "ca_bundle": {"type": "path", "default": ""},
     "environment": {"type": "dict", "default": {}},
+    "agent_ca_bundle": {"type": "str", "default": ""},
     "strict": {"type": "bool", "default": True},
     "nonce": {"type": "str", "default": ""},
 }
@@ -124,16 +130,17 @@ def main() -> None:
     # Not by the task's own environment, which Ansible writes on a command line: a proxy may have a password.
     os.environ.update({name: str(value) for name, value in wanted["environment"].items() if is_for_connections(name)})
     nonce = wanted["nonce"] or uuid.uuid4().hex
-    findings = run_checks(
-        server=wanted["server_url"],
-        minio_addr=wanted["minio_addr"],
-        clickhouse_addr=wanted["clickhouse_addr"],
-        directory=wanted["directory"],
-        nonce=nonce,
-        least_disk_mb=wanted["least_disk_mb"],
-        timeout=wanted["timeout"],
-        ca_bundle=wanted["ca_bundle"],
-    )
+    with trusting(wanted["agent_ca_bundle"]):
+        findings = run_checks(
+            server=wanted["server_url"],
+            minio_addr=wanted["minio_addr"],
+            clickhouse_addr=wanted["clickhouse_addr"],
+            directory=wanted["directory"],
+            nonce=nonce,
+            least_disk_mb=wanted["least_disk_mb"],
+            timeout=wanted["timeout"],
+            ca_bundle=wanted["ca_bundle"],
+        )
     module.exit_json(changed=False, findings=findings, nonce=nonce)
 
 

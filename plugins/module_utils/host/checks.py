@@ -29,6 +29,12 @@ OLDEST_PYTHON = (3, 8)
 LARGEST_CLOCK_SKEW_SECONDS = 30
 
 
+_CHECK_URL = (
+    "Check the URL's scheme, port and certificate. If its certificate authority is your own, set "
+    "kraken_agent_ca_bundle to the file with it on the controller"
+)
+
+
 def finding(check: str, ok: Optional[bool], detail: str, remedy: str = "") -> Finding:
     """One line of the report. `ok` is None while only the controller can tell."""
     return {"check": check, "ok": ok, "detail": detail, "remedy": "" if ok else remedy}
@@ -151,7 +157,7 @@ def _speak(url: str, timeout: float, ca_bundle: str) -> List[Finding]:
         status, headers = error.code, error.headers
     except (OSError, http.client.HTTPException) as error:
         why = getattr(error, "reason", error)
-        return [finding("http", False, "%s: %s" % (url, why), "Check the URL's scheme, port and certificate")]
+        return [finding("http", False, "%s: %s" % (url, why), _CHECK_URL)]
     kraken = status == 405
     remedy = "Something else than a Kraken server answers there: check kraken_server_url, also its path"
     return [finding("http", kraken, "GET %s gives %d" % (path, status), remedy), _compare_clocks(headers)]

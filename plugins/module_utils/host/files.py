@@ -38,6 +38,11 @@ def directory(path: str, wanted: Attributes, *, deep: bool = False) -> Iterator[
         yield from _attributes(path, wanted, deep=deep)
         return
     if found is not None:
+        if stat.S_ISLNK(found.st_mode):
+            raise HostError(
+                f"{path} is a link. Root does not work through links, because another account could point them "
+                "elsewhere. Name the directory itself in kraken_agent_dir, or mount it there"
+            )
         raise HostError(f"{path} is not a directory; move it away")
 
     def make() -> None:

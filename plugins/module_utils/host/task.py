@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import os
-import tempfile
 import zlib
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 from . import converge
 from .binaries import Binary, Release
+from .certificates import trusting
 from .changes import Change, HostError, apply_all, as_result
 from .checks import run_checks
 from .spec import AgentSpec
@@ -33,25 +32,6 @@ def answer(parameters: Mapping[str, Any]) -> Dict[str, Any]:
         return {"failed": True, "msg": str(error)}
     except OSError as error:
         return {"failed": True, "msg": f"{error.strerror or error}: {error.filename or 'on this host'}"}
-
-
-@contextlib.contextmanager
-def trusting(ca_bundle: str) -> Iterator[None]:
-    """Let this process trust these certificate authorities, unless the variables of the agent name others.
-
-    They are not in their place on the host yet, or older ones are.
-    """
-    if not ca_bundle or os.environ.get("SSL_CERT_FILE"):
-        yield
-        return
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".crt") as file:
-        file.write(ca_bundle)
-        file.flush()
-        os.environ["SSL_CERT_FILE"] = file.name
-        try:
-            yield
-        finally:
-            del os.environ["SSL_CERT_FILE"]
 
 
 def _checked_and_brought_about(parameters: Mapping[str, Any]) -> Dict[str, Any]:
