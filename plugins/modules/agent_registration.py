@@ -31,7 +31,9 @@ options:
     type: list
     elements: str
   addresses:
-    description: Of these hosts only the agents with these addresses; all when not given. Not for O(state=present).
+    description:
+      - Of these hosts only the agents with these addresses; all when not given. Not for O(state=present).
+      - No role sets it.
     type: list
     elements: str
   upgrade:

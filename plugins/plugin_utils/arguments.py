@@ -38,9 +38,10 @@ def _options(module: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _of_fragment(name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    file, _, part = name.partition(".")
+    file, *parts = name.split(".")
     fragment = import_module(f"{_PLUGINS}.doc_fragments.{file}").ModuleDocFragment
-    yield from read_yaml(getattr(fragment, (part or "documentation").upper())).get("options", {}).items()
+    (part,) = parts or ["documentation"]
+    yield from read_yaml(getattr(fragment, part.upper())).get("options", {}).items()
 
 
 def _argument(name: str, option: Mapping[str, Any]) -> dict[str, Any]:
