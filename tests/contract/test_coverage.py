@@ -12,7 +12,7 @@ from tests.contract.covering_tests import COVERING_TESTS, name_of_test
 HERE = Path(__file__).parent
 
 
-def test_every_endpoint_and_every_message_has_a_test_where_it_succeeds_and_one_where_it_is_refused() -> None:
+def test_every_endpoint_and_message_has_a_test_of_success_and_of_refusal() -> None:
     assert set(COVERING_TESTS) == endpoints() | {f"message {name}" for name in messages()}
 
 

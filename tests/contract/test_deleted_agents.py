@@ -33,7 +33,7 @@ def test_a_deleted_agent_can_be_authorized_and_stays_deleted(server: KrakenServe
     assert record["deleted"] is not None
 
 
-def test_a_deleted_agent_that_speaks_again_is_back_under_its_id_unauthorized_and_disabled(server: KrakenServer) -> None:
+def test_a_deleted_agent_that_speaks_again_is_back_under_its_id(server: KrakenServer) -> None:
     agent_id, address = server.announce(authorized=True)
     server.api("DELETE", f"/agents/{agent_id}")
     assert server.agent(address, "get-job2").body == {"unauthorized": True}

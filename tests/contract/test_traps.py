@@ -84,7 +84,7 @@ def test_creating_several_names_at_once_frees_those_of_groups_that_others_delete
     assert hand_agents.client.group(old).name == f"{name}-deleted-{old}"
 
 
-def test_a_name_that_others_used_twice_breaks_its_runs_until_a_reconciliation_heals_it(
+def test_a_name_that_others_used_twice_is_healed_by_a_reconciliation(
     hand_agents: HandAgents, workflow: Workflow
 ) -> None:
     old, new, name = _raw_twice(hand_agents.server)
@@ -98,7 +98,7 @@ def test_a_name_that_others_used_twice_breaks_its_runs_until_a_reconciliation_he
     assert not [action for action in again.actions if name in action.describe()]
 
 
-def test_a_plan_names_the_trap_that_others_sprang_even_when_the_inventory_does_not_use_the_group(
+def test_a_plan_names_a_group_called_as_a_deleted_one_even_if_unused(
     hand_agents: HandAgents, workflow: Workflow
 ) -> None:
     old, _, name = _raw_twice(hand_agents.server)

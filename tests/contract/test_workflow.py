@@ -178,7 +178,7 @@ def test_a_job_for_a_group_without_agents_ends_with_a_note(server: KrakenServer,
     assert jobs[0]["notes"] == f"there are no agents in group '{workflow.group}' - add some agents"
 
 
-def test_a_run_that_names_a_group_called_as_a_deleted_one_gets_no_jobs_until_that_is_renamed(
+def test_a_group_called_as_a_deleted_one_gets_no_jobs_until_that_is_renamed(
     server: KrakenServer, workflow: Workflow
 ) -> None:
     deleted, name = server.group()

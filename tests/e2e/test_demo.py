@@ -71,9 +71,7 @@ def _agents_run(directory: Path) -> bool:
     return bool(processes.running_in(directory / ".lab" / "demo" / "hosts"))
 
 
-def test_the_demo_ends_with_agents_in_groups_and_jobs_that_ran_and_the_second_deploy_changes_nothing(
-    run: Run, tmp_path: Path
-) -> None:
+def test_the_demo_puts_agents_into_groups_and_its_second_deploy_changes_nothing(run: Run, tmp_path: Path) -> None:
     shown = run("lab", "demo", "--json")
     assert shown.returncode == 0, shown.stdout + shown.stderr
     answer = json.loads(shown.stdout)["data"]

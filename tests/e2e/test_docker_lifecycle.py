@@ -52,7 +52,7 @@ def upgrading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgrading]:
             yield Upgrading(lab, client, addresses)
 
 
-def test_an_upgrade_leaves_an_agent_that_does_not_come_to_rest_and_waits_for_one_that_does(
+def test_an_upgrade_waits_for_a_job_and_leaves_an_agent_whose_job_goes_on(
     upgrading: Upgrading,
 ) -> None:
     client, before = upgrading.client, upgrading.state()

@@ -116,7 +116,7 @@ def test_a_stopped_step_ends_with_everything_it_started_within_the_agents_patien
     assert "sleep 30" not in job.lines()[-1]
 
 
-def test_a_daemon_that_a_step_leaves_is_not_waited_for_and_is_there_for_the_next_step(job: Job) -> None:
+def test_a_daemon_that_a_step_leaves_is_there_for_the_next_step(job: Job) -> None:
     started = time.monotonic()
     assert job.shell("sleep 200 & echo started") == 0
     assert time.monotonic() - started < 4

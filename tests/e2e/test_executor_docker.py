@@ -180,9 +180,7 @@ finally:
 
 
 @pytest.mark.parametrize("network", ["bridge", "host"])
-def test_an_agent_in_a_container_shares_only_the_jobs_directory_and_a_network_of_its_own_with_its_jobs(
-    tmp_path: Path, network: str
-) -> None:
+def test_an_agent_in_a_container_shares_a_directory_and_a_network_with_its_jobs(tmp_path: Path, network: str) -> None:
     import kraken_agent
 
     (tmp_path / "jobs/7").mkdir(parents=True)

@@ -36,7 +36,7 @@ def test_a_server_that_cannot_make_its_script_fails_only_the_hosts_that_want_it(
     assert (fleet.home("other") / "current").exists()
 
 
-def test_what_is_empty_on_the_server_is_set_when_that_is_allowed_and_what_is_set_there_stays(fleet: Fleet) -> None:
+def test_an_empty_setting_is_set_when_allowed_and_a_set_one_stays(fleet: Fleet) -> None:
     fleet.host("scripted").update(MANAGED, kraken_agent_server_url="http://127.0.0.8:6363")
     predicted = fleet.play("deploy-agents.yml", "--tags", "agent", "--check", "--diff", "--limit", "scripted")
     assert "+ clickhouse_addr: 127.0.0.9:9001" in predicted.diffs.replace("+  ", "+ ")

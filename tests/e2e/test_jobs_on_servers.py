@@ -91,9 +91,7 @@ def tools_dir(directory: Path) -> Path:
     return directory
 
 
-def test_a_job_that_is_cancelled_while_its_tests_run_keeps_their_results_and_the_agent_takes_the_next(
-    site: AgentAtServer, tmp_path: Path
-) -> None:
+def test_a_job_cancelled_during_its_tests_keeps_their_results(site: AgentAtServer, tmp_path: Path) -> None:
     suite, pid_file = tmp_path / "suite", tmp_path / "pid"
     suite.mkdir()
     (suite / "test_slow.py").write_text(TESTS)

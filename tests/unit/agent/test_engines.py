@@ -47,7 +47,7 @@ def told(server: FakeServer, name: str) -> Any:
     return server.said("host-info")[-1]["info"].get(name)
 
 
-def test_why_an_executor_is_not_offered_is_in_the_log_once_and_in_the_host_information(
+def test_why_an_executor_is_not_offered_is_logged_once_and_in_the_host_info(
     server: FakeServer, start_agent: StartAgent, until: Until, tmp_path: Path
 ) -> None:
     (tmp_path / "docker.sock").touch()

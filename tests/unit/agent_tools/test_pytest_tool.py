@@ -104,9 +104,7 @@ def test_a_test_that_is_not_there_any_more_is_an_error(project: Path, step: dict
     ]
 
 
-def test_a_test_that_ends_the_interpreter_is_an_error_and_the_ones_before_it_are_kept(
-    project: Path, step: dict[str, Any]
-) -> None:
+def test_a_test_that_ends_the_interpreter_is_an_error_of_its_own(project: Path, step: dict[str, Any]) -> None:
     (project / "tests/test_it.py").write_text(
         "import os\ndef test_a(): pass\ndef test_b(): os._exit(9)\ndef test_c(): pass\n"
     )

@@ -234,7 +234,7 @@ def _until(process: subprocess.Popen[str], kind: str) -> list[Any]:
     return events
 
 
-def test_a_watch_puts_right_what_others_change_reads_the_inventory_anew_and_ends_when_interrupted(
+def test_a_watch_undoes_changes_rereads_the_inventory_and_ends_when_interrupted(
     client: KrakenClient, inventory: str, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "kraken_fleet.cli.main", "reconcile", "-i", inventory, "--watch", "--json"]

@@ -38,7 +38,7 @@ def plan(specs: list[AgentSpec], version: str = "1.0") -> list[str]:
     return [change.what for change in converge.present(specs, release(version), root=False)]
 
 
-def test_a_host_gets_its_agent_a_second_run_changes_nothing_and_a_removal_leaves_nothing(tmp_path: Path) -> None:
+def test_a_second_run_changes_nothing_and_a_removal_leaves_nothing(tmp_path: Path) -> None:
     directory = tmp_path / "agent"
     specs = specs_of(parameters(directory, drain_seconds=0))
     try:

@@ -149,7 +149,7 @@ def test_an_agent_that_still_reports_its_nonce_is_not_asked_again(lab: Lab) -> N
     assert lab.writes == []
 
 
-def test_an_agent_whose_host_has_a_new_nonce_stays_once_it_tells_it_and_nothing_is_changed(lab: Lab) -> None:
+def test_an_agent_that_tells_its_new_nonce_stays_and_nothing_changes(lab: Lab) -> None:
     _let_in(lab, "before the host was rebuilt")
     lab.requests.clear()
     clock = FakeClock(steps=[lambda: None, lambda: lab.tell(A, kraken_fleet_nonce="nonce-a")])
@@ -158,7 +158,7 @@ def test_an_agent_whose_host_has_a_new_nonce_stays_once_it_tells_it_and_nothing_
     assert lab.writes == []
 
 
-def test_an_agent_that_is_in_already_and_lost_its_nonce_is_put_out_and_gets_nothing_more(lab: Lab) -> None:
+def test_an_authorized_agent_that_lost_its_nonce_is_unauthorized(lab: Lab) -> None:
     _let_in(lab, "somebody else's")
     clock = FakeClock()
     events: list[Event] = []
@@ -176,7 +176,7 @@ def test_an_agent_that_is_in_already_and_lost_its_nonce_is_put_out_and_gets_noth
     assert (agent.authorized, agent.enabled, agent.group_names) == (True, True, {"all", "gpu", "new"})
 
 
-def test_an_agent_that_is_in_already_is_put_out_at_once_when_it_tells_another_wrong_nonce(lab: Lab) -> None:
+def test_an_authorized_agent_with_a_wrong_nonce_is_unauthorized_at_once(lab: Lab) -> None:
     _let_in(lab, "old")
     clock = FakeClock(steps=[lambda: lab.tell(A, kraken_fleet_nonce="a guess")])
     with pytest.raises(PartialFailureError):
