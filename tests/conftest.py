@@ -6,11 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.real_server.fixtures import pytest_configure, pytest_configure_node, pytest_sessionfinish, real_server
 
 __all__ = ["pytest_configure", "pytest_configure_node", "pytest_sessionfinish", "real_server"]
 
+
+# How long one example takes depends on what else the machine does; pytest-timeout ends what hangs.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 # Whichever test is the first waits until the server is installed and up.
 FIRST_TEST_SECONDS = 400

@@ -15,10 +15,10 @@ class Backoff:
         self._next = _FIRST_PAUSE
 
     def pause(self) -> float:
-        """Seconds to wait before trying again."""
+        """Return how many seconds to wait before trying again."""
         self._next, pause = min(_LONGEST_PAUSE, self._next * 2), self._next
         return pause * random.uniform(0.5, 1.0)  # noqa: S311 - it spreads load, it keeps no secret
 
     def reset(self) -> None:
-        """All is well again."""
+        """Begin with the first pause again."""
         self._next = _FIRST_PAUSE

@@ -7,7 +7,7 @@ _ROOT = "/sys/fs/cgroup"
 
 
 def oom_kills() -> int:
-    """How many processes of the agent's own control group memory has cost so far; 0 where the kernel does not say.
+    """Return how many processes of this control group the kernel has ended for want of memory; 0 where it does not say.
 
     The files: cgroup-v2 `memory.events` and cgroup-v1 `memory.oom_control` in the kernel's admin-guide.
     """
@@ -20,7 +20,7 @@ def oom_kills() -> int:
 
 
 def _candidates(groups: str) -> list[str]:
-    """Where the count may be. A container may see its own group as the root, whatever the group is called."""
+    """Return where the count may be. A container may see its own group as the root, whatever the group is called."""
     found = []
     for line in groups.splitlines():
         _, controllers, group = line.split(":", 2)

@@ -19,12 +19,12 @@ STATE = "state"
 
 
 def shell(executor: Executor, command: ShellCommand) -> Callable[[Send], int]:
-    """A child that runs a shell step."""
+    """Return a child that runs a shell step."""
     return lambda send: _reporting(send, lambda: executor.shell(command))
 
 
 def tool(executor: Executor, call: ToolCall) -> Callable[[Send], int]:
-    """A child that runs a tool's command."""
+    """Return a child that runs a tool's command."""
 
     def main(send: Send) -> int:
         executor.tool(call, send)
@@ -34,7 +34,7 @@ def tool(executor: Executor, call: ToolCall) -> Callable[[Send], int]:
 
 
 def prepare(executor: Executor) -> Callable[[Send], int]:
-    """A child that gets the executor ready."""
+    """Return a child that gets the executor ready."""
 
     def main(send: Send) -> int:
         state = executor.prepare() or {}
@@ -49,7 +49,7 @@ def prepare(executor: Executor) -> Callable[[Send], int]:
 
 
 def cleanup(executor: Executor) -> Callable[[Send], int]:
-    """A child that removes what the executor made."""
+    """Return a child that removes what the executor made."""
 
     def main() -> int:
         executor.cleanup()

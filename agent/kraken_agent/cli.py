@@ -67,7 +67,7 @@ class UsageError(Exception):
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """Run the agent; returns the exit code: 0 after a stop that was asked for, 1 for errors, 2 for bad usage."""
+    """Run the agent; return the exit code: 0 after a stop that was asked for, 1 for errors, 2 for bad usage."""
     words = sys.argv[1:] if argv is None else argv
     if os.path.basename(sys.argv[0]) == "kktool":
         # One file may serve as both: installed under the name of the other it is that.

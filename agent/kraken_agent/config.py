@@ -65,7 +65,7 @@ class Config:
         self._proxies = {name: value for name, value in environment.items() if name.lower().endswith("_proxy")}
 
     def claimed_address(self) -> str:
-        """Who the agent says it is; empty when that is for its way to the server to decide.
+        """Return who the agent says it is; empty when that is for its way to the server to decide.
 
         A slot is what an agent in Docker Swarm has, and builtin is the one that comes with the server.
         """
@@ -76,7 +76,7 @@ class Config:
         return self._address
 
     def source_address(self) -> str:
-        """The IP address that connections are to come from: the claimed one when it is this host's, else empty."""
+        """Return the IP address that connections come from: the claimed one when it is this host's, else empty."""
         if not self._address:
             return ""
         import socket
@@ -89,7 +89,7 @@ class Config:
         return self._address
 
     def proxy(self, server: ServerUrl) -> Optional[Proxy]:
-        """The proxy that leads to the server; None when there is none.
+        """Return the proxy that leads to the server; None when there is none.
 
         Raises:
             ValueError: the variables for it make no sense.
@@ -140,7 +140,7 @@ def check_data_dir(directory: str, warn: Callable[[str], None]) -> None:
 
 
 def env_file(data_dir: str, program: str, environment: Mapping[str, str]) -> Optional[str]:
-    """The file that the agent's variables come from, or None when there is none.
+    """Return the file that the agent's variables come from, or None when there is none.
 
     It is the one that KRAKEN_AGENT_ENV_FILE names, or `kraken.env` beside the data directory or above the program.
     """
@@ -153,7 +153,7 @@ def env_file(data_dir: str, program: str, environment: Mapping[str, str]) -> Opt
 
 
 def read_env_file(path: str) -> Dict[str, str]:
-    """The variables of a file as systemd's EnvironmentFile has them: NAME=VALUE, comments, quotes around values.
+    """Return the variables of a file as systemd's EnvironmentFile has them: NAME=VALUE, comments, quotes around values.
 
     Raises:
         OSError: it cannot be read.

@@ -48,7 +48,7 @@ class Engines:
 
     @property
     def has_answered(self) -> bool:
-        """Whether nobody is being asked."""
+        """Return whether nobody is being asked."""
         return not self._processes
 
     def ask_when_due(self) -> None:

@@ -1,4 +1,4 @@
-"""Who is whose child: finds and ends everything below a process, also what has left its group and session."""
+"""Finds and ends everything below a process, also what has left its group and session."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> bool:
-    """From now on daemons that a step leaves behind become children of the agent, so that it can end them.
+    """Make daemons that a step leaves behind children of the agent, so that it can end them.
 
     Returns:
         whether the kernel and the C library do that.
@@ -28,7 +28,7 @@ def adopt_orphans() -> bool:
 
 
 def descendants(pid: int) -> List[int]:
-    """The process ids of everything below a process; empty where there is no /proc."""
+    """Return the process ids of everything below a process; empty where there is no /proc."""
     children = _children()
     found: List[int] = []
     waiting = [pid]

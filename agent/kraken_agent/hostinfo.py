@@ -43,7 +43,7 @@ def collect(config: Config, executors: Dict[str, str], not_offered: Dict[str, st
 
 
 def distribution(path: str = "/etc/os-release") -> tuple[str, str]:
-    """Name and version of the Linux distribution, `("debian", "12")`."""
+    """Return name and version of the Linux distribution, `("debian", "12")`."""
     from kraken_agent.config import read_env_file
 
     try:
@@ -55,7 +55,7 @@ def distribution(path: str = "/etc/os-release") -> tuple[str, str]:
 
 
 def isolation_of_host() -> tuple[str, str]:
-    """What the agent runs in: `("container", "docker")`, `("container", "lxc")` or `("bare-metal", "bare-metal")`."""
+    """Return what the agent runs in: `("container", "docker")` or `lxc`, or `("bare-metal", "bare-metal")`."""
     if os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv") or "docker" in _text("/proc/self/cgroup"):
         return "container", "docker"
     container = _text("/run/systemd/container").strip() or _initial_variable("container")
@@ -67,7 +67,7 @@ def isolation_of_host() -> tuple[str, str]:
 
 
 def _initial_variable(name: str) -> str:
-    """A variable of process 1; only root can see it."""
+    """Return a variable of process 1; only root can see it."""
     for assignment in _text("/proc/1/environ").split("\0"):
         key, _, value = assignment.partition("=")
         if key == name:
@@ -84,7 +84,7 @@ def _text(path: str) -> str:
 
 
 def _nonce(path: str) -> Optional[str]:
-    """What the provisioner left on this very host, to prove that the agent runs on it."""
+    """Return what the provisioner left on this very host, to prove that the agent runs on it."""
     if not path or not os.path.isfile(path):
         return None
     return _text(path).strip()[:_LONGEST_NONCE]

@@ -22,7 +22,7 @@ class HttpAnswer:
         self._buffer = b""
 
     def read(self) -> Tuple[int, bytes]:
-        """Status and body."""
+        """Return status and body."""
         status, headers = self.head()
         while status in (100, 102, 103):
             status, headers = self.head()
@@ -34,7 +34,7 @@ class HttpAnswer:
         return status, self._rest()
 
     def head(self) -> Tuple[int, Dict[str, str]]:
-        """Status and headers, their names in lower case."""
+        """Return status and headers, their names in lower case."""
         first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         words = first.split(" ", 2)
         if not first.startswith("HTTP/1.") or len(words) < 2 or not words[1].isdigit():

@@ -89,7 +89,7 @@ class InstallError(Exception):
 
 
 def install(options: Mapping[str, str]) -> int:
-    """Install this file; returns the exit code."""
+    """Install this file; return the exit code."""
     if os.geteuid() != 0:
         os.execvp("sudo", ["sudo", "-n", *_kept(), sys.executable, os.path.abspath(sys.argv[0]), *_arguments(options)])
     try:
@@ -105,7 +105,7 @@ def install(options: Mapping[str, str]) -> int:
 
 
 def _arguments(options: Mapping[str, str]) -> List[str]:
-    """The options again, with what the variables say: sudo takes no environment along."""
+    """Return the options again, with what the variables say: sudo takes no environment along."""
     words = ["install"]
     for name, variable in VARIABLES.items():
         value = options.get(name) or os.environ.get(variable)
@@ -140,7 +140,7 @@ class Installer:
         self._changes: List[str] = []
 
     def run(self) -> List[str]:
-        """Do what is missing; returns what was done."""
+        """Do what is missing; return what was done."""
         import pwd
 
         self._user()
@@ -235,7 +235,7 @@ class Installer:
         self._file(_SUDOERS_PATH, _SUDOERS, 0o440, 0)
 
     def _file(self, path: str, text: str, mode: int, gid: int) -> bool:
-        """A file of root's; returns whether it was written."""
+        """Return a file of root's; return whether it was written."""
         content = text.encode("utf-8")
         if root_files.has(path, mode, 0, gid) and root_files.read(path) == content:
             return False
@@ -263,7 +263,7 @@ class Installer:
 
 
 def unit_text(config: Config, root: str, *, sudo: bool) -> str:
-    """The unit file. With sudo it confines less, since sudo would not work otherwise."""
+    """Return the unit file. With sudo it confines less, since sudo would not work otherwise."""
     hardening = _HARDENING_ALWAYS
     if not sudo:
         hardening = _HARDENING.format(data_dir=config.data_dir) + hardening
@@ -281,7 +281,7 @@ def unit_text(config: Config, root: str, *, sudo: bool) -> str:
 
 
 def _quoted(value: str) -> str:
-    """A value as both systemd and a shell read it."""
+    """Return a value as both systemd and a shell read it."""
     if value and all(character.isalnum() or character in "_-./:,@%+" for character in value):
         return value
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$").replace("`", "\\`")

@@ -130,13 +130,13 @@ class JobRun:
                     break
                 StepRun(context, step).run()
         finally:
-            self._leave_nothing(executor)
+            self._clean_up(executor)
 
     def _masker(self, step: Mapping[str, Any]) -> Masker:
         return Masker([*secrets_of(self._job), *secrets_of(step)])
 
     def _next_step(self) -> Message:
-        """The step that the server wants next; nothing when there is none, and then the job is over for the server."""
+        """Return the step that the server wants next; empty when there is none, and the server has ended the job."""
         self._drain_log()
         limit = self._deadline + _LAST_WORDS_SECONDS
         while True:
@@ -186,7 +186,7 @@ class JobRun:
         return self._context.start(main, self._job, tool=name)
 
     def _wait_for_setup(self, process: Process) -> str:
-        """Turn the loop until a child of the executor has ended; returns why it was stopped, if it was."""
+        """Turn the loop until a child of the executor has ended; return why it was stopped, if it was."""
         limit = TimeLimit(self._reactor, process, self._deadline, self._deadline, self._should_stop)
         try:
             while not process.has_ended:
@@ -204,7 +204,7 @@ class JobRun:
             raise JobOverError("the server has cancelled the job")
 
     def _give_up(self, result: Message) -> None:
-        """The job cannot go on: say so on each step that the server wants, until it wants none and finishes the job."""
+        """Report on each step that the server wants that the job cannot go on, until the server ends the job."""
         masked = {**self._masker({}).mask_message(result), "duration": 1}
         self._log.error(f"job {self._job.get('id')} cannot run: {masked['msg']}")
         told: Set[int] = set()
@@ -216,7 +216,7 @@ class JobRun:
             self._session.report(int(self._job["id"]), index, masked)
             self._session.deliver(self._deadline + _LAST_WORDS_SECONDS)
 
-    def _leave_nothing(self, executor: Executor) -> None:
+    def _clean_up(self, executor: Executor) -> None:
         """End what the job left running: background steps, daemons, the executor's own."""
         assert self._context is not None  # noqa: S101 - set by the only caller
         for process in self._context.processes:

@@ -84,9 +84,9 @@ class LogSink:
                 self._socket.send(datagram)
             except OSError:
                 # The port is closed at the moment (an ICMP answer to an earlier record); this one was not sent.
-                self._again(datagram)
+                self._send_again(datagram)
 
-    def _again(self, datagram: bytes) -> None:
+    def _send_again(self, datagram: bytes) -> None:
         try:
             if self._socket is not None:
                 self._socket.send(datagram)
@@ -116,11 +116,11 @@ class _Entry:
         self.position = 0
 
     def record(self, *, join: bool) -> bytes:
-        """The next record."""
+        """Return the next record."""
         return b"".join((self._head, _quoted(self._take(join=join)), self._tail))
 
     def _take(self, *, join: bool) -> bytes:
-        """The next message: a line, a piece of a long one, or as many lines as fit into a piece."""
+        """Return the next message: a line, a piece of a long one, or as many lines as fit into a piece."""
         start = self.position
         limit = start + _PIECE_BYTES
         end = self.data.rfind(b"\n", start, limit) if join else -1
@@ -145,7 +145,7 @@ def _quoted(text: bytes) -> bytes:
 
 
 def _character_start(data: bytes, position: int) -> int:
-    """The nearest start of a UTF-8 character at or before a position."""
+    """Return the nearest start of a UTF-8 character at or before a position."""
     for candidate in range(position, position - 4, -1):
         if data[candidate] & 0xC0 != 0x80:
             return candidate
@@ -186,16 +186,16 @@ class Log:
 
     @property
     def is_full(self) -> bool:
-        """Whether output should wait where it is."""
+        """Return whether output should wait where it is."""
         return self._bytes >= FULL_BYTES
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything was sent."""
+        """Return whether everything was sent."""
         return not self._queue
 
     def set_context(self, **context: Any) -> None:
-        """What all records carry from now on, for example the job; also sets the records' clock right again.
+        """Set what all records carry from now on, for example the job, and set their clock anew.
 
         Within a job the clock is monotonic: the sink orders a job's records by their time.
         """
@@ -203,30 +203,30 @@ class Log:
         self._clock = time.time() - time.monotonic()
 
     def say(self, level: str, text: str) -> None:
-        """A message of the agent's own: on the console and to the sink."""
+        """Write a message of the agent's own to the console and send it to the sink."""
         sys.stderr.write(f"{level:7} {text}\n")
         sys.stderr.flush()
         for line in text.splitlines():
             self._put(self._prefix(level, {}), line.encode("utf-8", "surrogateescape"))
 
     def info(self, text: str) -> None:
-        """Something worth knowing."""
+        """Log something worth knowing."""
         self.say("INFO", text)
 
     def warning(self, text: str) -> None:
-        """Something is wrong, and the agent copes."""
+        """Log that something is wrong, and the agent copes."""
         self.say("WARNING", text)
 
     def error(self, text: str) -> None:
-        """Something is wrong, and a job suffers."""
+        """Log that something is wrong, and a job fails."""
         self.say("ERROR", text)
 
     def stream(self, context: Mapping[str, Any]) -> LineStream:
-        """A place for the output of one step."""
+        """Return a place for the output of one step."""
         return LineStream(self, self._prefix("INFO", context))
 
     def put(self, context: bytes, data: bytes) -> None:
-        """Lines of output, in one context."""
+        """Take lines of output, in one context."""
         self._put(context, data)
 
     def _put(self, context: bytes, data: bytes) -> None:
@@ -238,12 +238,12 @@ class Log:
         self._send()
 
     def _prefix(self, level: str, context: Mapping[str, Any]) -> bytes:
-        """The part of a record that its neighbours share."""
+        """Return the part of a record that its neighbours share."""
         fields = {"host": self._host, "path": "kraken_agent", "lineno": 0, "level": level, "logger_name": "agent"}
         return json.dumps({**fields, **self._context, **context})[1:].encode()
 
     def drain(self, seconds: float) -> bool:
-        """Turn the loop until everything is sent, or for so long; returns whether it is."""
+        """Turn the loop until everything is sent, or for so long; return whether it is."""
         return self._reactor.run_until(lambda: self.is_empty, time.monotonic() + seconds)
 
     def _send(self) -> None:
@@ -262,7 +262,7 @@ class Log:
         self._send()
 
     def _send_one(self) -> int:
-        """Send the next record; returns its size."""
+        """Send the next record; return its size."""
         entry = self._queue[0]
         before = entry.position
         datagram = entry.record(join=self._joins)
@@ -285,7 +285,7 @@ class LineStream:
 
     @property
     def is_full(self) -> bool:
-        """Whether output should wait where it is."""
+        """Return whether output should wait where it is."""
         return self._log.is_full
 
     def write(self, data: bytes) -> None:
@@ -302,7 +302,7 @@ class LineStream:
             self._rest = self._rest[cut:]
 
     def close(self) -> None:
-        """The output has ended, perhaps without a line end."""
+        """Send the rest of an output that has ended, perhaps without a line end."""
         if self._rest:
             self._log.put(self._context, self._rest)
             self._rest = b""

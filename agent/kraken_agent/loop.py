@@ -1,4 +1,4 @@
-"""The agent's life: become known, wait for work, do it, and leave in good order."""
+"""The agent's main loop: introduce itself, wait for jobs, run them, and stop in good order."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _UNAUTHORIZED_SECONDS = 10.0
 # An engine may still be making the container that a killed agent has asked it for when the next one looks for it.
 _SWEEP_AGAIN_SECONDS = 15.0
 # After the drain has ended the job, so long the server may take to hear about it.
-_LAST_WORDS_SECONDS = 10.0
+_REPORT_SECONDS = 10.0
 
 
 class Agent:
@@ -74,7 +74,7 @@ class Agent:
         self._refused_version = ""
 
     def run(self) -> int:
-        """Work until told to stop; returns the exit code."""
+        """Work until told to stop; return the exit code."""
         reactor = self._reactor
         reactor.on_signal(signal.SIGCHLD, reap)
         reactor.on_signal(signal.SIGTERM, self._on_stop)
@@ -89,23 +89,23 @@ class Agent:
             self._is_on_trial = is_on_trial(self._config.data_dir)
         try:
             while True:
-                self._live_or_recover()
+                self._work_and_recover()
         except InterruptedExchangeError:
             self._log.info("agent stops")
         if self._is_on_trial:
-            from kraken_agent.update import end_trial
+            from kraken_agent.update import forget_trial
 
-            end_trial(self._config.data_dir)
+            forget_trial(self._config.data_dir)
         self._log.drain(1.0)
         return 0
 
-    def _live_or_recover(self) -> None:
+    def _work_and_recover(self) -> None:
         """Whatever goes wrong, for example that the host has no process or memory left, is waited out.
 
         Not by a new version on trial, which gives way to the old one.
         """
         try:
-            self._live()
+            self._work_for_server()
         except InterruptedExchangeError:
             raise
         except Exception:
@@ -124,19 +124,19 @@ class Agent:
             raise ConfigError(str(error)) from error
         return session
 
-    def _live(self) -> None:
-        """Until InterruptedExchangeError says that it is over."""
+    def _work_for_server(self) -> None:
+        """Ask for jobs and run them, until InterruptedExchangeError ends it."""
         known = False
         while True:
             if self._reload_asked:
                 known = not self._reload() and known
             if not known:
-                known = self._become_known()
+                known = self._register()
                 if known:
-                    self._sweep()
+                    self._remove_leftovers()
                 continue
             if time.monotonic() >= self._sweep_again_at:
-                self._sweep_again()
+                self._remove_leftovers_again()
             if self._session.has_reports:
                 self._session.deliver()
             answer = self._session.get_job()
@@ -145,15 +145,15 @@ class Agent:
                 continue
             self._apply(answer)
             if answer.job:
-                self._work(answer)
+                self._run_job(answer)
             else:
                 self._service.status("idle")
                 self._between_jobs(answer)
                 self._engines.ask_when_due()
                 known = not self._has_news()
-                self._wait(self._patience(_POLL_SECONDS))
+                self._wait(self._pause(_POLL_SECONDS))
 
-    def _become_known(self) -> bool:
+    def _register(self) -> bool:
         """Say who and what this is; false, after a while, when the server does not let the agent in."""
         answer = self._introduce()
         if self._is_on_trial:
@@ -166,14 +166,14 @@ class Agent:
             return True
         self._service.status("waits to be authorized")
         self._log.info(f"the server has not authorized {self._session.address} yet")
-        self._wait(self._patience(_UNAUTHORIZED_SECONDS))
+        self._wait(self._pause(_UNAUTHORIZED_SECONDS))
         return False
 
     def _pass_trial(self) -> None:
-        """The server has answered this new version."""
-        from kraken_agent.update import came_up
+        """Make this new version the current one: the server has answered it."""
+        from kraken_agent.update import accept_new_version
 
-        came_up(self._config.data_dir)
+        accept_new_version(self._config.data_dir)
         self._is_on_trial = False
 
     def _introduce(self) -> Answer:
@@ -192,7 +192,7 @@ class Agent:
         return answer
 
     def _has_news(self) -> bool:
-        """Whether the server was told something else of the engines than what is true now."""
+        """Return whether the server was told something else of the engines than what is true now."""
         return self._told != {**self._engines.not_offered, **self._engines.found}
 
     def _apply(self, answer: Answer) -> None:
@@ -203,7 +203,7 @@ class Agent:
             except ValueError as error:
                 self._log.warning(str(error))
 
-    def _sweep(self) -> None:
+    def _remove_leftovers(self) -> None:
         """Once: containers of a killed agent are not left until there is another job, which may be never."""
         if not self._is_swept:
             from kraken_agent import leftovers
@@ -214,7 +214,7 @@ class Agent:
             if leftovers.is_container_expected(self._config.data_dir):
                 self._sweep_again_at = time.monotonic() + _SWEEP_AGAIN_SECONDS
 
-    def _sweep_again(self) -> None:
+    def _remove_leftovers_again(self) -> None:
         from kraken_agent import leftovers
 
         self._sweep_again_at = float("inf")
@@ -222,7 +222,7 @@ class Agent:
         leftovers.sweep_containers(self._reactor, installation)
         leftovers.expect_no_container(self._config.data_dir)
 
-    def _work(self, answer: Answer) -> None:
+    def _run_job(self, answer: Answer) -> None:
         from kraken_agent import family, leftovers
         from kraken_agent.job import JobRun
 
@@ -250,7 +250,7 @@ class Agent:
             if follow(answer.version, self._reactor, self._session, self._log, self._config):
                 self._refused_version = answer.version
 
-    def _patience(self, most: float) -> float:
+    def _pause(self, most: float) -> float:
         """Grows from a second to `most` with the agent's age: who has just started an agent is waiting for it."""
         return min(most, max(1.0, (time.monotonic() - self._started) / 10))
 
@@ -264,11 +264,11 @@ class Agent:
     # -- signals
 
     def _on_stop(self) -> None:
-        """The first time: finish the job in the drain time. The second time: end it now."""
+        """Let the job end in the drain time; the second time end it now."""
         now = time.monotonic()
         self._stop_at = now if self._stop_asked else now + self._config.drain_seconds
         self._stop_asked = True
-        for when in (self._stop_at, self._stop_at + _LAST_WORDS_SECONDS):
+        for when in (self._stop_at, self._stop_at + _REPORT_SECONDS):
             # The loop looks again at what has become true by then.
             self._reactor.call_at(when, lambda: None)
         if self._in_job:
@@ -279,16 +279,16 @@ class Agent:
         return time.monotonic() >= self._stop_at
 
     def _interrupted(self) -> bool:
-        """Whether waiting for the server is pointless now."""
+        """Return whether waiting for the server is pointless now."""
         if not self._stop_asked:
             return False
-        return not self._in_job or time.monotonic() >= self._stop_at + _LAST_WORDS_SECONDS
+        return not self._in_job or time.monotonic() >= self._stop_at + _REPORT_SECONDS
 
     def _on_reload(self) -> None:
         self._reload_asked = True
 
     def _reload(self) -> bool:
-        """Read kraken.env again; returns whether the agent must introduce itself again."""
+        """Read kraken.env again; return whether the agent must introduce itself again."""
         self._reload_asked = False
         try:
             config = Config(self._options, self._reread())
@@ -310,7 +310,7 @@ class Agent:
         return True
 
     def _reread(self) -> Dict[str, str]:
-        """The environment with what the file says now, and without what only its former text said."""
+        """Return the environment with what the file says now, and without what only its former text said."""
         if self._env_file() is None:
             raise ConfigError("there is no kraken.env")
         fresh = self._read_file()

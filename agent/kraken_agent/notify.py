@@ -30,25 +30,25 @@ class ServiceManager:
         microseconds = environment.get("WATCHDOG_USEC", "")
         if self._target and microseconds.isdigit() and environment.get("WATCHDOG_PID", str(os.getpid())).isdigit():
             self._interval = int(microseconds) / 2e6
-            self._feed()
+            self._feed_watchdog()
 
     def ready(self) -> None:
-        """The agent is up."""
+        """Say that the agent is up."""
         self._send("READY=1")
 
     def stopping(self, seconds: float) -> None:
-        """The agent is going down, and may need so long."""
+        """Say that the agent is going down, and may need so long."""
         self._send(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={int((seconds + 30) * 1e6)}")
 
     def status(self, text: str) -> None:
-        """What `systemctl status` shows."""
+        """Set what `systemctl status` shows."""
         if text != self._status:
             self._status = text
             self._send(f"STATUS={text}")
 
-    def _feed(self) -> None:
+    def _feed_watchdog(self) -> None:
         self._send("WATCHDOG=1")
-        self._reactor.call_in(self._interval, self._feed)
+        self._reactor.call_in(self._interval, self._feed_watchdog)
 
     def _send(self, text: str) -> None:
         if not self._target:

@@ -25,25 +25,25 @@ _TEXTS = {
 
 
 def done() -> Message:
-    """All is well."""
+    """Return a success."""
     return {"status": protocol.DONE}
 
 
 def error(reason: str, message: str, **more: object) -> Message:
-    """Something went wrong, for a reason that the server knows: `retcode`, `exception`, `no-tests`, a time-out."""
+    """Return a failure, for a reason that the server knows: `retcode`, `exception`, `no-tests`, a time-out."""
     return {"status": protocol.ERROR, "reason": reason, **more, "msg": message}
 
 
 def stopped(reason: str, message: str = "") -> Message:
-    """The step was ended before its time."""
+    """Return the result of a step that was ended before its time."""
     return error("exception" if reason == STOPPING else reason, message or _TEXTS[reason])
 
 
 def of_exit_code(code: int) -> Message:
-    """How a command ended, in upstream's words."""
+    """Return how a command ended, in upstream's words."""
     return error("retcode", f"cmd exited with non-zero retcode: {code}", retcode=code) if code else done()
 
 
 def whole_seconds(seconds: float) -> int:
-    """A duration as upstream's agent reports it: rounded up by a half, and at least 1."""
+    """Return a duration as upstream's agent reports it: rounded up by a half, and at least 1."""
     return max(1, round(seconds + 0.5))

@@ -1,4 +1,4 @@
-"""Children of the agent: started by fork, heard through a pipe, and ended with everything that they started."""
+"""Children of the agent: started by fork, read through a pipe, and ended with everything that they started."""
 
 from __future__ import annotations
 
@@ -87,12 +87,12 @@ class Process:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the child is gone and what it wrote was read."""
+        """Return whether the child is gone and what it wrote was read."""
         return self.code is not None
 
     @property
     def seconds(self) -> float:
-        """How long it has run."""
+        """Return how long it has run."""
         return (self._ended or time.monotonic()) - self._started
 
     def stop(self) -> None:
@@ -117,7 +117,7 @@ class Process:
                 family.signal_one(pid, number)
 
     def on_reaped(self, code: int) -> None:
-        """The child is gone; what it started may hold its output open, for ever if it is a daemon."""
+        """Note that the child is gone; what it started may hold its output open, for ever if it is a daemon."""
         self._reaped = True
         self._ended = time.monotonic()
         self._exit_code = code
@@ -140,7 +140,7 @@ class Process:
             self._on_end()
 
     def close(self) -> None:
-        """Hear no more of it: to be called when the job is over, since daemons may live and write until then."""
+        """Read no more from it: to be called when the job is over, since daemons may live and write until then."""
         self._reactor.cancel(self._timer)
         if self._kill_timer is not None:
             self._reactor.cancel(self._kill_timer)
@@ -156,7 +156,7 @@ class Process:
         if self._is_full():
             # Not watched for a moment: a pipe that nobody reads would keep the loop turning.
             self._reactor.unwatch(self._output)
-            self._reactor.call_in(_FULL_PAUSE_SECONDS, self._watch_output_again)
+            self._reactor.call_in(_FULL_PAUSE_SECONDS, self._read_output_again)
             self.held_seconds += _FULL_PAUSE_SECONDS
             return
         data = _read(self._output)
@@ -170,7 +170,7 @@ class Process:
         self._output = -1
         self._finish_when_read()
 
-    def _watch_output_again(self) -> None:
+    def _read_output_again(self) -> None:
         if self._output >= 0:
             self._reactor.watch(self._output, self._read_output)
 
@@ -209,7 +209,7 @@ def reap() -> None:
 
 
 def _read(descriptor: int) -> Optional[bytes]:
-    """What can be read now; empty at the end, None when there is nothing yet."""
+    """Return what can be read now; empty at the end, None when there is nothing yet."""
     try:
         return os.read(descriptor, _READ_BYTES)
     except BlockingIOError:
@@ -219,7 +219,7 @@ def _read(descriptor: int) -> Optional[bytes]:
 
 
 def _child(main: Main, output: int, messages: int) -> None:
-    """Everything that the child does; never returns."""
+    """Do everything that the child does; never return."""
     code = 1
     try:
         forget_in_child()
@@ -238,7 +238,7 @@ def _child(main: Main, output: int, messages: int) -> None:
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
     except BaseException as error:  # noqa: BLE001 - nothing may come back from a child into the agent's own code
-        _complain(error)
+        _write_traceback(error)
     finally:
         os._exit(code & 0xFF)
 
@@ -262,7 +262,7 @@ def _send(descriptor: int, message: Message) -> None:
         line = line[os.write(descriptor, line) :]
 
 
-def _complain(error: BaseException) -> None:
+def _write_traceback(error: BaseException) -> None:
     import traceback
 
     traceback.print_exception(type(error), error, error.__traceback__)

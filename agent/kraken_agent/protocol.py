@@ -42,7 +42,7 @@ class ServerUrl:
         self.base = base
 
     def path(self, name: str) -> str:
-        """The path of `backend` or `install/agent` at this server."""
+        """Return the path of `backend` or `install/agent` at this server."""
         return self.base + name
 
     @property
@@ -90,37 +90,37 @@ def _host_and_port(authority: str, default: int, text: str) -> tuple[str, int]:
 
 
 def host_info(address: Optional[str], info: Mapping[str, Any]) -> Message:
-    """Who and what the agent is."""
+    """Return who and what the agent is."""
     return {"address": address, "msg": "host-info", "info": info}
 
 
 def get_job(address: Optional[str]) -> Message:
-    """Is there work?"""
+    """Ask for a job."""
     return {"address": address, "msg": "get-job"}
 
 
 def get_job_step(address: Optional[str]) -> Message:
-    """What is next in the job? When the answer is that nothing is, the server finishes the job."""
+    """Return what is next in the job? When the answer is that nothing is, the server finishes the job."""
     return {"address": address, "msg": "get-job-step"}
 
 
 def step_result(address: Optional[str], job: int, step: int, result: Mapping[str, Any]) -> Message:
-    """How a step goes, or went."""
+    """Return how a step goes, or went."""
     return {"address": address, "msg": "step-result2", "job_id": job, "step_idx": step, "result": result}
 
 
 def dispatch_tests(address: Optional[str], job: int, step: int, tests: List[str]) -> Message:
-    """Which of these tests should run here?"""
+    """Return which of these tests should run here?"""
     return {"address": address, "msg": "dispatch-tests", "job_id": job, "step_idx": step, "tests": tests}
 
 
 def keep_alive(address: Optional[str], job: int) -> Message:
-    """The step still runs."""
+    """Return the step still runs."""
     return {"address": address, "msg": "keep-alive", "job_id": job}
 
 
 def answer_to_report(job_answer: Answer, report: Mapping[str, Any]) -> Optional[Answer]:
-    """What was answered to a report, if the server has it or has no use for it any more; None when it is missing.
+    """Return what was answered to a report that the server has, or does not want any more; None when it is missing.
 
     Args:
         job_answer: to a get-job that was asked afterwards.
@@ -141,7 +141,7 @@ def answer_to_report(job_answer: Answer, report: Mapping[str, Any]) -> Optional[
 
 
 def answer_to_dispatch(job_answer: Answer, question: Mapping[str, Any]) -> Optional[Answer]:
-    """Which tests the server gave to this agent, if it has heard the question; else None.
+    """Return which tests the server gave to this agent, if it has heard the question; else None.
 
     It names the tests of all steps together, so an earlier step with tests of the same names looks like this one's.
 
@@ -181,21 +181,21 @@ class Answer:
 
     @property
     def unauthorized(self) -> bool:
-        """The server knows the agent, or not, but gives it nothing."""
+        """Return the server knows the agent, or not, but gives it nothing."""
         return bool(self.data.get("unauthorized"))
 
     @property
     def cancel(self) -> bool:
-        """The job is over for the server."""
+        """Return the job is over for the server."""
         return bool(self.data.get("cancel"))
 
     @property
     def job(self) -> Message:
-        """The job, or nothing."""
+        """Return the job, or nothing."""
         return self._dictionary("job")
 
     def steps_of(self, job: Optional[int]) -> Optional[List[Message]]:
-        """The steps of a job, as far as the server has heard of them; none when the agent's job is not this one.
+        """Return the steps of a job, as far as the server has heard of them; none when the agent's job is not this one.
 
         Returns:
             None when the answer does not say, as that to get-job2.
@@ -209,36 +209,36 @@ class Answer:
 
     @property
     def step(self) -> Message:
-        """The step, or nothing when there is none left."""
+        """Return the step, or nothing when there is none left."""
         step = self._dictionary("job_step")
         return {} if step.get("finish") or "tool" not in step else step
 
     @property
     def is_step_answer(self) -> bool:
-        """Whether this is an answer to get-job-step at all."""
+        """Return whether this is an answer to get-job-step at all."""
         return bool(self._dictionary("job_step"))
 
     @property
     def tests(self) -> Optional[List[str]]:
-        """The tests to run here; None when the server refused the list."""
+        """Return the tests to run here; None when the server refused the list."""
         tests = self.data.get("tests")
         return [str(test) for test in tests] if isinstance(tests, list) else None
 
     @property
     def version(self) -> str:
-        """The server's version, if it says."""
+        """Return the server's version, if it says."""
         version = self.data.get("version")
         return version if isinstance(version, str) else ""
 
     @property
     def agent_id(self) -> Optional[int]:
-        """The number by which the server's users know this agent."""
+        """Return the number by which the server's users know this agent."""
         number = self.data.get("agent_id")
         return number if isinstance(number, int) else None
 
     @property
     def log_address(self) -> str:
-        """Where logs go, as the server's settings say."""
+        """Return where logs go, as the server's settings say."""
         address = self._dictionary("cfg").get("clickhouse_addr")
         return address if isinstance(address, str) else ""
 

@@ -35,7 +35,7 @@ class Proxy:
 
 
 def proxy_for(server: ServerUrl, environment: Mapping[str, str]) -> Optional[Proxy]:
-    """The proxy for a server; None when it is reached directly.
+    """Return the proxy for a server; None when it is reached directly.
 
     Args:
         environment: lower-case names win over upper-case ones, also when they are empty.
@@ -55,7 +55,7 @@ def _value(environment: Mapping[str, str], name: str) -> str:
 
 
 def _is_direct(server: ServerUrl, exceptions: str) -> bool:
-    """Whether one of the exceptions is this server: a domain or a name, an address, a network; perhaps with a port."""
+    """Return whether one of the exceptions is this server: a domain, a name, an address or a network."""
     host = server.host.lower()
     for entry in exceptions.lower().replace(",", " ").split():
         if entry == "*" or ("/" in entry and _is_in_network(host, entry)):

@@ -93,7 +93,7 @@ class Reactor:
                 timer.callback()
 
     def run_until(self, done: Callable[[], bool], until: Optional[float] = None) -> bool:
-        """Turn until something is so, or a time has come; returns whether it is so."""
+        """Turn until something is so, or a time has come; return whether it is so."""
         while not done():
             if until is not None and time.monotonic() >= until:
                 return False
@@ -120,11 +120,11 @@ class Reactor:
 
 
 def forget_in_child() -> None:
-    """In a forked child: signals do again what they do in any program, and the parent's loop hears nothing."""
+    """Give signals their usual meaning again in a forked child, and disconnect it from the parent's loop."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
 
 
 def _ignore(number: int, frame: object) -> None:
-    """What must happen is done in the loop."""
+    """Ignore the signal here: what must happen is done in the loop."""

@@ -16,7 +16,7 @@ _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0
 
 
 def directory(path: str, mode: int, uid: int, gid: int) -> bool:
-    """A directory with this owner and mode; returns whether it was made.
+    """Return a directory with this owner and mode; return whether it was made.
 
     Raises:
         OSError: something else is there, a link to a directory for example.
@@ -35,7 +35,7 @@ def directory(path: str, mode: int, uid: int, gid: int) -> bool:
 
 
 def read(path: str) -> Optional[bytes]:
-    """A file's content; None when there is none, or something that is no plain file with a single name."""
+    """Return a file's content; None when there is none, or something that is no plain file with a single name."""
     try:
         opened = os.open(path, _READ)
     except OSError:
@@ -49,7 +49,7 @@ def read(path: str) -> Optional[bytes]:
 
 
 def has(path: str, mode: int, uid: int, gid: int) -> bool:
-    """Whether what is there itself has this owner and mode."""
+    """Return whether what is there itself has this owner and mode."""
     try:
         found = os.lstat(path)
     except OSError:

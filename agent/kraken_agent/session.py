@@ -1,4 +1,4 @@
-"""The conversation with the server: who the agent is, patience while it is away, and reports that must arrive."""
+"""Exchanges messages with the server: waits while it cannot be reached, and delivers each report once."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Session:
         self._trouble = ""
         self._backoff = Backoff()
         # What the server may have heard although no answer came; also what an agent left that was killed.
-        self._in_doubt: Optional[Message] = spool.first()
+        self._perhaps_received: Optional[Message] = spool.first()
         self.server = protocol.parse_server(config.server)
         self.source = config.source_address()
         self._address = config.claimed_address()
@@ -62,7 +62,7 @@ class Session:
 
     @property
     def address(self) -> Optional[str]:
-        """What the agent claims to be: as configured, else the IP address that its way to the server begins with."""
+        """Return the address that the agent claims: as configured, else the IP address of its way to the server."""
         own = self._address or _own_address(self.server.host)
         # Where there is a proxy, the server's name may mean nothing to this host.
         return own or (_own_address(self._proxy.host) if self._proxy else None)
@@ -92,13 +92,13 @@ class Session:
                 answer = self._exchange_once(message, _seconds_until(until), protocol.answer_to_dispatch)
             except TransportError as error:
                 refusals += 1 if isinstance(error, StatusError) else 0
-                self._note(error)
-                if refusals >= _REFUSALS and self._is_well(message):
+                self._note_trouble(error)
+                if refusals >= _REFUSALS and self._answers_others(message):
                     return Answer({})
                 if not self._sleep(self._backoff.pause(), until):
                     return None
                 continue
-            self._well()
+            self._note_success()
             return answer
 
     def keep_alive(self, job: int) -> Optional[Answer]:
@@ -115,7 +115,7 @@ class Session:
 
     @property
     def has_reports(self) -> bool:
-        """Whether there are reports which the server does not have yet."""
+        """Return whether there are reports which the server does not have yet."""
         return bool(self._spool)
 
     def deliver(self, until: Optional[float] = None) -> Answer:
@@ -134,19 +134,19 @@ class Session:
                 answer = self._exchange_once(message, _ANSWER_SECONDS, protocol.answer_to_report)
             except TransportError as error:
                 refusals += 1 if isinstance(error, StatusError) else 0
-                self._note(error)
-                if refusals >= _REFUSALS and self._is_well(message):
+                self._note_trouble(error)
+                if refusals >= _REFUSALS and self._answers_others(message):
                     self._refuse(message, error)
                     refusals = 0
                 elif not self._sleep(self._backoff.pause(), until):
                     return Answer({})
                 continue
             if answer.unauthorized:
-                self._note("the server has withdrawn this agent's authorization; reports are kept")
+                self._note_trouble("the server has withdrawn this agent's authorization; reports are kept")
                 if not self._sleep(_UNAUTHORIZED_PAUSE, until):
                     return Answer({})
                 continue
-            self._well()
+            self._note_success()
             self._spool.drop_first()
             refusals = 0
 
@@ -171,9 +171,9 @@ class Session:
         try:
             answer = self._exchange(message, seconds)
         except TransportError as error:
-            self._note(error)
+            self._note_trouble(error)
             return None
-        self._well()
+        self._note_success()
         return answer
 
     def sleep(self, seconds: float) -> None:
@@ -205,23 +205,23 @@ class Session:
         Args:
             recover: finds in the answer to get-job what the lost answer was; None when the message was not heard.
         """
-        if message == self._in_doubt:
+        if message == self._perhaps_received:
             answer = recover(self._ask_job(), message)
             if answer is not None:
                 self._log.info(f"{self.server} had heard {message.get('msg')}, only its answer was lost")
-                self._in_doubt = None
+                self._perhaps_received = None
                 return answer
         try:
             answer = self._exchange(message, seconds)
         except TransportError as error:
             if error.may_be_heard:
-                self._in_doubt = message
+                self._perhaps_received = message
             raise
-        self._in_doubt = None
+        self._perhaps_received = None
         return answer
 
     def _ask_job(self) -> Answer:
-        """The job as the server sees it, nothing when the server cannot say."""
+        """Return the job as the server sees it, nothing when the server cannot say."""
         try:
             return self._exchange(protocol.get_job(self.address), _ANSWER_SECONDS)
         except StatusError as error:
@@ -239,8 +239,8 @@ class Session:
             raise TransportError(f"{self.server} answered something that is not a JSON object", may_be_heard=True)
         return Answer(data)
 
-    def _is_well(self, refused: Message) -> bool:
-        """Whether the server answers a message that is as harmless as can be."""
+    def _answers_others(self, refused: Message) -> bool:
+        """Return whether the server answers a message that is as harmless as can be."""
         try:
             self._exchange(protocol.keep_alive(self.address, int(refused.get("job_id") or 0)), _ANSWER_SECONDS)
         except TransportError:
@@ -254,13 +254,13 @@ class Session:
         )
         self._spool.drop_first()
 
-    def _note(self, trouble: object) -> None:
+    def _note_trouble(self, trouble: object) -> None:
         """Say what is wrong, unless it was said just before."""
         if str(trouble) != self._trouble:
             self._trouble = str(trouble)
             self._log.warning(f"{trouble}; trying again")
 
-    def _well(self) -> None:
+    def _note_success(self) -> None:
         if self._trouble:
             self._log.info(f"{self.server} answers again")
         self._trouble = ""
@@ -268,12 +268,12 @@ class Session:
 
 
 def _seconds_until(until: float) -> float:
-    """How long to wait for one answer when there is no time after that."""
+    """Return how long to wait for one answer when there is no time after that."""
     return min(_ANSWER_SECONDS, max(1.0, until - time.monotonic()))
 
 
 def _own_address(host: str) -> Optional[str]:
-    """The local IP address that packets to a host would come from; None when there is no way to it.
+    """Return the local IP address that packets to a host would come from; None when there is no way to it.
 
     The server then takes the address that it sees, as upstream's does.
     """

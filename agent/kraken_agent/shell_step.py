@@ -13,7 +13,7 @@ _DEFAULT_SECONDS = 60.0
 
 
 def shell_command(step: Mapping[str, Any]) -> ShellCommand:
-    """What a shell step runs.
+    """Return what a shell step runs.
 
     `cmd` is given to `shell_exe -c` (default `/bin/sh`); `script` goes into a file that `shell_exe` (default
     `/bin/bash`) reads, as upstream does.
@@ -47,7 +47,7 @@ def time_limit(step: Mapping[str, Any]) -> float:
 
 
 def branch_environment(step: Mapping[str, Any]) -> Dict[str, str]:
-    """The variables that the step's branch sets."""
+    """Return the variables that the step's branch sets."""
     return _strings(step.get("branch_env"))
 
 

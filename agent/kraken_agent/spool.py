@@ -92,7 +92,7 @@ class Spool:
 
 
 def _is_name(name: str) -> bool:
-    """Whether a file is called as this agent calls a report: `000000000001.json`."""
+    """Return whether a file is called as this agent calls a report: `000000000001.json`."""
     stem = name[: -len(_SUFFIX)]
     return name.endswith(_SUFFIX) and len(stem) == _DIGITS and stem.isascii() and stem.isdigit()
 

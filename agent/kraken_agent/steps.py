@@ -52,7 +52,7 @@ class StepRun:
         self._announce_at = time.monotonic() + _ANNOUNCE_SECONDS
 
     def run(self) -> str:
-        """Run the step to its end and report it; returns its status, `done` or `error`.
+        """Run the step to its end and report it; return its status, `done` or `error`.
 
         Raises:
             JobOverError: nothing more is to be done for this job.
@@ -114,7 +114,7 @@ class StepRun:
         return result
 
     def _ask_commands(self) -> List[str]:
-        """Which functions a user's tool has.
+        """Return which functions a user's tool has.
 
         Raises:
             ExecutorError: the tool cannot be asked, or has nothing to run.
@@ -180,7 +180,7 @@ class StepRun:
             self._last = message
 
     def _wait_for(self, process: Process, deadline: float) -> str:
-        """Turn the loop until the child has ended, and do what is due; returns why it was stopped, if it was."""
+        """Turn the loop until the child has ended, and do what is due; return why it was stopped, if it was."""
         context = self._context
         limit = TimeLimit(context.reactor, process, deadline, context.deadline, context.should_stop)
         try:

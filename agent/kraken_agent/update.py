@@ -105,7 +105,7 @@ def _numbers(version: str) -> Tuple[int, ...]:
 
 
 def is_on_trial(data_dir: str) -> bool:
-    """Whether this agent is a new version that has not proved itself. The old one, back again, notes the failure."""
+    """Return whether this agent is a new version without an answer yet; the old one notes the failure."""
     state = read_state(data_dir)
     if state.get("state") != TRYING:
         return False
@@ -121,8 +121,8 @@ def is_on_trial(data_dir: str) -> bool:
     return False
 
 
-def came_up(data_dir: str) -> None:
-    """The new agent works: it is the current one from now on.
+def accept_new_version(data_dir: str) -> None:
+    """Make the new agent, which works, the current one.
 
     Raises:
         OSError: `current` cannot be switched.
@@ -132,13 +132,13 @@ def came_up(data_dir: str) -> None:
     write_state(data_dir, state["version"], CURRENT)
 
 
-def end_trial(data_dir: str) -> None:
-    """The new agent was told to stop before it could prove itself: the next start tries again."""
+def forget_trial(data_dir: str) -> None:
+    """Forget that a new agent was tried, which was told to stop too early: the next start tries again."""
     os.unlink(os.path.join(data_dir, _STATE_FILE))
 
 
 def installation(program: str) -> str:
-    """The directory with `current` and `versions` that a program runs from.
+    """Return the directory with `current` and `versions` that a program runs from.
 
     Raises:
         UpdateError: it runs from elsewhere.

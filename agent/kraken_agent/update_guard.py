@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, List
 
-_WATCH_SECONDS = 60.0
-_LOOK_SECONDS = 0.1
+_GUARD_SECONDS = 60.0
+_PAUSE_SECONDS = 0.1
 
 
 class Trial:
@@ -58,24 +58,24 @@ def fork_guard(trial: Trial) -> None:
     try:
         forget_in_child()
         os.setsid()
-        _watch(agent, began, trial)
+        _guard(agent, began, trial)
     except BaseException as error:  # noqa: BLE001 - nothing may come back from here into the agent's own code
         sys.stderr.write(f"the guard of the update failed: {error!r}\n")
     finally:
         os._exit(0)
 
 
-def _watch(agent: int, began: str, trial: Trial) -> None:
+def _guard(agent: int, began: str, trial: Trial) -> None:
     asked: List[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
-    end = time.monotonic() + float(os.environ.get("KRAKEN_AGENT_UPDATE_WATCH_SECONDS") or _WATCH_SECONDS)
+    end = time.monotonic() + float(os.environ.get("KRAKEN_AGENT_UPDATE_WATCH_SECONDS") or _GUARD_SECONDS)
     while os.getppid() == agent:
         if asked or trial.is_over():
             return
         if time.monotonic() >= end:
             trial.accept()
             return
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_PAUSE_SECONDS)
     if trial.is_over():
         return
     trial.reject()
@@ -100,6 +100,6 @@ def _start_again(known_as: str, trial: Trial) -> None:
 
 
 def _start_time(pid: int) -> str:
-    """When a process began, in clock ticks after the boot: field 22 of /proc/PID/stat (proc(5)); exec keeps it."""
+    """Return when a process began, in clock ticks after the boot: field 22 of /proc/PID/stat; exec keeps it."""
     with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
         return file.read().rpartition(")")[2].split()[19]

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from kraken_fleet.model.own_groups import is_own_group
 
 # host-info carries these beside one key for each executor the agent has ("docker": "20.10.24").
+_LONGEST_REASON = 200
 _DESCRIPTIVE_KEYS = frozenset({"system", "system_type", "distro_name", "distro_version", "isolation_type", "isolation"})
 
 
@@ -47,6 +48,18 @@ class HostInfo:
         """Executor name to version. Every agent has `local`; others appear as a key of their own."""
         others = {name: str(self.extra[name]) for name in ("docker", "lxd") if self.extra.get(name)}
         return {"local": "", **others}
+
+    @property
+    def not_offered(self) -> dict[str, str]:
+        """Why the agent does not offer an executor that its host has, by name; only our own agent says."""
+        reasons = self.extra.get("kraken_fleet_not_offered")
+        if not isinstance(reasons, Mapping):
+            return {}
+        # An agent's words: what does not print is left out, and they have an end.
+        return {
+            str(name): "".join(filter(str.isprintable, str(reason)))[:_LONGEST_REASON]
+            for name, reason in reasons.items()
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> HostInfo:

@@ -124,6 +124,8 @@ def _contradictions(wanted: DesiredAgent, agent: Agent) -> Iterator[Finding]:
     missing = wanted.executors - info.executors.keys()
     if missing:
         message = f"the agent does not report the executor {', '.join(sorted(missing))}"
+        reasons = [f"{name}: {info.not_offered[name]}" for name in sorted(missing) if name in info.not_offered]
+        message += f" ({'; '.join(reasons)})" if reasons else ""
         yield Finding("executor_missing", wanted.label, message, "Install it on the host, then restart the agent")
 
 

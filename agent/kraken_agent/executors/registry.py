@@ -20,7 +20,7 @@ _EXECUTORS = {
 
 
 def executor_for(name: str, place: JobPlace) -> Executor:
-    """The executor of a job, without the modules of containers.
+    """Return the executor of a job, without the modules of containers.
 
     Args:
         name: the job's `executor`.
@@ -37,7 +37,7 @@ def executor_for(name: str, place: JobPlace) -> Executor:
 
 
 def executor_class(name: str) -> Type[Executor]:
-    """The class of an executor.
+    """Return the class of an executor.
 
     Args:
         name: the job's `executor`.
@@ -58,7 +58,7 @@ def executor_class(name: str) -> Type[Executor]:
 
 
 def present() -> Iterator[Tuple[str, bool]]:
-    """Each executor beyond `local`, and whether a look at the host says that it may work: no import, no connection."""
+    """Yield each executor beyond `local`, and whether its socket is there: no import, no connection."""
     import os
 
     yield "docker", bool(os.environ.get("DOCKER_HOST")) or os.path.exists(_DOCKER_SOCKET)

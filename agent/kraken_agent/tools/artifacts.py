@@ -82,7 +82,7 @@ def _download(store: ObjectStore, step: Mapping[str, Any]) -> Outcome:
 
 
 def _runs(store: ObjectStore, bucket: str, flow: str, own_run: str) -> Sequence[Tuple[str, List[StoredObject]]]:
-    """What other runs of the flow have stored, the latest run first; names begin after the run's number."""
+    """Return what other runs of the flow have stored, the latest run first; names begin after the run's number."""
     runs: Dict[str, List[StoredObject]] = {}
     for entry in store.list_objects(bucket, f"{flow}/"):
         run, _, name = entry.name[len(flow) + 1 :].partition("/")
@@ -92,7 +92,7 @@ def _runs(store: ObjectStore, bucket: str, flow: str, own_run: str) -> Sequence[
 
 
 def _choose(objects: Sequence[StoredObject], sources: Sequence[str]) -> Tuple[List[str], str]:
-    """The names that the sources mean, and the first source that means none."""
+    """Return the names that the sources mean, and the first source that means none."""
     chosen: List[str] = []
     for source in sources:
         names = [entry.name for entry in objects if _means(source, entry.name)]

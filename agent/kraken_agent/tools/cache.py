@@ -47,7 +47,7 @@ def run(step: Mapping[str, Any]) -> Outcome:
 
 
 def expanded(path: str) -> str:
-    """A path with `$VARIABLES` and `~` filled in."""
+    """Return a path with `$VARIABLES` and `~` filled in."""
     return os.path.expandvars(os.path.expanduser(path))
 
 
@@ -90,7 +90,7 @@ def _restore(store: ObjectStore, step: Mapping[str, Any], workshop: Path) -> Out
 
 
 def _latest(store: ObjectStore, bucket: str, folder: str) -> Optional[str]:
-    """The folder of the latest job whose cache is complete."""
+    """Return the folder of the latest job whose cache is complete."""
     jobs: List[int] = []
     for entry in store.list_objects(bucket, f"{folder}/"):
         job, _, name = entry.name[len(folder) + 1 :].partition("/")

@@ -34,7 +34,7 @@ _UPSTREAM_PREFIX = "kraken.agent.kraken_"
 
 
 def builtin_module(name: str) -> Optional[str]:
-    """The full module name of a built-in tool, or None.
+    """Return the full module name of a built-in tool, or None.
 
     Args:
         name: `git`, `kraken_agent.tools.git` or upstream's `kraken.agent.kraken_git`.

@@ -155,7 +155,7 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
 
 
 def descendants(pid: int) -> Set[int]:
-    """The process ids of everything below one process, from /proc; empty where there is none."""
+    """Return the process ids of everything below one process, from /proc; empty where there is none."""
     children: Dict[int, List[int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -24,7 +24,7 @@ _USUAL_BRANCH = "master"
 
 
 def run(step: Mapping[str, Any]) -> Outcome:
-    """Clone and check out; returns git's exit code and a message."""
+    """Clone and check out; return git's exit code and a message."""
     url = str(step["checkout"])
     branch = str(step.get("branch") or "")
     for value in (url, branch, str(step.get("destination") or "")):
@@ -38,13 +38,13 @@ def run(step: Mapping[str, Any]) -> Outcome:
 
 
 def repository_name(url: str) -> str:
-    """The directory that `git clone` would choose."""
+    """Return the directory that `git clone` would choose."""
     name = url.rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1]
     return name[: -len(".git")] if name.endswith(".git") else name
 
 
 def triggered_commit(step: Mapping[str, Any]) -> Optional[str]:
-    """The commit that the run was triggered for, when it was triggered by this repository."""
+    """Return the commit that the run was triggered for, when it was triggered by this repository."""
     data = step.get("trigger_data")
     first = data[0] if isinstance(data, list) and data else data
     if not isinstance(first, dict) or first.get("repo") != step.get("http_url"):
@@ -105,7 +105,7 @@ def _check_out(git: Git, branch: str, commit: Optional[str]) -> Outcome:
 
 
 def _resolve(git: Git, name: str) -> Optional[List[str]]:
-    """Arguments of `git checkout` for a branch of the remote, a tag or a commit; None when there is none."""
+    """Return the arguments of `git checkout` for a branch of the remote, a tag or a commit; None when there is none."""
     if git.quietly("rev-parse", "--verify", "--quiet", f"refs/remotes/origin/{name}").code == 0:
         return ["-B", name, "--track", f"origin/{name}"]
     if git.quietly("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").code == 0:
@@ -114,7 +114,7 @@ def _resolve(git: Git, name: str) -> Optional[List[str]]:
 
 
 def _fetch_and_resolve(git: Git, name: str) -> Optional[List[str]]:
-    """Commits of pull requests are on no branch, yet servers give them to who knows their name."""
+    """Fetch a commit by its name: those of pull requests are on no branch."""
     fetched = git.run("fetch", "origin", name)
     return ["--detach", "FETCH_HEAD"] if fetched.code == 0 else None
 

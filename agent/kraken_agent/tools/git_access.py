@@ -64,7 +64,7 @@ class GitAccess:
         shutil.rmtree(self._path, ignore_errors=True)
 
     def environment(self) -> Dict[str, str]:
-        """The environment of every git command: never asks a person, and knows where the secrets are."""
+        """Return the environment of every git command: never asks a person, and knows where the secrets are."""
         environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
         if self._key:
             environment["GIT_SSH_COMMAND"] = self._ssh_command(os.environ.get("GIT_SSH_COMMAND", "ssh"))
@@ -85,7 +85,7 @@ class GitAccess:
         return [word for setting in public for word in ("-c", setting)]
 
     def secret_setting_names(self) -> List[str]:
-        """The names of settings that have one of the step's secrets in their value."""
+        """Return the names of settings that have one of the step's secrets in their value."""
         return [name for name, value in self._settings.items() if self._masker.mask_text(value) != value]
 
     @property
@@ -115,7 +115,7 @@ class GitAccess:
 
 
 def web_url(url: str) -> Tuple[str, str]:
-    """The URL that a token works with, and the user name to give beside it.
+    """Return the URL that a token works with, and the user name to give beside it.
 
     `git@host:path` and `ssh://git@host/path` become `https://host/path`. A user name in an http URL is kept as the name
     to give, and taken out of the URL together with a password, so that neither ends in `.git/config`.
@@ -135,7 +135,7 @@ def web_url(url: str) -> Tuple[str, str]:
 
 
 def token_in_url(url: str, masker: Masker) -> str:
-    """A token that somebody wrote into the URL: its password, or a user name that is one of the project's secrets."""
+    """Return a token in the URL: its password, or a user name that is one of the project's secrets."""
     if "://" not in url:
         return ""
     parts = urlsplit(url)
@@ -157,7 +157,7 @@ def _names_a_user(url: str) -> bool:
 
 
 def _config_text(name: str, value: str) -> str:
-    """One setting in the syntax of a git config file."""
+    """Return one setting in the syntax of a git config file."""
     section, _, rest = name.partition(".")
     subsection, _, key = rest.rpartition(".")
     head = f'[{section} "{_quoted(subsection)}"]' if subsection else f"[{section}]"

@@ -54,7 +54,7 @@ class BundleCache:
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def fetch(self) -> Optional[Path]:
-        """The bundle, or None when there is none to be had."""
+        """Return the bundle, or None when there is none to be had."""
         if self._store is None:
             return None
         path = self._directory / _NAME
@@ -90,6 +90,6 @@ class BundleCache:
 
 
 def _refs(listing: str) -> Set[str]:
-    """The lines `SHA REF` of a listing that are about the remote's branches and tags."""
+    """Return the lines `SHA REF` of a listing that are about the remote's branches and tags."""
     lines = (line.strip() for line in listing.splitlines())
     return {line for line in lines if line.partition(" ")[2].startswith(_COMPARED) and not line.endswith("/HEAD")}

@@ -30,7 +30,7 @@ class Git:
         self._directory = directory
 
     def at(self, directory: Path) -> "Git":
-        """The same git in a repository."""
+        """Return the same git in a repository."""
         return Git(self.access, secrets=self._secrets, timeout=self._timeout, directory=directory)
 
     def run(self, *words: str) -> Finished:

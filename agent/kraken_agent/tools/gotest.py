@@ -43,7 +43,7 @@ def run_tests(step: Mapping[str, Any], report_result: Callable[[Dict[str, Any]],
 
 
 def _event(line: str) -> Any:
-    """The object on a line of `go test -json`; None for a line that is none, such as a compiler's message."""
+    """Return the object on a line of `go test -json`; None for a line that is none, such as a compiler's message."""
     if not line.startswith("{"):
         return None
     try:

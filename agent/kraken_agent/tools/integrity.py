@@ -39,7 +39,7 @@ def check_integrity(program: str, modules: Callable[[], Iterable[str]]) -> int:
 
 
 def damaged_files() -> List[str]:
-    """The names of files that are missing or not what they were built as; none when this is no single file.
+    """Return the names of files that are missing or not what they were built as; none when this is no single file.
 
     Raises:
         ValueError: the manifest itself is damaged.

@@ -16,7 +16,7 @@ from kraken_agent.tools.integrity import check_integrity
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """Run kktool; returns its exit code: 0 when the message about the end was delivered, 1 when not, 2 for bad usage.
+    """Run kktool; return its exit code: 0 when the message about the end was delivered, 1 when not, 2 for bad usage.
 
     How the tool itself ended is in the last message, not in the exit code: that is upstream's contract.
     """
@@ -40,7 +40,7 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def _read(path: str) -> str:
-    """The text of a file or, for a step that must not be left on a disk, of standard input."""
+    """Return the text of a file or, for a step that must not be left on a disk, of standard input."""
     return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
 
 

@@ -46,11 +46,11 @@ class ToolCode(NamedTuple):
 
     @property
     def is_builtin(self) -> bool:
-        """Whether the agent itself has the code."""
+        """Return whether the agent itself has the code."""
         return not self.paths
 
     def python_path(self) -> str:
-        """The paths as PYTHONPATH takes them."""
+        """Return the paths as PYTHONPATH takes them."""
         return os.pathsep.join(str(path) for path in self.paths)
 
 
@@ -161,7 +161,7 @@ def _unpacked(archive: Path, store: Path, entry: str) -> ToolCode:
 
 
 def _entry_of(directory: Path, archive: Path) -> str:
-    """The module that a tool's own description names, else the one called after the file."""
+    """Return the module that a tool's own description names, else the one called after the file."""
     description = directory / "tool.json"
     if description.is_file():
         entry = json.loads(description.read_text(encoding="utf-8")).get("entry")

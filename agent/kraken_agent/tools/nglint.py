@@ -61,7 +61,7 @@ def _issue(path: str, message: Mapping[str, Any], web: Optional[str]) -> Dict[st
 
 
 def _json_part(output: str) -> Any:
-    """The list in the output: ng may write its own remarks around it."""
+    """Return the list in the output: ng may write its own remarks around it."""
     for match in re.finditer(r"^\[", output, re.MULTILINE):
         with contextlib.suppress(ValueError):
             return json.JSONDecoder().raw_decode(output, match.start())[0]
@@ -69,7 +69,7 @@ def _json_part(output: str) -> Any:
 
 
 def _web_address(cwd: Path) -> Optional[str]:
-    """Where the checked out branch is shown on the web; None when the project is in no repository with a remote."""
+    """Return where the branch is shown on the web; None when the project is in no repository with a remote."""
     match = _REMOTE.match(_git(cwd, "remote", "get-url", "origin"))
     if not match:
         return None
@@ -79,7 +79,7 @@ def _web_address(cwd: Path) -> Optional[str]:
 
 
 def _git(cwd: Path, *words: str) -> str:
-    """What a git command writes, or nothing when it fails or git is missing."""
+    """Return what a git command writes, or nothing when it fails or git is missing."""
     try:
         done = run_program(["git", *words], cwd=cwd, on_line=lambda line: None, keep=True)
     except OSError:

@@ -22,23 +22,23 @@ class ObjectStore(Protocol):
     """What tools ask of a store. All of it raises StoreError; getting what is not there raises MissingObjectError."""
 
     def bucket_exists(self, bucket: str) -> bool:
-        """Whether a bucket is there."""
+        """Return whether a bucket is there."""
 
     def put_file(self, bucket: str, name: str, path: Path) -> int:
-        """Store a file; returns the number of bytes."""
+        """Store a file; return the number of bytes."""
 
     def get_file(self, bucket: str, name: str, path: Path) -> int:
-        """Fetch an object into a file; returns the number of bytes."""
+        """Fetch an object into a file; return the number of bytes."""
 
     def list_objects(self, bucket: str, prefix: str) -> Iterator[StoredObject]:
-        """Every object whose name begins with a prefix."""
+        """Return every object whose name begins with a prefix."""
 
     def close(self) -> None:
         """Let go of connections."""
 
 
 def open_store(step: Mapping[str, Any], *, timeout: float = 30.0) -> ObjectStore:
-    """The store of a step.
+    """Return the store of a step.
 
     Args:
         step: has `minio_addr`, `minio_access_key`, `minio_secret_key`. KRAKEN_MINIO_ADDR wins over the address, since a
@@ -59,7 +59,7 @@ def open_store(step: Mapping[str, Any], *, timeout: float = 30.0) -> ObjectStore
 
 
 def _minio_package() -> Optional[Any]:
-    """The package `minio`, or None: imported here and only when a step needs a store, for it is large."""
+    """Return the package `minio`, or None: imported here and only when a step needs a store, for it is large."""
     try:
         importlib.import_module("minio.error")
         return importlib.import_module("minio")
@@ -96,14 +96,14 @@ class MinioStore:
         self._pool.clear()
 
     def bucket_exists(self, bucket: str) -> bool:
-        """Whether a bucket is there."""
+        """Return whether a bucket is there."""
         try:
             return bool(self._client.bucket_exists(bucket))
         except self._errors as error:
             raise _translated(error) from error
 
     def put_file(self, bucket: str, name: str, path: Path) -> int:
-        """Store a file; returns the number of bytes."""
+        """Store a file; return the number of bytes."""
         try:
             self._client.fput_object(bucket, name, str(path), part_size=_PART_SIZE)
         except self._errors as error:
@@ -111,7 +111,7 @@ class MinioStore:
         return path.stat().st_size
 
     def get_file(self, bucket: str, name: str, path: Path) -> int:
-        """Fetch an object into a file; returns the number of bytes."""
+        """Fetch an object into a file; return the number of bytes."""
         try:
             self._client.fget_object(bucket, name, str(path))
         except self._errors as error:
@@ -119,7 +119,7 @@ class MinioStore:
         return path.stat().st_size
 
     def list_objects(self, bucket: str, prefix: str) -> Iterator[StoredObject]:
-        """Every object whose name begins with a prefix."""
+        """Return every object whose name begins with a prefix."""
         try:
             for entry in self._client.list_objects(bucket, prefix=prefix, recursive=True):
                 yield StoredObject(entry.object_name, int(entry.size or 0))

@@ -23,22 +23,22 @@ def temporary_directory(name: str) -> Path:
 
 
 def working_directory(step: Mapping[str, Any]) -> Path:
-    """The step's `cwd`, seen from the job's directory, where tools run."""
+    """Return the step's `cwd`, seen from the job's directory, where tools run."""
     return Path(step.get("cwd") or ".")
 
 
 def as_list(value: Any) -> List[str]:
-    """A field that takes one text or a list of them."""
+    """Return a field that takes one text or a list of them."""
     return [str(item) for item in value] if isinstance(value, (list, tuple)) else [str(value)]
 
 
 def has_glob(pattern: str) -> bool:
-    """Whether a path is a pattern."""
+    """Return whether a path is a pattern."""
     return "*" in pattern
 
 
 def matching_files(base: Path, pattern: str) -> Iterator[Path]:
-    """The files that a path, directory or pattern means; names that begin with a dot only when they are spelled out.
+    """Return the files of a path, directory or pattern; those that begin with a dot only when they are spelled out.
 
     Args:
         base: where a relative pattern begins.
@@ -53,13 +53,13 @@ def matching_files(base: Path, pattern: str) -> Iterator[Path]:
 
 
 def object_path(base: Path, path: Path) -> str:
-    """The name that a file gets in the store: its path below `base`, or its bare name when it lies elsewhere."""
+    """Return the name that a file gets in the store: its path below `base`, or its bare name when it lies elsewhere."""
     relative = posixpath.normpath(os.path.relpath(path, base))
     return path.name if relative.startswith("../") else relative
 
 
 def join_object(*parts: str) -> str:
-    """Parts of an object's name as one clean name, without leading slash and without `..`.
+    """Join parts of an object's name to one clean name, without leading slash and without `..`.
 
     Raises:
         ValueError: the name would lie outside its first part.
@@ -73,7 +73,7 @@ def join_object(*parts: str) -> str:
 
 
 def inside(base: Path, name: str) -> Path:
-    """The path of a name below a directory, links resolved.
+    """Return the path of a name below a directory, links resolved.
 
     Raises:
         ValueError: the name leads out of the directory.

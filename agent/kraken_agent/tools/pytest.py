@@ -31,7 +31,7 @@ _NO_TESTS = 5
 
 
 def collect_tests(step: Mapping[str, Any]) -> List[str]:
-    """The ids of all tests that the step's parameters mean.
+    """Return the ids of all tests that the step's parameters mean.
 
     Raises:
         RuntimeError: pytest could not collect them; its output is in the log.
@@ -131,5 +131,5 @@ def _usual_program() -> str:
 
 
 def _without_verbosity(params: str) -> str:
-    """The parameters without -v and -q, which the tool sets itself."""
+    """Return the parameters without -v and -q, which the tool sets itself."""
     return " ".join(word for word in params.split(" ") if word.strip("vq") != "-")

@@ -89,7 +89,7 @@ def _status(step: Mapping[str, Any], test: str, chance: random.Random) -> int:
 
 
 def _value(measures: random.Random, chance: random.Random) -> Dict[str, float]:
-    """A value as it stands in a series of measurements, with the series' statistics when there is a series."""
+    """Return a value as it stands in a series of measurements, with the series' statistics when there is a series."""
     limit, size = measures.choice((100, 1000, 10000)), measures.choice((1, 10, 50, 100))
     population = [chance.randrange(1, limit) for _ in range(size)]
     mean = statistics.mean(population)

@@ -75,7 +75,7 @@ def _survive_broken_pipes() -> None:
 
 
 def commands_of(tool: ModuleType) -> List[str]:
-    """Which commands a tool has. What else is in the module, imported helpers for example, is of no interest."""
+    """Return which commands a tool has. What else is in the module, imported helpers for example, is of no interest."""
     return [name for name, _ in inspect.getmembers(tool, inspect.isfunction) if name in COMMANDS]
 
 
@@ -108,7 +108,7 @@ def _function(tool: ModuleType, name: str) -> Callable[..., Any]:
 
 
 def _outcome(answer: Any) -> Outcome:
-    """What a tool returned, checked: a tool that forgets to return anything has not succeeded."""
+    """Return what a tool returned, checked: a tool that forgets to return anything has not succeeded."""
     try:
         code, message = answer
         return int(code), str(message)

@@ -74,7 +74,7 @@ class S3Client:
         self._connection.close()
 
     def bucket_exists(self, bucket: str) -> bool:
-        """Whether a bucket is there and these keys may see it."""
+        """Return whether a bucket is there and these keys may see it."""
         try:
             self._ask("HEAD", bucket)
         except MissingObjectError:
@@ -86,7 +86,7 @@ class S3Client:
         self._ask("PUT", bucket)
 
     def put_file(self, bucket: str, name: str, path: Path) -> int:
-        """Store a file; returns the number of bytes."""
+        """Store a file; return the number of bytes."""
         with path.open("rb") as source:
             first = source.read(PART_SIZE)
             if len(first) < PART_SIZE:
@@ -95,7 +95,7 @@ class S3Client:
             return self._put_parts(bucket, name, first, source)
 
     def get_file(self, bucket: str, name: str, path: Path) -> int:
-        """Fetch an object into a file, whose directory must exist; returns the number of bytes.
+        """Fetch an object into a file, whose directory must exist; return the number of bytes.
 
         The file appears whole or not at all.
 
@@ -112,7 +112,7 @@ class S3Client:
         return size
 
     def list_objects(self, bucket: str, prefix: str) -> Iterator[StoredObject]:
-        """Every object whose name begins with a prefix, in the order of their names."""
+        """Return every object whose name begins with a prefix, in the order of their names."""
         query = {"list-type": "2", "prefix": prefix}
         while True:
             page = ElementTree.fromstring(self._ask("GET", bucket, query=query)[1])  # noqa: S314 - from our own store
@@ -166,7 +166,7 @@ class S3Client:
     def _ask(
         self, method: str, bucket: str, name: str = "", *, query: Optional[Mapping[str, str]] = None, body: bytes = b""
     ) -> Tuple[Dict[str, str], bytes]:
-        """Send a request, again if that may help; returns the answer's headers, in lower case, and its body."""
+        """Send a request, again if that may help; return the answer's headers, in lower case, and its body."""
 
         def once() -> Tuple[Dict[str, str], bytes]:
             answer = self._send(method, bucket, name, query or {}, body)
@@ -221,7 +221,7 @@ class S3Client:
 
 
 def _refusal(method: str, bucket: str, name: str, status: int, content: bytes) -> StoreError:
-    """The error for an answer that is not a success."""
+    """Return the error for an answer that is not a success."""
     code, message, region = "", "", ""
     try:
         root = ElementTree.fromstring(content)  # noqa: S314 - from our own store
@@ -245,7 +245,7 @@ def _completion(tags: List[str]) -> bytes:
 
 
 def _local(tag: str) -> str:
-    """An element's name without its namespace: servers differ in which one they use."""
+    """Return an element's name without its namespace: servers differ in which one they use."""
     return tag.rsplit("}", 1)[-1]
 
 

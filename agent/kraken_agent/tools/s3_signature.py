@@ -26,12 +26,12 @@ class Credentials(NamedTuple):
 
 
 def encoded_path(path: str) -> str:
-    """A path as it is both sent and signed: everything but the unreserved characters and slashes is %-encoded."""
+    """Return a path as it is sent and signed: all but unreserved characters and slashes is %-encoded."""
     return quote(path, safe="/-_.~")
 
 
 def encoded_query(query: Mapping[str, str]) -> str:
-    """A query string as it is both sent and signed: sorted, %-encoded, and with `=` after names without value."""
+    """Return a query string as it is sent and signed: sorted, %-encoded, with `=` after names without value."""
     pairs = sorted((quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in query.items())
     return "&".join(f"{name}={value}" for name, value in pairs)
 
@@ -39,7 +39,7 @@ def encoded_query(query: Mapping[str, str]) -> str:
 def signed_headers(
     credentials: Credentials, method: str, host: str, path: str, query: Mapping[str, str], payload: bytes, stamp: str
 ) -> Dict[str, str]:
-    """The headers that prove who sends a request.
+    """Return the headers that prove who sends a request.
 
     Args:
         credentials: keys and region.

@@ -21,7 +21,7 @@ _SCRIPT_SHELL = "/bin/bash"
 
 
 def run(step: Mapping[str, Any]) -> Tuple[int, str]:
-    """Run it; returns its exit code."""
+    """Run it; return its exit code."""
     script = step.get("script")
     if script is None and not step.get("cmd"):
         return 1, "the shell step has neither cmd nor script"

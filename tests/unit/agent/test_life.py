@@ -50,8 +50,8 @@ def test_the_provisioners_nonce_is_shown(
 @pytest.mark.parametrize(("age", "idle", "unauthorized"), [(0, 1.0, 1.0), (30, 3.0, 3.0), (3600, 5.0, 10.0)])
 def test_an_agent_asks_less_often_as_it_grows_older(age: float, idle: float, unauthorized: float) -> None:
     agent: Any = SimpleNamespace(_started=time.monotonic() - age)
-    assert loop.Agent._patience(agent, loop._POLL_SECONDS) == pytest.approx(idle, abs=0.1)
-    assert loop.Agent._patience(agent, loop._UNAUTHORIZED_SECONDS) == pytest.approx(unauthorized, abs=0.1)
+    assert loop.Agent._pause(agent, loop._POLL_SECONDS) == pytest.approx(idle, abs=0.1)
+    assert loop.Agent._pause(agent, loop._UNAUTHORIZED_SECONDS) == pytest.approx(unauthorized, abs=0.1)
 
 
 def test_an_agent_that_is_not_authorized_waits_and_asks_again(

@@ -21,7 +21,7 @@ from kraken_agent.executors.base import Executor, ExecutorError, ShellCommand, T
 from kraken_agent.executors.container.files import build_kktool, pack_files, pack_tree
 from kraken_agent.executors.container.programs import (
     ONE_STREAM,
-    SAY_PID,
+    PRINT_PID,
     Box,
     Program,
     RunningProgram,
@@ -97,7 +97,7 @@ class ContainerExecutor(Executor, ABC):
 
     @classmethod
     def _is_removed(cls, container: str, until: float) -> bool:
-        """Whether it could be removed: the engine may still be at what the killed agent has asked for."""
+        """Return whether it could be removed: the engine may still be at what the killed agent has asked for."""
         try:
             cls.remove(container)
         except ExecutorError:
@@ -122,7 +122,7 @@ class ContainerExecutor(Executor, ABC):
 
     @abstractmethod
     def box(self) -> Box:
-        """The container that `prepare` has made."""
+        """Return the container that `prepare` has made."""
 
     def shell(self, command: ShellCommand) -> int:
         """Run a shell step."""
@@ -190,7 +190,7 @@ class ContainerExecutor(Executor, ABC):
         stdin = json.dumps(call.step).encode()
         program = Program(argv, environment, self.place.directory, user, stdin, _write_log, messages.feed)
         while True:
-            ended = RunningProgram(box, program, SAY_PID).finish(stopping)
+            ended = RunningProgram(box, program, PRINT_PID).finish(stopping)
             if ended != _NO_FILES:
                 return ended
             self._bring_tool(box, code, place)
@@ -201,7 +201,7 @@ class ContainerExecutor(Executor, ABC):
             box.unpack(pack_tree(place, code.paths[0]))
 
     def _place_of(self, code: ToolCode) -> str:
-        """Where a user's tool is in the container; empty for a built-in one."""
+        """Return where a user's tool is in the container; empty for a built-in one."""
         if code.is_builtin:
             return ""
         root = str(code.paths[0])
@@ -210,18 +210,18 @@ class ContainerExecutor(Executor, ABC):
         return f"{HOME}/tools/{hashlib.sha256(root.encode()).hexdigest()[:16]}"
 
     def shares_directory(self) -> bool:
-        """Whether the job's directory on the host and the one in the container are the same."""
+        """Return whether the job's directory on the host and the one in the container are the same."""
         return False
 
     def default_user(self) -> str:
-        """The user that programs run as when a step names none; empty means root."""
+        """Return the user that programs run as when a step names none; empty means root."""
         return ""
 
     def _path(self, cwd: str) -> str:
         return os.path.normpath(os.path.join(self.place.directory, cwd))
 
     def _user(self, box: Box, user: str) -> str:
-        """The user to run as, with leave to work in the job's directory; root needs none."""
+        """Return the user to run as, with leave to work in the job's directory; root needs none."""
         user = user or self.default_user()
         if user not in ("", "0", "root"):
             run_as_root(box, ["chown", user, self.place.directory])
@@ -242,7 +242,7 @@ class _Messages:
             self._take(line)
 
     def fail(self, text: str) -> None:
-        """The last message of a tool that sent none."""
+        """Send the last message of a tool that sent none."""
         if self._rest:
             _write_log(self._rest + b"\n")
         self._send({"status": "error", "reason": "exception", "msg": text})
@@ -274,7 +274,7 @@ def say_it_runs(container: str) -> None:
 
 
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """What the container adds to its own environment: the step's variables, and where the agent's services are."""
+    """Return what the container adds to its environment: the step's variables, and where the agent's services are."""
     passed = ("KRAKEN_MINIO_ADDR", "KRAKEN_CLICKHOUSE_ADDR", "KRAKEN_SERVER_ADDR")
     environment = {name: os.environ[name] for name in passed if name in os.environ}
     environment.update({name: str(value) for name, value in extra.items()})
@@ -282,6 +282,6 @@ def _environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def _write_log(data: bytes) -> None:
-    """The child's standard output is the job's log."""
+    """Write to the job's log, which is the child's standard output."""
     while data:
         data = data[os.write(1, data) :]

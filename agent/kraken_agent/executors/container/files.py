@@ -24,7 +24,7 @@ _TOOLS = "kraken_agent.tools"
 
 
 def pack_files(directory: str, files: Mapping[str, Tuple[bytes, int]]) -> bytes:
-    """An archive of files, name -> (content, mode), in one directory."""
+    """Return an archive of files, name -> (content, mode), in one directory."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:
         for name, (content, mode) in files.items():
@@ -35,7 +35,7 @@ def pack_files(directory: str, files: Mapping[str, Tuple[bytes, int]]) -> bytes:
 
 
 def pack_tree(directory: str, source: Path) -> bytes:
-    """An archive of a directory with everything below it; compiled Python and editors' backups stay behind."""
+    """Return an archive of a directory with everything below it; compiled Python and editors' backups stay behind."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:
         archive.add(source, directory.strip("/"), filter=_for_everybody)
@@ -53,7 +53,7 @@ def _for_everybody(member: tarfile.TarInfo) -> Optional[tarfile.TarInfo]:
 
 
 def build_kktool() -> bytes:
-    """A zip application with the agent's tools, which any Python >= 3.8 runs, and the manifest that it checks."""
+    """Return a zip application with the agent's tools, which any Python >= 3.8 runs, and its manifest."""
     files = {"__main__.py": _MAIN, **_sources()}
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
     manifest = json.dumps({"name": "kktool", "version": __version__, "files": digests}, sort_keys=True)
@@ -65,7 +65,7 @@ def build_kktool() -> bytes:
 
 
 def _sources() -> Dict[str, str]:
-    """The modules of kktool by their names in the archive."""
+    """Return the modules of kktool by their names in the archive."""
     names = {"kraken_agent/__init__.py": "kraken_agent", "kraken_agent/tools/__init__.py": _TOOLS}
     for module in pkgutil.iter_modules(importlib.import_module(_TOOLS).__path__):
         names[f"kraken_agent/tools/{module.name}.py"] = f"{_TOOLS}.{module.name}"
@@ -73,7 +73,7 @@ def _sources() -> Dict[str, str]:
 
 
 def _source(name: str) -> str:
-    """The source of a module, from a directory or from the zip file that the agent runs from."""
+    """Return the source of a module, from a directory or from the zip file that the agent runs from."""
     spec = importlib.util.find_spec(name)
     source = getattr(spec.loader if spec else None, "get_source", lambda _: None)(name)
     if source is None:

@@ -16,7 +16,7 @@ from kraken_agent.executors.base import ExecutorError
 
 OnBytes = Callable[[bytes], None]
 
-SAY_PID = 'echo $$; exec "$@"'
+PRINT_PID = 'echo $$; exec "$@"'
 # Of two streams nobody can tell afterwards which line came first, so a shell step has only one.
 ONE_STREAM = 'echo $$; exec "$@" 2>&1'
 # Signals a process, its group and all its descendants, with nothing but the shell: $1 signal, $2 process.
@@ -64,14 +64,14 @@ class Box(Protocol):
     """A container that runs. Every method raises ExecutorError."""
 
     def execute(self, program: Program) -> int:
-        """Run a program to its end; returns its exit code. It is used from two threads."""
+        """Run a program to its end; return its exit code. It is used from two threads."""
 
     def unpack(self, archive: bytes) -> None:
         """Unpack a tar archive at the root."""
 
 
 def run_as_root(box: Box, argv: Sequence[str], stdin: bytes = b"") -> str:
-    """Run a short program for the agent itself; returns its output.
+    """Run a short program for the agent itself; return its output.
 
     Raises:
         ExecutorError: it failed; the text has what it wrote.
@@ -102,7 +102,7 @@ class Stopping:
         return self._asked
 
     def __enter__(self) -> Stopping:
-        self._before = signal.signal(signal.SIGTERM, self._hear)
+        self._before = signal.signal(signal.SIGTERM, self._on_signal)
         return self
 
     def __exit__(
@@ -110,7 +110,7 @@ class Stopping:
     ) -> None:
         signal.signal(signal.SIGTERM, self._before)
 
-    def _hear(self, number: int, frame: Optional[FrameType]) -> None:
+    def _on_signal(self, number: int, frame: Optional[FrameType]) -> None:
         self._asked = True
 
 
@@ -120,7 +120,7 @@ class RunningProgram:
     Args:
         box: where.
         program: what.
-        prologue: SAY_PID or ONE_STREAM.
+        prologue: PRINT_PID or ONE_STREAM.
     """
 
     def __init__(self, box: Box, program: Program, prologue: str) -> None:
@@ -142,7 +142,7 @@ class RunningProgram:
             self._error = error
 
     def finish(self, stopping: Stopping) -> int:
-        """Wait for the end; returns the exit code, -15 when the program was stopped.
+        """Wait for the end; return the exit code, -15 when the program was stopped.
 
         The agent gives five seconds between its SIGTERM and SIGKILL; half of them are the program's.
         """
@@ -168,7 +168,7 @@ class RunningProgram:
                 run_as_root(self._box, ["/bin/sh", "-c", _END_TREE, "sh", name, str(self._pid)])
 
     def _take(self, data: bytes) -> None:
-        """The first line is the process id; everything after it is the program's own output."""
+        """Take output: the first line is the process id, everything after it is the program's own."""
         if self._pid is not None:
             self._on_stdout(data)
             return

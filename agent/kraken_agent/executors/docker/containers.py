@@ -90,7 +90,7 @@ def make_container(engine: EngineSocket, wanted: Wanted, on_line: Callable[[str]
 
 
 def own_container_id(mountinfo: Path = Path("/proc/self/mountinfo")) -> str:
-    """The id of the Docker container that the agent is in, or an empty text.
+    """Return the id of the Docker container that the agent is in, or an empty text.
 
     The engine mounts a file of its own, in a directory with the container's id, as each container's /etc/hostname.
     """
@@ -142,7 +142,7 @@ def _directory_on_host(directory: str, own: Mapping[str, Any]) -> str:
 
 
 def _shares_network(own: Mapping[str, Any]) -> bool:
-    """Whether the agent's container has somebody else's network, as with the network `host`, or none.
+    """Return whether the agent's container has somebody else's network, as with the network `host`, or none.
 
     Jobs then have the engine's usual network, as those of an agent that is in no container.
     """

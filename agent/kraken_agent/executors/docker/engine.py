@@ -66,11 +66,11 @@ class EngineSocket:
         self._timeout = timeout
 
     def version(self) -> str:
-        """The engine's version."""
+        """Return the engine's version."""
         return str(self.get("/version")["Version"])
 
     def get(self, path: str) -> Any:
-        """What the engine answers to a question, such as `/info`."""
+        """Return what the engine answers to a question, such as `/info`."""
         return json.loads(self._ask("GET", path))
 
     def post(self, path: str, body: Optional[Mapping[str, Any]] = None) -> Any:
@@ -79,12 +79,12 @@ class EngineSocket:
         return json.loads(self._ask("POST", path, data) or b"null")
 
     def inspect(self, container: str) -> Dict[str, Any]:
-        """Everything that the engine knows about a container."""
+        """Return everything that the engine knows about a container."""
         found: Dict[str, Any] = self.get(f"/containers/{container}/json")
         return found
 
     def image(self, name: str) -> Optional[Dict[str, Any]]:
-        """Everything that the engine knows about an image; None when it does not have it."""
+        """Return everything that the engine knows about an image; None when it does not have it."""
         try:
             found: Dict[str, Any] = self.get(f"/images/{urllib.parse.quote(name)}/json")
         except EngineError as error:
@@ -129,7 +129,7 @@ class EngineSocket:
         self._ask("PUT", f"/containers/{container}/archive?path=/", archive, "application/x-tar")
 
     def run(self, container: str, program: Program) -> int:
-        """Run a program in a container to its end; returns its exit code.
+        """Run a program in a container to its end; return its exit code.
 
         It leads its own session and process group there. It has ended when its output has, or when it is gone and only
         a daemon that it left keeps the output open.
@@ -233,7 +233,7 @@ class FrameDecoder:
         self._left = 0
 
     def feed(self, data: bytes) -> List[Tuple[int, bytes]]:
-        """The (stream, payload) pairs in the next bytes."""
+        """Return the (stream, payload) pairs in the next bytes."""
         found: List[Tuple[int, bytes]] = []
         while data:
             if self._left:
@@ -250,7 +250,7 @@ class FrameDecoder:
 
 
 def _message(content: bytes) -> str:
-    """What the engine says in an answer that is an error."""
+    """Return what the engine says in an answer that is an error."""
     try:
         return str(json.loads(content)["message"])
     except (ValueError, KeyError, TypeError):

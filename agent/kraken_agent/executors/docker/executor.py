@@ -29,7 +29,7 @@ class DockerBox:
         self._container = container
 
     def execute(self, program: Program) -> int:
-        """Run a program to its end; returns its exit code."""
+        """Run a program to its end; return its exit code."""
         return self._engine.run(self._container, program)
 
     def unpack(self, archive: bytes) -> None:
@@ -48,7 +48,7 @@ class DockerExecutor(ContainerExecutor):
 
     @classmethod
     def version(cls) -> str:
-        """The engine's version."""
+        """Return the engine's version."""
         return EngineSocket(timeout=_DETECT_SECONDS).version()
 
     @classmethod
@@ -80,17 +80,17 @@ class DockerExecutor(ContainerExecutor):
         return {"container": made.id, "user": made.user, "shares": made.shares_directory}
 
     def box(self) -> DockerBox:
-        """The job's container."""
+        """Return the job's container."""
         if "container" not in self.state:
             raise ExecutorError("the job has no container")
         return DockerBox(EngineSocket(), self.state["container"])
 
     def shares_directory(self) -> bool:
-        """An agent in a container shares its job's directory only if its data directory is a mount."""
+        """Return an agent in a container shares its job's directory only if its data directory is a mount."""
         return bool(self.state.get("shares"))
 
     def default_user(self) -> str:
-        """The image's own user."""
+        """Return the image's own user."""
         return str(self.state.get("user", ""))
 
     def cleanup(self) -> None:
@@ -101,7 +101,7 @@ class DockerExecutor(ContainerExecutor):
 
 
 def _give_back(engine: EngineSocket, container: str) -> None:
-    """Files that a container's users made in the job's directory become the agent's, which deletes them."""
+    """Give files that a container's users made in the job's directory to the agent, which removes them."""
     if os.geteuid() == 0:
         return
     owner = f"{os.geteuid()}:{os.getegid()}"
@@ -116,4 +116,4 @@ def _give_back(engine: EngineSocket, container: str) -> None:
 
 
 def _ignore(data: bytes) -> None:
-    """What chown says about files that vanish meanwhile is of no interest."""
+    """Ignore what chown says about files that another process removes meanwhile."""

@@ -82,7 +82,7 @@ class LxdClient:
                 return
 
     def _source(self, image: str) -> Dict[str, str]:
-        """Where an image comes from, in the daemon's words."""
+        """Return where an image comes from, in the daemon's words."""
         remote, colon, alias = image.partition(":")
         if colon and remote in _REMOTES:
             return _remote_source(_REMOTES[remote], alias)
@@ -95,7 +95,7 @@ class LxdClient:
         return _remote_source(os.environ.get("KRAKEN_LXD_REMOTE") or _REMOTES["images"], image)
 
     def _devices(self, on_line: OnLine) -> Dict[str, Dict[str, str]]:
-        """A network card for the container, unless the daemon's default profile has one."""
+        """Return a network card for the container, unless the daemon's default profile has one."""
         profile = self._client.profiles.get("default")
         if any(device.get("type") == "nic" for device in profile.devices.values()):
             return {}

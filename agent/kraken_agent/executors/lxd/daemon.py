@@ -19,14 +19,14 @@ _TIMEOUT_SECONDS = 30.0
 
 
 def socket_path() -> str:
-    """Where the daemon listens, or would."""
+    """Return where the daemon listens, or would."""
     own = os.environ.get("LXD_DIR")
     places = (os.path.join(own, "unix.socket"),) if own else _PLACES
     return next((each for each in places if os.path.exists(each)), places[0])
 
 
 def ask(method: str, path: str, body: Optional[Mapping[str, Any]] = None, *, timeout: float = _TIMEOUT_SECONDS) -> Any:
-    """What the daemon answers.
+    """Return what the daemon answers.
 
     Args:
         method: of HTTP.

@@ -27,7 +27,7 @@ class LxdBox:
         self._uids: Dict[str, int] = {"": 0, "root": 0}
 
     def execute(self, program: Program) -> int:
-        """Run a program to its end; returns its exit code."""
+        """Run a program to its end; return its exit code."""
         # ws4py comes with pylxd, and a host that has neither can still be asked what it has.
         from kraken_agent.executors.lxd.programs import run
 
@@ -38,7 +38,7 @@ class LxdBox:
         run_as_root(self, ["tar", "-x", "-f", "-", "-C", "/"], archive)
 
     def _uid(self, user: str) -> int:
-        """The number of a user, which is all that the daemon takes."""
+        """Return the number of a user, which is all that the daemon takes."""
         if user.isdigit():
             return int(user)
         if user not in self._uids:
@@ -57,7 +57,7 @@ class LxdExecutor(ContainerExecutor):
 
     @classmethod
     def version(cls) -> str:
-        """The daemon's version."""
+        """Return the daemon's version."""
         return str(ask("GET", "/1.0", timeout=_ANSWER_SECONDS)["environment"]["server_version"])
 
     @classmethod
@@ -81,7 +81,7 @@ class LxdExecutor(ContainerExecutor):
         return {"container": name}
 
     def box(self) -> LxdBox:
-        """The job's container."""
+        """Return the job's container."""
         return LxdBox(self._container_name())
 
     def cleanup(self) -> None:
@@ -90,5 +90,5 @@ class LxdExecutor(ContainerExecutor):
         self.remove(self._container_name())
 
     def _container_name(self) -> str:
-        """A name that tells agents apart, since one daemon may serve several."""
+        """Return a name that tells agents apart, since one daemon may serve several."""
         return f"kraken-job-{self.place.id}-{hashlib.sha256(self.place.installation.encode()).hexdigest()[:8]}"

@@ -121,7 +121,7 @@ class _Stream(WebSocketClient):  # type: ignore[misc]  # ws4py has no types
         return [(name, value) for name, value in super().handshake_headers if name.lower() != "origin"]
 
     def received_message(self, message: Any) -> None:
-        """An empty message is the end of the stream."""
+        """Take output; an empty message is the end of the stream."""
         if message.data:
             self._reader.feed(message.data)
         else:
@@ -131,12 +131,12 @@ class _Stream(WebSocketClient):  # type: ignore[misc]  # ws4py has no types
         """LXD may cut a stream off instead of closing it; ws4py would say so in the log of the step."""
 
     def closed(self, code: int, reason: Any = None) -> None:
-        """The daemon has closed it."""
+        """Note that the daemon has closed the stream."""
         self.ended.set()
 
 
 def _ignore(data: bytes) -> None:
-    """Nothing comes from the input."""
+    """Ignore it: nothing comes from the input."""
 
 
 class EndMark:
@@ -151,11 +151,11 @@ class EndMark:
         self.code: Optional[int] = None
 
     def around(self, argv: Sequence[str]) -> List[str]:
-        """The command line that runs a program and marks its end."""
+        """Return the command line that runs a program and marks its end."""
         return ["/bin/sh", "-c", _MARK_SCRIPT.replace("$MARK", self._name), "sh", *argv]
 
     def reader(self, on_bytes: OnBytes, on_end: Callable[[], None]) -> MarkReader:
-        """What finds the mark in one stream."""
+        """Return what finds the mark in one stream."""
 
         def found(code: int) -> None:
             self.code = code

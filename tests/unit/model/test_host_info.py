@@ -1,0 +1,26 @@
+"""What an agent says about its host, read as another one's words."""
+
+from __future__ import annotations
+
+import pytest
+
+from kraken_fleet.model.agent import HostInfo
+
+
+def test_executors_are_offered_or_there_is_a_reason() -> None:
+    info = HostInfo.from_json({"docker": "20.10", "kraken_fleet_not_offered": {"lxd": "no leave"}})
+    assert info.executors == {"local": "", "docker": "20.10"}
+    assert info.not_offered == {"lxd": "no leave"}
+
+
+@pytest.mark.parametrize("said", [None, "lxd", ["lxd"], 5])
+def test_reasons_of_another_form_are_none(said: object) -> None:
+    assert HostInfo.from_json({"kraken_fleet_not_offered": said}).not_offered == {}
+
+
+def test_a_reason_is_text_that_prints_and_has_an_end() -> None:
+    said = {"lxd": "red \x1b[31m" + "x" * 999, "docker": 7}
+    reasons = HostInfo.from_json({"kraken_fleet_not_offered": said}).not_offered
+    assert "\x1b" not in reasons["lxd"]
+    assert len(reasons["lxd"]) == 200
+    assert reasons["docker"] == "7"
