@@ -17,6 +17,8 @@ from kraken_fleet.plan import Plan, PlanPolicy, plan_from_json
 from kraken_fleet.reconcile import apply_saved, reconcile
 
 app = single_command()
+# A plan for ten thousand agents has a tenth of it.
+_MOST_BYTES = 64 * 1024 * 1024
 
 
 @app.command()
@@ -36,11 +38,12 @@ def apply(
 ) -> None:
     """Apply a saved plan, exactly, when it still fits; or plan from an inventory and apply that at once.
 
-    With a saved plan `-i` is optional: it then also has to be the inventory that the plan was made from.
+    With a saved plan `-i` is optional. With it, the plan has to be what the inventory asks for, which is worked out
+    again with the options of this command.
     """
     desired = load(inventory, limit, playbook_dir=playbook_dir) if inventory else None
     if file:
-        events = apply_saved(client, _read(file), desired=desired, trust=policy.trust, memory=planning.memory())
+        events = apply_saved(client, _read(file), desired=desired, policy=policy, memory=planning.memory())
     elif desired:
         events = reconcile(client, desired, policy, timeout=wait, memory=planning.memory())
     else:
@@ -50,6 +53,10 @@ def apply(
 
 def _read(path: Path) -> Plan:
     try:
-        return plan_from_json(path.read_text(encoding="utf-8"), where=str(path))
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise PlanError(f"the plan cannot be read: {error.strerror}", where=str(path)) from error
+    if len(content) > _MOST_BYTES:
+        raise PlanError(f"it has more than {_MOST_BYTES} bytes, which no plan has", where=str(path))
+    return plan_from_json(content, where=str(path))

@@ -19,6 +19,7 @@ from kraken_fleet.plan.fingerprint import check_fresh
 from kraken_fleet.plan.make import make_plan
 from kraken_fleet.plan.membership import groups_change
 from kraken_fleet.plan.policy import GroupsMode, PlanPolicy, Prune
+from kraken_fleet.plan.saved import check_against_inventory, check_against_server
 from kraken_fleet.plan.trust import (
     AttestedTrust,
     CidrTrust,
@@ -56,6 +57,8 @@ __all__ = [
     "TrustPolicy",
     "Unauthorize",
     "batches",
+    "check_against_inventory",
+    "check_against_server",
     "check_fresh",
     "decide",
     "groups_change",

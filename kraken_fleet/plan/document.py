@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from kraken_fleet.errors import PlanError
 from kraken_fleet.plan.actions import ACTION_TYPES, Action
@@ -17,7 +17,12 @@ from kraken_fleet.plan.prune import PruneNumbers
 # Raised when a reader of the old number would misunderstand the new document.
 SCHEMA = "kraken-fleet/plan/1"
 _KINDS = {kind.kind: kind for kind in ACTION_TYPES}
+# By class, the types of its fields.
+_FIELDS: dict[type, dict[str, Any]] = {
+    kind: {field.name: get_type_hints(kind)[field.name] for field in fields(kind)} for kind in (*ACTION_TYPES, Finding)
+}
 ActionType = TypeVar("ActionType", bound=Action)
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +96,11 @@ def plan_from_dict(data: Mapping[str, Any], *, where: str = "plan") -> Plan:
     Raises:
         PlanError: it is no plan, of a schema that this version does not read, or damaged.
     """
-    found = data.get("schema") if isinstance(data, Mapping) else None
+    found = data.get("schema") if isinstance(data, dict) else None
     if found != SCHEMA:
         raise PlanError(f"its schema is {found!r}, not {SCHEMA}", where=where, hint="Make a new plan")
     try:
-        prune = data["prune"]
-        return Plan(
-            actions=tuple(_action(item) for item in data["actions"]),
-            findings=tuple(Finding(**item) for item in data["findings"]),
-            prune=PruneNumbers(prune["candidates"], prune["total"], prune["refused"]),
-            created=datetime.fromisoformat(data["created"]) if data["created"] else None,
-            server=str(data["server"]),
-            complete=bool(data["complete"]),
-            scope=None if data["scope"] is None else frozenset(data["scope"]),
-            groups=frozenset(data["groups"]),
-            inventory_fingerprint=str(data["inventory_fingerprint"]),
-            server_fingerprint=str(data["server_fingerprint"]),
-        )
+        return _plan(data)
     except (KeyError, TypeError, ValueError) as error:
         raise PlanError(
             f"it is damaged ({type(error).__name__}: {error})", where=where, hint="Make a new plan"
@@ -119,7 +112,7 @@ def plan_to_json(plan: Plan) -> str:
     return json.dumps(plan_to_dict(plan), indent=2) + "\n"
 
 
-def plan_from_json(text: str, *, where: str = "plan") -> Plan:
+def plan_from_json(text: str | bytes, *, where: str = "plan") -> Plan:
     """The plan in a text.
 
     Raises:
@@ -127,20 +120,67 @@ def plan_from_json(text: str, *, where: str = "plan") -> Plan:
     """
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PlanError(f"it is not JSON ({error})", where=where, hint="Make a new plan") from error
     return plan_from_dict(data, where=where)
 
 
-def _action(item: Mapping[str, Any]) -> Action:
-    kind = _KINDS[item["kind"]]
-    given = {name: _frozen(value) for name, value in item.items() if name != "kind"}
-    if unknown := given.keys() - {field.name for field in fields(kind)}:
-        raise ValueError(f"{kind.kind} has no {', '.join(sorted(unknown))}")
-    for number in (*(given[name] for name in ("agent_id", "group_id") if name in given), *given.get("kept", ())):
-        if not isinstance(number, int):
-            raise TypeError(f"{number!r} is not an id")
+def _plan(data: Mapping[str, Any]) -> Plan:
+    """As plan_from_dict; raises Python's own errors."""
+    prune = _typed(data["prune"], dict)
+    return Plan(
+        actions=tuple(_action(item) for item in _typed(data["actions"], list)),
+        findings=tuple(_made(Finding, item) for item in _typed(data["findings"], list)),
+        prune=PruneNumbers(
+            _typed(prune["candidates"], int), _typed(prune["total"], int), _typed(prune["refused"], str)
+        ),
+        created=None if data["created"] is None else datetime.fromisoformat(_typed(data["created"], str)),
+        server=_typed(data["server"], str),
+        complete=_typed(data["complete"], bool),
+        scope=None if data["scope"] is None else _names(data["scope"]),
+        groups=_names(data["groups"]),
+        inventory_fingerprint=_typed(data["inventory_fingerprint"], str),
+        server_fingerprint=_typed(data["server_fingerprint"], str),
+    )
+
+
+def _action(item: object) -> Action:
+    given = dict(_typed(item, dict))
+    return _made(_KINDS[_typed(given.pop("kind"), str)], given)
+
+
+def _made(kind: type[Made], item: object) -> Made:
+    """A value with these fields, each of which has to be what the class says."""
+    given = {name: _frozen(value) for name, value in _typed(item, dict).items()}
+    types = _FIELDS[kind]
+    if unknown := given.keys() - types:
+        raise ValueError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
+    for name, value in given.items():
+        if not _is_a(value, types[name]):
+            raise TypeError(f"{name} of {kind.__name__} is {value!r:.60}")
     return kind(**given)
+
+
+def _is_a(value: object, wanted: Any) -> bool:
+    """Whether a value is of a type like `int` or `tuple[tuple[str, str], ...]`."""
+    parts = get_args(wanted)
+    if not parts:
+        return type(value) is wanted
+    if not isinstance(value, tuple):
+        return False
+    if parts[-1] is Ellipsis:
+        return all(_is_a(item, parts[0]) for item in value)
+    return len(value) == len(parts) and all(map(_is_a, value, parts))
+
+
+def _typed(value: object, wanted: type[Made]) -> Made:
+    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+        raise TypeError(f"{value!r:.60} is no {wanted.__name__}")
+    return value
+
+
+def _names(value: object) -> frozenset[str]:
+    return frozenset(_typed(item, str) for item in _typed(value, list))
 
 
 def _frozen(value: Any) -> Any:

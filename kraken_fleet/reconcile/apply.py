@@ -19,12 +19,16 @@ from kraken_fleet.plan import (
     Disable,
     Enable,
     Plan,
+    PlanPolicy,
     Recheck,
     RenameGroup,
     SetGroups,
     TrustPolicy,
     Unauthorize,
+    check_against_inventory,
+    check_against_server,
     check_fresh,
+    make_plan,
 )
 from kraken_fleet.plan.membership import LivingGroups
 from kraken_fleet.reconcile.clock import Clock, SystemClock
@@ -74,23 +78,31 @@ def apply_saved(
     plan: Plan,
     *,
     desired: DesiredFleet | None = None,
-    trust: Sequence[TrustPolicy] = (),
+    policy: PlanPolicy | None = None,
     concurrency: int = 8,
     memory: GroupMemory | None = None,
 ) -> Iterator[Event]:
-    """Makes the changes of a plan that was made earlier, after seeing that it still fits.
+    """Makes the changes of a plan that was made earlier, after seeing that it still fits and is about what it says.
 
     Args:
-        desired: the inventory now, when it is at hand.
+        desired: the inventory now, when it is at hand: what it asks for is worked out again and has to be the same.
+        policy: what the plan was made with; also judges agents on trial.
         memory: of deleted groups, see observe.
 
     Raises:
-        PlanError: the plan is stale or for another server.
+        PlanError: the plan is stale, for another server, or was changed.
         others: as apply.
     """
-    observed = observe(client, names=plan.groups, memory=memory)
+    policy = policy or PlanPolicy()
+    names = plan.groups | (desired.groups if desired else frozenset())
+    observed = observe(client, names=names, memory=memory)
+    check_against_server(plan, observed)
     check_fresh(plan, observed, server=client.url, desired=desired)
-    yield from apply(client, plan, observed=observed, trust=trust, concurrency=concurrency)
+    if desired:
+        again = make_plan(desired, observed, policy, now=client.server_time(), server=client.url)
+        check_against_inventory(plan, again)
+        plan = again
+    yield from apply(client, plan, observed=observed, trust=policy.trust, concurrency=concurrency)
 
 
 @dataclass

@@ -1,0 +1,96 @@
+"""What a saved plan says, held against the server and the inventory: whoever could edit the file could say anything."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from kraken_fleet.errors import PlanError
+from kraken_fleet.model import ALL_GROUP, ObservedFleet
+from kraken_fleet.plan.actions import Action, CreateGroup, RenameGroup, SetGroups
+from kraken_fleet.plan.document import Plan
+
+_AGAIN = "Somebody has changed the file, or it is damaged. Make a new plan"
+_SHOWN = 5
+
+
+def check_against_server(plan: Plan, observed: ObservedFleet) -> None:
+    """Refuses a plan whose actions are not about what the server has under their numbers.
+
+    Args:
+        observed: the server now.
+
+    Raises:
+        PlanError: an action names an agent or a group wrongly, or one that the plan's own fingerprint does not cover.
+    """
+    for action in plan.actions:
+        if objection := _objection(action, plan, observed):
+            raise PlanError(f"the plan says `{action.describe()}`, but {objection}", hint=_AGAIN)
+
+
+def check_against_inventory(plan: Plan, recomputed: Plan) -> None:
+    """Refuses a plan with other actions than the inventory asks for now.
+
+    Args:
+        recomputed: what the inventory and the server give, with the options of this command.
+
+    Raises:
+        PlanError: they differ; the text names the first few.
+    """
+    said, wanted = (dict(map(_essence, one.actions)) for one in (plan, recomputed))
+    extra = [action.describe() for key, action in said.items() if key not in wanted]
+    missing = [action.describe() for key, action in wanted.items() if key not in said]
+    for found, words in ((extra, "has what the inventory does not ask for"), (missing, "lacks what it asks for")):
+        if found:
+            more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+            raise PlanError(
+                f"the plan {words}: {'; '.join(found[:_SHOWN])}{more}",
+                hint="Make a new plan, or give `apply` the options that this one was made with",
+            )
+
+
+def _objection(action: Action, plan: Plan, observed: ObservedFleet) -> str:
+    if isinstance(action, CreateGroup):
+        return "" if action.name in plan.groups else "the plan is about no such group"
+    if isinstance(action, RenameGroup):
+        return _objection_to_renaming(action, observed)
+    agent = next((agent for agent in observed.agents if agent.id == action.agent_id), None)
+    if agent is None:
+        return f"the server has no agent {action.agent_id}"
+    if agent.address != action.address:
+        return f"agent {action.agent_id} of the server is {agent.address}"
+    if plan.scope is not None and action.address not in plan.scope:
+        return f"{action.address} is not among the agents that the plan is about"
+    return _objection_to_groups(action, plan, observed) if isinstance(action, SetGroups) else ""
+
+
+def _objection_to_renaming(action: RenameGroup, observed: ObservedFleet) -> str:
+    groups = observed.deleted_groups if action.deleted else observed.groups
+    if any(group.id == action.group_id and group.name == action.name for group in groups):
+        return ""
+    return f"group {action.group_id} of the server is not called so"
+
+
+def _objection_to_groups(action: SetGroups, plan: Plan, observed: ObservedFleet) -> str:
+    living = {group.id: group.name for group in observed.groups}
+    strange = [str(number) for number in action.kept if number not in living]
+    if strange:
+        return f"the server has no living group {', '.join(strange)}"
+    agent = next(agent for agent in observed.agents if agent.id == action.agent_id)
+    joined = set(action.kept) - {group.id for group in agent.groups}
+    told = {living[number] for number in joined} - set(action.added) - {ALL_GROUP}
+    if told:
+        return f"the agent would also come into {', '.join(sorted(told))}"
+    unknown = set(action.added) - plan.groups
+    return f"the plan is about no group {', '.join(sorted(unknown))}" if unknown else ""
+
+
+def _essence(action: Action) -> tuple[object, Action]:
+    """An action by all that it does, without the words that say why."""
+    return (action.kind, *_without_words(action)), action
+
+
+def _without_words(action: Action) -> Iterator[tuple[str, object]]:
+    for field in dataclasses.fields(action):
+        if field.name not in ("reason", "reasons"):
+            yield field.name, getattr(action, field.name)
