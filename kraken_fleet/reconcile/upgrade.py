@@ -126,12 +126,14 @@ def give_back(
             if agent.id not in keep_out:
                 persist(lambda number=agent.id: client.enable_agent(number), clock)  # type: ignore[misc]
                 back.append(agent)
-            persist(lambda number=agent.id: _leave(client, number, out.mine), clock)  # type: ignore[misc]
+            persist(lambda number=agent.id: _leave(client, number, out.mine | out.left), clock)  # type: ignore[misc]
         except FleetError as error:
             failures[agent.address] = str(error)
     if not failures:
         for number in out.mine:
             persist(lambda group=number: client.drop_passing_group(group), clock)  # type: ignore[misc]
+    if out.left:
+        sweep(client, client.server_time())
     return back, failures
 
 

@@ -74,7 +74,9 @@ class ActionModule(ControllerAction):
         policy = PlanPolicy(give_back=True, trust=(trust.policy_of(arguments, fleet, hostvars, seen_after),))
         if self._task.check_mode:
             return _predict(client, fleet, policy)
-        return _register(client, fleet, policy, arguments, seen_after)
+        outcome = _register(client, fleet, policy, arguments, seen_after)
+        sweep(client, client.server_time())  # of agents that work again
+        return outcome
 
     def _change_state(self, client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any]) -> Outcome:
         """Drains or enables the agents, or deletes their records; those that the server does not have are left out."""

@@ -13,6 +13,7 @@ from .binaries import Binary, Release
 from .certificates import trusting
 from .changes import Change, HostError, apply_all, as_result
 from .checks import run_checks
+from .lock import held
 from .spec import AgentSpec
 from .spec_of import specs_of
 
@@ -38,7 +39,10 @@ def _checked_and_brought_about(parameters: Mapping[str, Any]) -> Dict[str, Any]:
     findings: List[Dict[str, Any]] = run_checks(**parameters["checks"]) if parameters["checks"] else []
     if any(finding["ok"] is False for finding in findings):
         return {"changed": False, "findings": findings}
-    return {**_brought_about(parameters), "findings": findings}
+    if parameters["predict"]:
+        return {**_brought_about(parameters), "findings": findings}
+    with held(parameters["dir"], parameters["lock_timeout"]):
+        return {**_brought_about(parameters), "findings": findings}
 
 
 def _brought_about(parameters: Mapping[str, Any]) -> Dict[str, Any]:

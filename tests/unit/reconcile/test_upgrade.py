@@ -90,6 +90,18 @@ def test_what_an_upgrade_that_was_killed_has_left_is_found_and_comes_back_with_t
     assert plan.actions == (), "whether the agent works is not known here"
     (left,) = left_out_of_work(four.client.agents(), who_is_out(four.client, ME))
     assert left.address == ADDRESSES[0]
+
+
+def test_an_upgrade_takes_over_agents_that_another_has_left(four: Lab) -> None:
+    out(four, 0, owner=ENDED)
+    out(four, 0)
+    give_back(four.client, ME)
+    assert disabled(four) == []
+    assert not any(is_own_group(group.name) for group in four.client.groups())
+
+
+def test_a_deploy_lets_agents_work_again_that_an_upgrade_has_left(four: Lab) -> None:
+    out(four, 0, owner=ENDED)
     list(reconcile(four.client, FLEET, PlanPolicy(give_back=True)))
     assert disabled(four) == []
     sweep(four.client, four.client.server_time())
