@@ -122,8 +122,9 @@ def _application(core: Core, lifespan: Callable[[FastAPI], object] | None = None
 async def _start(core: Core, log_socket: socket.socket | None, stack: AsyncExitStack) -> None:
     loop = asyncio.get_running_loop()
     sock = log_socket or bind_udp(core.settings.host, core.settings.log_port)
-    transport, _ = await loop.create_datagram_endpoint(lambda: LogSink(core.logs), sock=sock)
-    stack.callback(transport.close)
+    sink = LogSink(core.logs, sock)
+    sink.begin(loop)
+    stack.callback(sink.end, loop)
     for endless in (watchdog.watch(core), watchdog.write_logs(core), watchdog.fold_database(core)):
         task = loop.create_task(endless)
         stack.callback(task.cancel)
