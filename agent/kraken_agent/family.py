@@ -1,4 +1,4 @@
-"""Finds and ends everything below a process, also what has left its group and session."""
+"""Ends everything below a process, also what has left its group and session."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 import signal
 import time
 
+from kraken_agent.tools.processes import children_of_all
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, List
+    from typing import Callable, List
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -25,18 +27,6 @@ def adopt_orphans() -> bool:
         return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
     except (ImportError, OSError, AttributeError):
         return False
-
-
-def descendants(pid: int) -> List[int]:
-    """Return the process ids of everything below a process; empty where there is no /proc."""
-    children = _children()
-    found: List[int] = []
-    waiting = [pid]
-    while waiting:
-        below = [child for child in children.get(waiting.pop(), ()) if child not in found]
-        found += below
-        waiting += below
-    return found
 
 
 def kill_children(reap: Callable[[], None], seconds: float) -> int:
@@ -69,30 +59,7 @@ def _own_children() -> List[int]:
         with open(f"/proc/self/task/{own}/children", "rb", buffering=0) as file:
             return [int(pid) for pid in file.readall().split()]
     except (OSError, ValueError):
-        return _children().get(own, [])
-
-
-def _children() -> Dict[int, List[int]]:
-    children: Dict[int, List[int]] = {}
-    try:
-        entries = os.listdir("/proc")
-    except OSError:
-        return children
-    for entry in entries:
-        if entry.isdigit():
-            parent = _parent(entry)
-            if parent:
-                children.setdefault(parent, []).append(int(entry))
-    return children
-
-
-def _parent(pid: str) -> int:
-    try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
-            # The name, in parentheses, may contain anything; the parent is the second field after it.
-            return int(file.read(1024).rpartition(b")")[2].split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0
+        return children_of_all().get(own, [])
 
 
 def signal_group(group: int, number: int) -> None:

@@ -15,6 +15,7 @@ from kraken_agent.state_files import installation_id, own_directory
 from kraken_agent.steps import KEEP_ALIVE_SECONDS, JobOverError, StepRun
 from kraken_agent.time_limit import TimeLimit
 from kraken_agent.tools.masking import Masker, secrets_of
+from kraken_agent.tools.processes import descendants
 from kraken_agent.transport import InterruptedExchangeError
 
 TYPE_CHECKING = False
@@ -235,13 +236,13 @@ class JobRun:
 def end_descendants(reactor: Reactor, log: Log) -> None:
     """End every process below the agent: with SIGTERM, and after the grace with SIGKILL until none is left."""
     own = os.getpid()
-    left = family.descendants(own)
+    left = descendants(own)
     for pid in left:
         family.signal_one(pid, signal.SIGTERM)
     end = time.monotonic() + GRACE_SECONDS
     while left and time.monotonic() < end:
         reactor.turn(time.monotonic() + 0.05)
-        left = family.descendants(own)
+        left = descendants(own)
     if left:
         for pid in left:
             family.signal_one(pid, signal.SIGKILL)

@@ -10,6 +10,7 @@ import time
 
 from kraken_agent import family
 from kraken_agent.reactor import forget_in_child
+from kraken_agent.tools.processes import descendants
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,14 +101,14 @@ class Process:
         if self.was_stopped or self.has_ended:
             return
         self.was_stopped = True
-        self._family = [self.pid, *family.descendants(self.pid)]
+        self._family = [self.pid, *descendants(self.pid)]
         self._signal(signal.SIGTERM)
         self._kill_timer = self._reactor.call_in(GRACE_SECONDS, self._kill)
 
     def _kill(self) -> None:
         self._kill_timer = None
         for pid in list(self._family):
-            self._family += [found for found in family.descendants(pid) if found not in self._family]
+            self._family += [found for found in descendants(pid) if found not in self._family]
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:

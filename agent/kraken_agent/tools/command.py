@@ -9,10 +9,11 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Union
+from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Set, Union
 
 from kraken_agent.tools.masking import Masker
 from kraken_agent.tools.output import say
+from kraken_agent.tools.processes import descendants
 
 # What upstream's tools return when the time of a step is over; the runner turns it into the reason `step-timeout`.
 STEP_TIMEOUT = 10000
@@ -141,36 +142,17 @@ class _Lines:
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
     """End a program and everything that it started: first politely, after a second for good."""
-    family = descendants(process.pid) | {process.pid}
+    family = {process.pid, *descendants(process.pid)}
     _signal_all(family, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_GRACE_SECONDS)
     # What was started in the meantime is found below those that are known.
-    for pid in list(family):
-        family |= descendants(pid)
+    for pid in family:
+        family.update(descendants(pid))
     family.discard(process.pid)
     _signal_all(family, signal.SIGKILL)
     process.kill()
     process.wait()
-
-
-def descendants(pid: int) -> Set[int]:
-    """Return the process ids of everything below one process, from /proc; empty where there is none."""
-    children: Dict[int, List[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            # The name, in parentheses, may contain anything; the parent is the second field after it.
-            parent = int(entry.read_text(errors="replace").rsplit(")", 1)[1].split()[1])
-        except (OSError, IndexError, ValueError):
-            continue
-        children.setdefault(parent, []).append(int(entry.parent.name))
-    found: Set[int] = set()
-    waiting = [pid]
-    while waiting:
-        below = [child for child in children.get(waiting.pop(), ()) if child not in found]
-        found.update(below)
-        waiting.extend(below)
-    return found
 
 
 def _signal_all(pids: Set[int], number: int) -> None:
