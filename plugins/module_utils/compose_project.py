@@ -14,7 +14,7 @@ class ComposeError(Exception):
 
 
 def compose_command() -> List[str]:
-    """`docker compose`, or the older `docker-compose` when the plugin is missing."""
+    """Find `docker compose`, or the older `docker-compose` when the plugin is missing."""
     for command in (["docker", "compose"], ["docker-compose"]):
         try:
             done = subprocess.run([*command, "version"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
@@ -26,7 +26,7 @@ def compose_command() -> List[str]:
 
 
 def run(command: Sequence[str], cwd: Optional[str] = None) -> str:
-    """Runs a command and gives its output.
+    """Run a command and return its output.
 
     Raises:
         ComposeError: it failed.
@@ -54,7 +54,7 @@ def read_text(path: str, optional: bool = False) -> str:
 
 
 def subnets() -> Dict[str, str]:
-    """The first IPv4 subnet of every network of the engine, by network name."""
+    """Return the first IPv4 subnet of every network of the engine, by network name."""
     names = run(["docker", "network", "ls", "--format", "{{.Name}}"]).split()
     found: Dict[str, str] = {}
     for network in json.loads(run(["docker", "network", "inspect", *names])) if names else []:
@@ -94,7 +94,7 @@ class Project:
         self._patience = ["--timeout", str(drain_seconds)]
 
     def compose(self, *arguments: str) -> str:
-        """The output of a compose command over the files that there are."""
+        """Run a compose command over the files that exist and return its output."""
         files = [self._compose_file] + ([self.override_file] if os.path.isfile(self.override_file) else [])
         named = [part for file in files for part in ("-f", file)]
         return run([*compose_command(), *self._options, *named, *arguments], self.directory)
@@ -103,18 +103,18 @@ class Project:
         return sorted(self.compose("ps", "--services", "--filter", "status=running").split())
 
     def take_out(self, services: Sequence[str]) -> None:
-        """Stops and removes the containers of these services, and no others."""
+        """Stop and remove the containers of these services, and no others."""
         if services:
             self.compose("stop", *self._patience, *services)
             self.compose("rm", "--force", *services)
 
     def start(self, services: Sequence[str]) -> None:
-        """Starts these services, anew where their definition has changed, and no others."""
+        """Start these services, and recreate those whose definition has changed."""
         if services:
             self.compose("up", "--detach", "--no-deps", *self._patience, *services)
 
     def refuse_strangers(self, project: str) -> None:
-        """Containers of services that only other compose files have would not come up again.
+        """Refuse to continue when services of other compose files run, which would not come up again.
 
         Raises:
             ComposeError: there are some.
@@ -129,7 +129,7 @@ class Project:
             )
 
     def start_anew(self, network: str) -> None:
-        """Takes everything down, removes the network, and brings everything up."""
+        """Take everything down, remove the network, and bring everything up."""
         self.compose("down")
         if network in run(["docker", "network", "ls", "--format", "{{.Name}}"]).split():
             run(["docker", "network", "rm", network])

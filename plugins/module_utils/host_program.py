@@ -39,7 +39,7 @@ class _Sent:
 
 
 def run(sources: Mapping[str, str], module: str, environment: Mapping[str, str], parameters: Mapping[str, Any]) -> None:
-    """Calls the function `answer` of a module and writes what it returns in one line.
+    """Call the function `answer` of a module and write what it returns in one line.
 
     Args:
         sources: text of modules, by their full names.

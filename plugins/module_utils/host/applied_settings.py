@@ -8,7 +8,7 @@ from .settings import DATA_DIR, NONCE_FILE, OURS, SETTINGS, UPSTREAM, WINDOWS, P
 
 
 def environment(options: Mapping[str, Any], place: Place, *given: Mapping[str, Any]) -> Dict[str, str]:
-    """The variables of an agent. Those that users gave win over those made of options; an empty one erases none.
+    """Make the variables of an agent. Those that users gave win over those made of options; an empty one erases none.
 
     Args:
         options: of the module, by their names.
@@ -23,7 +23,7 @@ def environment(options: Mapping[str, Any], place: Place, *given: Mapping[str, A
 
 
 def _named(place: Place) -> List[Setting]:
-    """The settings that are an environment variable there."""
+    """Select the settings that are an environment variable there."""
     return [
         setting
         for setting in SETTINGS
@@ -32,7 +32,7 @@ def _named(place: Place) -> List[Setting]:
 
 
 def of_role(method: str, values: Mapping[str, Any]) -> Dict[str, Any]:
-    """The options of a module for the variables of the role.
+    """Turn the variables of the role into the options of a module.
 
     Args:
         values: the variables, by their names.
@@ -53,7 +53,7 @@ def of_role(method: str, values: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def variables_of(options: Mapping[str, Any]) -> Dict[str, Any]:
-    """The variables of the role for the options of a module that installs files: the other way round."""
+    """Turn the options of a module that installs files back into variables of the role."""
     found = {setting.variable: options[setting.option] for setting in SETTINGS if setting.option in options}
     if found.get("kraken_registration_trust") is True:
         found["kraken_registration_trust"] = "attested"
@@ -61,7 +61,7 @@ def variables_of(options: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def refusals(method: str, values: Mapping[str, Any], defaults: Mapping[str, Any], agent: str = OURS) -> List[str]:
-    """What was set and cannot be honoured: a sentence for each, with what to do.
+    """Say what was set and cannot be honoured: a sentence for each, with what to do.
 
     Args:
         values: the role's variables.
@@ -81,7 +81,7 @@ def refusals(method: str, values: Mapping[str, Any], defaults: Mapping[str, Any]
 
 
 def unusable(method: str, given: Mapping[str, Any]) -> List[str]:
-    """What users gave in kraken_agent_environment that needs more than a variable, and does not get it that way."""
+    """Say what users gave in kraken_agent_environment that needs more than a variable to work."""
     found = []
     if given.get(NONCE_FILE):
         found.append(
@@ -94,7 +94,7 @@ def unusable(method: str, given: Mapping[str, Any]) -> List[str]:
 
 
 def is_for_connections(name: str) -> bool:
-    """Whether a variable of an agent decides how a server is reached: a proxy, or certificate authorities."""
+    """Tell whether a variable decides how a server is reached: a proxy, or certificate authorities."""
     return name.lower().endswith("_proxy") or name in ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 

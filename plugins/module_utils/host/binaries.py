@@ -54,13 +54,13 @@ class Release(NamedTuple):
 
 
 def installed(directory: str) -> Optional[str]:
-    """The release that `current` points at, None when there is none."""
+    """Return the release that `current` points at, None when there is none."""
     name = os.path.basename(opening.link_target(os.path.join(directory, "current")) or "")
     return name if _PLAIN.match(name) else None
 
 
 def check(release: Release) -> None:
-    """Refuses damaged files before anything on the host is touched.
+    """Refuse damaged files before anything on the host is changed.
 
     Raises:
         HostError: a file's content is not what its checksum says.
@@ -73,7 +73,7 @@ def check(release: Release) -> None:
 def converge(
     directory: str, release: Release, keep: int, owner: Attributes, python: str, user: str = ""
 ) -> Iterator[Change]:
-    """The release in place, `current` on it, and at most `keep` releases kept, this one among them.
+    """Put the release in place, point `current` at it, and keep at most `keep` releases, this one among them.
 
     Args:
         directory: the agent's directory.
@@ -124,7 +124,7 @@ def _handing_over(path: str, give: Callable[[], None], owner: Attributes) -> Cha
 
 
 def go_back(directory: str, name: str, owner: Attributes) -> Iterator[Change]:
-    """`current` on a release that is on the host already.
+    """Point `current` at a release that is on the host already.
 
     Raises:
         HostError: it is not there.
@@ -138,7 +138,7 @@ def go_back(directory: str, name: str, owner: Attributes) -> Iterator[Change]:
 
 
 def is_own(directory: str, name: str) -> bool:
-    """Whether a release that is on the host was built by kraken-fleet: its file has a list of its own content."""
+    """Tell whether a release on the host was built by kraken-fleet: its file then lists its own content."""
     content = opening.read_bytes(os.path.join(directory, "versions", name, "kkagent"), opening.MOST_BYTES)
     try:
         with zipfile.ZipFile(io.BytesIO(content or b"")) as archive:
@@ -208,7 +208,7 @@ def _content(binary: Binary) -> bytes:
 
 
 def download(url: str) -> bytes:
-    """What is at a URL; the proxies of this process's environment are used.
+    """Download a URL, through the proxies that the environment of this process names.
 
     Raises:
         HostError: it cannot be had.
@@ -284,7 +284,7 @@ def _releases(versions: str) -> List[str]:
 
 
 def _sweep(directory: str) -> None:
-    """What an earlier run that was cut off has left."""
+    """Remove what an earlier run has left that was interrupted."""
     for place, beginnings in (
         (directory, (".staging-",)),
         (os.path.join(directory, "versions"), (".new-", ".damaged-")),

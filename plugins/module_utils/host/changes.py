@@ -55,7 +55,7 @@ class Change:
 
 
 def apply_all(changes: Iterable[Change]) -> None:
-    """Carries out changes in their order; the first that fails ends it.
+    """Carry out changes in their order; the first that fails ends it.
 
     Raises:
         HostError: one failed; the text says which and why.
@@ -69,7 +69,7 @@ def apply_all(changes: Iterable[Change]) -> None:
 
 
 def as_result(changes: List[Change]) -> Dict[str, Any]:
-    """What Ansible wants to hear of changes, made or predicted."""
+    """Return changes, made or predicted, in the form of an Ansible result."""
     return {
         "changed": bool(changes),
         "changes": [change.what for change in changes],

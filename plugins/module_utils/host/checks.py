@@ -36,7 +36,7 @@ _CHECK_URL = (
 
 
 def finding(check: str, ok: Optional[bool], detail: str, remedy: str = "") -> Finding:
-    """One line of the report. `ok` is None while only the controller can tell."""
+    """Make one line of the report. `ok` is None while only the controller can tell."""
     return {"check": check, "ok": ok, "detail": detail, "remedy": "" if ok else remedy}
 
 
@@ -50,7 +50,7 @@ def run_checks(
     timeout: float,
     ca_bundle: str,
 ) -> List[Finding]:
-    """All findings about this host.
+    """Run all checks of this host and return the findings.
 
     Args:
         server: the server's URL as the agent gets it.
@@ -100,7 +100,7 @@ def check_disk(directory: str, least_mb: int) -> Finding:
 
 
 def check_server(server: str, timeout: float, ca_bundle: str) -> List[Finding]:
-    """DNS, TCP, HTTP and clock of the Kraken server, as far as each step lets the next one begin."""
+    """Check DNS, TCP, HTTP and clock of the Kraken server; a check that fails ends it."""
     url = server if "://" in server else "http://" + server
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -115,7 +115,7 @@ def check_server(server: str, timeout: float, ca_bundle: str) -> List[Finding]:
 
 
 def _first_hop(parts: SplitResult, host: str) -> Tuple[str, int]:
-    """Where connections go: to the server, or to the proxy that the environment names for it."""
+    """Tell where connections go: to the server, or to the proxy that the environment names for it."""
     proxy = None if proxy_bypass(host) else getproxies().get(parts.scheme)
     if proxy:
         parts = urlsplit(proxy if "://" in proxy else "http://" + proxy)
@@ -176,7 +176,7 @@ def _compare_clocks(headers: Message) -> Finding:
 
 
 def check_minio(address: str, timeout: float) -> Finding:
-    """Whether an S3 store answers there. Without a signature it refuses, in S3's own words, and that is enough."""
+    """Check that an S3 store answers. It refuses a request without a signature, in S3's own words, which is enough."""
     host, port = split_address(address)
     try:
         status, headers, body = _get(host, port, "/", timeout)
@@ -194,7 +194,7 @@ def check_minio(address: str, timeout: float) -> Finding:
 
 
 def send_log_record(address: str, nonce: str) -> Finding:
-    """Sends one log record. UDP tells nobody whether it arrives, so the verdict is the controller's."""
+    """Send one log record. UDP does not say whether it arrives: the controller has to look for it."""
     host, port = split_address(address)
     try:
         family, kind, _proto, _name, target = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
@@ -211,7 +211,7 @@ def send_log_record(address: str, nonce: str) -> Finding:
 
 
 def log_record(nonce: str) -> Dict[str, Any]:
-    """A record with the fields that Kraken's ClickHouse proxy requires (clickhouse-proxy/src/main.rs, 1.x)."""
+    """Make a record with the fields that Kraken's ClickHouse proxy requires (clickhouse-proxy/src/main.rs, 1.x)."""
     now = time.time()
     return {
         "@timestamp": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + ".%06dZ" % (now % 1 * 1e6),
@@ -227,7 +227,7 @@ def log_record(nonce: str) -> Dict[str, Any]:
 
 
 def split_address(address: str) -> Tuple[str, int]:
-    """`host:port` or `[v6]:port` to its parts."""
+    """Split `host:port` or `[v6]:port` into its parts."""
     host, _colon, port = address.rpartition(":")
     return host.strip("[]"), int(port)
 

@@ -15,7 +15,7 @@ _PATHS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def find(name: str) -> Optional[str]:
-    """Where a program is, None when the host does not have it."""
+    """Find a program; None when the host does not have it."""
     return shutil.which(name, path=os.environ.get("PATH", "") + ":" + _PATHS)
 
 
@@ -41,7 +41,7 @@ def becoming(user: str) -> Optional[Callable[[], None]]:
 
 
 def run(command: Sequence[str], *, timeout: float = 60.0, check: bool = True, user: str = "") -> str:
-    """Runs a program to its end and returns what it wrote.
+    """Run a program to its end and return what it wrote.
 
     Args:
         command: a list; its first part is found on the path.

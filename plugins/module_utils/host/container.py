@@ -74,7 +74,7 @@ def wanted_of(params: Mapping[str, Any]) -> Container:
 
 
 def pinned(image: str) -> str:
-    """The image's name, when it says a version.
+    """Return the image's name when it says a version.
 
     Raises:
         HostError: it has no version, a moving one, or one in a spelling that Kraken's registry does not have.
@@ -90,7 +90,7 @@ def pinned(image: str) -> str:
 
 
 def present(wanted: Container) -> Iterator[Change]:
-    """The container as wanted, and running.
+    """Make the container as wanted, and start it.
 
     Raises:
         HostError: the image or a variable is not usable, or Docker does not answer.
@@ -117,13 +117,13 @@ def present(wanted: Container) -> Iterator[Change]:
 
 
 def absent(name: str, drain_seconds: int) -> Iterator[Change]:
-    """No such container, when it is one that kraken-fleet made."""
+    """Remove the container, when kraken-fleet made it."""
     if _definition_of(found(name)):
         yield Change(f"remove container {name}", lambda: _remove(name, drain_seconds), before_header=name)
 
 
 def found(name: str) -> Optional[Dict[str, Any]]:
-    """What Docker says of a container, None when there is none.
+    """Return what Docker says of a container, None when there is none.
 
     Raises:
         HostError: Docker is missing or does not answer.
@@ -135,7 +135,7 @@ def found(name: str) -> Optional[Dict[str, Any]]:
 
 
 def digest(wanted: Container) -> str:
-    """Changes with everything that only a new container can have."""
+    """Make a digest of everything that only a new container can change."""
     parts = wanted._asdict()
     del parts["drain_seconds"]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -158,7 +158,7 @@ def _start(name: str) -> None:
 
 
 def _replace(wanted: Container, exists: bool) -> None:
-    """The old one runs on until the new one is made: an image that cannot be had stops nothing."""
+    """Make the new container before the old one is stopped: an image that is missing stops nothing."""
     fresh = f"{wanted.name}-new"
     if _definition_of(found(fresh)):
         _docker("rm", "--force", fresh)
@@ -224,7 +224,7 @@ def _shown_before(container: Optional[Mapping[str, Any]]) -> str:
 
 
 def _environment_of(container: Optional[Mapping[str, Any]]) -> Dict[str, str]:
-    """What a container was given, and what its image brings."""
+    """Return the variables of a container: those it was given, and those of its image."""
     lines = container["Config"].get("Env") or [] if container else []
     return dict(line.split("=", 1) for line in lines if "=" in line)
 

@@ -22,7 +22,7 @@ def present(
     root: bool,
     releases: Mapping[str, str] = _NONE,
 ) -> List[Change]:
-    """What has to change for these agents to be on this host.
+    """Plan what has to change for these agents to be on this host.
 
     Args:
         specs: one agent, or several with a directory each.
@@ -53,7 +53,7 @@ def present(
 
 
 def other_agents(specs: Sequence[AgentSpec]) -> List[str]:
-    """What to tell people of other agents of kraken-fleet's on this host, which go on."""
+    """Describe other agents of kraken-fleet that keep running on this host."""
     wanted = [others.of_spec(spec) for spec in specs]
     return others.warnings(others.on_host(wanted), wanted)
 
@@ -64,7 +64,7 @@ def _others_stopped(specs: Sequence[AgentSpec]) -> Iterator[Change]:
 
 
 def by_script(specs: Sequence[AgentSpec]) -> List[Change]:
-    """The run of the server's own script, if it has to be; `present` looks at what it has left.
+    """Plan the run of the server's own script, where it is needed; `present` looks at the result.
 
     The account is made before, so that it is like any other agent's and not like the script would have it.
 
@@ -81,7 +81,7 @@ def by_script(specs: Sequence[AgentSpec]) -> List[Change]:
 
 
 def gone(specs: Sequence[AgentSpec], *, root: bool, keep_data: bool, keep_user: bool) -> List[Change]:
-    """What has to change for nothing of these agents to be left.
+    """Plan what has to change for these agents to be removed.
 
     Args:
         keep_data: leave the directories `data`.
@@ -102,7 +102,7 @@ def gone(specs: Sequence[AgentSpec], *, root: bool, keep_data: bool, keep_user: 
 
 
 def state(spec: AgentSpec) -> Dict[str, Any]:
-    """The agent for a module's result."""
+    """Describe the agent for a module's result."""
     service = systemd.state(spec.unit) if spec.manager == "systemd" else process.state(spec.directory)
     return {
         "name": spec.name,
@@ -130,7 +130,7 @@ def _account(spec: AgentSpec) -> Iterator[Change]:
 
 
 def _running(spec: AgentSpec, name: str) -> AgentSpec:
-    """The agent with a release of the host: whether it tells systemd how it is depends on whose it is."""
+    """Return the agent with a release that is on the host, which decides whether it notifies systemd."""
     return dataclasses.replace(spec, notifies=binaries.is_own(spec.directory, name)) if name else spec
 
 
@@ -200,7 +200,7 @@ def _left_by_script(spec: AgentSpec) -> Iterator[Change]:
 
 
 def _no_files(spec: AgentSpec, *, keep_data: bool) -> Iterator[Change]:
-    """Only what a deploy has put there goes; the directory itself when nothing else is in it."""
+    """Remove only what a deploy has put there, and the directory when nothing else is in it."""
     names = ["versions", "current", "kraken.env", "nonce", CA_NAME, "agent.pid", "agent.log", "agent.log.1"]
     if not keep_data:
         names.append("data")
@@ -220,12 +220,12 @@ def _no_files(spec: AgentSpec, *, keep_data: bool) -> Iterator[Change]:
 
 
 def _homes(specs: Sequence[AgentSpec]) -> List[str]:
-    """Where accounts that were made for agents have their home: by a deploy, or by the server's script."""
+    """List the homes that accounts made for agents have: made by a deploy, or by the server's script."""
     return [home for spec in specs for home in ((spec.data, spec.directory) if spec.script else (spec.data,))]
 
 
 def _others_use(user: str, going: Sequence[AgentSpec]) -> bool:
-    """Whether another service of this host, one that stays, runs as the same user, whoever has made it."""
+    """Tell whether another service of this host, one that stays, runs as the same user."""
     leaving = {f"{spec.unit}.service" for spec in going}
     staying = [name for name in opening.names(systemd.UNIT_DIRECTORY) if name not in leaving]
     texts = (read_text(os.path.join(systemd.UNIT_DIRECTORY, name)) for name in staying if name.endswith(".service"))

@@ -33,7 +33,7 @@ HIDDEN = "********"
 
 
 def render(variables: Mapping[str, str]) -> str:
-    """The file's text, sorted by name; variables with an empty value are left out.
+    """Write the file's text, sorted by name, without variables that have no value.
 
     Raises:
         HostError: a name that no shell takes, or a value that is more than one line.
@@ -43,7 +43,7 @@ def render(variables: Mapping[str, str]) -> str:
 
 
 def parse(text: str) -> Dict[str, str]:
-    """The variables of a file that `render` made; lines that are none are passed over."""
+    """Read the variables of a file that `render` wrote, and skip all other lines."""
     found = {}
     for line in text.splitlines():
         name, equals, value = line.strip().partition("=")
@@ -53,13 +53,13 @@ def parse(text: str) -> Dict[str, str]:
 
 
 def mask(before: str, after: str) -> Tuple[str, str]:
-    """Both texts as a diff may show them: no value that somebody gave, yet a change of one is seen."""
+    """Write both texts as a diff may show them: without values that somebody gave, but with every change visible."""
     old = parse(before)
     return _masked(before, None), _masked(after, old if before else None)
 
 
 def shown(name: str, value: str, old: Optional[str] = None) -> str:
-    """A variable's value as people may see it.
+    """Return a variable's value as people may see it.
 
     Args:
         old: the value before, when there was another.

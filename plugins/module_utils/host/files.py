@@ -28,7 +28,7 @@ class Attributes(NamedTuple):
 
 
 def directory(path: str, wanted: Attributes, *, deep: bool = False) -> Iterator[Change]:
-    """A directory that is there; its parents are made as root's own.
+    """Make a directory; its parents are made as root's own.
 
     Args:
         deep: whether what is in it gets another owner with it.
@@ -64,7 +64,7 @@ def text_file(
     then: Optional[Callable[[], None]] = None,
     restarts: bool = False,
 ) -> Iterator[Change]:
-    """A file with this content.
+    """Write a file with this content.
 
     Args:
         mask: what a diff shows of the text before and after; hides secrets.
@@ -96,7 +96,7 @@ def text_file(
 
 
 def absent(path: str, what: str = "") -> Iterator[Change]:
-    """Nothing at that path; a directory goes with all that is in it."""
+    """Remove what is at a path; a directory goes with all that is in it."""
     if opening.status(path) is None:
         return
     yield Change(
@@ -109,13 +109,13 @@ def absent(path: str, what: str = "") -> Iterator[Change]:
 
 
 def read_text(path: str) -> Optional[str]:
-    """A file's text; None when there is none, or something that is no plain file of reasonable size."""
+    """Read a file's text; None when there is none, or when it is not a plain file of reasonable size."""
     content = opening.read_bytes(path)
     return None if content is None else content.decode("utf-8", "surrogateescape")
 
 
 def write_file(path: str, content: bytes, wanted: Attributes, validate: Optional[Callable[[str], None]] = None) -> None:
-    """Writes a file so that a reader sees the old one or the new one, whole.
+    """Write a file so that a reader sees the old one or the new one, whole.
 
     The new file is made beside the old one: it is on the same file system, and SELinux labels it as its directory says.
 
@@ -158,7 +158,7 @@ def point_link(path: str, target: str, wanted: Attributes) -> None:
 
 
 def set_attributes(path: str, wanted: Attributes) -> None:
-    """Gives a file or directory its owner and mode.
+    """Give a file or directory its owner and mode.
 
     Raises:
         HostError: a link is there, or a file that has another name elsewhere.
@@ -168,7 +168,7 @@ def set_attributes(path: str, wanted: Attributes) -> None:
 
 
 def attributes_of(path: str) -> Attributes:
-    """What a file or directory has now; numbers stand for names that nobody has.
+    """Return owner and mode of a file or directory; a number where an owner has no name.
 
     Raises:
         FileNotFoundError: there is none.
@@ -179,14 +179,14 @@ def attributes_of(path: str) -> Attributes:
 
 
 def owned_as(path: str, wanted: Attributes) -> bool:
-    """Whether what is at a path has the wanted owner and group, where one is wanted."""
+    """Tell whether a path has the wanted owner and group, where one is wanted."""
     return wanted.owner is None or (
         opening.status(path) is not None and attributes_of(path)[1:] == (wanted.owner, wanted.group)
     )
 
 
 def give_tree(path: str, wanted: Attributes) -> None:
-    """Gives a directory with all that is in it to another owner.
+    """Give a directory with all that is in it to another owner.
 
     Links change hands themselves. A file with a second name is left as it is: the other one may be anybody's.
     """
@@ -216,7 +216,7 @@ def _give(inside: int, name: str, owners: Tuple[int, int]) -> None:
 
 
 def _set(opened: int, wanted: Attributes) -> None:
-    """Owner first: a change of owner clears bits of the mode."""
+    """Set owner and mode, the owner first: a change of owner clears bits of the mode."""
     owners = _numbers(wanted)
     if owners:
         os.fchown(opened, *owners)

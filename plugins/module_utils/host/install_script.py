@@ -33,7 +33,7 @@ _BINARIES = ("kkagent", "kktool")
 
 
 def check(spec: AgentSpec) -> None:
-    """Refuses an agent that the script cannot install.
+    """Refuse an agent that the script cannot install.
 
     Raises:
         HostError: it is to be elsewhere than the script puts it, or not a service of systemd.
@@ -50,7 +50,7 @@ def check(spec: AgentSpec) -> None:
 
 
 def once(spec: AgentSpec) -> Iterator[Change]:
-    """The script's run, unless an agent is there already: a second one would add to what the first has left.
+    """Run the script, unless an agent is there already: a second run would add to what the first has left.
 
     Raises:
         HostError: the host lacks what the script needs.
@@ -69,7 +69,7 @@ def once(spec: AgentSpec) -> Iterator[Change]:
 
 
 def leavings(spec: AgentSpec) -> Iterator[Change]:
-    """What the script has left outside the agent's directory, and a deploy in another way does not make.
+    """Remove what the script has left outside the agent's directory and a deploy does not make.
 
     Comes last: upstream's unit file is hidden by then.
     """
@@ -80,7 +80,7 @@ def leavings(spec: AgentSpec) -> Iterator[Change]:
 
 
 def old_binaries(directory: str) -> List[str]:
-    """The names of upstream's binaries in the agent's directory: `1.7.36`, and the two links into it."""
+    """Name upstream's binaries in the agent's directory: `1.7.36`, and the two links into it."""
     paths = {name: opening.link_target(os.path.join(directory, name)) for name in _BINARIES}
     links = {name: os.path.normpath(os.path.join(directory, target)) for name, target in paths.items() if target}
     places = {os.path.dirname(path) for path in links.values()}
@@ -88,7 +88,7 @@ def old_binaries(directory: str) -> List[str]:
 
 
 def skeleton(directory: str) -> List[str]:
-    """The names of files that useradd has copied from /etc/skel: to upstream's account the directory is its home."""
+    """Name the files that useradd has copied from /etc/skel: upstream's account has the directory as its home."""
     names = sorted(opening.names(_SKELETON))
     return [name for name in names if _alike(os.path.join(_SKELETON, name), os.path.join(directory, name))]
 
@@ -147,7 +147,7 @@ def _run(spec: AgentSpec) -> None:
 
 @contextlib.contextmanager
 def _kept(paths: "tuple[str, ...]") -> Iterator[None]:
-    """These files are afterwards what they were before."""
+    """Restore these files afterwards."""
     before = {path: (read_text(path), attributes_of(path)) for path in paths if opening.status(path) is not None}
     try:
         yield
@@ -164,7 +164,7 @@ def _kept(paths: "tuple[str, ...]") -> Iterator[None]:
 
 @contextlib.contextmanager
 def _same_groups(user: str) -> Iterator[None]:
-    """The account is afterwards in no more groups than before: which ones says kraken_agent_extra_groups."""
+    """Take the account out of the groups that it gets meanwhile: kraken_agent_extra_groups says which it has."""
     before = users.groups_of(user)
     try:
         yield
@@ -174,7 +174,7 @@ def _same_groups(user: str) -> Iterator[None]:
 
 
 def _second_unit(spec: AgentSpec, path: str) -> Iterator[Change]:
-    """Upstream's unit file is where distributions have theirs; the one in /etc hides it."""
+    """Remove upstream's unit file, which is where distributions have theirs; the one in /etc hides it."""
     if not os.path.lexists(path):
         return
 

@@ -21,7 +21,7 @@ _OTHERS = (
 
 
 def choose(wanted: str, user: str) -> str:
-    """The interpreter for an agent.
+    """Choose the interpreter for an agent.
 
     Args:
         wanted: kraken_agent_python; empty to take the one that runs this module, or else one of the system's.

@@ -19,7 +19,7 @@ PENDING = "pending"
 
 
 def converge(spec: AgentSpec, owner: Attributes) -> Iterator[Change]:
-    """A secret where the agent is attested, a new one when that is asked for; none where it is not.
+    """Write a secret where the agent is attested, a new one when that is asked for; remove it elsewhere.
 
     Args:
         owner: the agent's own owner and group; its mode is not used.
@@ -41,7 +41,7 @@ def converge(spec: AgentSpec, owner: Attributes) -> Iterator[Change]:
 
 
 def digest(spec: AgentSpec) -> str:
-    """The sha256 of the secret in hexadecimal; empty for an agent that is not attested."""
+    """Return the sha256 of the secret in hexadecimal; empty for an agent that is not attested."""
     if not spec.attested:
         return ""
     secret = opening.read_bytes(spec.nonce_file)

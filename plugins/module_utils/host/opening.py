@@ -48,7 +48,7 @@ def parent(path: str, *, make: bool = False) -> Iterator[Tuple[int, str]]:
 
 
 def status(path: str) -> Optional[os.stat_result]:
-    """What is at a path, itself and not what a link points at; None when there is nothing."""
+    """Return the status of what is at a path, not of what a link points at; None when there is nothing."""
     try:
         with parent(path) as (handle, name):
             return os.stat(name, dir_fd=handle, follow_symlinks=False)
@@ -57,12 +57,12 @@ def status(path: str) -> Optional[os.stat_result]:
 
 
 def is_plain(found: Optional[os.stat_result]) -> bool:
-    """Whether this is a regular file that has no second name elsewhere."""
+    """Tell whether this is a regular file that has no second name elsewhere."""
     return found is not None and stat.S_ISREG(found.st_mode) and found.st_nlink == 1
 
 
 def is_directory(path: str) -> bool:
-    """Whether a directory is at a path; a link to one is none."""
+    """Tell whether a directory is at a path; a link to one is none."""
     found = status(path)
     return found is not None and stat.S_ISDIR(found.st_mode)
 
@@ -165,13 +165,13 @@ def link_target(path: str) -> Optional[str]:
 
 
 def move(path: str, to: str) -> None:
-    """Gives something another place on the same file system, where it replaces what is there as rename(2) does."""
+    """Move something on the same file system; it replaces what is there, as rename(2) does."""
     with parent(path) as (old, old_name), parent(to) as (new, new_name):
         os.replace(old_name, new_name, src_dir_fd=old, dst_dir_fd=new)
 
 
 def remove(path: str) -> None:
-    """Removes a file, a link or a directory with all that is in it; nothing is no error.
+    """Remove a file, a link or a directory with all that is in it; it is no error when nothing is there.
 
     Raises:
         HostError: directories are nested so deeply that only a person should look at them.

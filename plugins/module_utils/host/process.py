@@ -38,7 +38,7 @@ def logfile(directory: str) -> str:
 
 
 def running(directory: str) -> Optional[int]:
-    """The agent's process number, None when it does not run.
+    """Return the agent's process number, None when it does not run.
 
     Numbers are used again: the pidfile also has the time the process was started, in clock ticks after the boot, and
     the process must still be of the account that the pidfile is of, and have the agent of this directory on its command
@@ -55,7 +55,7 @@ def running(directory: str) -> Optional[int]:
 
 
 def _is_agent_of(directory: str, path: str) -> bool:
-    """Whether a path is `current/kkagent`, or the file of a release that an agent has updated itself to."""
+    """Tell whether a path is `current/kkagent`, or the file of a release that an agent has updated itself to."""
     place, name = os.path.split(path)
     return name == "kkagent" and (
         place == os.path.join(directory, "current") or os.path.dirname(place) == os.path.join(directory, "versions")
@@ -63,7 +63,7 @@ def _is_agent_of(directory: str, path: str) -> bool:
 
 
 def converge(spec: AgentSpec, *, restart: bool) -> Iterator[Change]:
-    """The process in its state.
+    """Bring the process to its wanted state.
 
     Args:
         restart: whether something has changed that a running agent reads only at its start.
@@ -88,7 +88,7 @@ def converge(spec: AgentSpec, *, restart: bool) -> Iterator[Change]:
 
 
 def remove(directory: str, drain_seconds: int) -> Iterator[Change]:
-    """No such process."""
+    """Stop the process."""
     if running(directory) is not None:
         yield Change(
             f"stop {os.path.basename(directory)}",
@@ -100,13 +100,13 @@ def remove(directory: str, drain_seconds: int) -> Iterator[Change]:
 
 
 def state(directory: str) -> Dict[str, Any]:
-    """The process for a module's result."""
+    """Describe the process for a module's result."""
     pid = running(directory)
     return {"manager": "process", "state": "started" if pid else "stopped", "enabled": False, "pid": pid}
 
 
 def start(spec: AgentSpec) -> None:
-    """Starts the agent in a session of its own, so that it outlives this connection.
+    """Start the agent in a session of its own, so that it outlives this connection.
 
     Raises:
         HostError: it ended at once; the text has its last words.
@@ -137,7 +137,7 @@ def start(spec: AgentSpec) -> None:
 
 
 def stop(directory: str, drain_seconds: int) -> None:
-    """Tells the agent to stop, waits for its job to end, and ends both by force when that takes too long."""
+    """Tell the agent to stop, wait for its job to end, and end both by force when that takes too long."""
     pid = running(directory)
     if pid is not None:
         os.kill(pid, signal.SIGTERM)
@@ -158,7 +158,7 @@ def _gone(directory: str, seconds: float) -> bool:
 
 
 def _environment(spec: AgentSpec) -> Dict[str, str]:
-    """What systemd would give it: nothing of this connection's environment gets in."""
+    """Make the variables that systemd would give it: none of this connection's are among them."""
     base = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
     base.update(HOME=_home(spec), USER=spec.user, LOGNAME=spec.user)
     return {**base, **parse(read_text(spec.env_file) or "")}
@@ -185,7 +185,7 @@ def _owner(pid: int) -> Optional[int]:
 
 
 def _started(pid: int) -> Optional[str]:
-    """Field 22 of /proc/PID/stat (proc(5)); None for a process that is gone or a zombie."""
+    """Return field 22 of /proc/PID/stat (proc(5)); None for a process that has ended or is a zombie."""
     stat = read_text(f"/proc/{pid}/stat")
     if not stat:
         return None

@@ -19,7 +19,7 @@ _PROGRAM = "restorecon"
 
 
 def is_enabled() -> bool:
-    """Whether files have labels here and there is a program that knows which."""
+    """Tell whether files have labels here and there is a program that knows which."""
     return os.path.exists(os.path.join(MOUNT, "enforce")) and find(_PROGRAM) is not None
 
 
@@ -34,7 +34,7 @@ def restore(path: str) -> None:
 
 
 def converge(paths: Sequence[str], data: Sequence[str]) -> Iterator[Change]:
-    """What is there already with the labels that the policy has for it.
+    """Give what is there already the labels that the policy has for it.
 
     Args:
         paths: files, and directories with all that is in them.

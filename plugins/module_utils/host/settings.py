@@ -50,7 +50,7 @@ def _plain(value: Any, _place: Place) -> str:
 
 
 def _server(value: Any, place: Place) -> str:
-    """Kraken's own agent wants a URL; ours takes `host:port` as well."""
+    """Write a URL for Kraken's own agent, which does not take `host:port` as ours does."""
     text = _plain(value, place)
     return f"http://{text}" if text and place.agent == UPSTREAM and "://" not in text else text
 
@@ -106,14 +106,14 @@ class Setting(NamedTuple):
     text: Callable[[Any, Place], str] = _plain
 
     def is_set(self, value: Any, default: Any) -> bool:
-        """Whether somebody has set it to something that an agent would notice."""
+        """Tell whether somebody has set it to something that an agent would notice."""
         if self.only:
             return bool(value == self.only)
         return value not in (None, "", [], {}) and _compared(value) != _compared(default)
 
 
 def _compared(value: Any) -> str:
-    """The same for `true` and True, "300" and 300: variables of the command line are text."""
+    """Return the same text for `true` and True, "300" and 300: variables of the command line are text."""
     return str(value).strip().lower()
 
 

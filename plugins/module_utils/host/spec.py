@@ -140,7 +140,7 @@ def drain_seconds_of(variables: Mapping[str, str], default: int) -> int:
 
 
 def name_of(value: str, variable: str) -> str:
-    """A name that can be part of a path and of a unit's name.
+    """Check a name that is to be part of a path and of a unit's name.
 
     Raises:
         HostError: it cannot.
@@ -175,7 +175,7 @@ def environment_of(
 
 
 def source_address(server: str) -> str:
-    """The address that this host shows to the server: what its routes say; empty when the server has no route or name.
+    """Return the address that this host shows to the server, by its routes; empty when it has no route or name.
 
     Nothing is sent.
     """

@@ -24,7 +24,7 @@ from .users import current_user, number, primary_group
 
 
 def specs_of(params: Mapping[str, Any]) -> List[AgentSpec]:
-    """The agents of this host: one, or one for each instance.
+    """Describe the agents of this host: one, or one for each instance.
 
     Raises:
         HostError: a parameter is impossible, by itself or on this host.

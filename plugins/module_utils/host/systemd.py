@@ -80,7 +80,7 @@ WantedBy=multi-user.target
 
 
 def is_running() -> bool:
-    """Whether systemd manages this host."""
+    """Tell whether systemd manages this host."""
     return os.path.isdir("/run/systemd/system")
 
 
@@ -89,7 +89,7 @@ def unit_path(unit: str) -> str:
 
 
 def unit_text(spec: AgentSpec) -> str:
-    """The unit file of an agent."""
+    """Write the unit file of an agent."""
     settings = "".join(f"{name}={value}\n" for name, value in sorted(spec.unit_settings.items()))
     return _UNIT.format(
         title=f" {spec.name}" if spec.name else "",
@@ -106,7 +106,7 @@ def unit_text(spec: AgentSpec) -> str:
 
 
 def converge(spec: AgentSpec, *, restart: bool) -> Iterator[Change]:
-    """The unit as it should be, enabled or not, and the service in its state.
+    """Bring unit and service to their wanted state, enabled or not.
 
     Args:
         restart: whether something has changed that a running agent reads only at its start.
@@ -131,7 +131,7 @@ def converge(spec: AgentSpec, *, restart: bool) -> Iterator[Change]:
 
 
 def remove(unit: str, drain_seconds: int) -> Iterator[Change]:
-    """No such service and no such unit file."""
+    """Remove the service and its unit file."""
     now = show(unit)
     if now["ActiveState"] not in ("inactive", "failed"):
         yield Change(
@@ -161,20 +161,20 @@ def retire(unit: str, drain_seconds: int) -> Iterator[Change]:
 
 
 def is_active(unit: str) -> bool:
-    """Whether a service runs, or starts with the host."""
+    """Tell whether a service runs, or starts with the host."""
     now = show(unit)
     return now["ActiveState"] in _RUNNING or now["UnitFileState"] == "enabled"
 
 
 def show(unit: str) -> Dict[str, str]:
-    """What systemd says of a unit; one that it does not know is `inactive`."""
+    """Return what systemd says of a unit; one that it does not know is `inactive`."""
     text = run(["systemctl", "show", "--property=ActiveState,SubState,UnitFileState,MainPID", f"{unit}.service"])
     found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     return {name: found.get(name, "") for name in ("ActiveState", "SubState", "UnitFileState", "MainPID")}
 
 
 def state(unit: str) -> Dict[str, Any]:
-    """The service for a module's result."""
+    """Describe the service for a module's result."""
     now = show(unit)
     running = now["ActiveState"] in _RUNNING
     return {
@@ -186,12 +186,12 @@ def state(unit: str) -> Dict[str, Any]:
 
 
 def reload() -> None:
-    """Systemd reads unit files anew."""
+    """Let systemd read its unit files again."""
     _systemctl("daemon-reload")
 
 
 def enable_again(unit: str) -> None:
-    """The links that enable a unit point at the unit file that is used now."""
+    """Point the links that enable a unit at the unit file that is used now."""
     _systemctl("reenable", unit)
 
 

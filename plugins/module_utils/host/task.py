@@ -19,7 +19,7 @@ from .spec_of import specs_of
 
 
 def answer(parameters: Mapping[str, Any]) -> Dict[str, Any]:
-    """Brings the agents of this host to their wanted state, unless the preflight speaks against it.
+    """Bring the agents of this host to their wanted state, unless a check of the preflight fails.
 
     Args:
         parameters: those of the module, checked, and: `binaries`, the files of a release; `self_checking`, whether the

@@ -17,29 +17,29 @@ _COMMENT = "Kraken CI agent"
 
 
 def current_user() -> str:
-    """The name of the account that this process runs as."""
+    """Return the name of the account that this process runs as."""
     return pwd.getpwuid(os.geteuid()).pw_name
 
 
 def primary_group(user: str, fallback: str) -> str:
-    """The name of the group that a user's files get; `fallback` while there is no such user."""
+    """Return the name of the group that a user's files get; `fallback` while there is no such user."""
     found = _user(user)
     return fallback if found is None else grp.getgrgid(found.pw_gid).gr_name
 
 
 def number(user: str) -> Optional[int]:
-    """The number of an account; None while there is none."""
+    """Return the number of an account; None while there is none."""
     found = _user(user)
     return None if found is None else found.pw_uid
 
 
 def groups_of(user: str) -> Set[str]:
-    """The groups that a user is in besides the one of its files."""
+    """Return the groups that a user is in besides the one of its files."""
     return {group.gr_name for group in grp.getgrall() if user in group.gr_mem}
 
 
 def account(user: str, home: str, extra_groups: Sequence[str]) -> Iterator[Change]:
-    """A system account without a password or a login shell, and the groups it is to be in besides its own.
+    """Make a system account without a password or a login shell, and put it into its groups.
 
     An account that is there already keeps its home, shell and other groups.
 
@@ -67,7 +67,7 @@ def account(user: str, home: str, extra_groups: Sequence[str]) -> Iterator[Chang
 
 
 def no_account(user: str, homes: Sequence[str]) -> Iterator[Change]:
-    """No such account, if it is one that was made for agents: no other has its home in one of their directories."""
+    """Remove the account, if it was made for agents: its home is in one of their directories."""
     found = _user(user)
     if found is None or found.pw_uid == 0 or os.path.normpath(found.pw_dir) not in homes:
         return
@@ -83,7 +83,7 @@ def no_account(user: str, homes: Sequence[str]) -> Iterator[Change]:
 
 
 def sudoers(user: str, wanted: bool) -> Iterator[Change]:
-    """A sudoers file for the user, checked by visudo before it is in its place; or none."""
+    """Write a sudoers file for the user, checked by visudo before it is in its place; or remove it."""
     path = os.path.join(SUDOERS_DIRECTORY, f"kraken-agent-{user}".replace(".", "_"))
     if not wanted:
         if (read_text(path) or "").startswith(_SUDOERS_HEADER):
