@@ -58,7 +58,7 @@ def test_several_agents_on_one_host(lab: RealLab) -> None:
         first: {"all", "build", "small"},
         second: {"all", "build", "big"},
     }
-    # Each speaks from its own address, has its own unit and directory, and has run the job of its own group.
+    # Each speaks from its own address, has its own unit and directory, and has run a job.
     assert {address: agent["ip_address"] for address, agent in agents.items()} == {first: first, second: second}
     units = (
         "systemctl is-active kraken-agent-small kraken-agent-large && ls -d /opt/kraken-small/data /srv/kraken-big/data"
@@ -68,11 +68,12 @@ def test_several_agents_on_one_host(lab: RealLab) -> None:
     paths = lab_paths(lab.parent, lab.name)
     with client_for(paths, lab.asked("lab", "status", *lab.named())["server_url"]) as client:
         jobs = {
-            address: {job.agents_group_name for job in client.agent_jobs(agent["id"])}
+            address: {str(job.agents_group_name) for job in client.agent_jobs(agent["id"])}
             for address, agent in agents.items()
         }
-    assert "small" in jobs[first]
-    assert "big" in jobs[second]
+    # A proof is of the very agent: its job runs in a group that only this agent is in for the time.
+    assert all(any(name.startswith("kraken-fleet-proof-") for name in names) for names in jobs.values()), jobs
+    assert jobs[first].isdisjoint(jobs[second])
     succeeded(play(lab, DEPLOY, HOST, variables), HOST, changes=False)
 
     succeeded(play(lab, REMOVE, HOST, variables), HOST, changes=True)
