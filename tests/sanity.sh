@@ -48,16 +48,13 @@ if command -v pyenv >/dev/null; then
     PATH=$(printf %s "$PATH" | tr : '\n' | grep -v '/shims$' | paste -s -d : -)
 fi
 
-# The controller's plugins import kraken_fleet and what it needs, as they do for users who have installed it. ansible-test
-# tries imports in environments of its own, which get to know where they are.
-case "$*" in
-"" | *"--test import"*)
-    ansible-test sanity --prime-venvs --test import >/dev/null
-    packages=$(python3 -c 'import rich; print(rich.__path__[0].rpartition("/")[0])')
-    for site in "$HOME"/.ansible/test/venv/sanity.import.plugin/*/*/lib/python*/site-packages; do
-        printf '%s\n' "$root" "$packages" >"$site/kraken_fleet.pth"
-    done
-    ;;
-esac
+# The controller's plugins import kraken_fleet and what it needs, as they do for users who have installed it. The tests
+# that load them run in environments of their own, which get to know where those are.
+ansible-test sanity --prime-venvs --test import --test ansible-doc >/dev/null
+packages=$(python3 -c 'import rich; print(rich.__path__[0].rpartition("/")[0])')
+for site in "$HOME"/.ansible/test/venv/sanity.import.plugin/*/*/lib/python*/site-packages \
+    "$HOME"/.ansible/test/venv/sanity.ansible-doc/*/*/lib/python*/site-packages; do
+    printf '%s\n' "$root" "$packages" >"$site/kraken_fleet.pth"
+done
 
 ansible-test sanity "$@"

@@ -89,7 +89,7 @@ def _shown(text: str, old: str) -> str:
 def _variables(service: Mapping[str, Any]) -> dict[str, str]:
     """By name, the value; empty for one that the env file has."""
     lines = [str(line).partition("=") for line in service.get("environment") or ()]
-    return {name: value for name, _, value in lines}
+    return {name: value for name, _sign, value in lines}
 
 
 def _absent(seen: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -50,7 +50,7 @@ class ActionModule(ControllerAction):
         each, alone = arguments["each_agent"], arguments["alone"]
         choice = choose(fleet, client.agents(), changed, each=each, alone=alone)
         wanted = {agent.id: one for one, agent in choice.chosen}
-        agents = [agent for _, agent in choice.chosen]
+        agents = [agent for _group, agent in choice.chosen]
         proofs = verify_agents(client, agents, playbook_owner(), alone=alone, timeout=arguments["timeout"])
         found: list[tuple[DesiredAgent, Agent, GroupProof]] = []
         trouble = ""

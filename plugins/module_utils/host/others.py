@@ -140,7 +140,7 @@ def _containers() -> Iterator[Place]:
         listed = run(["docker", "ps", "--quiet", "--filter", f"label={_LABEL}"], timeout=_ENGINE_SECONDS).split()
         for one in json.loads(run(["docker", "inspect", *listed], timeout=_ENGINE_SECONDS)) if listed else ():
             lines = [line.partition("=") for line in one["Config"].get("Env") or ()]
-            yield _place("container", one["Name"].lstrip("/"), "", {name: value for name, _, value in lines})
+            yield _place("container", one["Name"].lstrip("/"), "", {name: value for name, _sign, value in lines})
 
 
 def _by_settings(kind: str, name: str, directory: str) -> Place:
