@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,8 +19,12 @@ def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """Where kraken-fleet keeps what it remembers: KRAKEN_FLEET_STATE_DIR, else the XDG state directory."""
     if environ.get("KRAKEN_FLEET_STATE_DIR"):
         return Path(environ["KRAKEN_FLEET_STATE_DIR"])
-    base = environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "kraken-fleet"
+    if environ.get("XDG_STATE_HOME"):
+        return Path(environ["XDG_STATE_HOME"]) / "kraken-fleet"
+    try:
+        return Path.home() / ".local" / "state" / "kraken-fleet"
+    except RuntimeError:  # neither HOME nor an entry for the account, as in some containers
+        return Path(tempfile.gettempdir()) / f"kraken-fleet-{os.getuid()}"
 
 
 def save_deploy(deploy: Deploy, directory: Path) -> Path:

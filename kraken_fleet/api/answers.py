@@ -62,7 +62,7 @@ def raise_for_refusal(response: requests.Response, where: str) -> None:
     if 300 <= status < 400:
         target = response.headers.get("Location", "elsewhere").split("?")[0]
         raise UnexpectedAnswerError(
-            f"The server sends us on to {target}", where=where, hint="If that is right, give that address instead"
+            f"The address redirects to {target}", where=where, hint="If that is the server, give that address instead"
         )
     if status >= 400:
         _raise_for_error(response, where)

@@ -48,6 +48,8 @@ def run(sources: Mapping[str, str], module: str, environment: Mapping[str, str],
         parameters: what the function gets.
     """
     os.environ.update(environment)
+    # Files say their modes themselves; a profile's stricter mask would keep the agent's account from its own program.
+    os.umask(0o022)
     sys.meta_path.append(_Sent(sources))
     try:
         answer = importlib.import_module(module).answer(parameters)

@@ -83,7 +83,8 @@ def client_of(arguments: dict[str, Any]) -> KrakenClient:
 def _credentials(arguments: dict[str, Any]) -> Credentials:
     from kraken_fleet.api import PasswordCredentials, TokenCredentials, credentials_from
 
-    user, password, token = (arguments[f"server_{name}"] for name in ("user", "password", "token"))
+    # A file that was encrypted with Ansible Vault ends its line, and the line end is not of the secret.
+    user, password, token = (arguments[f"server_{name}"].rstrip("\r\n") for name in ("user", "password", "token"))
     if token and password:
         raise UsageError("Both a token and a password are given", hint="Set one of them")
     if token:

@@ -125,3 +125,11 @@ def test_a_python_that_is_too_old_is_left_for_the_next(tmp_path: Path) -> None:
 def test_an_answer_behind_text_without_a_line_end_is_read() -> None:
     said = 'kraken-fleet: done=yes\nno line end kraken-fleet: answer={"changed": false}\n'
     assert host_action.read({"stdout": said, "rc": 0}).answer == {"changed": False}
+
+
+def test_a_strict_mask_of_the_login_does_not_reach_what_is_made_on_the_host() -> None:
+    source = "import os\ndef answer(parameters):\n    return {'mask': os.umask(0)}\n"
+    text = (host_action._MODULE_UTILS / "host_program.py").read_text(encoding="utf-8")
+    call = f"\nrun({{'sent_along': {source!r}}}, 'sent_along', {{}}, {{}})\n"
+    done = sent(f"umask 077; exec {sys.executable} -", text + call)
+    assert done["stdout"].endswith('answer={"mask": 18}\n'), done

@@ -45,3 +45,9 @@ def test_a_token_that_is_not_accepted_is_told(stage: Stage) -> None:
     (answer,) = stage.play({"kraken_ci.fleet.server_access": {"server_token": "made-up"}})
     assert answer["failed"]
     assert "The server does not accept our credentials" in answer["msg"]
+
+
+def test_the_line_end_of_a_vaulted_file_is_not_of_the_password(stage: Stage) -> None:
+    account = {"server_user": stage.server.user, "server_password": stage.server.password + "\n"}
+    (answer,) = stage.play({"kraken_ci.fleet.server_access": account})
+    assert not answer.get("failed"), answer
