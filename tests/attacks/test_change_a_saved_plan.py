@@ -95,7 +95,7 @@ def test_an_action_is_refused_that_is_not_about_what_it_says(change: Change, wor
         check_against_server(changed(change), OBSERVED)
 
 
-def test_a_rogue_is_refused_that_the_file_covers_in_every_place_when_the_inventory_is_given() -> None:
+def test_a_rogue_that_the_file_covers_is_refused_when_the_inventory_is_given() -> None:
     def cover(document: dict[str, Any]) -> None:
         document["actions"].append({**action(document, "authorize"), "agent_id": 2, "address": ROGUE})
         document["scope"].append(ROGUE)

@@ -82,7 +82,7 @@ def test_agents_that_are_disabled_for_other_reasons_count_only_beside_other_upgr
         out(four, 2, owner=THEY)
 
 
-def test_what_an_upgrade_that_was_killed_has_left_is_found_and_comes_back_with_the_next(four: Lab) -> None:
+def test_what_a_killed_upgrade_has_left_comes_back_with_the_next(four: Lab) -> None:
     out(four, 0, owner=ENDED)
     observed = observe(four.client)
     plan = make_plan(FLEET, observed, now=four.client.server_time())
