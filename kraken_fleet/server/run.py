@@ -16,7 +16,7 @@ from kraken_fleet.listen.peers import proxy_options
 from kraken_fleet.server.app import Mount, create_app
 from kraken_fleet.server.core import Core
 from kraken_fleet.server.settings import ServerSettings
-from kraken_fleet.server.sockets import bind_tcp, bind_udp, host_port, outward_address
+from kraken_fleet.server.sockets import BACKLOG, bind_tcp, bind_udp, host_port, outward_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def prepared(
             server_header=False,
             timeout_graceful_shutdown=5,
             log_level=logging.WARNING,
-            backlog=2048,
+            backlog=BACKLOG,
         )
         host = outward_address(settings.host)
         url = f"http://{host_port(host, actual.port)}"

@@ -9,6 +9,8 @@ import socket
 from kraken_fleet.errors import PortInUseError, UsageError
 
 # One burst of a whole fleet's log lines has to wait here while a request is being answered.
+# Connections that wait to be taken; the system bounds it further (net.core.somaxconn).
+BACKLOG = 16384
 _LOG_BUFFER_BYTES = 8 * 1024 * 1024
 
 
@@ -44,7 +46,7 @@ def _bind(host: str, port: int, kind: socket.SocketKind, option: str) -> socket.
     try:
         sock.bind(target)
         if kind == socket.SOCK_STREAM:
-            sock.listen(2048)
+            sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
         if error.errno == errno.EADDRINUSE:
