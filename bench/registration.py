@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from kraken_fleet.api import Credentials, KrakenClient, PasswordCredentials, credentials_from
+from kraken_fleet.api import Credentials, KrakenClient, PasswordCredentials, find_credentials, of_files
 from kraken_fleet.model import Agent, DesiredAgent, DesiredFleet
 from kraken_fleet.reconcile import GroupMemory, observe, reconcile
 from kraken_fleet.server import ServerSettings, serve
@@ -143,7 +143,8 @@ def _serve(folder: str, told: Connection) -> None:
 def server_for(options: argparse.Namespace) -> Iterator[tuple[str, Credentials]]:
     """The server that was named, or an embedded one in a process of its own."""
     if options.server:
-        yield options.server, credentials_from(options.user, options.password_file)
+        given = of_files("the command line", user=options.user, password_file=options.password_file)
+        yield options.server, find_credentials([given])
         return
     ours, theirs = multiprocessing.Pipe()
     with tempfile.TemporaryDirectory() as folder:

@@ -16,8 +16,12 @@ from pathlib import Path
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def on_a_terminal(command: Sequence[str | Path], environment: Mapping[str, str]) -> tuple[int, str]:
-    """Runs a command on a terminal; its exit code and all that it drew there, without colours and movements."""
+def on_a_terminal(command: Sequence[str | Path], environment: Mapping[str, str], *, typed: str = "") -> tuple[int, str]:
+    """Run a command on a terminal; its exit code and all that it drew there, without colours and movements.
+
+    Args:
+        typed: what a person types at the first prompt, which ends with a colon.
+    """
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
     environment = {**environment, "TERM": "xterm"}
@@ -27,5 +31,8 @@ def on_a_terminal(command: Sequence[str | Path], environment: Mapping[str, str])
         with contextlib.suppress(OSError):  # how a terminal says that nobody has it open any more
             while piece := os.read(ours, 65536):
                 drawn += piece
+                if typed and drawn.endswith(b": "):
+                    os.write(ours, typed.encode())
+                    typed = ""
         os.close(ours)
         return process.wait(), _CONTROL.sub("", drawn.decode())

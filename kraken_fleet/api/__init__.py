@@ -1,8 +1,9 @@
 """Talking to a Kraken server over HTTP: `KrakenClient` and what it is given and returns."""
 
+from kraken_fleet.api.account import Level, find_credentials, find_server, of_environment, of_files
 from kraken_fleet.api.agents import SORT_FIELDS
 from kraken_fleet.api.client import KrakenClient
-from kraken_fleet.api.credentials import Credentials, PasswordCredentials, TokenCredentials, credentials_from
+from kraken_fleet.api.credentials import Credentials, PasswordCredentials, TokenCredentials, read_secret
 from kraken_fleet.api.deleted_groups import KnownGroups
 from kraken_fleet.api.pacing import DELETE_BURST, DELETE_INTERVAL
 from kraken_fleet.api.paging import Page
@@ -16,8 +17,13 @@ __all__ = [
     "Credentials",
     "KnownGroups",
     "KrakenClient",
+    "Level",
     "Page",
     "PasswordCredentials",
     "TokenCredentials",
-    "credentials_from",
+    "find_credentials",
+    "find_server",
+    "of_environment",
+    "of_files",
+    "read_secret",
 ]

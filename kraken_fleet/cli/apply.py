@@ -12,7 +12,7 @@ from kraken_fleet.cli import output, planning, progress
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import connected
 from kraken_fleet.errors import PlanError, UsageError
-from kraken_fleet.inventory import load
+from kraken_fleet.inventory import Inventory
 from kraken_fleet.plan import Plan, PlanPolicy, plan_from_json
 from kraken_fleet.reconcile import apply_saved, reconcile
 
@@ -30,9 +30,7 @@ def apply(
     file: Annotated[
         Path | None, typer.Argument(help="A plan saved by `kraken-fleet plan --out`.", show_default=False)
     ] = None,
-    inventory: planning.OptionalInventories = None,
-    limit: planning.Limit = None,
-    playbook_dir: planning.PlaybookDir = None,
+    inventory: Inventory | None = None,
     wait: Annotated[float, typer.Option("--wait", help="Seconds to wait for agents that are not there yet.")] = 0.0,
     as_json: output.AsJson = False,
 ) -> None:
@@ -41,7 +39,7 @@ def apply(
     With a saved plan `-i` is optional. With it, the plan has to be what the inventory asks for, which is worked out
     again with the options of this command.
     """
-    desired = load(inventory, limit, playbook_dir=playbook_dir) if inventory else None
+    desired = inventory.fleet() if inventory else None
     if file:
         events = apply_saved(client, _read(file), desired=desired, policy=policy, memory=planning.memory())
     elif desired:

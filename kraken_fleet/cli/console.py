@@ -8,10 +8,14 @@ from typing import Annotated
 
 import typer
 
-from kraken_fleet.cli import output, planning
+from kraken_fleet.api import find_server
+from kraken_fleet.cli import output
 from kraken_fleet.cli.application import single_command
+from kraken_fleet.cli.connection import levels_of
 from kraken_fleet.cli.limits import with_limits
-from kraken_fleet.errors import PortInUseError, UsageError
+from kraken_fleet.cli.source import with_inventory
+from kraken_fleet.errors import PortInUseError
+from kraken_fleet.inventory import Inventory
 from kraken_fleet.listen import Limits
 
 app = single_command()
@@ -34,16 +38,13 @@ _LIMITS = (
 
 @app.command()
 @with_limits(*_LIMITS)
+@with_inventory
 def console(
     limits: Limits,
+    inventory: Inventory | None = None,
     server: Annotated[
-        str | None, typer.Option("--server", envvar="KRAKEN_FLEET_SERVER", help="The Kraken server to look at.")
+        str | None, typer.Option("--server", help="The Kraken server to look at. [KRAKEN_FLEET_SERVER]")
     ] = None,
-    inventory: Annotated[
-        list[Path] | None,
-        typer.Option("--inventory", "-i", help="An inventory to compare with. May be given more than once."),
-    ] = None,
-    playbook_dir: planning.PlaybookDir = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on.", min=1, max=65535)] = 8080,
     read_only: Annotated[bool, typer.Option("--read-only", help="Show everything, change nothing.")] = False,
@@ -60,26 +61,24 @@ def console(
     ] = None,
     state_dir: Annotated[Path | None, typer.Option(help="Where it keeps its access log and history.")] = None,
     ca_bundle: Annotated[
-        Path | None, typer.Option(envvar="KRAKEN_FLEET_CA_BUNDLE", help="Certificates to trust for the server.")
+        Path | None, typer.Option(help="Certificates to trust for the server. [KRAKEN_FLEET_CA_BUNDLE]")
     ] = None,
 ) -> None:
     """Serve the console until interrupted. People sign in with their own Kraken accounts."""
-    if not server:
-        raise UsageError("no Kraken server is named", hint="Give --server URL, or set KRAKEN_FLEET_SERVER")
     from kraken_fleet.state import state_dir as default_state_dir
     from kraken_fleet.web import ConsoleSettings, create_console
 
+    url, bundle = find_server(levels_of(inventory, server=server, ca_bundle=ca_bundle))
     settings = ConsoleSettings(
-        server_url=server,
+        server_url=url,
         state_dir=state_dir or default_state_dir(),
-        ca_bundle=ca_bundle,
-        inventory=tuple(inventory or ()),
-        playbook_dir=playbook_dir,
+        ca_bundle=bundle,
+        inventory=inventory,
         read_only=read_only,
         secure_cookie=secure_cookie,
         limits=limits,
     )
-    output.line(f"Console for {server}: http://{host}:{port}/  (Ctrl-C ends it)")
+    output.line(f"Console for {url}: http://{host}:{port}/  (Ctrl-C ends it)")
     _run(create_console(settings), host, port, settings.limits, proxy or [])
 
 

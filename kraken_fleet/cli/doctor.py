@@ -12,10 +12,12 @@ from typing import Annotated, Any
 
 import typer
 
-from kraken_fleet.cli import output, planning
+from kraken_fleet.cli import output
 from kraken_fleet.cli.application import single_command
+from kraken_fleet.cli.source import with_inventory
 from kraken_fleet.collection import collection_root
 from kraken_fleet.errors import InventoryError, PartialFailureError
+from kraken_fleet.inventory import Inventory
 from kraken_fleet.inventory.environment import ansible_environment
 
 app = single_command()
@@ -25,9 +27,9 @@ _SIGNS = {True: ("✔", "green"), False: ("✘", "bold red"), None: ("?", "yello
 
 
 @app.command()
+@with_inventory
 def doctor(
-    inventory: planning.Inventories,
-    limit: planning.Limit = None,
+    inventory: Inventory,
     clickhouse: Annotated[
         str | None,
         typer.Option(
@@ -39,10 +41,7 @@ def doctor(
     as_json: output.AsJson = False,
 ) -> None:
     """Look at every host and change nothing. Exit code 0: all is well, 3: some hosts have a finding."""
-    for source in inventory:
-        if not source.exists():
-            raise InventoryError("there is no such file or directory", where=str(source))
-    hosts = _examine(inventory, limit, clickhouse)
+    hosts = _examine(inventory, clickhouse)
     if as_json:
         output.answer(hosts)
     else:
@@ -54,23 +53,24 @@ def doctor(
         raise PartialFailureError(f"{len(bad)} of {len(hosts)} hosts have findings", failures=bad)
 
 
-def _examine(inventory: Sequence[Path], limit: str | None, clickhouse: str | None) -> dict[str, list[Finding]]:
+def _examine(inventory: Inventory, clickhouse: str | None) -> dict[str, list[Finding]]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         given = {"__kraken_doctor_report": str(report), "__kraken_doctor_clickhouse_native_addr": clickhouse or ""}
         command = [sys.executable, "-m", "ansible", "playbook", "-e", json.dumps(given)]
-        command += [argument for source in inventory for argument in ("-i", str(source))]
-        command += ["--limit", limit] if limit else []
+        command += [argument for source in inventory.sources for argument in ("-i", str(source))]
+        command += ["--limit", inventory.limit] if inventory.limit else []
+        command += inventory.arguments
         command.append(str(collection_root() / "playbooks" / "doctor.yml"))
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=ansible_environment())
         if not report.is_file():
             said = (done.stderr or done.stdout).strip().splitlines()
             hint = "Run ansible-playbook playbooks/doctor.yml with the same inventory to see all of it"
-            raise InventoryError(said[0] if said else "Ansible looked at no host", where=str(inventory[0]), hint=hint)
+            raise InventoryError(said[0] if said else "Ansible looked at no host", where=str(inventory), hint=hint)
         seen = json.loads(report.read_text(encoding="utf-8"))
         if problems := seen.get("problems"):
             text = "\n".join(["The inventory is wrong; no host was looked at.", *problems])
-            raise InventoryError(text, where=", ".join(map(str, inventory)))
+            raise InventoryError(text, where=str(inventory))
         return {host: _findings(result) for host, result in seen["hosts"].items()}
 
 

@@ -13,7 +13,7 @@ from kraken_fleet.cli import output, planning
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import connected
 from kraken_fleet.errors import PlanError
-from kraken_fleet.inventory import load
+from kraken_fleet.inventory import Inventory
 from kraken_fleet.plan import Plan, PlanPolicy, make_plan, plan_to_dict, plan_to_json
 from kraken_fleet.reconcile import observe, with_waiting_jobs
 
@@ -35,9 +35,7 @@ class FailOn(StrEnum):
 def plan(
     client: KrakenClient,
     policy: PlanPolicy,
-    inventory: planning.Inventories,
-    limit: planning.Limit = None,
-    playbook_dir: planning.PlaybookDir = None,
+    inventory: Inventory,
     out: Annotated[
         Path | None, typer.Option("--out", help="Save the plan for `kraken-fleet apply`.", metavar="FILE")
     ] = None,
@@ -51,7 +49,7 @@ def plan(
     Exit code 0: no changes; 2: changes; 4: none, but findings that --fail-on names; 1: error. With --fail-on it is a
     gate for CI: `warning` means warnings and errors, `finding` also what is only told.
     """
-    desired = load(inventory, limit, playbook_dir=playbook_dir)
+    desired = inventory.fleet()
     observed = with_waiting_jobs(client, observe(client, names=desired.groups, memory=planning.memory()))
     made = make_plan(desired, observed, policy, now=client.server_time(), server=client.url)
     if out:

@@ -35,23 +35,6 @@ from kraken_fleet.plan import (
 from kraken_fleet.reconcile import GroupMemory
 from kraken_fleet.state import state_dir
 
-Inventories = Annotated[
-    list[Path], typer.Option("--inventory", "-i", help="An inventory, as ansible-playbook takes it.", metavar="PATH")
-]
-OptionalInventories = Annotated[
-    list[Path] | None,
-    typer.Option("--inventory", "-i", help="An inventory, as ansible-playbook takes it.", metavar="PATH"),
-]
-Limit = Annotated[str | None, typer.Option("--limit", "-l", help="Only these hosts, as ansible-playbook's --limit.")]
-PlaybookDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--playbook-dir",
-        help="The directory of your own playbook, for group_vars and host_vars beside it. "
-        "Without it: as a deploy with a playbook of kraken_ci.fleet sees the inventory.",
-        metavar="DIRECTORY",
-    ),
-]
 _POLICY = (
     option(
         "groups",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -11,7 +10,8 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.cli import output, planning, progress
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import connected
-from kraken_fleet.inventory import load
+from kraken_fleet.inventory import Inventory
+from kraken_fleet.model import DesiredFleet
 from kraken_fleet.plan import PlanPolicy
 from kraken_fleet.reconcile import reconcile as reconcile_once
 from kraken_fleet.reconcile import watch
@@ -25,9 +25,7 @@ app = single_command()
 def reconcile(
     client: KrakenClient,
     policy: PlanPolicy,
-    inventory: planning.Inventories,
-    limit: planning.Limit = None,
-    playbook_dir: planning.PlaybookDir = None,
+    inventory: Inventory,
     keep_watching: Annotated[bool, typer.Option("--watch", help="Go on until interrupted.")] = False,
     interval: Annotated[float, typer.Option(help="Seconds between two rounds.", min=1)] = 300.0,
     jitter: Annotated[float, typer.Option(help="Part of the interval that is left to chance.", min=0, max=1)] = 0.1,
@@ -37,9 +35,14 @@ def reconcile(
 
     The inventory is read anew in each round. Agents outside of it are never touched unless pruning is asked for.
     """
-    read = partial(load, inventory, limit, playbook_dir=playbook_dir)
     if keep_watching:
-        events = watch(client, read, policy, interval=interval, jitter=jitter, memory=planning.memory())
+        events = watch(
+            client, lambda: inventory.anew().fleet(), policy, interval=interval, jitter=jitter, memory=planning.memory()
+        )
     else:
-        events = reconcile_once(client, read(), policy, memory=planning.memory())
+        events = reconcile_once(client, inventory.fleet(), policy, memory=planning.memory())
     progress.follow(events, as_json=as_json)
+
+
+def _read_anew(inventory: Inventory) -> DesiredFleet:
+    return inventory.anew().fleet()

@@ -1,9 +1,10 @@
 """From an Ansible inventory to the fleet it asks for; errors name host, variable and file."""
 
 from kraken_fleet.inventory.check import listed, merged, problems_of_host
-from kraken_fleet.inventory.command import load
 from kraken_fleet.inventory.fleet import fleet_from_hostvars, fleet_from_inventory
 from kraken_fleet.inventory.levels import AGENTS_GROUP, GROUP_PREFIX, Level
+from kraken_fleet.inventory.server import ServerOfInventory
+from kraken_fleet.inventory.source import Inventory, load
 from kraken_fleet.inventory.unread import unread_files
 from kraken_fleet.inventory.variables import GROUPS_VARIABLE, SERVER_VARIABLES
 
@@ -12,7 +13,9 @@ __all__ = [
     "GROUPS_VARIABLE",
     "GROUP_PREFIX",
     "SERVER_VARIABLES",
+    "Inventory",
     "Level",
+    "ServerOfInventory",
     "fleet_from_hostvars",
     "fleet_from_inventory",
     "listed",

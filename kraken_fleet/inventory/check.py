@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from kraken_fleet.collection import variables as declared_variables
 from kraken_fleet.errors import InventoryError
 from kraken_fleet.inventory import types
-from kraken_fleet.inventory.variables import INSTANCES_VARIABLE, PREFIX, SERVER_VARIABLES, checked
+from kraken_fleet.inventory.variables import INSTANCES_VARIABLE, PLUGIN_FACTS, PREFIX, SERVER_VARIABLES, checked
 
 _SHOWN = 20
 
@@ -23,7 +23,7 @@ def problems_of_host(host: str, variables: Mapping[str, object]) -> Iterator[Inv
     """
     known = declared_variables()
     for name, value in sorted(variables.items()):
-        if not name.startswith(PREFIX):
+        if not name.startswith(PREFIX) or name in PLUGIN_FACTS:
             continue
         if name not in known:
             yield _unknown(host, name, known)

@@ -19,6 +19,8 @@ _PLAIN = {
     "ANSIBLE_LOCALHOST_WARNING": "0",
     # Of --limit: a name that is mistyped must not make an empty fleet, or leave nobody out.
     "ANSIBLE_HOST_PATTERN_MISMATCH": "error",
+    # What it answers can hold a password, which belongs into no log file.
+    "ANSIBLE_LOG_PATH": "",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,32 +29,27 @@ Hostvars = Mapping[str, Mapping[str, object]]
 
 
 def fill_in(
-    program: str,
-    sources: Sequence[Path | str],
+    command: Sequence[str],
     merged: Hostvars,
     tree: GroupTree,
     own: Hostvars,
-    *,
-    playbook_dir: Path | str,
 ) -> tuple[Hostvars, dict[str, tuple[Level, ...]]]:
     """Fill in the templates in the variables and levels of each host, as far as they speak of the server.
 
     Costs nothing when there are none; else one `ansible` run on the hosts concerned, which connects to nobody.
 
     Args:
-        program: the `ansible` command.
-        sources: the inventory.
+        command: `ansible` with the options that name the inventory.
         merged: the variables of each host.
         tree: its groups and their variables.
         own: the variables of each host itself.
-        playbook_dir: where group_vars and host_vars beside playbooks are.
 
     Raises:
         InventoryError: a template cannot be filled in; it names the host.
     """
     levels = {host: tree.levels(host, own.get(host, {})) for host in tree.hosts()}
     wanted = {host: found for host in tree.hosts() if (found := _templates(merged.get(host, {}), levels[host]))}
-    answers = _ask(program, sources, wanted, playbook_dir) if wanted else {}
+    answers = _ask(command, wanted) if wanted else {}
     filled = {host: _filled(variables, answers.get(host, {})) for host, variables in merged.items()}
     return filled, {host: _filled_levels(found, answers.get(host, {})) for host, found in levels.items()}
 
@@ -81,34 +77,38 @@ def _filled_levels(levels: Sequence[Level], answer: Mapping[str, object]) -> tup
     return tuple((source, answer.get(source, value)) for source, value in levels)
 
 
-def _ask(
-    program: str, sources: Sequence[Path | str], wanted: Mapping[str, Mapping[str, object]], playbook_dir: Path | str
-) -> dict[str, dict[str, object]]:
+def _ask(command: Sequence[str], wanted: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
     with tempfile.TemporaryDirectory(prefix="kraken-fleet-") as folder:
         extra, hosts = Path(folder, "templates.json"), Path(folder, "hosts")
         extra.write_text(json.dumps({_HOLDER: wanted}), encoding="utf-8")
         hosts.write_text("\n".join(wanted), encoding="utf-8")
         message = "msg={{ " + _HOLDER + "[inventory_hostname] | to_json | b64encode }}"
-        command = [program, "all", "--limit", f"@{hosts}", "-m", "ansible.builtin.debug", "-a", message]
-        command += ["-e", f"@{extra}", "-f", str(min(4, len(wanted)))]
-        command += ["--playbook-dir", str(playbook_dir)]
-        for source in sources:
-            command += ["-i", str(source)]
-        done = run_ansible(command, _TIMEOUT)
+        chosen = ["all", "--limit", f"@{hosts}", "-f", str(min(4, len(wanted)))]
+        done = debug([*command, *chosen, "-e", f"@{extra}"], message)
     return dict(_answers(done.stdout, done.stderr, wanted))
+
+
+def debug(command: Sequence[str], message: str) -> subprocess.CompletedProcess[str]:
+    """Let Ansible fill in a message, which connects to nobody."""
+    return run_ansible([*command, "-m", "ansible.builtin.debug", "-a", message], _TIMEOUT)
 
 
 def _answers(
     stdout: str, stderr: str, wanted: Mapping[str, Mapping[str, object]]
 ) -> Iterator[tuple[str, dict[str, object]]]:
     missing = set(wanted)
-    for match in _ANSWER.finditer(stdout):
-        body, _ = json.JSONDecoder().raw_decode(stdout, match.end())
-        host = match[1]
+    for host, state, said in messages(stdout):
         missing.discard(host)
-        yield host, _one_answer(host, match[2], str(body.get("msg", "")), wanted[host])
+        yield host, _one_answer(host, state, said, wanted[host])
     for host in sorted(missing):
         raise InventoryError(f"Ansible did not fill in its templates: {stderr.strip()[:500]}", host=host)
+
+
+def messages(stdout: str) -> Iterator[tuple[str, str, str]]:
+    """Each host of a run of `debug`, with its state and its message."""
+    for match in _ANSWER.finditer(stdout):
+        body, _ = json.JSONDecoder().raw_decode(stdout, match.end())
+        yield match[1], match[2], str(body.get("msg", ""))
 
 
 def _one_answer(host: str, state: str, message: str, templates: Mapping[str, object]) -> dict[str, object]:

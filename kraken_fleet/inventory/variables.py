@@ -152,4 +152,12 @@ _RULES: dict[str, Callable[[object], object]] = {
     INSTANCES_VARIABLE: _instances,
 }
 SERVER_VARIABLES = frozenset(_RULES)
+# What the inventory plugin kraken_ci.fleet.kraken says of each agent: facts, and not variables that somebody mistyped.
+PLUGIN_FACTS = frozenset(
+    f"kraken_{name}"
+    for name in (
+        *("id", "name", "address", "ip_address", "agents_groups", "authorized", "enabled", "state"),
+        *("system", "isolation", "isolation_type", "executors", "last_seen"),
+    )
+)
 """The names of these variables."""

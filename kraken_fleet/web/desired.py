@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
-from kraken_fleet.inventory import load
+from kraken_fleet.inventory import Inventory
 from kraken_fleet.model import ALL_GROUP, Agent, DesiredAgent, DesiredFleet
 from kraken_fleet.web.settings import ConsoleSettings
 
@@ -20,7 +19,7 @@ class _Kept:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.sources: tuple[Path, ...] | None = None
+        self.inventory: Inventory | None = None
         self.read_at = 0.0
         self.fleet = DesiredFleet()
 
@@ -34,13 +33,13 @@ def desired_fleet(settings: ConsoleSettings) -> DesiredFleet:
     Raises:
         InventoryError: the inventory is wrong.
     """
-    sources = settings.inventory
-    if not sources:
+    inventory = settings.inventory
+    if not inventory:
         return DesiredFleet()
     with _kept.lock:
-        if _kept.sources != sources or time.monotonic() - _kept.read_at > _FRESH_SECONDS:
-            _kept.fleet = load(sources, playbook_dir=settings.playbook_dir)
-            _kept.sources, _kept.read_at = sources, time.monotonic()
+        if _kept.inventory is not inventory or time.monotonic() - _kept.read_at > _FRESH_SECONDS:
+            _kept.fleet = inventory.anew().fleet()
+            _kept.inventory, _kept.read_at = inventory, time.monotonic()
         return _kept.fleet
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kraken_fleet.inventory import Inventory
 from kraken_fleet.listen import Limits
 
 
@@ -15,8 +16,7 @@ class ConsoleSettings:
     Args:
         server_url: the Kraken server to talk to.
         ca_bundle: certificate authorities for an https server; None takes the usual ones.
-        inventory: inventory sources, which make drift, matches and the Fleet page possible; may be empty.
-        playbook_dir: where group_vars and host_vars beside playbooks are; None as for kraken_fleet.inventory.load.
+        inventory: makes drift, matches and the Fleet page possible; None when the console was started without one.
         read_only: show everything, change nothing.
         secure_cookie: the console is reached over https, so its cookie must never travel over http.
         state_dir: where the access log, ignored agents and the fleet's history are kept.
@@ -28,8 +28,7 @@ class ConsoleSettings:
     server_url: str
     state_dir: Path
     ca_bundle: Path | None = None
-    inventory: tuple[Path, ...] = field(default=())
-    playbook_dir: Path | None = None
+    inventory: Inventory | None = None
     read_only: bool = False
     secure_cookie: bool = False
     session_hours: float = 12.0

@@ -84,14 +84,13 @@ compose:
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleParserError
 from ansible.inventory.data import InventoryData
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
-from kraken_fleet.api import KrakenClient, PasswordCredentials, TokenCredentials, credentials_from
+from kraken_fleet.api import Credentials, KrakenClient, Level, find_credentials, of_files
 from kraken_fleet.errors import FleetError
 from kraken_fleet.model import Agent, activity_of, ip_of, names_a_host, shown
 
@@ -131,14 +130,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         now, bound = datetime.now(UTC), self.get_option("silent_seconds")
         return [facts_of(agent, now, bound) for agent in agents]
 
-    def _credentials(self) -> PasswordCredentials | TokenCredentials:
-        user, password, token = (self.get_option(name) for name in ("user", "password", "token"))
-        if token:
-            return TokenCredentials(token)
-        if user and password:
-            return PasswordCredentials(user, password)
-        files = [Path(name) if name else None for name in map(self.get_option, ("password_file", "token_file"))]
-        return credentials_from(user, files[0], files[1], {})
+    def _credentials(self) -> Credentials:
+        place = "the inventory plugin"
+        user, password, token = (self.get_option(name) or "" for name in ("user", "password", "token"))
+        files = (self.get_option(name) for name in ("password_file", "token_file"))
+        return find_credentials([Level(place, "", user, password, token), of_files(place, None, user, *files)])
 
     def _add(self, inventory: InventoryData, facts: dict[str, Any]) -> None:
         name, target = known_as(facts)

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 
-from kraken_fleet.errors import FleetError, UsageError
+from kraken_fleet.errors import FleetError
 
 # Imported where a client is made: each host of a task has a process of its own, and most tasks need no server.
 if TYPE_CHECKING:
     from kraken_fleet.api import KrakenClient
-    from kraken_fleet.api.credentials import Credentials
     from kraken_fleet.model import Owner
 
 
@@ -67,30 +66,13 @@ def client_of(arguments: dict[str, Any]) -> KrakenClient:
     Raises:
         UsageError: there is no server or no account.
     """
-    from kraken_fleet.api import KrakenClient
-
-    url = arguments["server_url"] or os.environ.get("KRAKEN_FLEET_SERVER", "")
-    if not url:
-        raise UsageError("There is no Kraken server to talk to", hint="Set kraken_server_url or KRAKEN_FLEET_SERVER")
-    return KrakenClient(
-        url,
-        _credentials(arguments),
-        ca_bundle=arguments["server_ca_bundle"] or None,
-        timeout=arguments["server_timeout"],
-    )
-
-
-def _credentials(arguments: dict[str, Any]) -> Credentials:
-    from kraken_fleet.api import PasswordCredentials, TokenCredentials, credentials_from
+    from kraken_fleet.api import KrakenClient, Level, find_credentials, find_server, of_environment
 
     # A file that was encrypted with Ansible Vault ends its line, and the line end is not of the secret.
-    user, password, token = (arguments[f"server_{name}"].rstrip("\r\n") for name in ("user", "password", "token"))
-    if token and password:
-        raise UsageError("Both a token and a password are given", hint="Set one of them")
-    if token:
-        return TokenCredentials(token)
-    if password and not user:
-        raise UsageError("There is a password but no user", hint="Set kraken_server_user")
-    if password:
-        return PasswordCredentials(user, password)
-    return credentials_from(user or None)
+    url, user, password, token, bundle = (
+        str(arguments[f"server_{name}"] or "").rstrip("\r\n")
+        for name in ("url", "user", "password", "token", "ca_bundle")
+    )
+    levels = [Level("the task", url, user, password, token, bundle), of_environment()]
+    server, ca_bundle = find_server(levels)
+    return KrakenClient(server, find_credentials(levels), ca_bundle=ca_bundle, timeout=arguments["server_timeout"])

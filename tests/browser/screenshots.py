@@ -11,6 +11,7 @@ import requests
 from playwright.sync_api import sync_playwright
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
+from kraken_fleet.inventory import Inventory
 from kraken_fleet.server.testing import RunningServer, running
 from kraken_fleet.web import ConsoleSettings
 from tests.browser.conftest import CHROMIUM, FLAGS
@@ -31,7 +32,7 @@ def main(folder: Path) -> None:
         server = stack.enter_context(running(scratch / "server"))
         (scratch / "hosts.yml").write_text(INVENTORY)
         _populate(server)
-        settings = ConsoleSettings(server.url, scratch / "console", inventory=(scratch / "hosts.yml",))
+        settings = ConsoleSettings(server.url, scratch / "console", inventory=Inventory([scratch / "hosts.yml"]))
         console = stack.enter_context(serving(settings))
         browser = stack.enter_context(sync_playwright()).chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for scheme in ("light", "dark"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kraken_fleet.api import KrakenClient, credentials_from
+from kraken_fleet.api import KrakenClient, PasswordCredentials, read_secret
 from kraken_fleet.model import Agent
 from tests.e2e.real_lab import RealLab, real_lab
 from tests.e2e.upgrade_helpers import release_of, start_long_job
@@ -48,7 +48,8 @@ def upgrading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgrading]:
         assert done.code == 0, done.output
         status = lab.asked("lab", "status", *lab.named())
         addresses = {each["host"]["name"]: each["host"]["address"] for each in status["hosts"]}
-        with KrakenClient(status["server_url"], credentials_from("admin", lab.directory / "admin-password")) as client:
+        credentials = PasswordCredentials("admin", read_secret(lab.directory / "admin-password"))
+        with KrakenClient(status["server_url"], credentials) as client:
             yield Upgrading(lab, client, addresses)
 
 

@@ -20,7 +20,12 @@ def test_the_package_exports_exactly_this() -> None:
         "PasswordCredentials",
         "SORT_FIELDS",
         "TokenCredentials",
-        "credentials_from",
+        "Level",
+        "find_credentials",
+        "find_server",
+        "of_environment",
+        "of_files",
+        "read_secret",
     }
     assert all(hasattr(api, name) for name in api.__all__)
 

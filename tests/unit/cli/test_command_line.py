@@ -49,8 +49,8 @@ def test_every_command_of_the_table_is_there(name: str, capsys: pytest.CaptureFi
         (["lab", "up", "--hosts", "many"], "--hosts"),
         (["lab", "up", "--hosts", "0"], "--hosts"),
         (["agents", "show"], "AGENT"),
-        (["agents", "list"], "no Kraken server is named"),
-        (["agents", "list", "--server", "http://127.0.0.1:1"], "no credentials"),
+        (["agents", "list"], "No Kraken server is named"),
+        (["agents", "list", "--server", "http://127.0.0.1:1"], "There is no account"),
         (["agents", "list", "--server", "http://127.0.0.1:1", "--user", "x", "--password-file", "/none"], "/none"),
     ],
 )

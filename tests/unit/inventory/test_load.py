@@ -79,7 +79,7 @@ def test_a_wrong_variable_is_found_in_its_file_and_line(inventory: Path) -> None
 
 
 def test_an_inventory_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InventoryError, match=r"nothing.yml: there is no such file or directory"):
+    with pytest.raises(InventoryError, match=r"nothing.yml: There is no such file or directory"):
         load([tmp_path / "nothing.yml"])
 
 
@@ -111,7 +111,7 @@ def test_a_program_that_writes_no_json_is_told_in_words(
     program = tmp_path / "ansible-inventory"
     program.write_text("#!/bin/sh\necho Using /etc/ansible/ansible.cfg as config file\n")
     program.chmod(0o755)
-    monkeypatch.setattr("kraken_fleet.inventory.command.ansible_program", lambda _name: str(program))
+    monkeypatch.setattr("kraken_fleet.inventory.source.ansible_program", lambda _name: str(program))
     with pytest.raises(InventoryError, match=r"did not write JSON, but: 'Using /etc/ansible"):
         load([inventory / "hosts.yml"])
 

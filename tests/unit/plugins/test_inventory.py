@@ -143,7 +143,7 @@ def test_missing_credentials_are_said_with_what_to_do(stage: Stage) -> None:
     }
     answer = stage.run(["ansible-inventory", "-i", str(source), "--list"], **environment)
     assert answer.returncode != 0
-    assert "no credentials" in answer.stderr
+    assert "There is no account for the Kraken server" in answer.stderr
 
 
 def test_a_server_that_does_not_answer_is_named(stage: Stage) -> None:

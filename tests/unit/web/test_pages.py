@@ -18,6 +18,7 @@ import requests
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.api.deletions import DeletionPace
+from kraken_fleet.inventory import Inventory
 from kraken_fleet.server.testing import RunningServer, running
 from kraken_fleet.web import ConsoleSettings
 from tests.console_server import serving
@@ -66,7 +67,7 @@ def settings_for(
     inventory = folder / "hosts.yml"
     inventory.write_text(INVENTORY)
     return ConsoleSettings(
-        server.url, folder / "state", inventory=(inventory,), read_only=read_only, poll_seconds=poll_seconds
+        server.url, folder / "state", inventory=Inventory([inventory]), read_only=read_only, poll_seconds=poll_seconds
     )
 
 

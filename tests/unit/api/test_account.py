@@ -1,0 +1,125 @@
+"""Which of several places names the server and the account, and that secrets show nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kraken_fleet.api import (
+    Level,
+    PasswordCredentials,
+    TokenCredentials,
+    find_credentials,
+    find_server,
+    of_environment,
+    of_files,
+)
+from kraken_fleet.errors import InventoryError, UsageError
+
+NOTHING = Level("nothing")
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    path = tmp_path / "secret"
+    path.write_text("from-the-file\r\n")
+    return path
+
+
+def test_the_first_place_that_names_a_server_wins() -> None:
+    first, second = Level("a", "https://a", ca_bundle=""), Level("b", "https://b", ca_bundle="/b.pem")
+    assert find_server([NOTHING, first, second]) == ("https://a", Path("/b.pem"))
+
+
+def test_without_a_server_the_error_says_where_to_name_one() -> None:
+    with pytest.raises(UsageError, match="No Kraken server is named") as caught:
+        find_server([NOTHING])
+    assert "--server URL" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ([Level("a", user="u", password="p"), Level("b", user="v", password="q")], PasswordCredentials("u", "p")),
+        ([Level("a", user="u"), Level("b", user="v", password="q")], PasswordCredentials("u", "q")),
+        ([Level("a", password="p"), Level("b", user="v", password="q")], PasswordCredentials("v", "p")),
+        ([Level("a", token="t"), Level("b", user="v", password="q")], TokenCredentials("t")),
+        ([Level("a", user="u"), Level("b", token="t", user="u")], TokenCredentials("t")),
+        # Whoever names a user wants that user's password, not the token of somebody else.
+        ([Level("a", user="u"), Level("b", token="t"), Level("c", password="q")], PasswordCredentials("u", "q")),
+        ([Level("a", token="t"), Level("b", token="")], TokenCredentials("t")),
+    ],
+)
+def test_the_first_place_with_a_secret_wins_and_the_first_user(levels: list[Level], expected: object) -> None:
+    assert find_credentials(levels) == expected
+
+
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [
+        ([NOTHING], "There is no account for the Kraken server"),
+        ([Level("a", user="admin")], "There is no password for user admin"),
+        ([Level("the environment", password="x")], "the environment: There is a password, and no user"),
+        ([Level("the inventory", user="u", password="x", token="y")], "the inventory: Both a password and a token"),
+        ([Level("a", token="two words")], "blanks or control characters"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(levels: list[Level], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        find_credentials(levels)
+
+
+def test_an_account_that_is_locked_is_needed_only_when_no_place_below_has_one() -> None:
+    locked = Level("the inventory", locked=InventoryError("It is encrypted"))
+    assert find_credentials([locked, Level("b", user="v", password="q")]) == PasswordCredentials("v", "q")
+    with pytest.raises(InventoryError, match="It is encrypted"):
+        find_credentials([locked, NOTHING])
+
+
+def test_a_person_is_asked_when_no_place_has_a_secret() -> None:
+    asked: list[str] = []
+
+    def ask(user: str) -> PasswordCredentials:
+        asked.append(user)
+        return PasswordCredentials(user, "typed")
+
+    assert find_credentials([Level("a", user="u")], ask) == PasswordCredentials("u", "typed")
+    assert find_credentials([Level("a", user="u", password="p")], ask) == PasswordCredentials("u", "p")
+    assert asked == ["u"]
+
+
+def test_the_environment_gives_secrets_themselves_or_files_with_them(secret: Path) -> None:
+    plain = of_environment({"KRAKEN_FLEET_USER": "admin", "KRAKEN_FLEET_PASSWORD": "pass word"})
+    assert (plain.user, plain.password) == ("admin", "pass word")
+    assert of_environment({"KRAKEN_FLEET_TOKEN_FILE": str(secret)}).token == "from-the-file"
+    assert of_environment({"KRAKEN_FLEET_SERVER": "https://k"}).server == "https://k"
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"KRAKEN_FLEET_TOKEN": "x", "KRAKEN_FLEET_TOKEN_FILE": "y"}, "Both KRAKEN_FLEET_TOKEN and"),
+        ({"KRAKEN_FLEET_TOKEN_FILE": "/no/such/file"}, "No such file"),
+    ],
+)
+def test_an_environment_that_is_wrong(environ: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        of_environment(environ)
+
+
+def test_a_secret_file_that_is_empty_or_no_text_is_refused(tmp_path: Path) -> None:
+    for content in (b"", b"\n", b"\xff\xfe"):
+        (tmp_path / "secret").write_bytes(content)
+        with pytest.raises(UsageError, match="secret"):
+            of_files("the command line", password_file=tmp_path / "secret")
+
+
+def test_a_level_shows_no_secret(secret: Path) -> None:
+    level = of_files("the command line", "https://k", "u", secret, secret)
+    assert "from-the-file" not in repr(level)
+    assert (level.password, level.token) == ("from-the-file", "from-the-file")
+
+
+def test_credentials_show_no_secret() -> None:
+    assert "hush-hush" not in repr([PasswordCredentials("admin", "hush-hush"), TokenCredentials("hush-hush")])
