@@ -8,9 +8,9 @@ import socket
 
 from kraken_fleet.errors import PortInUseError, UsageError
 
-# One burst of a whole fleet's log lines has to wait here while a request is being answered.
 # Connections that wait to be taken; the system bounds it further (net.core.somaxconn).
 BACKLOG = 16384
+# One burst of a whole fleet's log lines has to wait here while a request is being answered.
 _LOG_BUFFER_BYTES = 8 * 1024 * 1024
 
 
