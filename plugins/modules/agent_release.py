@@ -36,6 +36,10 @@ options:
     description: The Kraken server, a URL or C(host:port).
     type: str
     default: ""
+  ca_bundle:
+    description: A file on the controller with more certificate authorities to trust, in PEM form.
+    type: path
+    default: ""
   nssm:
     description: The file nssm-2.24.zip on the controller, or its URL; when empty, the one that the server serves.
     type: str

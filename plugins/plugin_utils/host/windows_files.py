@@ -49,7 +49,7 @@ def prepared(arguments: Mapping[str, Any]) -> dict[str, Any]:
     if arguments["source"] == "bundle" and not arguments["bundle"] and not arguments["bundle_url"]:
         raise BundleError(_OURS, where="kraken_agent_source", hint=_ANOTHER)
     found = sent_along({**arguments, "server_url": arguments["server"], "download": "controller"})
-    files = {str(one["name"]): _content(one) for one in found["binaries"]}
+    files = {str(one["name"]): _content(one, str(arguments["ca_bundle"])) for one in found["binaries"]}
     if version_in(files["kkagent"]):
         raise BundleError(_OURS, where="kraken_agent_bundle", hint=_ANOTHER)
     binaries = [Binary(name, hashlib.sha256(content).hexdigest()) for name, content in files.items()]
@@ -60,10 +60,10 @@ def prepared(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {"release": release, "directory": str(directory)}
 
 
-def _content(binary: Mapping[str, Any]) -> bytes:
+def _content(binary: Mapping[str, Any], ca_bundle: str) -> bytes:
     if "content" in binary:
         return zlib.decompress(base64.b64decode(binary["content"]))
-    content = fetched(str(binary["url"]))
+    content = fetched(str(binary["url"]), ca_bundle)
     _check(content, str(binary["sha256"]), str(binary["url"]))
     return content
 
@@ -71,7 +71,7 @@ def _content(binary: Mapping[str, Any]) -> bytes:
 def _nssm(arguments: Mapping[str, Any]) -> bytes:
     where = str(arguments["nssm"]) or f"{ServerAddress.parse(arguments['server']).install}/{NSSM}"
     if "://" in where:
-        archive = fetched(where)
+        archive = fetched(where, str(arguments["ca_bundle"]))
     else:
         try:
             archive = Path(where).expanduser().read_bytes()

@@ -13,6 +13,8 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.windows_files
 
 from kraken_fleet import bundle
 from kraken_fleet.errors import BundleError
+from tests.unit.api.fake_kraken import FakeKraken
+from tests.unit.api.test_tls import certificate, secure  # noqa: F401 - the fixtures are used by name
 
 
 def _archive(name: str) -> bytes:
@@ -38,6 +40,7 @@ def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]
         "bundle_version": "1.7",
         "source": "bundle",
         "server": "",
+        "ca_bundle": "",
         "nssm": str(nssm),
         "nssm_sha256": hashlib.sha256(nssm.read_bytes()).hexdigest(),
     }
@@ -77,6 +80,24 @@ def test_what_is_not_for_windows_or_damaged_is_refused(
     with pytest.raises(BundleError, match=reason) as caught:
         prepared({**arguments, **changes})
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("what", ["the agent", "NSSM", "NSSM of the server"])
+def test_a_private_certificate_authority_is_trusted_for_all_files(
+    arguments: dict[str, Any],
+    what: str,
+    secure: FakeKraken,  # noqa: F811
+    certificate: Path,  # noqa: F811
+) -> None:
+    changes: dict[str, dict[str, Any]] = {
+        "the agent": {"source": "server", "server": secure.url, "bundle": "", "bundle_sha256": {}},
+        "NSSM": {"nssm": f"{secure.url}/nssm.zip"},
+        "NSSM of the server": {"nssm": "", "server": secure.url},
+    }
+    with pytest.raises(BundleError, match="CERTIFICATE_VERIFY_FAILED"):
+        prepared({**arguments, **changes[what]})
+    with pytest.raises(BundleError, match="401"):  # it is reached, and has no such file for us
+        prepared({**arguments, **changes[what], "ca_bundle": str(certificate)})
 
 
 def test_an_archive_without_the_program_is_refused(arguments: dict[str, Any]) -> None:
