@@ -6,6 +6,7 @@ from kraken_fleet.inventory.levels import AGENTS_GROUP, GROUP_PREFIX, Level
 from kraken_fleet.inventory.server import ServerOfInventory
 from kraken_fleet.inventory.source import Inventory, load
 from kraken_fleet.inventory.unread import unread_files
+from kraken_fleet.inventory.updates import unchecked_updates
 from kraken_fleet.inventory.variables import GROUPS_VARIABLE, SERVER_VARIABLES
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "load",
     "merged",
     "problems_of_host",
+    "unchecked_updates",
     "unread_files",
 ]

@@ -16,6 +16,7 @@ from kraken_fleet.inventory.addresses import (
 )
 from kraken_fleet.inventory.check import problems_of_host, raise_if_any
 from kraken_fleet.inventory.levels import AGENTS_GROUP, GroupTree, Level, groups_of_host
+from kraken_fleet.inventory.updates import unchecked_updates
 from kraken_fleet.inventory.variables import GROUPS_VARIABLE, checked, read
 from kraken_fleet.model import ALL_GROUP, DesiredAgent, DesiredFleet
 
@@ -81,7 +82,7 @@ def fleet_from_hostvars(
         )
         agents += _agents(host, variables, groups, addresses.get(host))
     refuse_shared(agents)
-    return DesiredFleet(tuple(agents), complete)
+    return DesiredFleet(tuple(agents), complete, unchecked_updates=tuple(unchecked_updates(hostvars)))
 
 
 def _agents(

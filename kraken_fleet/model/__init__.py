@@ -3,7 +3,7 @@
 from kraken_fleet.model.activity import SILENT_AFTER, Activity, activity_of
 from kraken_fleet.model.agent import Agent, GroupRef, HostInfo, JobRef
 from kraken_fleet.model.deploy import Deploy, HostResult
-from kraken_fleet.model.fleet import DesiredAgent, DesiredFleet, ObservedFleet, UnreadFile
+from kraken_fleet.model.fleet import DesiredAgent, DesiredFleet, ObservedFleet, UncheckedUpdates, UnreadFile
 from kraken_fleet.model.group import ALL_GROUP, AgentsGroup
 from kraken_fleet.model.job import Job, JobState, LogLine, Run, RunState, Step, StepStatus
 from kraken_fleet.model.own_groups import Owner, OwnGroup, is_own_group
@@ -40,6 +40,7 @@ __all__ = [
     "Step",
     "StepStatus",
     "System",
+    "UncheckedUpdates",
     "UnreadFile",
     "activity_of",
     "ago",

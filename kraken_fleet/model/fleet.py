@@ -57,17 +57,44 @@ class UnreadFile:
 
 
 @dataclass(frozen=True, slots=True)
+class UncheckedUpdates:
+    """A host whose agent follows its server's version without https and without sums of the files that it may become.
+
+    Args:
+        host: the inventory's name of the host.
+        server: where its agent reaches the server.
+    """
+
+    host: str
+    server: str
+
+    @property
+    def message(self) -> str:
+        """What becomes of its updates."""
+        return (
+            f"kraken_agent_update is server, and {self.server} is not https: kraken-fleet's own agent takes no update "
+            "from there, and Kraken's own runs whatever anybody on the way sends it"
+        )
+
+    @property
+    def hint(self) -> str:
+        return "Use an https address, or name the files' SHA-256 sums with kraken_agent_update_sha256"
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredFleet:
     """All that an inventory, or the slice of it in this play, asks for.
 
     Args:
         complete: False when the hosts are only a slice (`--limit`): what is missing then means nothing.
         unread_files: files of variables that look as if they belonged to it and that no deploy reads.
+        unchecked_updates: hosts whose agents follow the version of a server whose files nothing vouches for.
     """
 
     agents: tuple[DesiredAgent, ...] = ()
     complete: bool = True
     unread_files: tuple[UnreadFile, ...] = field(default=(), compare=False)
+    unchecked_updates: tuple[UncheckedUpdates, ...] = field(default=(), compare=False)
 
     @property
     def groups(self) -> frozenset[str]:

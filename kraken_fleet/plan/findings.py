@@ -51,6 +51,7 @@ def findings(
         *_unknown(desired, observed, named),
         *_group_findings(observed),
         *_not_read(desired),
+        *(Finding("no_updates", one.host, one.message, one.hint) for one in desired.unchecked_updates),
     ]
 
 

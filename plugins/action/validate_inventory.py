@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,8 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory imp
 
 from kraken_fleet.address import ServerAddress
 from kraken_fleet.errors import InventoryError, UsageError
-from kraken_fleet.inventory import fleet_from_hostvars, listed, merged, problems_of_host
+from kraken_fleet.inventory import fleet_from_hostvars, listed, merged, problems_of_host, unchecked_updates
+from kraken_fleet.model import UncheckedUpdates
 
 
 class ActionModule(ControllerAction):
@@ -22,23 +24,31 @@ class ActionModule(ControllerAction):
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         hosts = arguments["hosts"] or task_vars["ansible_play_hosts_all"]
         inventory = PlayInventory(self, task_vars["hostvars"])
-        wrong = merged(_problems(inventory, hosts))
+        hostvars: dict[str, dict[str, Any]] = {}
+        wrong = merged(_problems(inventory, hosts, hostvars))
         if not wrong:
-            return {"changed": False, "hosts": len(hosts), "warnings": _warnings(inventory)}
+            return {"changed": False, "hosts": len(hosts), "warnings": _warnings(inventory, hostvars)}
         text = f"The inventory is wrong; nothing was done.\n{listed(wrong)}"
         return {"failed": True, "msg": text, "problems": [str(problem) for problem in wrong]}
 
 
-def _warnings(inventory: PlayInventory) -> list[str]:
-    return [
+def _warnings(inventory: PlayInventory, hostvars: dict[str, dict[str, Any]]) -> list[str]:
+    unread = [
         f"{file.path} sets {', '.join(file.variables)}, and this play does not read it: Ansible looks beside the "
         "inventory and beside the playbook that has the play. Move it beside the inventory"
         for file in inventory.unread_files()
     ]
+    servers: dict[UncheckedUpdates, list[str]] = {}
+    for one in unchecked_updates(hostvars):
+        servers.setdefault(dataclasses.replace(one, host=""), []).append(one.host)
+    return unread + [f"{', '.join(hosts)}: {one.message}. {one.hint}" for one, hosts in servers.items()]
 
 
-def _problems(inventory: PlayInventory, hosts: list[str]) -> Iterator[InventoryError]:
-    hostvars, found = {}, False
+def _problems(
+    inventory: PlayInventory, hosts: list[str], hostvars: dict[str, dict[str, Any]]
+) -> Iterator[InventoryError]:
+    """Find what is wrong; `hostvars` is filled with the variables of the hosts."""
+    found = False
     for host in hosts:
         hostvars[host], unfilled = inventory.examine(host)
         for problem in [*unfilled, *problems_of_host(host, hostvars[host])]:

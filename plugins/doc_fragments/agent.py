@@ -41,6 +41,12 @@ options:
     description: What the agent says its system is; when empty, it looks for itself.
     type: str
     default: ""
+  docker_socket_in_jobs:
+    description:
+      - Mount the Docker engine's socket into the containers of jobs, for builds that use Docker themselves.
+      - Whoever can start a job is then root on the host.
+    type: bool
+    default: false
   ca_bundle:
     description:
       - A file on the controller with certificate authorities in PEM form. It is brought to the host, and the agent

@@ -124,6 +124,17 @@ options:
     type: str
     choices: [managed, server]
     default: managed
+  update_sha256:
+    description:
+      - With O(update=server), the SHA-256 sums of the only files that the agent may become.
+      - Needed when the server is not reached over https, for anybody on the way could send other files.
+    type: list
+    elements: str
+    default: []
+  update_older:
+    description: With O(update=server), let the agent become an older version too.
+    type: bool
+    default: false
   python:
     description: The Python that runs the agent, a full path. When empty, the one that Ansible uses on the host.
     type: str

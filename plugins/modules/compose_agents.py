@@ -175,6 +175,7 @@ ARGUMENTS: dict[str, Any] = {
     "drain_seconds": {"type": "int", "default": 300},
     "tools_dirs": {"type": "list", "elements": "str", "default": []},
     "system_id": {"type": "str", "default": ""},
+    "docker_socket_in_jobs": {"type": "bool", "default": False},
     "ca_bundle": {"type": "str", "default": ""},
     "role_settings": {"type": "bool", "default": False},
 }

@@ -76,6 +76,15 @@ def _update(value: Any, _place: Place) -> str:
     return "server" if value == "server" else ""
 
 
+def _yes(value: Any, _place: Place) -> str:
+    # Variables of the command line are text.
+    return "yes" if str(value).strip().lower() in ("true", "yes", "on", "1") else ""
+
+
+def _commas(value: Any, _place: Place) -> str:
+    return ",".join(map(str, value or ()))
+
+
 class Setting(NamedTuple):
     """One setting.
 
@@ -122,6 +131,8 @@ def _each(methods: Sequence[str], what: str) -> Dict[str, str]:
 
 
 _ONE_IN_IMAGE = "The image decides that"
+_NO_UPDATE = "Only kraken-fleet's own agent, installed as files, checks what it is updated to; take it out"
+_NO_CHECKS = "Kraken's own agent takes each version that its server has; take it out"
 _NO_UNIT = "There is no systemd unit for it; take it out"
 
 SETTINGS: Tuple[Setting, ...] = (
@@ -170,6 +181,26 @@ SETTINGS: Tuple[Setting, ...] = (
         agents=(OURS,),
         instead="The image decides the version; set kraken_agent_image",
         text=_update,
+    ),
+    Setting(
+        "kraken_agent_update_sha256",
+        methods=_LINUX,
+        name="KRAKEN_AGENT_UPDATE_SHA256",
+        option="update_sha256",
+        agents=(OURS,),
+        instead=_NO_UPDATE,
+        upstream=_NO_CHECKS,
+        text=_commas,
+    ),
+    Setting(
+        "kraken_agent_update_older",
+        methods=_LINUX,
+        name="KRAKEN_AGENT_UPDATE_OLDER",
+        option="update_older",
+        agents=(OURS,),
+        instead=_NO_UPDATE,
+        upstream=_NO_CHECKS,
+        text=_yes,
     ),
     Setting(
         "kraken_agent_ca_bundle",
@@ -317,6 +348,15 @@ SETTINGS: Tuple[Setting, ...] = (
         more=_each(_CONTAINERS, "a volume"),
         option="docker_socket",
         instead="For the Docker executor add docker to kraken_agent_extra_groups",
+    ),
+    Setting(
+        "kraken_agent_docker_socket_in_jobs",
+        methods=(*_LINUX, *_CONTAINERS),
+        name="KRAKEN_AGENT_DOCKER_SOCKET_IN_JOBS",
+        option="docker_socket_in_jobs",
+        agents=(OURS,),
+        instead="Kraken's own agent, which Windows hosts run, decides that itself; take it out",
+        text=_yes,
     ),
     Setting(
         "kraken_agent_restart_policy",

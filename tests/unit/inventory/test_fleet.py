@@ -204,3 +204,21 @@ def test_hosts_behind_one_address_are_told_apart_once_they_have_said_theirs() ->
     said = {host: {**own, "kraken_agent_detected_address": "10.0.2.15"} for host, own in hosts.items()}
     with pytest.raises(InventoryError, match=r"vm-1 and vm-2 have the same address 10\.0\.2\.15"):
         fleet_from_hostvars(said, {}, resolve=None)
+
+
+@pytest.mark.parametrize(
+    ("more", "server"),
+    [
+        ({"kraken_server_url": "k:6363"}, "http://k:6363"),
+        ({"kraken_server_url": "https://k", "kraken_agent_server_url": "http://inside/bk"}, "http://inside"),
+        ({"kraken_server_url": "https://k"}, ""),
+        ({"kraken_server_url": "http://k", "kraken_agent_update_sha256": ["0" * 64]}, ""),
+        ({"kraken_server_url": "http://k", "kraken_agent_environment": {"KRAKEN_AGENT_UPDATE_SHA256": "0" * 64}}, ""),
+        ({"kraken_server_url": "http://k", "kraken_agent_update": "managed"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_host_whose_updates_nothing_vouches_for_is_found(more: dict[str, object], server: str) -> None:
+    host = {"ansible_host": "10.0.0.1", "kraken_agent_update": "server", **more}
+    found = fleet_from_hostvars({"a": host}, {}).unchecked_updates
+    assert [(one.host, one.server) for one in found] == ([("a", server)] if server else [])

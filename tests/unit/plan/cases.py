@@ -18,6 +18,7 @@ from kraken_fleet.model import (
     JobRef,
     JobState,
     ObservedFleet,
+    UncheckedUpdates,
     UnreadFile,
 )
 from kraken_fleet.plan import (
@@ -47,7 +48,8 @@ def desired(case: dict[str, Any]) -> DesiredFleet:
     found = case["desired"]
     agents = tuple(_desired_agent(item) for item in found["agents"])
     unread = tuple(UnreadFile(path, tuple(names)) for path, names in found.get("unread_files", {}).items())
-    return DesiredFleet(agents, found.get("complete", True), unread)
+    updates = tuple(UncheckedUpdates(host, server) for host, server in found.get("unchecked_updates", {}).items())
+    return DesiredFleet(agents, found.get("complete", True), unread, updates)
 
 
 def observed(case: dict[str, Any]) -> ObservedFleet:

@@ -147,12 +147,31 @@ def test_krakens_own_agent_gets_no_variables_that_it_does_not_know() -> None:
     )
 
 
-@pytest.mark.parametrize("variable", ["kraken_agent_dir", "kraken_agent_instances", "kraken_registration_trust"])
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "kraken_agent_dir",
+        "kraken_agent_instances",
+        "kraken_registration_trust",
+        "kraken_agent_update_sha256",
+        "kraken_agent_update_older",
+    ],
+)
 def test_what_krakens_own_agent_cannot_do_is_refused(variable: str) -> None:
-    values = {**DEFAULTS, variable: PLAYED[variable]}
+    values = {**DEFAULTS, variable: sample(variable)}
     (said,) = applied_settings.refusals(BINARIES, values, DEFAULTS, UPSTREAM)
     assert said.startswith(variable)
     assert "is not for Kraken's own agent" in said
+
+
+@pytest.mark.parametrize("value", [True, "true", "yes"])
+def test_what_is_dangerous_is_asked_for_by_yes_alone(value: object) -> None:
+    options = {"docker_socket_in_jobs": value, "update_older": value, "update_sha256": ["a" * 64, "b" * 64]}
+    found = applied_settings.environment(options, place())
+    assert found["KRAKEN_AGENT_DOCKER_SOCKET_IN_JOBS"] == found["KRAKEN_AGENT_UPDATE_OLDER"] == "yes"
+    assert found["KRAKEN_AGENT_UPDATE_SHA256"] == f"{'a' * 64},{'b' * 64}"
+    refused = applied_settings.environment({"docker_socket_in_jobs": "false", "update_older": False}, place())
+    assert set(refused) == {"KRAKEN_DATA_DIR"}
 
 
 @pytest.mark.parametrize("method", [BINARIES, SCRIPT, DOCKER, COMPOSE, WINDOWS])

@@ -129,3 +129,19 @@ def test_doctor_refuses_what_the_deploy_refuses(stage: Stage, tmp_path: Path) ->
     assert "kraken_doctor" not in done.stdout
     message = json.loads(done.stdout)["error"]["message"]
     assert "host one, variable kraken_agent_drain_seconds: 'soon' is not a whole number" in message
+
+
+def test_hosts_that_will_take_no_update_are_named_before_anything_is_done(stage: Stage) -> None:
+    follows = {"kraken_agent_update": "server", "kraken_server_url": "http://k.example:6363"}
+    hosts: dict[str, dict[str, Any]] = {
+        "one": {"ansible_host": ONE, **follows},
+        "two": {"ansible_host": TWO, **follows, "kraken_agent_update_sha256": ["0" * 64, "1" * 64]},
+    }
+    code, said = play(stage, hosts, tasks=[CHECK])
+    words = " ".join(said.split())
+    assert code == 0
+    assert (
+        "one: kraken_agent_update is server, and http://k.example:6363 is not https: kraken-fleet's own agent" in words
+    )
+    assert "Use an https address, or name the files' SHA-256 sums with kraken_agent_update_sha256" in words
+    assert "two: kraken_agent_update" not in words
