@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kraken_fleet import bundle
+from kraken_fleet.bundle import signature
 from kraken_fleet.bundle.image import build_image
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import command_group
@@ -18,10 +19,39 @@ app = command_group()
 @app.command("build")
 def build(
     out: Annotated[Path, typer.Option("--out", help="The directory for the files.", metavar="DIR")] = Path("dist"),
+    sign_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--sign-key", help="Sign the files with this key of SSH, into kkagent.sig and kktool.sig.", metavar="FILE"
+        ),
+    ] = None,
     as_json: output.AsJson = False,
 ) -> None:
     """Build kkagent and kktool. The same source gives the same bytes each time."""
-    _show(bundle.build(out), as_json=as_json)
+    made = bundle.build(out)
+    if sign_key:
+        for one in made:
+            signature.sign(one.path, sign_key)
+    _show(made, as_json=as_json)
+
+
+@app.command("verify")
+def verify(
+    files: Annotated[list[Path], typer.Argument(help="kkagent or kktool files.", metavar="FILE...")],
+    allowed_signers: Annotated[
+        Path,
+        typer.Option(
+            "--allowed-signers", help="The keys that may sign: ALLOWED SIGNERS in ssh-keygen(1).", metavar="FILE"
+        ),
+    ],
+    as_json: output.AsJson = False,
+) -> None:
+    """Check the signatures FILE.sig of bundles, and say who made them."""
+    signed = [{"file": str(file), "signed_by": signature.check_file(file, allowed_signers)} for file in files]
+    if as_json:
+        output.answer(signed)
+        return
+    output.table(("FILE", "SIGNED BY"), [(one["file"], one["signed_by"]) for one in signed], empty="")
 
 
 @app.command("inspect")

@@ -42,7 +42,8 @@ class ActionModule(HostAction):
         if present and not arguments["server_url"]:
             raise UsageError("it is not said which server the agent belongs to", hint="Set kraken_server_url")
         sent: dict[str, Any] = {
-            "binaries": [], "self_checking": False, "install_script": "", "agent": OURS, "ca_bundle": ""
+            "binaries": [], "self_checking": False, "install_script": "", "agent": OURS, "ca_bundle": "",
+            "allowed_signers": "",
         }  # fmt: skip
         if present:
             server = ServerAddress.parse(arguments["server_url"])

@@ -72,6 +72,12 @@ options:
       - When empty, they are built from the agent that is installed beside kraken-fleet, once for each of its versions.
     type: str
     default: ""
+  bundle_allowed_signers:
+    description:
+      - A file on the controller with the keys that may sign agents, as ALLOWED SIGNERS in ssh-keygen(1) describes it.
+      - When given, nothing is installed that has no signature beside it (C(kkagent.sig), C(kktool.sig)) by one of them.
+    type: str
+    default: ""
   bundle_sha256:
     description: What the sha256 of each file must be, by the file's name. Needed with O(bundle_url).
     type: dict

@@ -15,6 +15,12 @@ options:
     description: A directory on the controller with the files kkagent and kktool.
     type: path
     default: ""
+  bundle_allowed_signers:
+    description:
+      - A file on the controller with the keys that may sign agents, as ALLOWED SIGNERS in ssh-keygen(1) describes it.
+      - When given, nothing is installed that has no signature beside it (C(kkagent.sig), C(kktool.sig)) by one of them.
+    type: path
+    default: ""
   bundle_sha256:
     description: What the sha256 of each of the two files must be.
     type: dict

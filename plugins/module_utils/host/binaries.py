@@ -12,7 +12,7 @@ import urllib.request
 import zipfile
 from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence
 
-from . import opening, selinux
+from . import opening, selinux, signatures
 from .changes import ABSENT, Change, HostError
 from .commands import run
 from .files import Attributes, attributes_of, give_tree, owned_as, point_link, write_file
@@ -27,12 +27,17 @@ _MANIFEST = "MANIFEST.json"  # as kraken_fleet.bundle writes it
 
 
 class Binary(NamedTuple):
-    """One file of a release: `sha256` is what its content must have. The content came along, or is at `url`."""
+    """One file of a release: `sha256` is what its content must have. The content came along, or is at `url`.
+
+    Args:
+        allowed_signers: the text of a file of ssh-keygen's; what is downloaded has to be signed by one of them.
+    """
 
     name: str
     sha256: str
     content: Optional[bytes] = None
     url: str = ""
+    allowed_signers: str = ""
 
 
 class Release(NamedTuple):
@@ -59,15 +64,26 @@ def installed(directory: str) -> Optional[str]:
     return name if _PLAIN.match(name) else None
 
 
-def check(release: Release) -> None:
-    """Refuse damaged files before anything on the host is changed.
+def checked(release: Release, directories: Sequence[str]) -> Release:
+    """Refuse damaged files, and files that nobody has signed who may, before anything on the host is changed.
+
+    Args:
+        directories: those of the agents. Where one of them lacks a file that has to be signed, it is downloaded now,
+            and the content is in what is returned.
 
     Raises:
-        HostError: a file's content is not what its checksum says.
+        HostError: a file's content is not what its checksum says, or its signature does not hold.
     """
     for binary in release.binaries:
         if binary.content is not None:
             _check(binary, binary.content)
+    versions = [os.path.join(directory, "versions", release.name) for directory in directories]
+    return release._replace(binaries=[_fetched(binary, versions) for binary in release.binaries])
+
+
+def _fetched(binary: Binary, versions: Sequence[str]) -> Binary:
+    missing = not all(_same(os.path.join(version, binary.name), binary.sha256) for version in versions)
+    return binary._replace(content=_content(binary)) if binary.allowed_signers and missing else binary
 
 
 def converge(
@@ -202,9 +218,23 @@ def _check(binary: Binary, content: bytes) -> None:
 
 
 def _content(binary: Binary) -> bytes:
-    content = binary.content if binary.content is not None else download(binary.url)
+    if binary.content is not None:
+        _check(binary, binary.content)
+        return binary.content
+    content = download(binary.url)
     _check(binary, content)
+    if binary.allowed_signers:
+        _check_signature(binary, content)
     return content
+
+
+def _check_signature(binary: Binary, content: bytes) -> None:
+    url = binary.url + signatures.SUFFIX
+    try:
+        signature = download(url)
+    except HostError as error:
+        raise HostError(f"{binary.url} is not signed, nothing was installed. {error}. {signatures.ADVICE}") from error
+    signatures.check(content, signature, binary.allowed_signers, url)
 
 
 def download(url: str) -> bytes:

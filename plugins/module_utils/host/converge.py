@@ -35,7 +35,7 @@ def present(
     """
     specs = [_running(spec, releases.get(spec.name, "")) for spec in specs]
     if release:
-        binaries.check(release)
+        release = binaries.checked(release, [spec.directory for spec in specs])
     changes: List[Change] = list(_others_stopped(specs))
     for spec in specs if root else ():
         _refuse_open_parent(spec)

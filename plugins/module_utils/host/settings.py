@@ -329,6 +329,13 @@ SETTINGS: Tuple[Setting, ...] = (
         instead='Set kraken_agent_restart_policy to "no"',
     ),
     Setting(
+        "kraken_agent_bundle_allowed_signers",
+        methods=(BINARIES, WINDOWS),
+        more=_each((BINARIES, WINDOWS), "a check before anything is installed"),
+        option="bundle_allowed_signers",
+        instead="Neither images nor the server's script are signed; take kraken_agent_bundle_allowed_signers out",
+    ),
+    Setting(
         "kraken_agent_keep_versions",
         methods=_ON_HOST,
         more=_each(_ON_HOST, "directories in `versions`"),

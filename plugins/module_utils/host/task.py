@@ -24,7 +24,7 @@ def answer(parameters: Mapping[str, Any]) -> Dict[str, Any]:
     Args:
         parameters: those of the module, checked, and: `binaries`, the files of a release; `self_checking`, whether the
             agent in it is kraken-fleet's own; `agent`, whose it is; `checks`, what to call `run_checks` with, None to
-            leave it; `ca_bundle`, the text of the file; `predict`, whether to change nothing.
+            leave it; `ca_bundle` and `allowed_signers`, the texts of these files; `predict`, whether to change nothing.
     """
     try:
         with trusting(parameters["ca_bundle"]):
@@ -74,8 +74,9 @@ def _present(parameters: Mapping[str, Any], specs: List[AgentSpec], root: bool) 
 
 
 def _release(parameters: Mapping[str, Any]) -> Optional[Release]:
+    signers = parameters["allowed_signers"]
     binaries = [
-        Binary(one["name"], one["sha256"], _decoded(one) if "content" in one else None, one.get("url", ""))
+        Binary(one["name"], one["sha256"], _decoded(one) if "content" in one else None, one.get("url", ""), signers)
         for one in parameters["binaries"]
     ]
     return Release(parameters["bundle_version"], binaries, parameters["self_checking"]) if binaries else None

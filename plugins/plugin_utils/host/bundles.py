@@ -19,6 +19,7 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings impo
 
 from kraken_fleet import bundle
 from kraken_fleet.address import ServerAddress
+from kraken_fleet.bundle import signature
 from kraken_fleet.bundle.archive import unpack
 from kraken_fleet.errors import BundleError
 
@@ -35,20 +36,26 @@ def sent_along(arguments: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         arguments: the task's `bundle`, `bundle_sha256`, `bundle_url` and `bundle_version`; with `source: server` or
             `script`, the release that `server_url` serves, which the host downloads itself unless `download` is
-            controller.
+            controller. With `bundle_allowed_signers` all that is read here is checked, and the text of that file
+            (`allowed_signers`) goes to a host that downloads what was not.
 
     Raises:
-        BundleError: the files are missing or damaged, or it is not said what they should be.
+        BundleError: the files are missing, damaged or not signed, or it is not said what they should be.
     """
+    if arguments.get("bundle_allowed_signers") and arguments.get("update") == "server":
+        hint = "Set kraken_agent_update to managed, or take kraken_agent_bundle_allowed_signers out"
+        raise BundleError(
+            "what the agent then fetches from its server is not signed", where="kraken_agent_update", hint=hint
+        )
     wanted = {str(name): str(value) for name, value in (arguments.get("bundle_sha256") or {}).items()}
     version = str(arguments.get("bundle_version") or "")
     if arguments.get("source") in ("server", "script"):
         return _of_server(arguments, wanted, version)
     if url := str(arguments.get("bundle_url") or ""):
-        return _downloaded_by_host(url, wanted, version)
+        return _downloaded_by_host(url, wanted, version, allowed_signers(arguments))
     given = str(arguments.get("bundle") or "")
     directory = Path(given).expanduser() if given else built()
-    found = [_file(directory / name, wanted.get(name)) for name in NAMES]
+    found = [_file(directory / name, wanted.get(name), allowed_signers(arguments)) for name in NAMES]
     return {
         "bundle_version": version or found[0]["version"] or "custom",
         "self_checking": bool(_own_version(directory / NAMES[0])),
@@ -97,7 +104,28 @@ def _forget_old(cache: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _file(path: Path, wanted: str | None) -> dict[str, str]:
+def allowed_signers(arguments: Mapping[str, Any]) -> Path | None:
+    """The file with the keys that may sign bundles; None when signatures are not asked for."""
+    given = str(arguments.get("bundle_allowed_signers") or "")
+    return Path(given).expanduser() if given else None
+
+
+def check_served(content: bytes, url: str, signers: Path | None, ca_bundle: str = "") -> None:
+    """Checks what was fetched from a URL by the signature beside it, when signatures are asked for.
+
+    Raises:
+        BundleError: it is not signed by anybody who may.
+    """
+    if signers is None:
+        return
+    try:
+        signed = fetched(url + signature.SUFFIX, ca_bundle)
+    except BundleError:
+        signed = b""
+    signature.check(content, signed, signers, url)
+
+
+def _file(path: Path, wanted: str | None, signers: Path | None) -> dict[str, str]:
     """One file with its version. With a checksum it may be anybody's, without one it has to be a bundle of ours."""
     try:
         content = path.read_bytes()
@@ -110,6 +138,8 @@ def _file(path: Path, wanted: str | None) -> dict[str, str]:
     elif wanted.lower() != sha256:
         hint = "Nothing was changed on the host. Get the file again, or correct kraken_agent_bundle_sha256"
         raise BundleError(f"the file is damaged: its sha256 is {sha256}, expected {wanted}", where=str(path), hint=hint)
+    if signers:
+        signature.check_file(path, signers)
     return {
         "name": path.name,
         "version": _own_version(path),
@@ -145,6 +175,7 @@ def _of_server(arguments: Mapping[str, Any], wanted: Mapping[str, str], version:
         if wanted.get(name, sha256).lower() != sha256:
             hint = "Correct kraken_agent_bundle_sha256, or see who has changed the server's file"
             raise BundleError(f"its sha256 is {sha256}, expected {wanted[name]}", where=f"{base}/{blob}", hint=hint)
+        check_served(content, f"{base}/{blob}", allowed_signers(arguments), str(arguments.get("ca_bundle") or ""))
         if name == NAMES[0]:
             own, agent = version_in(content), agent_of(content)
         one = {"name": name, "sha256": sha256}
@@ -189,7 +220,7 @@ def _not_served(url: str, why: str) -> BundleError:
     return BundleError(f"the server does not give its agent: {why}", where=url, hint=hint)
 
 
-def _downloaded_by_host(url: str, wanted: Mapping[str, str], version: str) -> dict[str, Any]:
+def _downloaded_by_host(url: str, wanted: Mapping[str, str], version: str, signers: Path | None) -> dict[str, Any]:
     missing = [name for name in NAMES if name not in wanted]
     if missing or not version:
         raise BundleError(
@@ -200,4 +231,8 @@ def _downloaded_by_host(url: str, wanted: Mapping[str, str], version: str) -> di
         )
     base = url.rstrip("/")
     binaries = [{"name": name, "sha256": wanted[name], "url": f"{base}/{name}"} for name in NAMES]
-    return {"bundle_version": version, "binaries": binaries}
+    return {
+        "bundle_version": version,
+        "binaries": binaries,
+        "allowed_signers": signature.read(signers) if signers else "",
+    }

@@ -15,7 +15,9 @@ from typing import Any
 
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.binaries import Binary, Release
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.bundles import (
+    allowed_signers,
     cache_directory,
+    check_served,
     fetched,
     sent_along,
     version_in,
@@ -49,7 +51,7 @@ def prepared(arguments: Mapping[str, Any]) -> dict[str, Any]:
     if arguments["source"] == "bundle" and not arguments["bundle"] and not arguments["bundle_url"]:
         raise BundleError(_OURS, where="kraken_agent_source", hint=_ANOTHER)
     found = sent_along({**arguments, "server_url": arguments["server"], "download": "controller"})
-    files = {str(one["name"]): _content(one, str(arguments["ca_bundle"])) for one in found["binaries"]}
+    files = {str(one["name"]): _content(one, arguments) for one in found["binaries"]}
     if version_in(files["kkagent"]):
         raise BundleError(_OURS, where="kraken_agent_bundle", hint=_ANOTHER)
     binaries = [Binary(name, hashlib.sha256(content).hexdigest()) for name, content in files.items()]
@@ -60,11 +62,13 @@ def prepared(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {"release": release, "directory": str(directory)}
 
 
-def _content(binary: Mapping[str, Any], ca_bundle: str) -> bytes:
+def _content(binary: Mapping[str, Any], arguments: Mapping[str, Any]) -> bytes:
     if "content" in binary:
         return zlib.decompress(base64.b64decode(binary["content"]))
+    ca_bundle = str(arguments["ca_bundle"])
     content = fetched(str(binary["url"]), ca_bundle)
     _check(content, str(binary["sha256"]), str(binary["url"]))
+    check_served(content, str(binary["url"]), allowed_signers(arguments), ca_bundle)
     return content
 
 

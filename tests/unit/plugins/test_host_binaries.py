@@ -75,7 +75,7 @@ def test_a_damaged_file_is_refused_and_nothing_changes(tmp_path: Path) -> None:
     deploy(tmp_path, release("1.0"))
     bad = Release("2.0", [Binary("kkagent", "0" * 64, b"x")])
     with pytest.raises(HostError, match=r"kkagent is damaged: its sha256 is .* expected 000"):
-        binaries.check(bad)
+        binaries.checked(bad, [])
     with pytest.raises(HostError):
         apply_all(binaries.converge(str(tmp_path), bad, 3, OWNER, sys.executable))
     assert versions(tmp_path) == ["1.0"]

@@ -73,10 +73,13 @@ _FILES = {
     "kraken_agent_service_state": "stop kraken-agent",
     "kraken_agent_service_enabled": "disable kraken-agent",
     "kraken_agent_keep_versions": "keep 5",
+    # What is done with it is in test_signed_bundles.py.
+    "kraken_agent_bundle_allowed_signers": "signers some-kraken_agent_bundle_allowed_signers",
 }
+_NOT_BY_SCRIPT = ("kraken_agent_instances", "kraken_agent_bundle_allowed_signers")
 ARRIVES: Mapping[str, Mapping[str, str]] = {
     BINARIES: _FILES,
-    SCRIPT: {name: line for name, line in _FILES.items() if name != "kraken_agent_instances"},
+    SCRIPT: {name: line for name, line in _FILES.items() if name not in _NOT_BY_SCRIPT},
     DOCKER: {
         **{name: _FILES[name] for name in _FILES if name.startswith(("kraken_clickhouse", "kraken_minio"))},
         "kraken_agent_server_url": _FILES["kraken_agent_server_url"],
@@ -134,6 +137,7 @@ def files(method: str, values: Mapping[str, Any]) -> list[str]:
     for change in converge.present([agent], None, root=True):
         lines += [change.what, *change.diff["after"].replace("kraken ALL", "ci-sudo ALL").splitlines()]
     lines += [f"unit {agent.unit}", f"manager {params['service_manager']}", f"keep {agent.keep_versions}"]
+    lines += [f"signers {params['bundle_allowed_signers']}"]
     return [*lines, f"a new secret: {agent.fresh_nonce}"]
 
 
