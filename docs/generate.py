@@ -70,7 +70,7 @@ def settings() -> str:
     rows = [f"| {' | '.join(head)} |\n", f"|{'---|' * len(head)}\n"]
     for setting in table.SETTINGS:
         methods = [_becomes(setting, method) for method in table.METHODS]
-        upstream = "yes" if table.UPSTREAM in setting.agents else "no"
+        upstream = "yes" if "upstream" in setting.agents else "no"
         cells = [f"`{setting.variable}`", f"`{setting.name}`" if setting.name else "", *methods]
         rows.append(f"| {' | '.join([*cells, 'refused' if setting.upstream else upstream])} |\n")
     return _ABOUT_SETTINGS + "".join(rows) + "\n"

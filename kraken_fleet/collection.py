@@ -5,7 +5,9 @@ The command line, the plays and the documentation read the roles' argument_specs
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import sys
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +21,8 @@ from kraken_fleet.errors import CollectionError
 
 # libyaml reads the specifications ten times as fast; a PyYAML that was built without it has no such loader.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_HOST_PACKAGE = "kraken_fleet_host_settings"
 
 Specification = Mapping[str, Any]
 """One variable or option, as argument_specs.yml and a module's DOCUMENTATION describe it."""
@@ -63,15 +67,17 @@ def secret_variables() -> frozenset[str]:
 @lru_cache(maxsize=1)
 def settings_table() -> ModuleType:
     """Load the table of an agent's settings, which hosts run too: plugins/module_utils/host/settings.py."""
-    path = collection_root() / "plugins" / "module_utils" / "host" / "settings.py"
-    found = importlib.util.spec_from_file_location("kraken_fleet_settings_table", path)
-    if found is None or found.loader is None:
+    directory = collection_root() / "plugins" / "module_utils" / "host"
+    # A package of its own: the library imports no plugins, and the table imports what stands beside it.
+    package = importlib.util.spec_from_file_location(
+        _HOST_PACKAGE, directory / "__init__.py", submodule_search_locations=[str(directory)]
+    )
+    if package is None or not (directory / "settings.py").is_file():
         raise CollectionError(
-            "The table of settings cannot be loaded", where=str(path), hint="Install kraken-fleet again"
+            "The table of settings cannot be loaded", where=str(directory), hint="Install kraken-fleet again"
         )
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+    sys.modules[_HOST_PACKAGE] = importlib.util.module_from_spec(package)
+    return importlib.import_module(f"{_HOST_PACKAGE}.settings")
 
 
 def environment_names() -> Mapping[str, str]:

@@ -7,7 +7,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, List, Mapping, Optional
+    from typing import Callable, List, Mapping, Optional
 
     from kraken_agent.protocol import ServerUrl
     from kraken_agent.proxy import Proxy
@@ -137,39 +137,3 @@ def check_data_dir(directory: str, warn: Callable[[str], None]) -> None:
                 "agent's account owns, with --data-dir or KRAKEN_DATA_DIR; in an inventory kraken_agent_dir sets it"
             ) from error
         warn(f"the data directory {directory} cannot be written at the moment: {error.strerror}")
-
-
-def env_file(data_dir: str, program: str, environment: Mapping[str, str]) -> Optional[str]:
-    """Return the file that the agent's variables come from, or None when there is none.
-
-    It is the one that KRAKEN_AGENT_ENV_FILE names, or `kraken.env` beside the data directory or above the program.
-    """
-    places = [environment.get("KRAKEN_AGENT_ENV_FILE", ""), os.path.join(os.path.dirname(data_dir), "kraken.env")]
-    directory = os.path.dirname(os.path.realpath(program))
-    for _ in range(3):
-        places.append(os.path.join(directory, "kraken.env"))
-        directory = os.path.dirname(directory)
-    return next((place for place in places if place and os.path.isfile(place)), None)
-
-
-def read_env_file(path: str) -> Dict[str, str]:
-    """Return the variables of a file as systemd's EnvironmentFile has them: NAME=VALUE, comments, quotes around values.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    variables = {}
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
-            name, equals, value = line.strip().partition("=")
-            if equals and name and not name.startswith(("#", ";")):
-                variables[name.strip()] = _unquoted(value.strip())
-    return variables
-
-
-def _unquoted(value: str) -> str:
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-        quote, value = value[0], value[1:-1]
-        if quote == '"':
-            value = value.replace('\\"', '"').replace("\\$", "$").replace("\\`", "`").replace("\\\\", "\\")
-    return value

@@ -44,7 +44,7 @@ def collect(config: Config, executors: Dict[str, str], not_offered: Dict[str, st
 
 def distribution(path: str = "/etc/os-release") -> tuple[str, str]:
     """Return name and version of the Linux distribution, `("debian", "12")`."""
-    from kraken_agent.config import read_env_file
+    from kraken_agent.env_file import read_env_file
 
     try:
         release = read_env_file(path)

@@ -14,7 +14,8 @@ import subprocess
 import sys
 
 from kraken_agent import __version__, root_files
-from kraken_agent.config import AGENT_DIR, VARIABLES, Config, ConfigError, read_env_file
+from kraken_agent.config import AGENT_DIR, VARIABLES, Config, ConfigError
+from kraken_agent.env_file import read_env_file
 from kraken_agent.update import switch
 
 TYPE_CHECKING = False

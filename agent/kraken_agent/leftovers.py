@@ -10,6 +10,7 @@ from kraken_agent import family, step_files
 from kraken_agent.executors.base import JOB_VARIABLE
 from kraken_agent.executors.registry import executor_class, present
 from kraken_agent.process import Process
+from kraken_agent.state_files import installation_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,8 +48,12 @@ def is_container_expected(data_dir: str) -> bool:
     return os.path.exists(os.path.join(data_dir, _MARK))
 
 
-def sweep(reactor: Reactor, data_dir: str, installation: str) -> None:
-    """Before the first job: end and remove what a killed agent of this data directory has left."""
+def sweep(reactor: Reactor, data_dir: str, warn: Callable[[str], None]) -> None:
+    """Before the first job: end and remove what a killed agent of this data directory has left.
+
+    Args:
+        warn: takes a text about state in the data directory that cannot be read.
+    """
     end = time.monotonic() + _GRACE_SECONDS
     number = signal.SIGTERM
     while True:
@@ -61,11 +66,12 @@ def sweep(reactor: Reactor, data_dir: str, installation: str) -> None:
         reactor.turn(time.monotonic() + (0.1 if number == signal.SIGTERM else 0.01))
         number = signal.SIGTERM if time.monotonic() < end else signal.SIGKILL
     step_files.remove(data_dir)
-    sweep_containers(reactor, installation)
+    sweep_containers(reactor, data_dir, warn)
 
 
-def sweep_containers(reactor: Reactor, installation: str) -> None:
+def sweep_containers(reactor: Reactor, data_dir: str, warn: Callable[[str], None]) -> None:
     """Between jobs: remove every container that this installation has made, and no other one."""
+    installation = installation_id(data_dir, warn)
     for name, may_work in present():
         if may_work:
             process = Process(reactor, _executor_sweep(name, installation), on_output=lambda data: None)

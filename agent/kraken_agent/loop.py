@@ -9,15 +9,15 @@ import sys
 import time
 
 from kraken_agent import __version__, hostinfo
-from kraken_agent.config import Config, ConfigError, check_data_dir, env_file, read_env_file
+from kraken_agent.config import Config, ConfigError, check_data_dir
 from kraken_agent.detect import Engines
+from kraken_agent.env_file import EnvFile
 from kraken_agent.logs import Log, LogSink
 from kraken_agent.notify import ServiceManager
 from kraken_agent.process import reap
 from kraken_agent.reactor import Reactor
 from kraken_agent.session import Session
 from kraken_agent.spool import Spool
-from kraken_agent.state_files import installation_id
 from kraken_agent.transport import InterruptedExchangeError
 
 TYPE_CHECKING = False
@@ -51,7 +51,7 @@ class Agent:
         self._reactor = Reactor()
         self._config = Config(options, os.environ)
         try:
-            self._from_file = self._read_file()
+            self._env_file = EnvFile(self._config.data_dir, sys.argv[0], os.environ)
         except OSError as error:
             raise ConfigError(f"{error.filename} cannot be read: {error.strerror}") from error
         self._log = Log(self._reactor, LogSink(self._config.source_address()))
@@ -208,8 +208,7 @@ class Agent:
         if not self._is_swept:
             from kraken_agent import leftovers
 
-            installation = installation_id(self._config.data_dir, self._log.warning)
-            leftovers.sweep(self._reactor, self._config.data_dir, installation)
+            leftovers.sweep(self._reactor, self._config.data_dir, self._log.warning)
             self._is_swept = True
             if leftovers.is_container_expected(self._config.data_dir):
                 self._sweep_again_at = time.monotonic() + _SWEEP_AGAIN_SECONDS
@@ -218,8 +217,7 @@ class Agent:
         from kraken_agent import leftovers
 
         self._sweep_again_at = float("inf")
-        installation = installation_id(self._config.data_dir, self._log.warning)
-        leftovers.sweep_containers(self._reactor, installation)
+        leftovers.sweep_containers(self._reactor, self._config.data_dir, self._log.warning)
         leftovers.expect_no_container(self._config.data_dir)
 
     def _run_job(self, answer: Answer) -> None:
@@ -291,7 +289,7 @@ class Agent:
         """Read kraken.env again; return whether the agent must introduce itself again."""
         self._reload_asked = False
         try:
-            config = Config(self._options, self._reread())
+            config = Config(self._options, self._env_file.read_again())
         except (ConfigError, OSError) as error:
             self._log.error(f"the settings stay as they are: {error}")
             return False
@@ -308,22 +306,3 @@ class Agent:
             self._log.error(str(error))
         self._log.info("settings were read again")
         return True
-
-    def _reread(self) -> Dict[str, str]:
-        """Return the environment with what the file says now, and without what only its former text said."""
-        if self._env_file() is None:
-            raise ConfigError("there is no kraken.env")
-        fresh = self._read_file()
-        for name, value in self._from_file.items():
-            if name not in fresh and os.environ.get(name) == value:
-                del os.environ[name]
-        os.environ.update(fresh)
-        self._from_file = fresh
-        return dict(os.environ)
-
-    def _read_file(self) -> Dict[str, str]:
-        path = self._env_file()
-        return {} if path is None else read_env_file(path)
-
-    def _env_file(self) -> Optional[str]:
-        return env_file(self._config.data_dir, sys.argv[0], os.environ)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import DOCKER
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import DOCKER
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import role_settings
 
 from kraken_fleet.errors import FleetError

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import BINARIES, DATA_DIR, OURS, SCRIPT
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import BINARIES, DATA_DIR, OURS, SCRIPT
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import on_host
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import findings, role_settings

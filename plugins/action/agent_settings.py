@@ -9,7 +9,7 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_setti
     of_role,
     refusals,
 )
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import UPSTREAM, WINDOWS, Place
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import UPSTREAM, WINDOWS, Place
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import role_settings
 

@@ -133,7 +133,7 @@ from typing import Any, Dict
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kraken_ci.fleet.plugins.module_utils import compose_project
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.compose_project import ComposeError, Project
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import REPORT_SECONDS
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import REPORT_SECONDS
 
 OVERRIDE_NAME = "kraken-fleet-agents.override.yaml"
 

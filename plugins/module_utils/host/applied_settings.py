@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping
 
-from .settings import DATA_DIR, NONCE_FILE, OURS, SETTINGS, UPSTREAM, WINDOWS, Place, Setting
+from .setting import DATA_DIR, NONCE_FILE, OURS, UPSTREAM, WINDOWS, Place, Setting
+from .settings import SETTINGS
 
 
 def environment(options: Mapping[str, Any], place: Place, *given: Mapping[str, Any]) -> Dict[str, str]:

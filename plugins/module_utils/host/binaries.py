@@ -17,7 +17,7 @@ from .changes import ABSENT, Change, HostError
 from .commands import run
 from .files import Attributes, attributes_of, give_tree, owned_as, point_link, write_file
 from .files import directory as wanted_directory
-from .settings import OURS, UPSTREAM
+from .setting import OURS, UPSTREAM
 
 _MODE = 0o755
 # The names of releases as deploys and agents give them; anything else was put there by hand, or by a job.

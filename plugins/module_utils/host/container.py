@@ -13,7 +13,7 @@ from .applied_settings import environment, unusable
 from .changes import ABSENT, Change, HostError
 from .commands import run
 from .env_file import shown
-from .settings import DOCKER, REPORT_SECONDS, Place
+from .setting import DOCKER, REPORT_SECONDS, Place
 from .spec import drain_seconds_of, source_address
 
 LABEL = "kraken-fleet.definition"

@@ -2,128 +2,39 @@
 
 `roles/kraken_agent/meta/argument_specs.yml` says what the variables mean to people, with types and defaults. This table
 says what each one becomes, for which agents and with which ways of installing. Everything that puts an agent on a host
-reads it, and so do the console and the documentation. It imports nothing of this collection, so that all of them can.
+reads it, and so do the console and the documentation.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Sequence, Tuple
+from typing import Dict, Mapping, Sequence, Tuple
 
-BINARIES, SCRIPT, DOCKER, COMPOSE, WINDOWS = "binaries", "script", "docker", "compose", "windows"
-METHODS = (BINARIES, SCRIPT, DOCKER, COMPOSE, WINDOWS)
-# kraken-fleet's own agent, and the one that Kraken publishes (kkagent 1.7.36).
-OURS, UPSTREAM = "ours", "upstream"
-AGENTS = (OURS, UPSTREAM)
+from .setting import (
+    BINARIES,
+    COMPOSE,
+    DATA_DIR,
+    DOCKER,
+    DRAIN_SECONDS,
+    METHODS,
+    NONCE_FILE,
+    OURS,
+    SCRIPT,
+    UPDATE,
+    WINDOWS,
+    Setting,
+    as_ca_bundle,
+    as_commas,
+    as_data,
+    as_listed,
+    as_nonce,
+    as_server,
+    as_update,
+    as_yes,
+)
 
 _LINUX = (BINARIES, SCRIPT)
 _ON_HOST = (*_LINUX, WINDOWS)
 _CONTAINERS = (DOCKER, COMPOSE)
-
-DATA_DIR = "KRAKEN_DATA_DIR"
-DRAIN_SECONDS = "KRAKEN_AGENT_DRAIN_SECONDS"
-NONCE_FILE = "KRAKEN_AGENT_NONCE_FILE"
-UPDATE = "KRAKEN_AGENT_UPDATE"
-# An agent reports what became of its job after the time for the job is over.
-REPORT_SECONDS = 30
-
-
-class Place(NamedTuple):
-    """Where an agent is.
-
-    Args:
-        method: one of METHODS.
-        agent: one of AGENTS.
-        data: its data directory; empty to leave that to the agent.
-        nonce: the file with its secret.
-        ca_bundle: the file with the certificate authorities that it trusts.
-    """
-
-    method: str
-    agent: str = OURS
-    data: str = ""
-    nonce: str = ""
-    ca_bundle: str = ""
-
-
-def _plain(value: Any, _place: Place) -> str:
-    return "" if value is None else str(value)
-
-
-def _server(value: Any, place: Place) -> str:
-    """Write a URL for Kraken's own agent, which does not take `host:port` as ours does."""
-    text = _plain(value, place)
-    return f"http://{text}" if text and place.agent == UPSTREAM and "://" not in text else text
-
-
-def _listed(value: Any, place: Place) -> str:
-    # A colon is part of each path on Windows. Ours takes both.
-    return (":" if place.agent == OURS and place.method != WINDOWS else ",").join(map(str, value or ()))
-
-
-def _data(_value: Any, place: Place) -> str:
-    return place.data
-
-
-def _nonce(value: Any, place: Place) -> str:
-    return place.nonce if value else ""
-
-
-def _ca_bundle(value: Any, place: Place) -> str:
-    return place.ca_bundle if value else ""
-
-
-def _update(value: Any, _place: Place) -> str:
-    return "server" if value == "server" else ""
-
-
-def _yes(value: Any, _place: Place) -> str:
-    # Variables of the command line are text.
-    return "yes" if str(value).strip().lower() in ("true", "yes", "on", "1") else ""
-
-
-def _commas(value: Any, _place: Place) -> str:
-    return ",".join(map(str, value or ()))
-
-
-class Setting(NamedTuple):
-    """One setting.
-
-    Args:
-        variable: the role's.
-        methods: the ways of installing that honour it.
-        name: the environment variable that it becomes (in kraken.env, and what stands for that elsewhere).
-        more: what else it becomes, by method.
-        option: the option of the modules; empty where their users set `name` in the option `environment`.
-        renamed: the same in a module that calls it otherwise, by method.
-        agents: whose agents know `name`.
-        instead: what to do where the method cannot honour it; empty when nothing is lost.
-        upstream: what to do where Kraken's own agent cannot; empty when nothing is lost.
-        only: the one value that concerns an agent, when the others do not.
-        text: makes the text of `name` of a value.
-    """
-
-    variable: str
-    methods: Tuple[str, ...] = METHODS
-    name: str = ""
-    more: Mapping[str, str] = {}
-    option: str = ""
-    renamed: Mapping[str, str] = {}
-    agents: Tuple[str, ...] = AGENTS
-    instead: str = ""
-    upstream: str = ""
-    only: str = ""
-    text: Callable[[Any, Place], str] = _plain
-
-    def is_set(self, value: Any, default: Any) -> bool:
-        """Tell whether somebody has set it to something that an agent would notice."""
-        if self.only:
-            return bool(value == self.only)
-        return value not in (None, "", [], {}) and _compared(value) != _compared(default)
-
-
-def _compared(value: Any) -> str:
-    """Return the same text for `true` and True, "300" and 300: variables of the command line are text."""
-    return str(value).strip().lower()
 
 
 def _each(methods: Sequence[str], what: str) -> Dict[str, str]:
@@ -136,7 +47,7 @@ _NO_CHECKS = "Kraken's own agent takes each version that its server has; take it
 _NO_UNIT = "There is no systemd unit for it; take it out"
 
 SETTINGS: Tuple[Setting, ...] = (
-    Setting("kraken_agent_server_url", name="KRAKEN_SERVER_ADDR", option="server_url", text=_server),
+    Setting("kraken_agent_server_url", name="KRAKEN_SERVER_ADDR", option="server_url", text=as_server),
     Setting("kraken_clickhouse_addr", name="KRAKEN_CLICKHOUSE_ADDR", option="clickhouse_addr"),
     Setting(
         "kraken_minio_addr",
@@ -157,7 +68,7 @@ SETTINGS: Tuple[Setting, ...] = (
         name="KRAKEN_TOOLS_DIRS",
         more=_each(_CONTAINERS, "volumes, for reading only"),
         option="tools_dirs",
-        text=_listed,
+        text=as_listed,
     ),
     Setting("kraken_agent_system_id", name="KRAKEN_SYSTEM_ID", option="system_id"),
     Setting(
@@ -180,7 +91,7 @@ SETTINGS: Tuple[Setting, ...] = (
         option="update",
         agents=(OURS,),
         instead="The image decides the version; set kraken_agent_image",
-        text=_update,
+        text=as_update,
     ),
     Setting(
         "kraken_agent_update_sha256",
@@ -190,7 +101,7 @@ SETTINGS: Tuple[Setting, ...] = (
         agents=(OURS,),
         instead=_NO_UPDATE,
         upstream=_NO_CHECKS,
-        text=_commas,
+        text=as_commas,
     ),
     Setting(
         "kraken_agent_update_older",
@@ -200,7 +111,7 @@ SETTINGS: Tuple[Setting, ...] = (
         agents=(OURS,),
         instead=_NO_UPDATE,
         upstream=_NO_CHECKS,
-        text=_yes,
+        text=as_yes,
     ),
     Setting(
         "kraken_agent_ca_bundle",
@@ -209,7 +120,7 @@ SETTINGS: Tuple[Setting, ...] = (
         more=_each((*_ON_HOST, DOCKER), "the file `ca-bundle.crt`"),
         option="ca_bundle",
         instead="Put the file into the image, and name it as SSL_CERT_FILE in kraken_agent_environment",
-        text=_ca_bundle,
+        text=as_ca_bundle,
     ),
     Setting(
         "kraken_registration_trust",
@@ -221,7 +132,7 @@ SETTINGS: Tuple[Setting, ...] = (
         instead="Choose another policy; only kraken-fleet's own agent, installed as files, can show a secret",
         upstream="Choose another policy; Kraken's own agent knows no secret",
         only="attested",
-        text=_nonce,
+        text=as_nonce,
     ),
     Setting(
         "kraken_agent_fresh_nonce",
@@ -248,7 +159,7 @@ SETTINGS: Tuple[Setting, ...] = (
         option="dir",
         instead=f"{_ONE_IN_IMAGE}; take kraken_agent_dir out",
         upstream="Kraken's own agent has /opt/kraken in its code; take kraken_agent_dir out",
-        text=_data,
+        text=as_data,
     ),
     Setting(
         "kraken_agent_unit",
@@ -363,7 +274,7 @@ SETTINGS: Tuple[Setting, ...] = (
         option="docker_socket_in_jobs",
         agents=(OURS,),
         instead="Kraken's own agent, which Windows hosts run, decides that itself; take it out",
-        text=_yes,
+        text=as_yes,
     ),
     Setting(
         "kraken_agent_restart_policy",

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from .applied_settings import environment
 from .changes import HostError
-from .settings import BINARIES, DATA_DIR, DRAIN_SECONDS, OURS, UPSTREAM, Place
+from .setting import BINARIES, DATA_DIR, DRAIN_SECONDS, OURS, UPSTREAM, Place
 
 CA_NAME = "ca-bundle.crt"
 # What a unit file, a shell and a path in a log all take as it is.

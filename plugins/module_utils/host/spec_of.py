@@ -10,7 +10,7 @@ from .applied_settings import unusable
 from .binaries import agent_on_host
 from .changes import HostError
 from .interpreter import choose
-from .settings import BINARIES, DATA_DIR, OURS, SCRIPT, UPDATE
+from .setting import BINARIES, DATA_DIR, OURS, SCRIPT, UPDATE
 from .spec import (
     AgentSpec,
     check_data,

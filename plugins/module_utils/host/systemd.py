@@ -10,7 +10,7 @@ from . import selinux
 from .changes import Change, HostError
 from .commands import run
 from .files import Attributes, absent, text_file
-from .settings import REPORT_SECONDS
+from .setting import REPORT_SECONDS
 from .spec import AgentSpec
 
 UNIT_DIRECTORY = "/etc/systemd/system"

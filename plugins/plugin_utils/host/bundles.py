@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.binaries import agent_of
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import OURS
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import OURS
 
 from kraken_fleet import bundle
 from kraken_fleet.address import ServerAddress

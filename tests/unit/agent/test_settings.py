@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from kraken_agent.cli import UsageError, parse
-from kraken_agent.config import Config, ConfigError, env_file, read_env_file
+from kraken_agent.config import Config, ConfigError
+from kraken_agent.env_file import env_file, read_env_file
 
 from tests.unit.agent.conftest import AGENT_SOURCE, PYTHON
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import METHODS, WINDOWS
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import METHODS, WINDOWS
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from kraken_agent.executors import registry
 from kraken_agent.tools.catalog import BUILTIN_COMMANDS, RUN_COMMANDS

@@ -12,13 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import (
-    BINARIES,
-    COMPOSE,
-    DOCKER,
-    SCRIPT,
-    SETTINGS,
-)
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import BINARIES, COMPOSE, DOCKER, SCRIPT
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import SETTINGS
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import role_settings
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import env_file
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError
-from kraken_agent.config import read_env_file
+from kraken_agent.env_file import read_env_file
 
 AWKWARD = {
     "PLAIN": "http://h:6363/bk",

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import converge, systemd, users
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.files import Attributes
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import BINARIES, OURS, SETTINGS
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import BINARIES, OURS
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import SETTINGS
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import AgentSpec
 from kraken_agent import install
 from kraken_agent.config import Config

@@ -9,20 +9,19 @@ from typing import Any
 import kraken_agent
 import pytest
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import applied_settings
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import (
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import (
     BINARIES,
     COMPOSE,
     DOCKER,
     METHODS,
-    NOT_SETTINGS,
     OURS,
     SCRIPT,
-    SETTINGS,
     UPSTREAM,
     WINDOWS,
     Place,
     Setting,
 )
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import NOT_SETTINGS, SETTINGS
 
 from kraken_fleet.collection import role_variables
 

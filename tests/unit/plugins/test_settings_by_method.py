@@ -24,14 +24,14 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import (
     users,
 )
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_settings import of_role
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import (
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import (
     BINARIES,
     COMPOSE,
     DOCKER,
     SCRIPT,
-    SETTINGS,
     Place,
 )
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import SETTINGS
 from ansible_collections.kraken_ci.fleet.plugins.modules import agent_container
 
 from kraken_fleet.network import ComposeFile, plan_override

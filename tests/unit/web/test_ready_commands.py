@@ -10,7 +10,7 @@ import pytest
 import yaml
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_settings import environment
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import DOCKER, Place
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import DOCKER, Place
 
 from kraken_fleet.collection import role_variables
 from kraken_fleet.network import AgentService, override_content

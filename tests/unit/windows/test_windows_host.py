@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import SETTINGS, UPSTREAM, WINDOWS
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import UPSTREAM, WINDOWS
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import SETTINGS
 
 from kraken_fleet.server.testing import running
 from tests.unit.plugins.test_settings import sample
