@@ -29,6 +29,7 @@ PROGRAMS = {
     "lxd": "lxd",
     "lxd-client": "lxc",
     "openssh-client": "ssh",
+    "openssh-server": "sshd",
     "sshpass": "sshpass",
 }
 START_SECONDS = 60.0
