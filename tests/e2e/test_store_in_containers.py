@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from tests.e2e.agent_at_server import AgentAtServer, agent_at, embedded_server, real_kraken_server
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-from tests.e2e.container_images import WITH_PYTHON, docker_images  # noqa: F401 - the fixture is used by name
+from tests.e2e.container_images import MINIMAL, WITH_PYTHON, docker_images  # noqa: F401 - the fixture is used by name
 from tests.s3_server import s3_server
 from tests.tcp_relay import tcp_relay
 
@@ -60,9 +59,11 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def docker_address() -> str:
-    """This machine as containers see it."""
-    shown = subprocess.run(["docker", "network", "inspect", "bridge"], capture_output=True, check=True).stdout
-    return str(json.loads(shown)[0]["IPAM"]["Config"][0]["Gateway"])
+    """This machine as containers see it; an engine that found its bridge made already does not name the gateway."""
+    command = ["docker", "run", "--rm", MINIMAL, "/bin/ip", "route"]
+    routes = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    default = next(line.split() for line in routes.splitlines() if line.startswith("default via "))
+    return default[2]
 
 
 def test_artifacts_cache_and_tools_go_to_the_store_and_come_back_in_a_container(site: AgentAtServer) -> None:
