@@ -55,6 +55,8 @@ class ActionModule(HostAction):
         if present and not arguments["releases"]:
             sent.update(sent_along(arguments))
             role_settings.refuse_for_agent(self._method(), arguments, sent["agent"])
+        if present:
+            sent["upstream_refusals"] = role_settings.refusals_for_upstream(self._method(), arguments)
         checks = _checks(arguments, nonce, check_mode=self._task.check_mode)
         program = program_of(
             "host.task", self.environment(arguments), {**arguments, **sent, "predict": only_looking, "checks": checks}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping
 
-from .setting import DATA_DIR, NONCE_FILE, OURS, UPSTREAM, WINDOWS, Place, Setting
+from .setting import ACCOUNT, DATA_DIR, NONCE_FILE, OURS, UPSTREAM, WINDOWS, Place, Setting
 from .settings import SETTINGS
 
 
@@ -78,7 +78,27 @@ def refusals(method: str, values: Mapping[str, Any], defaults: Mapping[str, Any]
             found.append(f"{called} is not for {_called(method)}. {setting.instead}")
         elif agent == UPSTREAM and setting.upstream:
             found.append(f"{called} is not for Kraken's own agent. {setting.upstream}")
+    found += _no_update(method, values) if agent == UPSTREAM else []
     return found + unusable(method, values.get("kraken_agent_environment") or {})
+
+
+def _no_update(method: str, values: Mapping[str, Any]) -> List[str]:
+    """Say why Kraken's own agent cannot replace its own files there, where it is to."""
+    if values.get("kraken_agent_update") != "server":
+        return []
+    if method == WINDOWS:
+        reason = "and its service may not do that on Windows hosts"
+    elif not values.get("kraken_agent_sudo"):
+        reason = "with sudo, which kraken_agent_sudo is to give it"
+    elif values.get("kraken_agent_user", ACCOUNT) != ACCOUNT:
+        reason = f"and gives them to the account {ACCOUNT}, which kraken_agent_user is to be"
+    else:
+        return []
+    sentence = (
+        f"kraken_agent_update server: Kraken's own agent replaces its files itself, {reason}. "
+        "One that is older than its server would never take a job. Set kraken_agent_update to managed"
+    )
+    return [sentence]
 
 
 def unusable(method: str, given: Mapping[str, Any]) -> List[str]:

@@ -10,7 +10,7 @@ import os
 import re
 import urllib.request
 import zipfile
-from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
 from . import opening, selinux, signatures
 from .changes import ABSENT, Change, HostError
@@ -178,6 +178,38 @@ def agent_on_host(directory: str, name: str) -> str:
     """Tell the same of a release that is on the host."""
     path = os.path.join(directory, "versions", name, "kkagent")
     return agent_of(opening.read_bytes(path, opening.MOST_BYTES) or b"")
+
+
+def has(directory: str, agent: str) -> bool:
+    """Tell whether a release of this agent is what `current` points at."""
+    name = installed(directory)
+    return name is not None and agent_on_host(directory, name) == agent
+
+
+def known_agent(parameters: Mapping[str, Any]) -> Dict[str, Any]:
+    """Find out whose agent is about to come, when the controller has not seen the file; what it takes is downloaded.
+
+    Args:
+        parameters: of the task on the host.
+
+    Returns:
+        The same with `agent`; the content of a file that was downloaded is among its `binaries`.
+
+    Raises:
+        HostError: the file cannot be had, or is damaged.
+    """
+    if parameters.get("agent", OURS) or parameters["releases"]:
+        return dict(parameters)
+    signers = parameters["allowed_signers"]
+    given = [Binary(one["name"], one["sha256"], None, one["url"], signers) for one in parameters["binaries"]]
+    release = Release(parameters["bundle_version"], given)
+    there = os.path.join(parameters["dir"], "versions", release.name, "kkagent")
+    content = opening.read_bytes(there, opening.MOST_BYTES)
+    kept: List[Dict[str, Any]] = [dict(one) for one in parameters["binaries"]]
+    if content is None or hashlib.sha256(content).hexdigest() != given[0].sha256.lower():
+        content = _content(given[0])
+        kept[0]["fetched"] = content
+    return {**parameters, "agent": agent_of(content), "binaries": kept}
 
 
 def _switching(directory: str, name: str, before: Optional[str], owner: Attributes) -> Change:

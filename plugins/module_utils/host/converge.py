@@ -7,7 +7,7 @@ import os
 from types import MappingProxyType
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from . import binaries, env_file, install_script, nonce, opening, others, process, selinux, systemd, users
+from . import binaries, env_file, install_script, nonce, opening, others, process, selinux, systemd, upstream, users
 from .changes import Change, HostError
 from .files import Attributes, absent, directory, read_text, text_file
 from .spec import CA_NAME, AgentSpec
@@ -48,7 +48,9 @@ def present(
         restart = regrouped or any(change.restarts for change in files)
         manager = systemd if spec.manager == "systemd" else process
         changes += [*files, *manager.converge(spec, restart=restart)]
-        changes += _left_by_script(spec) if spec.script else ()
+        # After everything else: nothing of it is in use then.
+        changes += upstream.needless(spec)
+        changes += install_script.leavings(spec) if root else ()
     return changes
 
 
@@ -89,11 +91,12 @@ def gone(specs: Sequence[AgentSpec], *, root: bool, keep_data: bool, keep_user: 
     """
     changes: List[Change] = []
     for spec in specs:
-        if spec.manager == "systemd" and (spec.script or others.is_ours(spec.unit, spec.directory)):
+        by_hand = list(install_script.leavings(spec)) if root else []
+        if spec.manager == "systemd" and (by_hand or others.is_ours(spec.unit, spec.directory)):
             changes += systemd.remove(spec.unit, spec.drain_seconds)
         changes += process.remove(spec.directory, spec.drain_seconds)
         changes += _no_files(spec, keep_data=keep_data)
-        changes += install_script.leavings(spec) if spec.script else ()
+        changes += by_hand
     for spec in _one_for_each_user(specs) if root else ():
         if not _others_use(spec.user, specs):
             changes += users.sudoers(spec.user, wanted=False)
@@ -109,7 +112,7 @@ def state(spec: AgentSpec) -> Dict[str, Any]:
         "dir": spec.directory,
         "unit": spec.unit if spec.manager == "systemd" else "",
         "address": spec.address,
-        "release": binaries.installed(spec.directory) or "",
+        "release": upstream.updated_to(spec) or binaries.installed(spec.directory) or "",
         "service": service,
         "nonce_sha256": nonce.digest(spec),
     }
@@ -142,14 +145,18 @@ def _files(spec: AgentSpec, release: Optional[binaries.Release], back_to: str, *
     yield from directory(spec.data, agents_own, deep=True)
     if back_to:
         yield from binaries.go_back(spec.directory, back_to, inside)
-    elif release and not (spec.update == "server" and binaries.installed(spec.directory)):
+    elif release and not (spec.update == "server" and binaries.has(spec.directory, spec.agent)):
         yield from binaries.converge(
             spec.directory, release, spec.keep_versions, inside, spec.python, spec.user if root else ""
         )
     yield from binaries.owners(spec.directory, inside)
     yield from nonce.converge(spec, agents_own)
-    yield from _ca_bundle(spec, Attributes(0o644, "root", "root") if root else Attributes(0o644))
-    secret = Attributes(0o640, "root", spec.group) if root else Attributes(0o640)
+    yield from upstream.needs(spec, inside)
+    # The update of Kraken's own agent gives all that is there to its account, which has sudo then.
+    holder = spec.user if upstream.updates_itself(spec) else "root"
+    secret = Attributes(0o640, holder, spec.group) if root else Attributes(0o640)
+    public = (holder, spec.group) if upstream.updates_itself(spec) else ("root", "root")
+    yield from _ca_bundle(spec, Attributes(0o644, *public) if root else Attributes(0o644))
     text = env_file.render(spec.environment)
     yield from text_file(spec.env_file, text, secret, mask=env_file.mask, restarts=True)
 
@@ -192,20 +199,12 @@ def _ca_bundle(spec: AgentSpec, owner: Attributes) -> Iterator[Change]:
         yield from absent(spec.ca_file)
 
 
-def _left_by_script(spec: AgentSpec) -> Iterator[Change]:
-    """Comes after everything else: nothing of it is in use then."""
-    yield from install_script.leavings(spec)
-    for name in install_script.old_binaries(spec.directory):
-        yield from absent(os.path.join(spec.directory, name))
-
-
 def _no_files(spec: AgentSpec, *, keep_data: bool) -> Iterator[Change]:
     """Remove only what a deploy has put there, and the directory when nothing else is in it."""
     names = ["versions", "current", "kraken.env", "nonce", CA_NAME, "agent.pid", "agent.log", "agent.log.1"]
     if not keep_data:
         names.append("data")
-    if spec.script:
-        names += [*install_script.old_binaries(spec.directory), *install_script.skeleton(spec.directory)]
+    names += [*upstream.traces(spec.directory), *install_script.skeleton(spec.directory)]
     for name in names:
         yield from absent(os.path.join(spec.directory, name))
     if not keep_data and spec.data != os.path.join(spec.directory, "data"):
@@ -221,7 +220,7 @@ def _no_files(spec: AgentSpec, *, keep_data: bool) -> Iterator[Change]:
 
 def _homes(specs: Sequence[AgentSpec]) -> List[str]:
     """List the homes that accounts made for agents have: made by a deploy, or by the server's script."""
-    return [home for spec in specs for home in ((spec.data, spec.directory) if spec.script else (spec.data,))]
+    return [home for spec in specs for home in (spec.data, spec.directory)]
 
 
 def _others_use(user: str, going: Sequence[AgentSpec]) -> bool:

@@ -19,6 +19,8 @@ _SHOWN = frozenset(
         "KRAKEN_CLICKHOUSE_ADDR",
         "KRAKEN_MINIO_ADDR",
         "KRAKEN_DATA_DIR",
+        "HOME",
+        "PATH",
         "KRAKEN_TOOLS_DIRS",
         "KRAKEN_SYSTEM_ID",
         "KRAKEN_AGENT_ADDRESS",

@@ -29,7 +29,6 @@ _SUDOERS = re.compile(r"kraken ALL ?= ?(?:\(ALL\) )?NOPASSWD: ?ALL\n\Z")
 _SYSTEMS_OWN = ("/etc/sudoers", "/etc/sudo.conf")
 _UNIT_DIRECTORIES = ("/lib/systemd/system", "/usr/lib/systemd/system")
 _SKELETON = "/etc/skel"
-_BINARIES = ("kkagent", "kktool")
 
 
 def check(spec: AgentSpec) -> None:
@@ -71,20 +70,14 @@ def once(spec: AgentSpec) -> Iterator[Change]:
 def leavings(spec: AgentSpec) -> Iterator[Change]:
     """Remove what the script has left outside the agent's directory and a deploy does not make.
 
-    Comes last: upstream's unit file is hidden by then.
+    Somebody may have run it by hand. Comes last: upstream's unit file is hidden by then.
     """
+    if spec.manager != "systemd" or any(getattr(spec, what) != value for what, value in _FIXED.items()):
+        return
     for directory in sorted({os.path.realpath(one) for one in _UNIT_DIRECTORIES}):
         yield from _second_unit(spec, os.path.join(directory, f"{spec.unit}.service"))
     if _SUDOERS.match(read_text(_SUDOERS_PATH) or ""):
         yield from absent(_SUDOERS_PATH)
-
-
-def old_binaries(directory: str) -> List[str]:
-    """Name upstream's binaries in the agent's directory: `1.7.36`, and the two links into it."""
-    paths = {name: opening.link_target(os.path.join(directory, name)) for name in _BINARIES}
-    links = {name: os.path.normpath(os.path.join(directory, target)) for name, target in paths.items() if target}
-    places = {os.path.dirname(path) for path in links.values()}
-    return [*links, *sorted(os.path.basename(path) for path in places if os.path.dirname(path) == directory)]
 
 
 def skeleton(directory: str) -> List[str]:
@@ -175,7 +168,7 @@ def _same_groups(user: str) -> Iterator[None]:
 
 def _second_unit(spec: AgentSpec, path: str) -> Iterator[Change]:
     """Remove upstream's unit file, which is where distributions have theirs; the one in /etc hides it."""
-    if not os.path.lexists(path):
+    if f"{spec.directory}/kkagent" not in (read_text(path) or ""):
         return
 
     def remove() -> None:

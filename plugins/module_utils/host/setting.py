@@ -9,6 +9,8 @@ METHODS = (BINARIES, SCRIPT, DOCKER, COMPOSE, WINDOWS)
 # kraken-fleet's own agent, and the one that Kraken publishes (kkagent 1.7.36).
 OURS, UPSTREAM = "ours", "upstream"
 AGENTS = (OURS, UPSTREAM)
+# Whom the update of Kraken's own agent gives its files to.
+ACCOUNT = "kraken"
 
 
 DATA_DIR = "KRAKEN_DATA_DIR"

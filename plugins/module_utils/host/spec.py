@@ -87,7 +87,9 @@ class AgentSpec:
     def command(self) -> List[str]:
         # Kraken's own agent would take its server's version otherwise.
         fixed = ["--no-update"] if self.agent == UPSTREAM and self.update == "managed" else []
-        return [self.python, os.path.join(self.directory, "current", "kkagent"), "run", *fixed]
+        # Its update changes the link that it has made itself.
+        place = "" if self.agent == UPSTREAM and self.update == "server" else "current"
+        return [self.python, os.path.join(self.directory, place, "kkagent"), "run", *fixed]
 
 
 def directory_of(value: str, variable: str = "kraken_agent_dir") -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any, Iterable, List, Mapping
 
-from . import systemd
+from . import systemd, upstream
 from .applied_settings import unusable
 from .binaries import agent_on_host
 from .changes import HostError
 from .interpreter import choose
-from .setting import BINARIES, DATA_DIR, OURS, SCRIPT, UPDATE
+from .setting import BINARIES, DATA_DIR, OURS, SCRIPT, UPDATE, UPSTREAM
 from .spec import (
     AgentSpec,
     check_data,
@@ -55,7 +55,10 @@ def _spec(
     check_data(environment[DATA_DIR], directory)
     drain_seconds = drain_seconds_of(environment, params["drain_seconds"])
     address = environment.get("KRAKEN_AGENT_ADDRESS") or address
-    return AgentSpec(
+    if agent == UPSTREAM and params["state"] == "present":
+        address = upstream.address(address, environment, params["server_url"])
+        environment.update(upstream.variables(params, directory, environment))
+    spec = AgentSpec(
         name=name,
         directory=directory,
         unit=name_of(unit, "kraken_agent_unit"),
@@ -81,6 +84,8 @@ def _spec(
         ca_bundle=params.get("ca_bundle", ""),
         agent=agent,
     )
+    upstream.check(spec)
+    return spec
 
 
 def _user(params: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from . import selinux
 from .changes import Change, HostError
 from .commands import run
 from .files import Attributes, absent, text_file
-from .setting import REPORT_SECONDS
+from .setting import REPORT_SECONDS, UPSTREAM
 from .spec import AgentSpec
 
 UNIT_DIRECTORY = "/etc/systemd/system"
@@ -65,8 +65,7 @@ Group={group}
 WorkingDirectory={data}
 EnvironmentFile={env_file}
 ExecStart={command}
-ExecReload=/bin/kill -HUP $MAINPID
-Restart=always
+{reload}Restart=always
 RestartSec=5
 # A stop lets the job that runs come to its end; only the agent is told, it looks after its children.
 KillMode=mixed
@@ -99,6 +98,8 @@ def unit_text(spec: AgentSpec) -> str:
         data=spec.data,
         env_file=spec.env_file,
         command=" ".join(spec.command),
+        # Kraken's own agent would end.
+        reload="" if spec.agent == UPSTREAM else "ExecReload=/bin/kill -HUP $MAINPID\n",
         stop_seconds=spec.drain_seconds + REPORT_SECONDS,
         hardening=_hardening(spec),
         settings=settings,

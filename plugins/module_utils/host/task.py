@@ -9,11 +9,12 @@ import zlib
 from typing import Any, Dict, List, Mapping, Optional
 
 from . import converge
-from .binaries import Binary, Release
+from .binaries import Binary, Release, known_agent
 from .certificates import trusting
 from .changes import Change, HostError, apply_all, as_result
 from .checks import run_checks
 from .lock import held
+from .setting import UPSTREAM
 from .spec import AgentSpec
 from .spec_of import specs_of
 
@@ -23,7 +24,8 @@ def answer(parameters: Mapping[str, Any]) -> Dict[str, Any]:
 
     Args:
         parameters: those of the module, checked, and: `binaries`, the files of a release; `self_checking`, whether the
-            agent in it is kraken-fleet's own; `agent`, whose it is; `checks`, what to call `run_checks` with, None to
+            agent in it is kraken-fleet's own; `agent`, whose it is, empty to look into the file; `upstream_refusals`,
+            what could not be done with Kraken's own, in sentences; `checks`, what to call `run_checks` with, None to
             leave it; `ca_bundle` and `allowed_signers`, the texts of these files; `predict`, whether to change nothing.
     """
     try:
@@ -46,7 +48,13 @@ def _checked_and_brought_about(parameters: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def _brought_about(parameters: Mapping[str, Any]) -> Dict[str, Any]:
+    if parameters["state"] == "present":
+        parameters = known_agent(parameters)
     specs = specs_of(parameters)
+    if parameters["state"] == "present" and any(spec.agent == UPSTREAM for spec in specs):
+        refused = parameters.get("upstream_refusals")
+        if refused:
+            raise HostError(". ".join(refused))
     root = os.geteuid() == 0
     changes = _absent(parameters, specs, root) if parameters["state"] == "absent" else _present(parameters, specs, root)
     told = converge.other_agents(specs) if parameters["state"] == "present" else []
@@ -76,13 +84,15 @@ def _present(parameters: Mapping[str, Any], specs: List[AgentSpec], root: bool) 
 def _release(parameters: Mapping[str, Any]) -> Optional[Release]:
     signers = parameters["allowed_signers"]
     binaries = [
-        Binary(one["name"], one["sha256"], _decoded(one) if "content" in one else None, one.get("url", ""), signers)
-        for one in parameters["binaries"]
+        Binary(one["name"], one["sha256"], _content(one), one.get("url", ""), signers) for one in parameters["binaries"]
     ]
     return Release(parameters["bundle_version"], binaries, parameters["self_checking"]) if binaries else None
 
 
-def _decoded(binary: Mapping[str, Any]) -> bytes:
+def _content(binary: Mapping[str, Any]) -> Optional[bytes]:
+    if "content" not in binary:
+        fetched: Optional[bytes] = binary.get("fetched")
+        return fetched
     try:
         return zlib.decompress(base64.b64decode(binary["content"], validate=True))
     except (binascii.Error, zlib.error) as error:

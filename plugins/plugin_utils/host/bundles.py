@@ -233,6 +233,7 @@ def _downloaded_by_host(url: str, wanted: Mapping[str, str], version: str, signe
     binaries = [{"name": name, "sha256": wanted[name], "url": f"{base}/{name}"} for name in NAMES]
     return {
         "bundle_version": version,
+        "agent": "",  # the host looks into the file
         "binaries": binaries,
         "allowed_signers": signature.read(signers) if signers else "",
     }

@@ -14,6 +14,7 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_setti
     refusals,
     variables_of,
 )
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import UPSTREAM
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import SETTINGS
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import CA_NAME
 
@@ -21,7 +22,17 @@ from kraken_fleet.address import ServerAddress
 from kraken_fleet.collection import role_variables
 from kraken_fleet.errors import UsageError
 
-__all__ = ["CA_NAME", "ca_text", "completed", "defaults", "refuse", "refuse_for_agent", "server_for_agents", "values"]
+__all__ = [
+    "CA_NAME",
+    "ca_text",
+    "completed",
+    "defaults",
+    "refusals_for_upstream",
+    "refuse",
+    "refuse_for_agent",
+    "server_for_agents",
+    "values",
+]  # fmt: skip
 
 _ROLE = "kraken_agent"
 # Read here and kept: this file is imported before Ansible forks a process for each host.
@@ -73,6 +84,11 @@ def refuse_for_agent(method: str, arguments: Mapping[str, Any], agent: str) -> N
         UsageError: there are some.
     """
     refuse(refusals(method, variables_of(arguments), defaults(), agent))
+
+
+def refusals_for_upstream(method: str, arguments: Mapping[str, Any]) -> list[str]:
+    """Say what Kraken's own agent could not honour, for a host that finds out there which agent it gets."""
+    return refusals(method, variables_of(arguments), defaults(), UPSTREAM)
 
 
 def refuse(sentences: list[str]) -> None:

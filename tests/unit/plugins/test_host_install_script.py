@@ -35,16 +35,6 @@ def test_the_script_is_not_run_where_an_agent_is(name: str, tmp_path: Path) -> N
     assert list(install_script.once(spec(str(tmp_path)))) == []
 
 
-def test_upstreams_binaries_are_known_and_nothing_else_is(tmp_path: Path) -> None:
-    assert install_script.old_binaries(str(tmp_path)) == []
-    (tmp_path / "1.7.36").mkdir()
-    (tmp_path / "versions").mkdir()
-    for name in ("kkagent", "kktool"):
-        (tmp_path / "1.7.36" / name).touch()
-        (tmp_path / name).symlink_to(tmp_path / "1.7.36" / name)
-    assert install_script.old_binaries(str(tmp_path)) == ["kkagent", "kktool", "1.7.36"]
-
-
 def test_what_useradd_has_copied_is_known_unless_somebody_changed_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,7 +96,7 @@ def test_krakens_own_agent_is_known_by_its_file_and_keeps_its_version(tmp_path: 
     release = tmp_path / "agent" / "versions" / "1.7-0"
     release.mkdir(parents=True)
     (release / "kkagent").write_bytes(UPSTREAMS)
-    (agent,) = specs_of(parameters(tmp_path / "agent", releases={"": "1.7-0"}))
+    (agent,) = specs_of(parameters(tmp_path / "agent", releases={"": "1.7-0"}, address="127.0.0.1"))
     assert agent.agent == UPSTREAM
     assert agent.command[-2:] == ["run", "--no-update"]
     assert "KRAKEN_AGENT_ADDRESS" not in agent.environment
