@@ -3,11 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ansible.plugins.lookup import LookupBase
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.operating_system import operating_system
-
 DOCUMENTATION = r"""
 name: host_os
 short_description: Whether a host runs Windows or Linux
@@ -31,6 +26,11 @@ _raw:
   type: list
   elements: str
 """
+
+from typing import Any
+
+from ansible.plugins.lookup import LookupBase
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.operating_system import operating_system
 
 
 class LookupModule(LookupBase):

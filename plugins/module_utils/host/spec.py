@@ -116,15 +116,15 @@ def check_data(data: str, directory: str) -> None:
     """
     path = directory_of(data, DATA_DIR)
     programs = (os.path.join(directory, "versions"), os.path.join(directory, "current"))
-    if path != data or _within(path=directory, directory=path) or any(_within(path, one) for one in programs):
+    if path != data or _within(directory, path) or any(_within(path, one) for one in programs):
         raise HostError(
             f"{DATA_DIR} in kraken_agent_environment is {data!r}, which cannot belong to the agent's account; "
             f"name a directory of its own, or leave it at {os.path.join(directory, 'data')}"
         )
 
 
-def _within(path: str, directory: str) -> bool:
-    return path == directory or path.startswith(directory + "/")
+def _within(inner: str, outer: str) -> bool:
+    return inner == outer or inner.startswith(outer + "/")
 
 
 def drain_seconds_of(variables: Mapping[str, str], default: int) -> int:
