@@ -52,7 +52,7 @@ class FleetError(Exception):
         return f"{located}. {self.hint}" if self.hint else located
 
     def as_dict(self) -> dict[str, str | None]:
-        """The same for programs: the `error` object of every `--json` answer."""
+        """Return the same for programs: the `error` object of every `--json` answer."""
         return {
             "kind": type(self).__name__.removesuffix("Error"),
             "message": self.message,

@@ -1,9 +1,7 @@
-"""The state directory, and what is in it: past playbook runs, a JSON file each, and where agents spoke from."""
+"""The state directory, and in it the past playbook runs: one JSON file each, which the callback plugin writes."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import os
 import tempfile
@@ -18,7 +16,7 @@ KEPT = 50
 
 
 def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where kraken-fleet keeps what it remembers: KRAKEN_FLEET_STATE_DIR, else the XDG state directory."""
+    """Say where kraken-fleet keeps what it remembers: KRAKEN_FLEET_STATE_DIR, else the XDG state directory."""
     if environ.get("KRAKEN_FLEET_STATE_DIR"):
         return Path(environ["KRAKEN_FLEET_STATE_DIR"])
     if environ.get("XDG_STATE_HOME"):
@@ -30,7 +28,7 @@ def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def save_deploy(deploy: Deploy, directory: Path) -> Path:
-    """Writes one run and forgets the oldest.
+    """Write one run and forget the oldest.
 
     Args:
         deploy: the run.
@@ -54,7 +52,7 @@ def save_deploy(deploy: Deploy, directory: Path) -> Path:
 
 
 def recent_deploys(directory: Path, limit: int = 10) -> list[Deploy]:
-    """The newest runs first; a file that cannot be read is left out."""
+    """Return the runs, the newest first; a file that cannot be read is left out."""
     found = []
     for path in sorted((directory / "deploys").glob("*.json"), reverse=True):
         try:
@@ -64,36 +62,6 @@ def recent_deploys(directory: Path, limit: int = 10) -> list[Deploy]:
         if len(found) == limit:
             break
     return found
-
-
-def earlier_peers(directory: Path, server: str) -> dict[str, str]:
-    """Return where the agents of a server spoke from when they were looked at before, by the agents' addresses.
-
-    Args:
-        directory: the state directory.
-        server: the server's URL.
-    """
-    try:
-        kept = json.loads(_peers_file(directory, server).read_text(encoding="utf-8"))
-        return {str(address): str(peer) for address, peer in kept["peers"].items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return {}
-
-
-def keep_peers(directory: Path, server: str, peers: Mapping[str, str]) -> None:
-    """Write down where the agents of a server speak from; a directory that cannot be written keeps nothing."""
-    path = _peers_file(directory, server)
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # mkstemp makes a file that only its owner can read, and two commands at once do not write into one.
-        descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=path.stem)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump({"server": server, "peers": dict(sorted(peers.items()))}, file, indent=1)
-        Path(fresh).replace(path)
-
-
-def _peers_file(directory: Path, server: str) -> Path:
-    return directory / "peers" / f"{hashlib.sha256(server.encode()).hexdigest()[:16]}.json"
 
 
 def _decode(data: dict[str, object]) -> Deploy:

@@ -24,7 +24,7 @@ class AgentsCalls:
         self._deletion_pace = DeletionPace(session)
 
     def agents(self, *, unauthorized: bool = False) -> tuple[Agent, ...]:
-        """All authorized agents, or all that wait to be authorized; never deleted ones.
+        """Return all authorized agents, or all that wait to be authorized; never deleted ones.
 
         Raises:
             ServerError: see kraken_fleet.errors; so do all methods here.
@@ -42,7 +42,7 @@ class AgentsCalls:
         *,
         unauthorized: bool = False,
     ) -> Page[Agent]:
-        """A part of one of the lists.
+        """Return a part of one of the lists.
 
         Args:
             sort_field: one of SORT_FIELDS; the server takes `name` for any other.
@@ -52,11 +52,11 @@ class AgentsCalls:
         return read_page(self._session, "/agents", decode.agent, start=start, limit=limit, params=params)
 
     def agent(self, agent_id: int) -> Agent:
-        """One agent, deleted ones too. An unknown id is a RequestRejectedError with status 400."""
+        """Return one agent, deleted ones too. An unknown id is a RequestRejectedError with status 400."""
         return self._session.request("GET", f"/agents/{agent_id}").decoded(decode.agent)
 
     def set_authorized(self, ids: Iterable[int], authorized: bool = True) -> None:  # noqa: FBT001, FBT002 - one meaning
-        """Authorizes agents, or takes it back, 500 in one request; each request is done whole or not at all.
+        """Authorize agents, or take it back, 500 in one request; each request is done whole or not at all.
 
         The server also puts each authorized agent into the group `all`.
 
@@ -69,7 +69,7 @@ class AgentsCalls:
             self._patch_agents([{"id": agent_id, "authorized": authorized} for agent_id in batch])
 
     def set_agent_groups(self, agent_id: int, group_ids: Iterable[int]) -> Agent:
-        """Makes these the groups of an agent, and only these: what is left out, `all` too, the agent leaves."""
+        """Make these the groups of an agent, and only these: what is left out, `all` too, the agent leaves."""
         body = {"groups": [{"id": group_id} for group_id in sorted(set(group_ids))]}
         return self._put_agent(agent_id, body)
 
@@ -82,7 +82,7 @@ class AgentsCalls:
         return self._put_agent(agent_id, {"disabled": False})
 
     def delete_agent(self, agent_id: int) -> None:
-        """Deletes an agent's record; an agent that speaks again returns, unauthorized and disabled.
+        """Delete an agent's record; an agent that speaks again returns, unauthorized and disabled.
 
         Each costs the server a second or more of background work, in the queue that also completes jobs. So all but the
         first of a client wait until the server is done with the one before, and while it works on one of somebody else.
@@ -91,13 +91,13 @@ class AgentsCalls:
         self._session.request("DELETE", f"/agents/{agent_id}")
 
     def delete_agents(self, ids: Iterable[int]) -> Iterator[int]:
-        """Deletes agents at the pace of `delete_agent`; yields each id when it is done."""
+        """Delete agents at the pace of `delete_agent`; yield each id when it is done."""
         for agent_id in sorted(set(ids)):
             self.delete_agent(agent_id)
             yield agent_id
 
     def agent_jobs(self, agent_id: int, *, limit: int = 50) -> tuple[Job, ...]:
-        """The last jobs that an agent ran, newest first.
+        """Return the last jobs that an agent ran, newest first.
 
         Args:
             limit: how many at most; a server keeps them for years.

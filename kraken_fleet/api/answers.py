@@ -29,7 +29,7 @@ class Answer:
     body: object
 
     def decoded(self, decode: Callable[[object], T]) -> T:
-        """Turns the body into a model.
+        """Turn the body into a model.
 
         Raises:
             UnexpectedAnswerError: the body has not the shape that `decode` expects.
@@ -41,7 +41,7 @@ class Answer:
 
 
 def read_answer(response: requests.Response, where: str) -> Answer:
-    """The JSON of a 2xx answer; a 204 and an empty body are an empty object.
+    """Return the JSON of a 2xx answer; a 204 and an empty body are an empty object.
 
     Raises:
         NotSignedInError, NotPermittedError, RequestRejectedError, ServerFaultError, UnexpectedAnswerError: see there.
@@ -57,7 +57,7 @@ def read_answer(response: requests.Response, where: str) -> Answer:
 
 
 def raise_for_refusal(response: requests.Response, where: str) -> None:
-    """Raises the error that a status of 300 or more stands for."""
+    """Raise the error that a status of 300 or more stands for."""
     status = response.status_code
     if 300 <= status < 400:
         target = response.headers.get("Location", "elsewhere").split("?")[0]
@@ -92,7 +92,7 @@ def _raise_for_error(response: requests.Response, where: str) -> None:
 
 
 def _detail(response: requests.Response) -> str | None:
-    """The server's own words, None when this is not one of Kraken's error objects."""
+    """Return the server's own words, None when this is not one of Kraken's error objects."""
     try:
         body = response.json()
     except requests.JSONDecodeError:

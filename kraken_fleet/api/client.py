@@ -46,7 +46,7 @@ class KrakenClient(GroupsCalls, PassingGroupsCalls, SettingsCalls, WorkflowsCall
         return self._session.address.root
 
     def clock_ahead(self) -> timedelta:
-        """How much the server's clock is ahead of this machine's, to about a second; asks when nothing is known yet.
+        """Say how much the server's clock is ahead of this machine's, to about a second; ask when nothing is known yet.
 
         Raises:
             ServerError: see kraken_fleet.errors.
@@ -56,7 +56,7 @@ class KrakenClient(GroupsCalls, PassingGroupsCalls, SettingsCalls, WorkflowsCall
         return self._session.clock_ahead or timedelta()
 
     def server_time(self) -> datetime:
-        """The time by the server's clock, which is the one behind all times that it tells.
+        """Return the time by the server's clock, which is the one behind all times that it tells.
 
         Raises:
             ServerError: see kraken_fleet.errors.

@@ -42,7 +42,7 @@ _STEP_STATUSES = frozenset(StepStatus)
 
 
 def token(data: object) -> str:
-    """The token in the answer to signing in."""
+    """Return the token in the answer to signing in."""
     value = text(as_object(data), "token")
     if not value or not all("!" <= char <= "~" for char in value):
         raise MalformedError("`token` should be one word")
@@ -177,7 +177,10 @@ def log_line(data: object) -> LogLine:
 
 
 def _peer(row: Mapping[str, object]) -> str | None:
-    """Where an agent speaks from. A server that listens for both families says IPv4 in the form of IPv6."""
+    """Return the address that an agent sends from.
+
+    A server that listens for both families says IPv4 in the form of IPv6.
+    """
     said = optional_text(row, "ip_address")
     return ip_of(said) or said
 

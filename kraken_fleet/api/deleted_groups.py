@@ -31,18 +31,18 @@ class DeletedGroups:
     def known(self) -> KnownGroups:
         return dict(self._known)
 
-    def believe(self, known: KnownGroups) -> None:
-        """Takes over what an earlier client of the same server has found out."""
+    def add_known(self, known: KnownGroups) -> None:
+        """Take over what an earlier client of the same server has found out."""
         self._known = {**known, **self._known}
 
     def remember(self, group: AgentsGroup) -> None:
-        """Notes a deleted group as it is now."""
+        """Note a deleted group as it is now."""
         self._known[group.id] = group
 
     def found(
         self, living: Iterable[AgentsGroup], *, listed: Iterable[int] = (), names: Iterable[str] = (), max_calls: int
     ) -> tuple[AgentsGroup, ...]:
-        """All deleted groups, the oldest first.
+        """Return all deleted groups, the oldest first.
 
         Args:
             living: all groups that are alive.
@@ -59,7 +59,10 @@ class DeletedGroups:
         return tuple(group for number, group in sorted(self._known.items()) if group and number not in alive)
 
     def _look_beyond(self, newest: int, max_calls: int) -> int:
-        """Asks for ids above `newest`, for deleted groups may be newer than every other; how many were asked for."""
+        """Ask for ids above `newest`, for deleted groups may be newer than every other.
+
+        Return how many were asked for.
+        """
         asked = 0
         while asked < max_calls:
             numbers = range(newest + 1, newest + 1 + min(_GAP, max_calls - asked))
@@ -74,7 +77,7 @@ class DeletedGroups:
         return [number for number, group in self._known.items() if group and group.name in names]
 
     def _ask(self, numbers: Sequence[int], *, below: int) -> list[int]:
-        """Asks for each id, and remembers what is sure: which of them some group has.
+        """Ask for each id, and remember what is sure: which of them some group has.
 
         An id above `below` may be given out later, so its absence is not remembered.
         """

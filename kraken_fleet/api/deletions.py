@@ -47,7 +47,7 @@ class DeletionPace:
         self._tells = True
 
     def wait(self, agent_id: int) -> None:
-        """Returns when this agent may be deleted.
+        """Return when this agent may be deleted.
 
         Raises:
             ServerError: see kraken_fleet.errors.
@@ -61,7 +61,7 @@ class DeletionPace:
             self._last = agent_id
 
     def _is_busy_after(self, agent_id: int) -> bool:
-        """Whether the deletion of this agent is still to be done, or another one is being done."""
+        """Say whether the deletion of this agent is still to be done, or another one is being done."""
         if not self._tells:
             return False
         try:
@@ -80,7 +80,7 @@ class _Queue(NamedTuple):
 
 
 def _queue(data: object) -> _Queue:
-    """What the diagnostics say of deletions. The rest, which has a password in it, is not looked at."""
+    """Return what the diagnostics say of deletions. The rest, which has a password in it, is not looked at."""
     queue = as_object(as_object(data, "the diagnostics").get("rq"), "rq")
     return _Queue(_deletions(queue, "current_jobs"), _deletions(queue, "finished_jobs", "failed_jobs"))
 

@@ -37,7 +37,7 @@ class GroupsCalls(AgentsCalls):
         self._deleted = DeletedGroups(session)
 
     def groups(self) -> tuple[AgentsGroup, ...]:
-        """All living agents groups, by name.
+        """Return all living agents groups, by name.
 
         Raises:
             ServerError: see kraken_fleet.errors; so do all methods here.
@@ -45,7 +45,7 @@ class GroupsCalls(AgentsCalls):
         return read_all(self._session, "/groups", decode.group)
 
     def group(self, group_id: int) -> AgentsGroup:
-        """One group, deleted ones too. An unknown id is a RequestRejectedError with status 400."""
+        """Return one group, deleted ones too. An unknown id is a RequestRejectedError with status 400."""
         return self._session.request("GET", f"/groups/{group_id}").decoded(decode.group)
 
     def deleted_groups(
@@ -56,7 +56,7 @@ class GroupsCalls(AgentsCalls):
         names: Iterable[str] = (),
         max_calls: int = HEAL_LIMIT,
     ) -> tuple[AgentsGroup, ...]:
-        """All deleted groups, the oldest first; those that this client has seen once are not asked for again.
+        """Return all deleted groups, the oldest first; those that this client has seen once are not asked for again.
 
         Args:
             living: what `groups` has just returned.
@@ -68,15 +68,15 @@ class GroupsCalls(AgentsCalls):
 
     @property
     def known_deleted_groups(self) -> KnownGroups:
-        """What this client knows of deleted groups, for another client of the same server to believe."""
+        """What this client knows of deleted groups, for another client of the same server."""
         return self._deleted.known
 
-    def believe_deleted_groups(self, known: KnownGroups) -> None:
-        """Takes over what another client of the same server knew; ids that it knew are not asked for again."""
-        self._deleted.believe(known)
+    def add_known_deleted_groups(self, known: KnownGroups) -> None:
+        """Take over what another client of the same server knew; ids that it knew are not asked for again."""
+        self._deleted.add_known(known)
 
     def create_group(self, name: str, project_id: int | None = None) -> AgentsGroup:
-        """Creates an agents group, after giving deleted groups of that name another one.
+        """Create an agents group, after giving deleted groups of that name another one.
 
         In this order no run ever sees two groups of one name, not even when the connection breaks in between. When
         another client creates the name at the same moment, the server lets both: then it is the older group.
@@ -91,7 +91,7 @@ class GroupsCalls(AgentsCalls):
         return group
 
     def create_groups(self, names: Iterable[str]) -> list[tuple[str, AgentsGroup | FleetError]]:
-        """Creates several; only the POST is one for each of them, what `create_group` looks for is looked for once.
+        """Create several groups with one POST each; what `create_group` looks for is looked for once.
 
         A name that a living group has already is not created again.
 
@@ -107,7 +107,7 @@ class GroupsCalls(AgentsCalls):
         return [(name, living.get(name) or made[name]) for name in wanted]
 
     def rename_group(self, group_id: int, name: str) -> AgentsGroup:
-        """Gives a group another name; stages that name it have to be changed too.
+        """Give a group another name; stages that name it have to be changed too.
 
         Raises:
             UnsafeChangeError: the group is `all`, the name is empty, or another group has it.
@@ -128,7 +128,7 @@ class GroupsCalls(AgentsCalls):
         return self._put_name(group_id, name)
 
     def delete_group(self, group_id: int, *, force: bool = False) -> None:
-        """Deletes a group and frees its name: the group is called NAME-deleted-ID first. Repeatable.
+        """Delete a group and free its name: the group is called NAME-deleted-ID first. Repeatable.
 
         Args:
             force: take its agents out of it first; otherwise a group with agents is not deleted.
@@ -148,7 +148,7 @@ class GroupsCalls(AgentsCalls):
         self._deleted.remember(dataclasses.replace(group, name=retired))
 
     def heal_group_name(self, name: str, *, max_calls: int = HEAL_LIMIT) -> tuple[AgentsGroup, ...]:
-        """Renames deleted groups called `name`, so that runs find the living one again.
+        """Rename deleted groups called `name`, so that runs find the living one again.
 
         Args:
             max_calls: how many unknown ids are asked for at most, newest first.
@@ -159,7 +159,7 @@ class GroupsCalls(AgentsCalls):
         return self._freed([name], max_calls)[1]
 
     def _freed(self, names: Collection[str], max_calls: int) -> tuple[tuple[AgentsGroup, ...], tuple[AgentsGroup, ...]]:
-        """Takes names from the deleted groups that have them; the living groups, and those that were renamed."""
+        """Rename the deleted groups that have these names; return the living groups, and those that were renamed."""
         living = self.groups()
         taken = [group.name for group in living]
         deleted = self.deleted_groups(living, names=names, max_calls=max_calls)
@@ -169,7 +169,7 @@ class GroupsCalls(AgentsCalls):
         return living, renamed
 
     def _created(self, name: str) -> AgentsGroup | FleetError:
-        """A group whose name has just been freed."""
+        """Return a group whose name has just been freed."""
         try:
             _check_name(name)
             return self._post_group(name, None)
@@ -180,7 +180,7 @@ class GroupsCalls(AgentsCalls):
             return error
 
     def _only_ones(self, created: Sequence[AgentsGroup]) -> list[AgentsGroup]:
-        """Groups that were just created; in place of one that two clients created at once, the older of the two.
+        """Return groups that were just created; in place of one that two clients created at once, the older of the two.
 
         The server asks whether there is the name and then inserts it, and its table lets a name be there twice.
         """

@@ -34,7 +34,7 @@ class Pacer:
         self._busy_until = float("-inf")  # when the server will have done all that was let through
 
     def wait(self) -> None:
-        """Returns when the next call may be made."""
+        """Return when the next call may be made."""
         with self._lock:
             now = self._now()
             self._busy_until = max(self._busy_until, now) + self._interval

@@ -41,14 +41,14 @@ def read_page(
     limit: int,
     params: Mapping[str, str | int] | None = None,
 ) -> Page[T]:
-    """One page of the list at `path`.
+    """Return one page of the list at `path`.
 
     Raises:
         ValueError: a negative `start` or `limit`, which makes the server fail.
         ServerError: see kraken_fleet.errors.
     """
     if start < 0 or limit < 0:
-        raise ValueError("start and limit must not be negative")
+        raise ValueError("Start and limit must not be negative")
     answer = session.request("GET", path, params={**(params or {}), "start": start, "limit": limit})
     items, total = answer.decoded(shape.page_of(item))
     return Page(items, total, start)
@@ -61,7 +61,7 @@ def read_all(
     *,
     params: Mapping[str, str | int] | None = None,
 ) -> tuple[Identified, ...]:
-    """The whole list at `path`, each item once.
+    """Return the whole list at `path`, each item once.
 
     The list may change between two pages, which shifts what comes later; it is then read again, three times at most.
     """
@@ -81,7 +81,7 @@ def read_pages(
     *,
     params: Mapping[str, str | int] | None = None,
 ) -> list[Page[T]]:
-    """All pages of the list at `path`, however few items the server puts on one."""
+    """Return all pages of the list at `path`, however few items the server puts on one."""
     pages = [read_page(session, path, item, start=0, limit=PAGE_SIZE, params=params)]
     while pages[-1].items and (start := pages[-1].start + len(pages[-1].items)) < pages[-1].total:
         pages.append(read_page(session, path, item, start=start, limit=PAGE_SIZE, params=params))

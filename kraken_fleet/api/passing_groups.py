@@ -13,7 +13,7 @@ class PassingGroupsCalls:
     _session: Session
 
     def make_passing_group(self, name: str) -> AgentsGroup:
-        """Creates a group; the caller knows that no group, deleted ones included, ever had its name.
+        """Create a group; the caller knows that no group, deleted ones included, ever had its name.
 
         Raises:
             ServerError: see kraken_fleet.errors; so do all methods here.
@@ -21,9 +21,9 @@ class PassingGroupsCalls:
         return self._session.request("POST", "/groups", body={"name": name}).decoded(decode.group)
 
     def call_passing_group(self, group_id: int, name: str) -> AgentsGroup:
-        """Gives it another name that was never used."""
+        """Give it another name that was never used."""
         return self._session.request("PUT", f"/groups/{group_id}", body={"name": name}).decoded(decode.group)
 
     def drop_passing_group(self, group_id: int) -> None:
-        """Deletes it; the caller knows that no agent is in it. Repeatable."""
+        """Delete it; the caller knows that no agent is in it. Repeatable."""
         self._session.request("DELETE", f"/groups/{group_id}")

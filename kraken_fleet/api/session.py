@@ -81,7 +81,7 @@ class Session:
     def request(
         self, method: Method, path: str, *, params: Mapping[str, str | int] | None = None, body: object = None
     ) -> Answer:
-        """Sends one request and reads the JSON of its answer; a token that has expired is renewed once.
+        """Send one request and read the JSON of its answer; a token that has expired is renewed once.
 
         Args:
             path: what follows `/api`, with its leading slash.
@@ -100,7 +100,7 @@ class Session:
         return self._send(method, path, self._current_token(refused=token), params=params, body=body)
 
     def download(self, path: str) -> bytes:
-        """A file that the server serves beside its API, without a token.
+        """Return a file that the server serves beside its API, without a token.
 
         Args:
             path: what takes the place of `/api`, like `/install/agent`.
@@ -129,7 +129,7 @@ class Session:
             self._exchange("DELETE", f"{self.address.api}/sessions/{token}", token, timeout=_SIGN_OUT_TIMEOUT)
 
     def _current_token(self, refused: str | None = None) -> str | None:
-        """The token to use; signs in when there is none, or when the one there is has just been refused.
+        """Return the token to use; sign in when there is none, or when the one there is has just been refused.
 
         Of several threads that were refused at the same time only the first signs in.
         """
@@ -226,7 +226,7 @@ class _Bearer(AuthBase):
 
 
 def _date(response: requests.Response) -> datetime | None:
-    """When the server says that it answered; None when it does not, or the text is no date."""
+    """Say when the server says that it answered; None when it does not, or the text is no date."""
     try:
         return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
     except (KeyError, ValueError):

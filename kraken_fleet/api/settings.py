@@ -28,7 +28,7 @@ class SettingsCalls:
     _session: Session
 
     def version(self) -> str:
-        """The server's version, like `1.7.36`. Needs a valid token, so it is also how to test one.
+        """Return the server's version, like `1.7.36`. Needs a valid token, so it is also how to test one.
 
         Raises:
             ServerError: see kraken_fleet.errors; so do all methods here.
@@ -36,7 +36,7 @@ class SettingsCalls:
         return self._session.request("GET", "/version").decoded(decode.version)
 
     def settings(self) -> dict[str, dict[str, object]]:
-        """All settings by group; passwords among them come empty.
+        """Return all settings by group; passwords among them come empty.
 
         Raises:
             NotPermittedError: only the public part came, because the account is no superadmin.
@@ -56,7 +56,7 @@ class SettingsCalls:
         return found
 
     def update_settings(self, changes: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
-        """Sets some settings and leaves the others.
+        """Set some settings and leave the others.
 
         Args:
             changes: group to name to value, like `{"general": {"server_url": "http://10.0.0.5:6363"}}`.
@@ -74,11 +74,11 @@ class SettingsCalls:
         return self._session.request("PUT", "/settings", body=body).decoded(decode.settings)
 
     def systems(self) -> tuple[System, ...]:
-        """The systems that jobs may ask for; agents add theirs when they report their host."""
+        """Return the systems that jobs may ask for; agents add theirs when they report their host."""
         return self._session.request("GET", "/systems").decoded(shape.items_of(decode.system))
 
     def install_file(self, name: str) -> bytes:
-        """A file under `/install`: `agent`, `tool`, `kraken-agent-install.sh`, `kraken-agent-install.bat`.
+        """Return a file under `/install`: `agent`, `tool`, `kraken-agent-install.sh`, `kraken-agent-install.bat`.
 
         Raises:
             ServerFaultError: an install script before `server_url` and `clickhouse_addr` are set.

@@ -28,22 +28,22 @@ def as_list(data: object, what: str = "the answer") -> list[object]:
 
 
 def list_of(decode: Callable[[object], T]) -> Callable[[object], tuple[T, ...]]:
-    """A decoder for a list of what `decode` reads."""
+    """Return a decoder for a list of what `decode` reads."""
     return lambda data: tuple(decode(item) for item in as_list(data))
 
 
 def items_of(decode: Callable[[object], T]) -> Callable[[object], tuple[T, ...]]:
-    """A decoder for Kraken's `{"items": [...], "total": N}`, however long."""
+    """Return a decoder for Kraken's `{"items": [...], "total": N}`, however long."""
     return lambda data: list_of(decode)(as_object(data).get("items"))
 
 
 def page_of(decode: Callable[[object], T]) -> Callable[[object], tuple[tuple[T, ...], int]]:
-    """A decoder for one page: its items, and the length of the whole list."""
+    """Return a decoder for one page: its items, and the length of the whole list."""
     return lambda data: (items_of(decode)(data), whole(as_object(data), "total"))
 
 
 def nested(row: Mapping[str, object], key: str, decode: Callable[[object], T]) -> tuple[T, ...]:
-    """The list at `key`, empty when it is absent or null."""
+    """Return the list at `key`, empty when it is absent or null."""
     return tuple(decode(item) for item in as_list(row.get(key) or [], f"`{key}`"))
 
 
@@ -87,7 +87,7 @@ def flag(row: Mapping[str, object], key: str, *, default: bool = False) -> bool:
 
 
 def moment(row: Mapping[str, object], key: str) -> datetime | None:
-    """A moment with a zone. Records carry ISO 8601, log lines RFC 822; what is neither says nothing, and is None."""
+    """Read a time with its zone. Records carry ISO 8601, log lines RFC 822; anything else is None."""
     value = optional_text(row, key)
     if not value:
         return None
@@ -102,5 +102,5 @@ def moment(row: Mapping[str, object], key: str) -> datetime | None:
 
 
 def _kind(value: object) -> str:
-    """What JSON calls the type of a value; never the value itself, which may be anything."""
+    """Return what JSON calls the type of a value; never the value itself, which may be anything."""
     return "missing" if value is None else _KINDS.get(type(value), type(value).__name__)

@@ -11,7 +11,7 @@ _CHECK = "Check that the server runs and that the address and port are right"
 
 
 def unreachable(error: requests.RequestException, where: str, timeout: float) -> ServerUnreachableError:
-    """The error to raise for a request that got no answer.
+    """Return the error to raise for a request that got no answer.
 
     Args:
         where: method and URL of the request.
@@ -22,7 +22,7 @@ def unreachable(error: requests.RequestException, where: str, timeout: float) ->
 
 
 def _innermost(error: requests.RequestException) -> object:
-    """What happened, without the count of attempts around it."""
+    """Return what happened, without the count of attempts around it."""
     wrapped = error.args[0] if error.args else None
     return wrapped.reason if isinstance(wrapped, urllib3.MaxRetryError) else wrapped
 

@@ -19,7 +19,7 @@ class WorkflowsCalls:
     _session: Session
 
     def projects(self) -> tuple[Project, ...]:
-        """All projects with their branches, without the branches' stages.
+        """Return all projects with their branches, without the branches' stages.
 
         Raises:
             ServerError: see kraken_fleet.errors; so do all methods here.
@@ -27,7 +27,7 @@ class WorkflowsCalls:
         return self._session.request("GET", "/projects").decoded(shape.items_of(decode.project))
 
     def create_project(self, name: str, description: str = "") -> Project:
-        """Creates a project. A taken name is a RequestRejectedError, also when a deleted project has it."""
+        """Create a project. A taken name is a RequestRejectedError, also when a deleted project has it."""
         body = {"name": name, "description": description}
         return self._session.request("POST", "/projects", body=body).decoded(decode.project)
 
@@ -36,11 +36,11 @@ class WorkflowsCalls:
         return self._session.request("POST", f"/projects/{project_id}/branches", body=body).decoded(decode.branch)
 
     def branch(self, branch_id: int) -> Branch:
-        """One branch with its living stages."""
+        """Return one branch with its living stages."""
         return self._session.request("GET", f"/branches/{branch_id}/cfg").decoded(decode.branch)
 
     def create_stage(self, branch_id: int, name: str, schema_code: str) -> Stage:
-        """Adds a stage to a branch.
+        """Add a stage to a branch.
 
         Args:
             schema_code: `def stage(ctx): return {...}`; it is refused when it names an agents group that is not there.
@@ -49,12 +49,12 @@ class WorkflowsCalls:
         return self._session.request("POST", f"/branches/{branch_id}/stages", body=body).decoded(decode.stage)
 
     def update_stage(self, stage_id: int, name: str, schema_code: str) -> Stage:
-        """Gives a stage another name or schema; when it is refused, the stage keeps what it had."""
+        """Give a stage another name or schema; when it is refused, the stage keeps what it had."""
         body = {"name": name, "schema_code": schema_code}
         return self._session.request("PUT", f"/stages/{stage_id}", body=body).decoded(decode.stage)
 
     def start_flow(self, branch_id: int, kind: str = "ci", *, args: Mapping[str, object] | None = None) -> Flow:
-        """Starts every enabled stage of a branch that has no parent.
+        """Start every enabled stage of a branch that has no parent.
 
         Args:
             kind: `ci` or `dev`.
@@ -64,7 +64,7 @@ class WorkflowsCalls:
         return self._session.request("POST", f"/branches/{branch_id}/flows/{kind}", body=body).decoded(decode.flow)
 
     def flows(self, branch_id: int, kind: str = "ci", *, limit: int = 20) -> tuple[Flow, ...]:
-        """The newest flows of a branch with their runs, newest first."""
+        """Return the newest flows of a branch with their runs, newest first."""
         path = f"/branches/{branch_id}/flows/{kind}"
         return read_page(self._session, path, decode.flow, start=0, limit=limit).items
 
@@ -72,31 +72,31 @@ class WorkflowsCalls:
         return self._session.request("GET", f"/flows/{flow_id}").decoded(decode.flow)
 
     def flow_runs(self, flow_id: int) -> tuple[Run, ...]:
-        """The runs of a flow. The server sends them as a bare list, without pages."""
+        """Return the runs of a flow. The server sends them as a bare list, without pages."""
         return self._session.request("GET", f"/flows/{flow_id}/runs").decoded(shape.list_of(decode.run))
 
     def run(self, run_id: int) -> Run:
         return self._session.request("GET", f"/runs/{run_id}").decoded(decode.run)
 
     def cancel_run(self, run_id: int) -> None:
-        """Ends the jobs of a run that are not over."""
+        """End the jobs of a run that are not over."""
         self._session.request("DELETE", f"/runs/{run_id}")
 
     def run_jobs(self, run_id: int) -> tuple[Job, ...]:
-        """The jobs of a run, without those that a rerun has replaced."""
+        """Return the jobs of a run, without those that a rerun has replaced."""
         return read_all(self._session, f"/runs/{run_id}/jobs", decode.job)
 
     def job(self, job_id: int) -> Job:
         return self._session.request("GET", f"/jobs/{job_id}").decoded(decode.job)
 
     def cancel_job(self, job_id: int) -> None:
-        """Ends a job; one that is over stays as it is."""
+        """End a job; one that is over stays as it is."""
         self._session.request("DELETE", f"/jobs/{job_id}")
 
     def logs(
         self, *, agent_id: int | None = None, run_id: int | None = None, job_id: int | None = None, limit: int = 200
     ) -> tuple[LogLine, ...]:
-        """The last lines of the server's whole log about an agent, a run or a job, oldest first.
+        """Return the last lines of the server's whole log about an agent, a run or a job, oldest first.
 
         Args:
             limit: how many at most.
@@ -108,7 +108,7 @@ class WorkflowsCalls:
         return page.items[::-1]
 
     def job_log(self, job_id: int) -> tuple[LogLine, ...]:
-        """What a job's steps have printed so far. Lines travel by UDP: they come late, and may never come.
+        """Return what a job's steps have printed so far. Lines travel by UDP: they come late, and may never come.
 
         Records of Kraken's own agent name no tool, and the server leaves those out unless it is asked for all
         (get_job_logs in kraken/server/execution.py, 1.7.36). What server and agent say of themselves has no step.

@@ -38,14 +38,14 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: bytes) -> Manifest:
-        """Raises ValueError, KeyError or TypeError when this is no manifest."""
+        """Raise ValueError, KeyError or TypeError when this is no manifest."""
         content = json.loads(text)
         files = {str(name): str(digest) for name, digest in content["files"].items()}
         return cls(str(content["name"]), str(content["version"]), files)
 
 
 def pack(name: str, version: str, files: Mapping[str, bytes]) -> bytes:
-    """The bytes of a bundle with these files, and the manifest added."""
+    """Return the bytes of a bundle with these files, and the manifest added."""
     manifest = Manifest(name, version, {path: _digest(content) for path, content in files.items()})
     buffer = io.BytesIO()
     buffer.write(_SHEBANG)
@@ -69,9 +69,9 @@ def unpack(content: bytes, where: Path) -> Manifest:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             found = {entry.filename: archive.read(entry) for entry in archive.infolist()}
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise BundleError(f"this file is damaged or not a bundle ({error})", where=str(where), hint=_REBUILD) from error
+        raise BundleError(f"This file is damaged or not a bundle ({error})", where=str(where), hint=_REBUILD) from error
     if not content.startswith(_SHEBANG):
-        raise BundleError("its first line does not start Python", where=str(where), hint=_REBUILD)
+        raise BundleError("Its first line does not start Python", where=str(where), hint=_REBUILD)
     manifest = _manifest_in(found, where)
     _compare(manifest, found, where)
     return manifest
@@ -81,10 +81,10 @@ def _manifest_in(found: dict[str, bytes], where: Path) -> Manifest:
     try:
         return Manifest.from_json(found.pop(MANIFEST))
     except KeyError as error:
-        message = f"this archive has no {MANIFEST}: kraken-fleet did not build it"
+        message = f"This archive has no {MANIFEST}: kraken-fleet did not build it"
         raise BundleError(message, where=str(where), hint=_REBUILD) from error
     except (ValueError, TypeError, AttributeError) as error:
-        raise BundleError(f"its {MANIFEST} is damaged ({error})", where=str(where), hint=_REBUILD) from error
+        raise BundleError(f"Its {MANIFEST} is damaged ({error})", where=str(where), hint=_REBUILD) from error
 
 
 def _compare(manifest: Manifest, found: Mapping[str, bytes], where: Path) -> None:
@@ -92,7 +92,7 @@ def _compare(manifest: Manifest, found: Mapping[str, bytes], where: Path) -> Non
     different = sorted(path for path, _ in set(manifest.files.items()) ^ set(actual.items()))
     if different:
         names = ", ".join(dict.fromkeys(different))
-        raise BundleError(f"its content is not what it was built with: {names}", where=str(where), hint=_REBUILD)
+        raise BundleError(f"Its content is not what it was built with: {names}", where=str(where), hint=_REBUILD)
 
 
 def _entry(path: str) -> zipfile.ZipInfo:

@@ -49,7 +49,7 @@ def build(out_dir: Path | str) -> tuple[Bundle, ...]:
         try:
             _put(path, content)
         except OSError as error:
-            raise BundleError(f"the bundle cannot be written: {error.strerror}", where=str(path)) from error
+            raise BundleError(f"The bundle cannot be written: {error.strerror}", where=str(path)) from error
         bundles.append(_bundle(recipe.name, version, path, content))
     return tuple(bundles)
 
@@ -65,7 +65,7 @@ def inspect(path: Path | str) -> Bundle:
         content = path.read_bytes()
     except OSError as error:
         hint = "Build it with `kraken-fleet bundle build`"
-        raise BundleError(f"the bundle cannot be read: {error.strerror}", where=str(path), hint=hint) from error
+        raise BundleError(f"The bundle cannot be read: {error.strerror}", where=str(path), hint=hint) from error
     manifest = unpack(content, path)
     return _bundle(manifest.name, manifest.version, path, content)
 

@@ -52,7 +52,7 @@ RECIPES = (
 
 
 def agent_package() -> Path:
-    """The directory of the agent's package, in a checkout or in site-packages.
+    """Return the directory of the agent's package, in a checkout or in site-packages.
 
     Raises:
         BundleError: the package is not installed here.
@@ -60,14 +60,14 @@ def agent_package() -> Path:
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise BundleError(
-            f"the Python package {_PACKAGE} is not installed beside kraken_fleet",
+            f"The Python package {_PACKAGE} is not installed beside kraken_fleet",
             hint="Install kraken-fleet again: the agent is part of it",
         )
     return Path(next(iter(spec.submodule_search_locations)))
 
 
 def files_of(recipe: Recipe, package: Path) -> dict[str, bytes]:
-    """Every file of a bundle by its name in the archive, without the manifest.
+    """Return every file of a bundle by its name in the archive, without the manifest.
 
     Raises:
         BundleError: a file cannot be read.
@@ -79,12 +79,12 @@ def files_of(recipe: Recipe, package: Path) -> dict[str, bytes]:
             if recipe.takes(relative):
                 files[f"{_PACKAGE}/{relative.as_posix()}"] = path.read_bytes()
     except OSError as error:
-        raise BundleError(f"the agent's source cannot be read: {error}", where=str(package)) from error
+        raise BundleError(f"The agent's source cannot be read: {error}", where=str(package)) from error
     return files
 
 
 def version_of(package: Path) -> str:
-    """The agent's `__version__`, read from its source.
+    """Return the agent's `__version__`, read from its source.
 
     Raises:
         BundleError: the package does not say.
@@ -93,12 +93,12 @@ def version_of(package: Path) -> str:
     try:
         tree = ast.parse(source.read_text(encoding="utf-8"))
     except (OSError, SyntaxError) as error:
-        raise BundleError(f"the agent's version cannot be read: {error}", where=str(source)) from error
+        raise BundleError(f"The agent's version cannot be read: {error}", where=str(source)) from error
     for node in tree.body:
         match node:
             case ast.Assign(targets=[ast.Name(id="__version__")], value=ast.Constant(value=str(version))):
                 return version
-    raise BundleError("the agent's package has no __version__", where=str(source))
+    raise BundleError("The agent's package has no __version__", where=str(source))
 
 
 def _sources(package: Path) -> Iterator[Path]:

@@ -51,12 +51,12 @@ def build_image(tag: str, *, base: str = "", rootfs: Path | None = None) -> str:
 
 
 def _refuse_missing(base: str) -> None:
-    """Docker would ask a registry for it."""
+    """Refuse an image that is not here: Docker would ask a registry for it."""
     try:
         _docker("image", "inspect", "--format", "{{.Id}}", base)
     except BundleError as error:
         hint = "Make it or load it first (docker load, docker import), or give --rootfs"
-        raise BundleError(f"there is no image {base} on this machine", hint=hint) from error
+        raise BundleError(f"There is no image {base} on this machine", hint=hint) from error
 
 
 def _check_tag(tag: str) -> None:

@@ -19,7 +19,7 @@ _SSH = "It is part of OpenSSH: on Debian and Ubuntu the package openssh-client, 
 
 
 def signature_of(path: Path) -> Path:
-    """Where the signature of a file is."""
+    """Say where the signature of a file is."""
     return path.with_name(path.name + SUFFIX)
 
 
@@ -35,7 +35,7 @@ def sign(path: Path, key: Path) -> Path:
     done = _ssh_keygen("sign", "-f", str(key), "-n", NAMESPACE, content=path.read_bytes())
     if done.returncode:
         hint = "--sign-key is a private key as `ssh-keygen -t ed25519 -f FILE` makes it"
-        raise BundleError(f"the key cannot sign: {_last_line(done)}", where=str(key), hint=hint)
+        raise BundleError(f"The key cannot sign: {_last_line(done)}", where=str(key), hint=hint)
     signature = signature_of(path)
     signature.write_bytes(done.stdout)
     return signature
@@ -51,7 +51,7 @@ def check_file(path: Path, allowed_signers: Path) -> str:
         content, signature = path.read_bytes(), signature_of(path)
         signed = signature.read_bytes() if signature.exists() else b""
     except OSError as error:
-        raise BundleError(f"the file cannot be read: {error.strerror}", where=str(error.filename)) from error
+        raise BundleError(f"The file cannot be read: {error.strerror}", where=str(error.filename)) from error
     return check(content, signed, allowed_signers, str(path))
 
 
@@ -66,7 +66,7 @@ def check(content: bytes, signature: bytes, allowed_signers: Path, where: str) -
         BundleError: it is not signed, or by nobody who may.
     """
     if not signature:
-        raise BundleError(f"it is not signed: there is no {where}{SUFFIX}", where=where, hint=_SIGN)
+        raise BundleError(f"It is not signed: there is no {where}{SUFFIX}", where=where, hint=_SIGN)
     read(allowed_signers)
     with tempfile.TemporaryDirectory(prefix="kraken-fleet-") as directory:
         signed = Path(directory, "signature")
@@ -94,10 +94,10 @@ def read(allowed_signers: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise BundleError(
-            f"the allowed signers cannot be read: {why}", where=str(allowed_signers), hint=hint
+            f"The allowed signers cannot be read: {why}", where=str(allowed_signers), hint=hint
         ) from error
     if not any(line.strip() and not line.startswith("#") for line in text.splitlines()):
-        raise BundleError("there is no allowed signer in this file", where=str(allowed_signers), hint=hint)
+        raise BundleError("There is no allowed signer in this file", where=str(allowed_signers), hint=hint)
     return text
 
 
@@ -117,4 +117,4 @@ def _ssh_keygen(action: str, *arguments: str, content: bytes = b"") -> subproces
     try:
         return subprocess.run(["ssh-keygen", "-Y", action, *arguments], input=content, capture_output=True, check=False)
     except FileNotFoundError as error:
-        raise BundleError("the program ssh-keygen is not on this machine", hint=_SSH) from error
+        raise BundleError("The program ssh-keygen is not on this machine", hint=_SSH) from error

@@ -71,7 +71,7 @@ def show_agent(
 
 
 def state(agent: Agent) -> str:
-    """What an agent is doing, in one word or two."""
+    """Return what an agent is doing, in one word or two."""
     if not agent.authorized:
         return "not authorized"
     if agent.disabled:
@@ -80,10 +80,10 @@ def state(agent: Agent) -> str:
 
 
 def groups(agent: Agent) -> str:
-    """The names of an agent's groups."""
+    """Return the names of an agent's groups."""
     return ", ".join(sorted(agent.group_names)) or "-"
 
 
 def system(agent: Agent) -> str:
-    """The system that an agent reports, once it has."""
+    """Return the system that an agent reports, once it has."""
     return agent.host_info.system if agent.host_info else "-"

@@ -6,14 +6,17 @@ import typer
 
 
 def command_group() -> typer.Typer:
-    """For `kraken-fleet agents list`: a command with commands of its own, even when there is only one."""
+    """Make an application for `kraken-fleet agents list`.
+
+    A command with commands of its own, even when there is only one.
+    """
     return typer.Typer(no_args_is_help=True, add_completion=False, callback=_nothing)
 
 
 def single_command() -> typer.Typer:
-    """For `kraken-fleet serve`: the module has one function, which is the command."""
+    """Make an application for `kraken-fleet serve`: the module has one function, which is the command."""
     return typer.Typer(add_completion=False)
 
 
 def _nothing() -> None:
-    """The commands of a group share no options."""
+    """Do nothing: the commands of a group share no options."""

@@ -43,9 +43,9 @@ def apply(
     if file:
         events = apply_saved(client, _read(file), desired=desired, policy=policy, memory=planning.memory())
     elif desired:
-        events = reconcile(client, desired, policy, timeout=wait, memory=planning.memory(), peers=planning.peers())
+        events = reconcile(client, desired, policy, timeout=wait, memory=planning.memory())
     else:
-        raise UsageError("nothing to apply", hint="Give a saved plan, or an inventory with -i")
+        raise UsageError("Nothing to apply", hint="Give a saved plan, or an inventory with -i")
     progress.follow(events, as_json=as_json)
 
 
@@ -54,7 +54,7 @@ def _read(path: Path) -> Plan:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
     except OSError as error:
-        raise PlanError(f"the plan cannot be read: {error.strerror}", where=str(path)) from error
+        raise PlanError(f"The plan cannot be read: {error.strerror}", where=str(path)) from error
     if len(content) > _MOST_BYTES:
-        raise PlanError(f"it has more than {_MOST_BYTES} bytes, which no plan has", where=str(path))
+        raise PlanError(f"It has more than {_MOST_BYTES} bytes, which no plan has", where=str(path))
     return plan_from_json(content, where=str(path))

@@ -28,7 +28,7 @@ def authorize(
 ) -> None:
     """Authorize agents. Whoever reaches the server can announce an agent: look at `discovered list` first."""
     if bool(agents) == everyone:
-        raise UsageError("name the agents to authorize, or give --all", hint="See `kraken-fleet discovered list`")
+        raise UsageError("Name the agents to authorize, or give --all", hint="See `kraken-fleet discovered list`")
     waiting = client.agents(unauthorized=True)
     chosen = list(waiting) if everyone else find_agents(agents or [], (*waiting, *client.agents()))
     fresh = [agent for agent in chosen if not agent.authorized]

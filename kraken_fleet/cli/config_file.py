@@ -60,7 +60,7 @@ def _problems(content: dict[str, object]) -> Iterator[str]:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """A file of somebody else in a shared directory could send the password to somebody else's server."""
+    """Refuse a file of somebody else: in a shared directory it could send the password to somebody else's server."""
     found = path.stat()
     if found.st_uid not in (0, os.getuid()) or found.st_mode & 0o022:
         raise UsageError(

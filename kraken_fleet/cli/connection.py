@@ -141,7 +141,7 @@ def levels_of(inventory: Inventory | None, **options: Any) -> list[Level]:
 
 
 def _refuse_two_servers(option: str, arguments: Sequence[str], inventory: ServerOfInventory) -> None:
-    """Options and -e are both the command line: neither is above the other."""
+    """Refuse two servers: options and -e are both the command line, so neither is above the other."""
     given = inventory.url and any("kraken_server_url" in text for text in arguments)
     if option and given and ServerAddress.parse(option) != ServerAddress.parse(inventory.url):
         raise UsageError(

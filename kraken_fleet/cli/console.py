@@ -97,7 +97,7 @@ def _run(application: object, host: str, port: int, limits: Limits, proxies: lis
     except OSError as error:
         listener.close()
         hint = "Choose another with --port"
-        raise PortInUseError(f"cannot listen: {error.strerror}", where=f"{host}:{port}", hint=hint) from error
+        raise PortInUseError(f"Cannot listen: {error.strerror}", where=f"{host}:{port}", hint=hint) from error
     # An open stream of live updates would keep the console from ending; browsers connect again by themselves.
     config = server_config(
         application,

@@ -94,7 +94,7 @@ def demo(
                 lab.down()
     changes = second.changes
     if changes:
-        raise VerificationError(f"the second deploy changed something: {changes}", where="deploy-agents.yml")
+        raise VerificationError(f"The second deploy changed something: {changes}", where="deploy-agents.yml")
     if as_json:
         output.answer({"first": first, "second": second, "removed": True})
     else:

@@ -31,7 +31,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document in
 
 @cache
 def console(*, stderr: bool = False) -> Console:
-    """The one console of each stream. Rich leaves colours out for NO_COLOR, dumb terminals and pipes."""
+    """Return the one console of each stream. Rich leaves colours out for NO_COLOR, dumb terminals and pipes."""
     from rich.console import Console
 
     made = Console(stderr=stderr, highlight=False, soft_wrap=True)
@@ -42,7 +42,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def _neutral_hook() -> RenderHook:
-    """What keeps words of agents and hosts from doing anything to the terminal: Rich lets escape sequences through."""
+    """Keep words of agents and hosts from doing anything to the terminal: Rich lets escape sequences through."""
     from rich.console import RenderHook
     from rich.segment import Segment
 
@@ -62,18 +62,18 @@ def _neutral_hook() -> RenderHook:
 
 
 def line(text: str) -> None:
-    """One plain line for people."""
+    """Print one plain line for people."""
     sys.stdout.write(shown(text) + "\n")
     sys.stdout.flush()  # whoever waits at the other end of a pipe sees it now
 
 
 def answer(data: object) -> None:
-    """The answer for programs."""
+    """Print the answer for programs."""
     _document({"ok": True, "data": plain(data)})
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """A table for people; `empty` is said instead when there are no rows."""
+    """Print a table for people; `empty` is printed instead when there are no rows."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -90,7 +90,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
 
 
 def details(pairs: Iterable[tuple[str, object]]) -> None:
-    """Names and values below each other, for one thing."""
+    """Print names and values below each other, for one thing."""
     from rich.table import Table
     from rich.text import Text
 
@@ -101,7 +101,7 @@ def details(pairs: Iterable[tuple[str, object]]) -> None:
 
 
 def error(problem: FleetError, *, as_json: bool) -> None:
-    """An error, once: as the JSON answer, or on standard error for people."""
+    """Print an error, once: as the JSON answer, or on standard error for people."""
     if as_json:
         _document({"ok": False, "error": problem.as_dict()})
         return
@@ -115,7 +115,7 @@ def error(problem: FleetError, *, as_json: bool) -> None:
 
 
 def plain(value: object) -> object:
-    """The same in terms of JSON: model values become objects, times ISO 8601, sets sorted lists."""
+    """Turn a value into what JSON has: model values become objects, times ISO 8601, sets sorted lists."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

@@ -42,7 +42,6 @@ def plan(
     fail_on: Annotated[
         FailOn | None, typer.Option("--fail-on", help="End with code 4 when there are findings of this kind.")
     ] = None,
-    accept_peers: planning.AcceptPeers = False,
     as_json: output.AsJson = False,
 ) -> None:
     """Compare an inventory with the server.
@@ -51,9 +50,7 @@ def plan(
     gate for CI: `warning` means warnings and errors, `finding` also what is only told.
     """
     desired = inventory.fleet()
-    peers = planning.peers(accept=accept_peers)
-    seen = observe(client, names=desired.groups, memory=planning.memory(), peers=peers)
-    observed = with_waiting_jobs(client, seen)
+    observed = with_waiting_jobs(client, observe(client, names=desired.groups, memory=planning.memory()))
     made = make_plan(desired, observed, policy, now=client.server_time(), server=client.url)
     if out:
         _save(made, out)
@@ -68,7 +65,7 @@ def plan(
 
 
 def _save(made: Plan, path: Path) -> None:
-    """Whole or not at all: a half-written plan must not be applied."""
+    """Write the plan whole or not at all: a half-written plan must not be applied."""
     fresh = path.with_name(f".{path.name}.new")
     try:
         if path.exists() and not path.is_file():  # a pipe or /dev/stdout is written to, never replaced
@@ -77,4 +74,4 @@ def _save(made: Plan, path: Path) -> None:
         fresh.write_text(plan_to_json(made), encoding="utf-8")
         fresh.replace(path)
     except OSError as error:
-        raise PlanError(f"the plan cannot be saved: {error.strerror}", where=str(path)) from error
+        raise PlanError(f"The plan cannot be saved: {error.strerror}", where=str(path)) from error

@@ -32,13 +32,8 @@ from kraken_fleet.plan import (
     TrustPolicy,
     Unauthorize,
 )
-from kraken_fleet.reconcile import GroupMemory, PeerMemory
+from kraken_fleet.reconcile import GroupMemory
 from kraken_fleet.state import state_dir
-
-AcceptPeers = Annotated[
-    bool,
-    typer.Option("--accept-peers", help="Take the addresses that agents speak from now for right, and remember them."),
-]
 
 _POLICY = (
     option(
@@ -91,7 +86,7 @@ def with_policy(command: Callable[..., None]) -> Callable[..., None]:
 def policy_of(
     groups: GroupsMode, prune: Prune, max_prune: float, stale_minutes: float, trust: Path | None
 ) -> PlanPolicy:
-    """The options as a policy.
+    """Return the options as a policy.
 
     Raises:
         UsageError: the trust file is wrong.
@@ -107,21 +102,12 @@ def policy_of(
 
 
 def memory() -> GroupMemory:
-    """What this account's earlier commands have found out about deleted agents groups."""
+    """Return what this account's earlier commands have found out about deleted agents groups."""
     return GroupMemory(state_dir())
 
 
-def peers(*, accept: bool = False) -> PeerMemory:
-    """Where agents spoke from when this account's earlier commands looked at them.
-
-    Args:
-        accept: take the peers of now for right.
-    """
-    return PeerMemory(state_dir(), accept=accept)
-
-
 def show(plan: Plan) -> None:
-    """The plan for people: findings, then each change with its reason, then the numbers."""
+    """Print the plan for people: findings, then each change with its reason, then the numbers."""
     from rich.text import Text
 
     screen = output.console()
@@ -166,22 +152,22 @@ def _without_changes(plan: Plan) -> str:
 
 
 def _trust_policies(path: Path) -> tuple[TrustPolicy, ...]:
-    """Reads `- inventory`, `- cidr: {networks, groups}` and `- rules: [{networks, systems, executors, groups}]`."""
+    """Read `- inventory`, `- cidr: {networks, groups}` and `- rules: [{networks, systems, executors, groups}]`."""
     import yaml
 
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        raise UsageError(f"It cannot be read: {error.strerror}", where=str(path)) from error
     except yaml.YAMLError as error:
-        raise UsageError(f"it is not valid YAML: {error}", where=str(path)) from error
+        raise UsageError(f"It is not valid YAML: {error}", where=str(path)) from error
     if not isinstance(entries, list):
-        raise UsageError("it is not a list of trust policies", where=str(path), hint="Begin each with a dash")
+        raise UsageError("It is not a list of trust policies", where=str(path), hint="Begin each with a dash")
     try:
         return tuple(_trust_policy(entry) for entry in entries)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
-            f"a trust policy is not understood: {error}",
+            f"A trust policy is not understood: {error}",
             where=str(path),
             hint="Write inventory, cidr: {networks: [...]} or rules: [{networks: [...], groups: [...]}]",
         ) from error
@@ -195,7 +181,7 @@ def _trust_policy(entry: Any) -> TrustPolicy:
         return CidrTrust(tuple(body["networks"]), frozenset(_names(body.get("groups"))))
     if name == "rules":
         return RulesTrust(tuple(_rule(rule) for rule in body))
-    raise ValueError(f"there is no policy {name!r}")
+    raise ValueError(f"There is no policy {name!r}")
 
 
 def _rule(body: Mapping[str, Any]) -> Rule:

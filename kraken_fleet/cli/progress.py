@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def follow(events: Iterable[Event], *, as_json: bool) -> None:
-    """Shows events as they come. What ends them with an error is the caller's to tell."""
+    """Show events as they come. The caller reports an error that ends them."""
     if as_json:
         for event in events:
             sys.stdout.write(json.dumps(event.to_dict(), ensure_ascii=False) + "\n")
@@ -50,7 +50,7 @@ def follow(events: Iterable[Event], *, as_json: bool) -> None:
 
 
 def _said(event: Event) -> Iterator[str]:
-    """What people are told of an event; most changes only move the bar."""
+    """Return the text that an event is shown with; most changes only move the progress bar."""
     match event:
         case Missing(host=host, reason=reason, hint=hint):
             yield f"{host}: did not appear: {reason}. {hint}."
@@ -59,7 +59,7 @@ def _said(event: Event) -> Iterator[str]:
         case TrialPassed(subject=subject, policy=policy, reason=reason):
             yield f"{subject}: stays ({policy}: {reason})"
         case TrialFailed(subject=subject, policy=policy, reason=reason):
-            yield f"{subject}: put out again ({policy}: {reason})"
+            yield f"{subject}: unauthorized again ({policy}: {reason})"
         case Changed(subject=subject, state=state):
             yield f"{subject}: {state}"
         case Draining(busy=busy, seconds=seconds):

@@ -10,7 +10,7 @@ from kraken_fleet.model import Agent, AgentsGroup
 
 
 def find_agents(wanted: Sequence[str], known: Sequence[Agent]) -> list[Agent]:
-    """The agents with these names, addresses or ids, each once.
+    """Return the agents with these names, addresses or ids, each once.
 
     Raises:
         FleetError: one is unknown, or a name stands for several.
@@ -19,7 +19,7 @@ def find_agents(wanted: Sequence[str], known: Sequence[Agent]) -> list[Agent]:
 
 
 def find_group(wanted: str, known: Iterable[AgentsGroup]) -> AgentsGroup:
-    """The agents group with this name or id.
+    """Return the agents group with this name or id.
 
     Raises:
         FleetError: there is none.
@@ -30,7 +30,7 @@ def find_group(wanted: str, known: Iterable[AgentsGroup]) -> AgentsGroup:
             return group
     near = difflib.get_close_matches(wanted, [group.name for group in groups], n=1)
     hint = f"Did you mean {near[0]}?" if near else "See `kraken-fleet groups list`"
-    raise FleetError(f"there is no agents group {wanted!r}", hint=hint)
+    raise FleetError(f"There is no agents group {wanted!r}", hint=hint)
 
 
 def _find_agent(wanted: str, known: Sequence[Agent]) -> Agent:
@@ -38,7 +38,7 @@ def _find_agent(wanted: str, known: Sequence[Agent]) -> Agent:
     found = found or [agent for agent in known if wanted == str(agent.id)]
     if not found:
         hint = "See `kraken-fleet agents list` and `kraken-fleet discovered list`"
-        raise FleetError(f"the server has no agent {wanted!r}", hint=hint)
+        raise FleetError(f"The server has no agent {wanted!r}", hint=hint)
     if len(found) > 1:
         ids = ", ".join(str(agent.id) for agent in found)
         raise FleetError(f"{wanted!r} stands for several agents", hint=f"Name one by its id: {ids}")

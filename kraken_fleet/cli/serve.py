@@ -105,10 +105,10 @@ def _tell(ready: Ready, passwords: list[str]) -> None:
 
 
 def _write_ready(path: Path, ready: Ready) -> None:
-    """Whole or not at all: whoever waits for the file may read it at once."""
+    """Write the file whole or not at all: whoever waits for the file may read it at once."""
     fresh = path.with_name(f".{path.name}.new")
     try:
         fresh.write_text(json.dumps({"url": ready.url, "log_addr": ready.log_addr}), encoding="utf-8")
         fresh.replace(path)
     except OSError as error:
-        raise FleetError(f"the ready file cannot be written: {error.strerror}", where=str(path)) from error
+        raise FleetError(f"The ready file cannot be written: {error.strerror}", where=str(path)) from error

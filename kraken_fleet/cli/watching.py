@@ -34,7 +34,7 @@ class Seen:
 
 
 def _told(result: HostResult) -> str:
-    """What became of a host, in one line."""
+    """Return what became of a host, in one line."""
     if not result.succeeded:
         return f"failed: {result.message}"
     if not result.changes:
@@ -60,7 +60,7 @@ class Watcher:
         self._task, self._task_began = "", 0.0
 
     def title(self, text: str) -> None:
-        """A heading between two parts."""
+        """Print a heading between two parts."""
         if not self._quiet:
             self._console.print(Text(f"\n{text}", style="bold"))
 

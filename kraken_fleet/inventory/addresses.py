@@ -17,7 +17,7 @@ _ADDRESS_VARIABLE = "kraken_agent_address"
 
 
 def resolve_name(name: str) -> str:
-    """The first IPv4 address of a name, else its first IPv6 one.
+    """Return the first IPv4 address of a name, else its first IPv6 one.
 
     Raises:
         OSError: the name is unknown.
@@ -28,7 +28,7 @@ def resolve_name(name: str) -> str:
 
 
 def set_address(host: str, variables: Mapping[str, object]) -> str | None:
-    """The address that somebody has said or seen: kraken_agent_address, or the one found on the host.
+    """Return the address that somebody has said or seen: kraken_agent_address, or the one found on the host.
 
     Raises:
         InventoryError: a variable is not an IP address.
@@ -40,7 +40,7 @@ def set_address(host: str, variables: Mapping[str, object]) -> str | None:
 
 
 def known_address(host: str, variables: Mapping[str, object]) -> str | None:
-    """The address that is set, else ansible_host if it is an IP address.
+    """Return the address that is set, else ansible_host if it is an IP address.
 
     Raises:
         InventoryError: a variable is not an IP address.
@@ -49,12 +49,12 @@ def known_address(host: str, variables: Mapping[str, object]) -> str | None:
 
 
 def connection_name(host: str, variables: Mapping[str, object]) -> str:
-    """What Ansible connects to."""
+    """Return what Ansible connects to."""
     return str(variables.get("ansible_host") or host)
 
 
 def resolve_all(names: Mapping[str, str], resolve: Resolver) -> dict[str, str]:
-    """Addresses of hosts that are known by name only, resolved side by side.
+    """Resolve the addresses of hosts that are known by name only, side by side.
 
     Args:
         names: host to the name that Ansible connects to.
@@ -70,7 +70,7 @@ def resolve_all(names: Mapping[str, str], resolve: Resolver) -> dict[str, str]:
 
 
 def refuse_shared(agents: Iterable[DesiredAgent]) -> None:
-    """Two agents with one address are one agent to the server.
+    """Refuse two agents with one address, which are one agent to the server.
 
     Raises:
         InventoryError: it names both.
@@ -93,7 +93,7 @@ def _resolved(host: str, name: str, resolve: Resolver) -> str:
         return resolve(name)
     except OSError as error:
         raise InventoryError(
-            f"the name {name!r} has no address ({error.strerror or error})",
+            f"The name {name!r} has no address ({error.strerror or error})",
             host=host,
             variable=_ADDRESS_VARIABLE,
             hint="Set kraken_agent_address to the address that the agent shows to the server",

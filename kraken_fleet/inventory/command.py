@@ -18,7 +18,7 @@ _TIMEOUT = 300.0
 
 
 def ansible_program(name: str) -> str:
-    """Ansible's program of that name: beside this Python first, then on PATH.
+    """Find Ansible's program of that name: beside this Python first, then on PATH.
 
     Raises:
         InventoryError: there is none.
@@ -62,7 +62,7 @@ def listing(command: Sequence[str], sources: Sequence[Path | str]) -> dict[str, 
 
 
 def _unmarked(read: dict[str, object]) -> object:
-    """Plain text for what Ansible marks as coming from elsewhere, as dynamic inventories' values do.
+    """Return plain text for what Ansible marks as coming from elsewhere, as dynamic inventories' values do.
 
     Text that looks like a template stays marked: Ansible then gets it back as it is and does not run it.
     """

@@ -10,7 +10,7 @@ from kraken_fleet.errors import InventoryError
 
 
 def definitions(sources: Sequence[Path | str], playbook_dir: Path | str, error: InventoryError) -> Iterator[str]:
-    """Files that set the variable an error is about, host_vars of its host first."""
+    """Find the files that set the variable an error is about, host_vars of its host first."""
     if not error.variable:
         return
     name = re.match(r"\w+", error.variable)

@@ -25,7 +25,7 @@ _PLAIN = {
 
 
 def ansible_environment() -> dict[str, str]:
-    """This process's environment, with Ansible's output as plain as its default."""
+    """Return this process's environment, with Ansible's output as plain as its default."""
     return {**os.environ, **_PLAIN}
 
 

@@ -28,7 +28,7 @@ def fleet_from_inventory(
     complete: bool = True,
     resolve: Resolver = resolve_name,
 ) -> DesiredFleet:
-    """The fleet of an `ansible-inventory --list` document.
+    """Return the fleet of an `ansible-inventory --list` document.
 
     Args:
         listing: the document, made with `--export` for kraken_agent_groups to add up over all levels.
@@ -59,7 +59,7 @@ def fleet_from_hostvars(
     complete: bool = False,
     resolve: Resolver | None = resolve_name,
 ) -> DesiredFleet:
-    """The fleet of a play: every host in `hostvars` is an agent, or several.
+    """Return the fleet of a play: every host in `hostvars` is an agent, or several.
 
     Args:
         hostvars: the variables of each host, merged and with templates filled in.
@@ -148,7 +148,7 @@ def _addresses(hostvars: Mapping[str, Mapping[str, object]], resolve: Resolver |
 
 
 def chosen_hosts(tree: GroupTree, hosts: Iterable[str] | None = None) -> list[str]:
-    """The hosts that are agents: those given, else those of the group `kraken_agents`, else all.
+    """Return the hosts that are agents: those given, else those of the group `kraken_agents`, else all.
 
     Raises:
         InventoryError: one is not in the inventory.
@@ -159,7 +159,7 @@ def chosen_hosts(tree: GroupTree, hosts: Iterable[str] | None = None) -> list[st
         wanted = list(dict.fromkeys(hosts))
         for host in wanted:
             if host not in known:
-                raise InventoryError("is not in the inventory", host=host)
+                raise InventoryError("It is not in the inventory", host=host)
         return wanted
     if tree.has_group(AGENTS_GROUP):
         return [host for host in everyone if AGENTS_GROUP in tree.groups_of(host)]
@@ -167,7 +167,7 @@ def chosen_hosts(tree: GroupTree, hosts: Iterable[str] | None = None) -> list[st
 
 
 def hostvars_of(listing: Mapping[str, object]) -> Mapping[str, Mapping[str, object]]:
-    """The host variables of an `ansible-inventory --list` document.
+    """Return the host variables of an `ansible-inventory --list` document.
 
     Raises:
         InventoryError: the document has none.
@@ -176,4 +176,4 @@ def hostvars_of(listing: Mapping[str, object]) -> Mapping[str, Mapping[str, obje
     found = meta.get("hostvars", {}) if isinstance(meta, Mapping) else None
     if isinstance(found, Mapping):
         return found
-    raise InventoryError("has no _meta.hostvars", where="inventory", hint="Is it `ansible-inventory --list`?")
+    raise InventoryError("It has no _meta.hostvars", where="inventory", hint="Is it `ansible-inventory --list`?")

@@ -20,7 +20,7 @@ Level = tuple[str, object]
 def groups_of_host(
     host: str, inventory_groups: Iterable[str], levels: Iterable[Level], merged: object
 ) -> dict[str, str]:
-    """The agents groups of one host, each with the reason that it is in it; levels add up.
+    """Return the agents groups of one host, each with the reason that it is in it; levels add up.
 
     Args:
         inventory_groups: every inventory group the host is in, of all depths.
@@ -65,18 +65,18 @@ class GroupTree:
         self._depths: dict[str, int] = {}
 
     def hosts(self) -> tuple[str, ...]:
-        """All hosts, in the order of the document."""
+        """Return all hosts, in the order of the document."""
         return tuple(self._direct)
 
     def groups(self) -> tuple[str, ...]:
-        """All groups, in the order of the document."""
+        """Return all groups, in the order of the document."""
         return tuple(self._groups)
 
     def has_group(self, name: str) -> bool:
         return name in self._groups
 
     def groups_of(self, host: str) -> tuple[str, ...]:
-        """Every group of a host, ancestors too, the most general one first, as Ansible merges them."""
+        """Return every group of a host, ancestors too, the most general one first, as Ansible merges them."""
         found = {"all"} if "all" in self._groups else set()
         pending = list(self._direct.get(host, ()))
         while pending:
@@ -87,11 +87,11 @@ class GroupTree:
         return tuple(sorted(found, key=lambda name: (self._depth(name), name)))
 
     def variables(self, group: str) -> Mapping[str, object]:
-        """What the group itself sets; empty unless the document was exported."""
+        """Return what the group itself sets; empty unless the document was exported."""
         return _mapping(self._groups[group].get("vars", {}), group)
 
     def levels(self, host: str, own: Mapping[str, object]) -> tuple[Level, ...]:
-        """What each level says of kraken_agent_groups.
+        """Return what each level says of kraken_agent_groups.
 
         Args:
             own: the variables of the host itself.
@@ -103,7 +103,7 @@ class GroupTree:
         return tuple((source, found[GROUPS_VARIABLE]) for source, found in sources if GROUPS_VARIABLE in found)
 
     def merged(self, host: str, own: Mapping[str, object]) -> dict[str, object]:
-        """The variables of a host after Ansible's precedence, save ansible_group_priority, which no export tells."""
+        """Return the variables of a host by Ansible's precedence, save ansible_group_priority, which exports lack."""
         result: dict[str, object] = {}
         for name in self.groups_of(host):
             result.update(self.variables(name))

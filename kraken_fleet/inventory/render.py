@@ -105,7 +105,7 @@ def _answers(
 
 
 def messages(stdout: str) -> Iterator[tuple[str, str, str]]:
-    """Each host of a run of `debug`, with its state and its message."""
+    """Return each host of a run of `debug`, with its state and its message."""
     for match in _ANSWER.finditer(stdout):
         body, _ = json.JSONDecoder().raw_decode(stdout, match.end())
         yield match[1], match[2], str(body.get("msg", ""))
@@ -117,4 +117,4 @@ def _one_answer(host: str, state: str, message: str, templates: Mapping[str, obj
         return filled
     variable = next((name for name in templates if name in SERVER_VARIABLES), GROUPS_VARIABLE)
     shown = ", ".join(str(value) for value in templates.values())
-    raise InventoryError(f"the template {shown} cannot be filled in: {message}", host=host, variable=variable)
+    raise InventoryError(f"The template {shown} cannot be filled in: {message}", host=host, variable=variable)

@@ -27,7 +27,7 @@ class _WrongValueError(ValueError):
 
 
 def read(host: str, variables: Mapping[str, object], name: str) -> object:
-    """One checked variable of a host, None when it is not set.
+    """Return one checked variable of a host, None when it is not set.
 
     Raises:
         InventoryError: it has the wrong type or an impossible value.
@@ -37,7 +37,7 @@ def read(host: str, variables: Mapping[str, object], name: str) -> object:
 
 
 def checked(host: str, name: str, value: object, *, variable: str | None = None) -> object:
-    """A value after the rules of the variable `name`.
+    """Return a value after the rules of the variable `name`.
 
     Args:
         variable: what to call it in the error, default its name ("kraken_agent_instances[0].groups").
@@ -52,7 +52,7 @@ def checked(host: str, name: str, value: object, *, variable: str | None = None)
             f"{value!r} is a template that is not filled in", host=host, variable=shown, hint="Write the value itself"
         )
     if isinstance(value, Mapping) and "__ansible_vault" in value:
-        raise InventoryError("is encrypted with Ansible Vault", host=host, variable=shown, hint="It is no secret")
+        raise InventoryError("It is encrypted with Ansible Vault", host=host, variable=shown, hint="It is no secret")
     try:
         return _RULES[name](value)
     except _WrongValueError as error:
@@ -123,7 +123,7 @@ def _instances(value: object) -> tuple[Mapping[str, object], ...]:
     names = [str(item["name"]) for item in value]
     for name in names:
         if names.count(name) > 1:
-            raise _WrongValueError(f"two agents are called {name!r}")
+            raise _WrongValueError(f"Two agents are called {name!r}")
     return tuple(value)
 
 

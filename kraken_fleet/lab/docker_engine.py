@@ -43,7 +43,7 @@ class Engine:
             self._client.ping()
         except DockerException as error:
             hint = "Install Docker (apt-get install docker.io), start it, and be root or in the group docker"
-            raise LabError(f"there is no Docker engine: {error}", hint=hint) from error
+            raise LabError(f"There is no Docker engine: {error}", hint=hint) from error
 
     def has_image(self, image: str) -> bool:
         try:
@@ -54,16 +54,16 @@ class Engine:
 
     def import_image(self, image: str, archive: Path) -> None:
         repository, _, tag = image.partition(":")
-        with _as_lab_error(f"the image {image} could not be made"):
+        with _as_lab_error(f"The image {image} could not be made"):
             self._client.api.import_image_from_file(
                 str(archive), repository=repository, tag=tag, changes=['CMD ["/sbin/init"]']
             )
         if not self.has_image(image):
-            raise LabError(f"the engine did not keep the image {image}")
+            raise LabError(f"The engine did not keep the image {image}")
 
     def create_network(self, lab: Path) -> str:
         name = _prefix(lab)
-        with _as_lab_error(f"the network {name} could not be made"):
+        with _as_lab_error(f"The network {name} could not be made"):
             network = self._client.networks.create(
                 name, driver="bridge", labels={LABEL: str(lab)}, check_duplicate=True
             )
@@ -86,21 +86,21 @@ class Engine:
         return printed.decode(errors="replace") if result.exit_code == 0 else None
 
     def remove_all(self, lab: Path) -> None:
-        with _as_lab_error("a host would not go"):
+        with _as_lab_error("A host cannot be removed"):
             for container in self._containers(lab):
                 _remove(container)
             for network in self._client.networks.list(filters={"label": f"{LABEL}={lab}"}):
                 network.remove()
 
     def _containers(self, lab: Path, name: str = "") -> list[Container]:
-        """Those of a lab, or of its host with that name, also when they do not run."""
+        """Return those of a lab, or of its host with that name, also when they do not run."""
         labels = [f"{LABEL}={lab}", *([f"{HOST_LABEL}={name}"] if name else [])]
-        with _as_lab_error("the engine does not list containers"):
+        with _as_lab_error("The engine does not list containers"):
             return self._client.containers.list(all=True, filters={"label": labels})
 
     def _start(self, lab: Path, image: str, name: str, files: Mapping[str, str]) -> str:
-        """Start one host; its address."""
-        with _as_lab_error(f"the host {name} could not be made"):
+        """Start one host and return its address."""
+        with _as_lab_error(f"The host {name} could not be made"):
             container = self._client.containers.create(
                 image,
                 ["/bin/sh", "-c", _BOOT],
@@ -123,12 +123,12 @@ class Engine:
 
 
 def driver(variant: str = "") -> SystemdHosts:
-    """The driver, as `load_driver` wants it; `variant` is what follows the colon of its name."""
+    """Return the driver, as `load_driver` wants it; `variant` is what follows the colon of its name."""
     return SystemdHosts(Engine(), Recipe.parse(variant) if variant else Recipe())
 
 
 def _prefix(lab: Path) -> str:
-    """The name of the lab's network and the beginning of its containers' names."""
+    """Return the name of the lab's network and the beginning of its containers' names."""
     return f"kraken-{lab.name}-{digest_of(lab)}"
 
 
@@ -140,7 +140,7 @@ def _remove(container: Container) -> None:
 
 
 def _archive(files: Mapping[str, str]) -> bytes:
-    """A tar file with files of mode 0600 in directories of mode 0700."""
+    """Return a tar file with files of mode 0600 in directories of mode 0700."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path, content in files.items():

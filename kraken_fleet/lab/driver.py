@@ -58,7 +58,7 @@ class Driver(Protocol):
         """
 
     def alive(self, directory: Path, hosts: Sequence[LabHost]) -> Mapping[str, bool]:
-        """Whether each host, by name, is there and its agent runs."""
+        """Say whether each host, by name, is there and its agent runs."""
 
     def destroy(self, directory: Path) -> None:
         """Remove every host of a lab with all that runs there. Repeatable.
@@ -69,17 +69,17 @@ class Driver(Protocol):
 
 
 def load_driver(name: str) -> Driver:
-    """The driver of that name, which may carry a variant: `docker:trixie`.
+    """Return the driver of that name, which may carry a variant: `docker:trixie`.
 
     Raises:
         LabError: there is none, or its library is not installed.
     """
     name, _, variant = name.partition(":")
     if name not in _DRIVERS:
-        raise LabError(f"there is no lab driver {name!r}", hint=f"Choose one of {', '.join(DRIVERS)}")
+        raise LabError(f"There is no lab driver {name!r}", hint=f"Choose one of {', '.join(DRIVERS)}")
     try:
         made: Driver = importlib.import_module(_DRIVERS[name]).driver(variant)
     except ModuleNotFoundError as error:
         hint = f"Install it with `pip install 'kraken-fleet[{name}]'`"
-        raise LabError(f"the driver {name!r} needs the Python package {error.name!r}", hint=hint) from error
+        raise LabError(f"The driver {name!r} needs the Python package {error.name!r}", hint=hint) from error
     return made

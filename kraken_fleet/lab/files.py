@@ -21,7 +21,7 @@ _SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterv
 
 
 def host_names(count: int) -> list[str]:
-    """What the hosts of a lab are called: every third one is a test host, the others build."""
+    """Return what the hosts of a lab are called: every third one is a test host, the others build."""
     return [f"{'test' if number % 3 == 2 else 'build'}-{number + 1}" for number in range(count)]
 
 

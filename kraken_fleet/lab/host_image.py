@@ -56,7 +56,7 @@ class Recipe:
 
     @classmethod
     def parse(cls, text: str) -> Recipe:
-        """`trixie`, or `trixie-bare` for a host without Python.
+        """Read `trixie`, or `trixie-bare` for a host without Python.
 
         Raises:
             LabError: there is no such release.
@@ -64,7 +64,7 @@ class Recipe:
         release, _, variant = text.partition("-")
         if release not in RELEASES or variant not in ("", "bare"):
             hint = f"Choose {', '.join(RELEASES)}, or one of them with -bare for hosts without Python"
-            raise LabError(f"there is no lab host {text!r}", hint=hint)
+            raise LabError(f"There is no lab host {text!r}", hint=hint)
         return cls(release, python=not variant)
 
     @property
@@ -81,7 +81,7 @@ class Recipe:
 
 
 def archive_of(recipe: Recipe) -> Path:
-    """A tar file of the root file system, built unless it is there. Who comes second waits for who came first.
+    """Return a tar file of the root file system, and build it when there is none. A second process waits for the first.
 
     Raises:
         LabError: debootstrap is not there, may not be used, or failed.
@@ -90,9 +90,9 @@ def archive_of(recipe: Recipe) -> Path:
     if archive.exists():
         return archive
     if shutil.which("debootstrap") is None:
-        raise LabError("the image of a lab host is made by debootstrap", hint="apt-get install debootstrap")
+        raise LabError("The image of a lab host is made by debootstrap", hint="apt-get install debootstrap")
     if os.geteuid() != 0:
-        raise LabError("only root can make the image of a lab host", hint="Run `lab up` once with sudo; it is kept")
+        raise LabError("Only root can make the image of a lab host", hint="Run `lab up` once with sudo; it is kept")
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -105,7 +105,7 @@ def archive_of(recipe: Recipe) -> Path:
 
 
 def _kind(archive: Path) -> str:
-    """Release and variant: of an older recipe for the same nothing is kept."""
+    """Return release and variant: archives of an older recipe for the same are not kept."""
     return archive.stem.rpartition("-")[0]
 
 

@@ -38,7 +38,7 @@ def start_krakenci(paths: LabPaths, address: str) -> str:
 
 
 def krakenci_runs(paths: LabPaths) -> bool:
-    """Whether this lab has such a server and all of it runs."""
+    """Say whether this lab has such a server and all of it runs."""
     directory = _remembered(paths)
     if directory is None:
         return False
@@ -62,12 +62,12 @@ def _program() -> Path:
     program = collection_root() / "tests" / "real_server"
     if not (program / "__main__.py").is_file():
         hint = "Clone kraken-fleet, or use the embedded server"
-        raise LabError("the real server can only be brought up from a checkout", where=str(program), hint=hint)
+        raise LabError("The real server can only be brought up from a checkout", where=str(program), hint=hint)
     return program
 
 
 def _directory(paths: LabPaths) -> Path:
-    """Where the server's data goes. Run by root its database belongs to `postgres`, who may not enter the lab."""
+    """Say where the server's data goes. Run by root its database belongs to `postgres`, who may not enter the lab."""
     if os.geteuid() != 0:
         return paths.server / "krakenci"
     digest = hashlib.sha256(str(paths.directory).encode()).hexdigest()[:8]
@@ -91,5 +91,5 @@ def _run(program: Path, *arguments: str) -> str:
     )
     if done.returncode:
         said = " ".join(done.stderr.splitlines()[-_TAIL_LINES:])
-        raise LabError(f"the real server could not be brought {arguments[2]}: {said}")
+        raise LabError(f"The real server could not be brought {arguments[2]}: {said}")
     return done.stdout

@@ -73,12 +73,12 @@ class Lab:
             LabError: the lab is there already, or something could not be made.
         """
         if hosts < 1:
-            raise LabError(f"a lab of {hosts} hosts is none", hint="Give --hosts a number from 1 on")
+            raise LabError(f"A lab needs at least one host, not {hosts}", hint="Give --hosts a number from 1 on")
         if server not in SERVERS:
-            raise LabError(f"there is no lab server {server!r}", hint=f"Choose one of {', '.join(SERVERS)}")
+            raise LabError(f"There is no lab server {server!r}", hint=f"Choose one of {', '.join(SERVERS)}")
         if self.paths.memory.exists():
             hint = f"Use it, or remove it with `{self.paths.down_command}`"
-            raise LabError(f"the lab {self.name!r} is there already", where=str(self.paths.directory), hint=hint)
+            raise LabError(f"The lab {self.name!r} is there already", where=str(self.paths.directory), hint=hint)
         chosen = load_driver(driver)
         with held(self.paths):
             state = LabState(self.name, driver)
@@ -107,7 +107,7 @@ class Lab:
             yield from _verified(client, agents, since)
 
     def status(self) -> LabStatus:
-        """What is there of the lab now.
+        """Return what is there of the lab now.
 
         Raises:
             LabError: there is no such lab.
@@ -137,7 +137,7 @@ class Lab:
         return True
 
     def playbook_for_people(self) -> str:
-        """How the deploy playbook is named on a command line in this lab's environment."""
+        """Say how the deploy playbook is named on a command line in this lab's environment."""
         return str(collection_root() / "playbooks" / DEPLOY_PLAYBOOK)
 
     def _make_bundles(self) -> LabEvents:
@@ -174,7 +174,7 @@ class Lab:
         state = LabState.load(self.paths)
         if state is None:
             hint = f"Make it with `kraken-fleet lab up --name {self.name}`"
-            raise LabError(f"there is no lab {self.name!r}", where=str(self.paths.directory), hint=hint)
+            raise LabError(f"There is no lab {self.name!r}", where=str(self.paths.directory), hint=hint)
         return state
 
     def _state_if_readable(self) -> LabState | None:
@@ -192,7 +192,7 @@ class Lab:
 
 
 def _drivers_of(state: LabState | None) -> Iterator[Driver]:
-    """The lab's driver; when its memory is lost, every driver that this machine can load."""
+    """Return the lab's driver; when its memory is lost, every driver that this machine can load."""
     if state:
         yield load_driver(state.driver)
         return
@@ -202,12 +202,12 @@ def _drivers_of(state: LabState | None) -> Iterator[Driver]:
 
 
 def _newest_job(client: KrakenClient) -> int:
-    """The highest number of a job that any agent has run."""
+    """Return the highest number of a job that any agent has run."""
     return max((job.id for agent in client.agents() for job in client.agent_jobs(agent.id, limit=1)), default=0)
 
 
 def _verified(client: KrakenClient, agents: Mapping[str, Agent], since: int) -> Iterator[JobVerified]:
-    """The jobs that have proven agents, with the last line that each wrote.
+    """Return the jobs that have proven agents, with the last line that each wrote.
 
     Args:
         since: only jobs with a higher number.

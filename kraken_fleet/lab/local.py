@@ -66,7 +66,7 @@ class LocalDriver:
 
 
 def _root(directory: Path) -> Path:
-    """The directory of all hosts; elsewhere, with a link to it, when an agent's directory may not be called so.
+    """Return the directory of all hosts; elsewhere, with a link to it, when an agent's directory may not be called so.
 
     Units, sudoers and kraken.env have no room for blanks and the like, so agents refuse them (host/spec.py).
     """
@@ -79,11 +79,11 @@ def _root(directory: Path) -> Path:
 
 
 def driver(variant: str = "") -> LocalDriver:
-    """The driver, as `load_driver` wants it.
+    """Return the driver, as `load_driver` wants it.
 
     Raises:
         LabError: a variant was asked for.
     """
     if variant:
-        raise LabError(f"the driver 'local' has no variant {variant!r}", hint="Leave out what follows the colon")
+        raise LabError(f"The driver 'local' has no variant {variant!r}", hint="Leave out what follows the colon")
     return LocalDriver()

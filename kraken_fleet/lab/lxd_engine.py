@@ -52,7 +52,7 @@ class Engine:
             self._client = Client()
         except (ClientConnectionFailed, RequestException) as error:
             hint = "Install LXD (apt-get install lxd), run `lxd init --minimal`, and be root or in the group lxd"
-            raise LabError(f"there is no LXD daemon: {error}", hint=hint) from error
+            raise LabError(f"There is no LXD daemon: {error}", hint=hint) from error
 
     def has_image(self, image: str) -> bool:
         with _as_lab_error("LXD does not list images"):
@@ -60,7 +60,7 @@ class Engine:
 
     def import_image(self, image: str, archive: Path) -> None:
         metadata = _metadata(image)
-        with _as_lab_error(f"the image {image} could not be made"):
+        with _as_lab_error(f"The image {image} could not be made"):
             try:
                 with archive.open("rb") as root:
                     made = self._client.images.create(root, metadata=io.BytesIO(metadata))
@@ -82,7 +82,7 @@ class Engine:
             "ipv6.address": "none",
             _MARK: str(lab),
         }
-        with _as_lab_error(f"the network {_prefix(lab)} could not be made"):
+        with _as_lab_error(f"The network {_prefix(lab)} could not be made"):
             self._client.networks.create(_prefix(lab), description="kraken-fleet lab", type="bridge", config=config)
         return str(gateway)
 
@@ -92,7 +92,7 @@ class Engine:
         gateway = self._gateway(lab)
         addresses = [gateway + _FIRST_HOST - 1 + number for number in range(len(names))]
         pool = self._pool()
-        with _as_lab_error("a host could not be made"):
+        with _as_lab_error("A host could not be made"):
             # All at once: LXD unpacks the image for each.
             begun = [
                 self._client.api.instances.post(json=_instance(lab, image, name, pool, address, gateway))
@@ -115,7 +115,7 @@ class Engine:
         return str(done.stdout) if done.exit_code == 0 else None
 
     def remove_all(self, lab: Path) -> None:
-        with _as_lab_error("a host would not go"):
+        with _as_lab_error("A host cannot be removed"):
             self._let_begun_end(lab)
             everyones = self._client.instances.all(recursion=1)
             with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -125,11 +125,11 @@ class Engine:
                     network.delete(wait=True)
 
     def _gateway(self, lab: Path) -> IPv4Address:
-        with _as_lab_error("the lab's network is not there"):
+        with _as_lab_error("The lab's network is not there"):
             return IPv4Address(self._client.networks.get(_prefix(lab)).config["ipv4.address"].partition("/")[0])
 
     def _pool(self) -> str:
-        """Where hosts are stored: the pool called default, or another."""
+        """Say where hosts are stored: the pool called default, or another."""
         with _as_lab_error("LXD does not list storage pools"):
             names = [str(pool.name) for pool in self._client.storage_pools.all()]
         if not names:
@@ -137,7 +137,7 @@ class Engine:
         return "default" if "default" in names else names[0]
 
     def _let_begun_end(self, lab: Path) -> None:
-        """An interrupted lab may have instances in the making, which LXD neither lists with their mark nor removes."""
+        """Wait for instances that an interrupted lab has begun to make, which LXD does not list with their mark."""
         running = self._client.api.operations.get(params={"recursion": 1}).json()["metadata"].get("running", [])
         for operation in running:
             about = (operation.get("resources") or {}).get("instances") or []
@@ -157,13 +157,14 @@ class Engine:
 
 
 def driver(variant: str = "") -> SystemdHosts:
-    """The driver, as `load_driver` wants it; `variant` is what follows the colon of its name."""
+    """Return the driver, as `load_driver` wants it; `variant` is what follows the colon of its name."""
     return SystemdHosts(Engine(), Recipe.parse(variant) if variant else Recipe())
 
 
 def free_subnet(routes: str) -> IPv4Network:
-    """A network of 256 addresses which this machine has no route to; LXD's own search also wants it to answer no ping,
-    which fails where a gateway answers for all addresses.
+    """Return a network of 256 addresses which this machine has no route to.
+
+    LXD's own search also wants it to answer no ping, which fails where a gateway answers for all addresses.
 
     Args:
         routes: the text of /proc/net/route.
@@ -176,18 +177,18 @@ def free_subnet(routes: str) -> IPv4Network:
         candidate = IPv4Network(((10 << 24) + (number << 8), 24))
         if not any(candidate.overlaps(network) for network in known):
             return candidate
-    raise LabError("there is no free network for the lab's hosts", hint="Leave some of 10.0.0.0/8 without a route")
+    raise LabError("There is no free network for the lab's hosts", hint="Leave some of 10.0.0.0/8 without a route")
 
 
 def _route(line: str) -> IPv4Network:
-    """The destination of a line of /proc/net/route: hexadecimal, in this machine's own order of bytes."""
+    """Return the destination of a line of /proc/net/route: hexadecimal, in this machine's own order of bytes."""
     columns = line.split()
     address, mask = (int(columns[number], 16).to_bytes(4, sys.byteorder) for number in (1, 7))
     return IPv4Network((address, int.from_bytes(mask, "big").bit_count()))
 
 
 def _prefix(lab: Path) -> str:
-    """The name of the lab's network, as long as one of an interface may be, and the beginning of its instances'."""
+    """Return the name of the lab's network, as long as one of an interface may be. Instances' names begin with it."""
     return f"kraken-{digest_of(lab)}"
 
 
@@ -198,7 +199,7 @@ def _instance_name(lab: Path, name: str) -> str:
 def _instance(
     lab: Path, image: str, name: str, pool: str, address: IPv4Address, gateway: IPv4Address
 ) -> dict[str, Any]:
-    """What LXD is asked to make; of its profiles it takes nothing."""
+    """Return what LXD is asked to make; of its profiles it takes nothing."""
     network = IPv4Network(f"{gateway}/24", strict=False)
     return {
         "name": _instance_name(lab, name),
@@ -221,7 +222,7 @@ def _instance(
 
 
 def _network_files(name: str, gateway: IPv4Address) -> dict[str, str]:
-    """LXD's bridge answers for names too."""
+    """Write the host's network files; LXD's bridge answers for names too."""
     return {
         "/etc/hostname": f"{name}\n",
         "/etc/hosts": f"127.0.0.1 localhost\n127.0.1.1 {name}\n",
@@ -244,12 +245,12 @@ def _remove(instance: Instance) -> None:
 
 
 def _alias(image: str) -> str:
-    """The image's name as LXD takes it: a colon would name a remote."""
+    """Return the image's name as LXD takes it: a colon would name a remote."""
     return re.sub(r"[/:]", "-", image)
 
 
 def _metadata(image: str) -> bytes:
-    """What LXD wants to know of an image, as a tar file which is always the same for one image."""
+    """Return what LXD wants to know of an image, as a tar file which is always the same for one image."""
     about = {
         "architecture": platform.machine(),
         "creation_date": 1,

@@ -60,7 +60,7 @@ def run_playbook(paths: LabPaths, playbook: str, *extra: str) -> LabEvents:
 
 
 def _failure(paths: LabPaths, playbook: str, recorded: list[Deploy], tail: Iterable[str]) -> FleetError:
-    """What went wrong on each host when Ansible came so far, else the last lines that it printed."""
+    """Return what went wrong on each host when Ansible came so far, else the last lines that it printed."""
     hint = f"Look at the lab in {paths.directory}, then `{paths.down_command}`"
     failures = {host: deploy.hosts[host].message or "failed" for deploy in recorded for host in deploy.failed_hosts}
     if failures:
@@ -68,12 +68,12 @@ def _failure(paths: LabPaths, playbook: str, recorded: list[Deploy], tail: Itera
         for host, message in failures.items():
             alike.setdefault(message, []).append(host)
         said = "; ".join(f"{', '.join(hosts)}: {message}" for message, hosts in alike.items())
-        return PartialFailureError(f"the playbook failed: {said}", failures=failures, where=playbook, hint=hint)
+        return PartialFailureError(f"The playbook failed: {said}", failures=failures, where=playbook, hint=hint)
     return LabError("ansible-playbook failed and said:\n" + "\n".join(tail), where=playbook, hint=hint)
 
 
 def ansible_environment(paths: LabPaths) -> dict[str, str]:
-    """This process's environment, with Ansible's settings taken from the lab and from nowhere else."""
+    """Return this process's environment, with Ansible's settings taken from the lab and from nowhere else."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "KRAKEN_"))}
     programs = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
     return kept | {

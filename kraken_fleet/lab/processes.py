@@ -60,15 +60,15 @@ def spawn(command: Sequence[str], *, log: Path, environ: Mapping[str, str]) -> P
     try:
         pid = os.posix_spawn(command[0], list(command), dict(environ), file_actions=streams, setsid=True)
     except OSError as error:
-        raise LabError(f"cannot be started: {error.strerror}", where=command[0]) from error
+        raise LabError(f"It cannot be started: {error.strerror}", where=command[0]) from error
     found = _stat(pid)
     if found is None:
-        raise LabError("ended at once", where=command[0], hint=f"Its output is in {log}")
+        raise LabError("It ended at once", where=command[0], hint=f"Its output is in {log}")
     return ProcessRef(pid, int(found[_START_TIME]))
 
 
 def running_in(directory: Path) -> set[ProcessRef]:
-    """This user's processes that belong to the lab in a directory or to an agent below it, and all their descendants.
+    """Find this user's processes of the lab in a directory, and of agents below it, with all their descendants.
 
     What a lab starts carries MARK in its environment. An agent runs a file from the directory, and its jobs have
     KRAKEN_DATA_DIR from there even when their agent has died.
@@ -133,7 +133,7 @@ def _processes() -> Iterator[tuple[int, list[str]]]:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """The fields after the name of the command, which may itself contain spaces and brackets."""
+    """Return the fields after the name of the command, which may itself contain spaces and brackets."""
     try:
         return (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:

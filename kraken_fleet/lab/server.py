@@ -41,12 +41,12 @@ def start_server(paths: LabPaths, address: str, port: int = 0) -> tuple[ProcessR
         if not process.alive or time.monotonic() > deadline:
             processes.stop([process])
             said = " ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:])
-            raise LabError(f"the embedded server did not start: {said}", where=str(log))
+            raise LabError(f"The embedded server did not start: {said}", where=str(log))
         time.sleep(_POLL)
     return process, str(json.loads(ready.read_text(encoding="utf-8"))["url"])
 
 
 def client_for(paths: LabPaths, url: str) -> KrakenClient:
-    """A client that is signed in to the lab's server as its administrator."""
+    """Return a client that is signed in to the lab's server as its administrator."""
     password = paths.password.read_text(encoding="utf-8").strip()
     return KrakenClient(url, PasswordCredentials(ADMIN, password))

@@ -21,7 +21,7 @@ _BANNER = b"SSH-2.0-"
 
 
 def own_key(folder: Path) -> Path:
-    """The lab's private key, made when it is not there; the public one lies beside it with `.pub`.
+    """Return the lab's private key, and make it when there is none; the public one lies beside it with `.pub`.
 
     Raises:
         LabError: there is no ssh-keygen, or it failed.
@@ -47,7 +47,7 @@ def write_known_hosts(file: Path, keys: Iterable[tuple[str, str]]) -> None:
 
 
 def variables(address: str, key: Path, known_hosts: Path) -> dict[str, object]:
-    """What Ansible must know to log in as root with the lab's key and to check the host's."""
+    """Return what Ansible must know to log in as root with the lab's key and to check the host's."""
     # Quoted twice: Ansible splits the arguments as a shell does, then ssh splits the value at blanks.
     options = [f'UserKnownHostsFile="{known_hosts}"', "StrictHostKeyChecking=yes", "IdentitiesOnly=yes"]
     return {

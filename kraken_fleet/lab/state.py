@@ -80,7 +80,7 @@ class LabState:
 
     @classmethod
     def load(cls, paths: LabPaths) -> LabState | None:
-        """What was saved; None when nothing was.
+        """Return what was saved; None when nothing was.
 
         Raises:
             LabError: the file is damaged.
@@ -94,11 +94,11 @@ class LabState:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             hint = f"`{paths.down_command}` removes what it still finds of this lab"
-            raise LabError(f"the lab's memory is damaged ({error})", where=str(paths.memory), hint=hint) from error
+            raise LabError(f"The lab's memory is damaged ({error})", where=str(paths.memory), hint=hint) from error
 
 
 def lab_paths(parent: Path, name: str) -> LabPaths:
-    """Where the lab called `name` is, below the directory `parent`.
+    """Say where the lab called `name` is, below the directory `parent`.
 
     Raises:
         LabError: the name cannot be a directory's and a container's name.
@@ -110,7 +110,7 @@ def lab_paths(parent: Path, name: str) -> LabPaths:
 
 
 def existing_labs(parent: Path) -> tuple[str, ...]:
-    """The names of all labs below `parent`."""
+    """Return the names of all labs below `parent`."""
     return tuple(sorted(directory.name for directory in parent.glob(".lab/*/")))
 
 
@@ -125,13 +125,13 @@ def held(paths: LabPaths) -> Iterator[None]:
         paths.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(paths.directory, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise LabError(f"cannot be used: {error.strerror}", where=str(paths.directory)) from error
+        raise LabError(f"It cannot be used: {error.strerror}", where=str(paths.directory)) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             hint = "Wait for it, or give this lab another --name"
-            raise LabError("another command is changing this lab", where=str(paths.directory), hint=hint) from error
+            raise LabError("Another command is changing this lab", where=str(paths.directory), hint=hint) from error
         yield
     finally:
         os.close(handle)
@@ -141,7 +141,7 @@ def forget(paths: LabPaths) -> None:
     """Remove the lab's directory, and `.lab` with the last one. Repeatable."""
     shutil.rmtree(paths.directory, ignore_errors=True)
     if paths.directory.exists():
-        raise LabError("could not be removed entirely", where=str(paths.directory))
+        raise LabError("It could not be removed entirely", where=str(paths.directory))
     try:
         paths.directory.parent.rmdir()
     except OSError:

@@ -33,7 +33,7 @@ class Engine(Protocol):
     """What makes system containers. Every method raises LabError when the engine does not do what is asked."""
 
     def has_image(self, image: str) -> bool:
-        """Whether an image is there already."""
+        """Say whether an image is there already."""
 
     def import_image(self, image: str, archive: Path) -> None:
         """Make an image from a tar file of a root file system."""
@@ -52,7 +52,7 @@ class Engine(Protocol):
         """
 
     def output(self, lab: Path, name: str, *command: str) -> str | None:
-        """What a command on a host prints; None when it fails, or the host is not there or does not run."""
+        """Return what a command on a host prints; None when it fails, or the host is not there or does not run."""
 
     def remove_all(self, lab: Path) -> None:
         """Remove containers and networks of a lab, also those that are still being made."""
@@ -103,12 +103,12 @@ class SystemdHosts:
         self._engine.remove_all(directory)
 
     def _host_keys(self, directory: Path, name: str) -> list[str]:
-        """The host's public keys, read through the engine and not over the network."""
+        """Return the host's public keys, read through the engine and not over the network."""
         deadline = time.monotonic() + _BOOT_SECONDS
         while not (text := self._engine.output(directory, name, "sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub")):
             # An engine cannot enter a container while systemd, booting, moves its processes to other control groups.
             if time.monotonic() > deadline:
-                raise LabError("the host's SSH keys cannot be read", where=name)
+                raise LabError("The host's SSH keys cannot be read", where=name)
             time.sleep(_POLL)
         return text.splitlines()
 
@@ -118,13 +118,13 @@ class SystemdHosts:
 
 
 def digest_of(lab: Path) -> str:
-    """Tells labs of one name in different directories apart, in names that all of an engine's containers share."""
+    """Tell labs of one name in different directories apart, in names that all of an engine's containers share."""
     return hashlib.sha256(str(lab).encode()).hexdigest()[:8]
 
 
 @contextmanager
 def as_lab_error(faults: type[Exception] | tuple[type[Exception], ...], what: str) -> Iterator[None]:
-    """Raises LabError for an engine's own errors.
+    """Raise LabError for an engine's own errors.
 
     Args:
         faults: those errors.

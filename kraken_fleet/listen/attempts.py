@@ -36,7 +36,7 @@ class AttemptLimit:
         self._known: OrderedDict[_Key, None] = OrderedDict()
 
     def wait_seconds(self, user: str, peer: str | None) -> float:
-        """How long until another attempt is allowed; 0 when it is allowed now."""
+        """Say how long until another attempt is allowed; 0 when it is allowed now."""
         with self._lock:
             return max(self._wait(key, limit) for key, limit in self._limits(user, peer))
 

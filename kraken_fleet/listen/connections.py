@@ -46,7 +46,7 @@ class Connections:
         self.most = min(self.limits.connections, _raise_file_limit())
 
     def admit(self, peer: str) -> bool:
-        """Whether one more connection of this peer is taken."""
+        """Say whether one more connection of this peer is taken."""
         if self.by_peer[share_of(peer)] >= self.limits.connections_per_peer:
             words = f"{peer} has {self.limits.connections_per_peer} connections already"
             self.refusals.note("connections_per_peer", peer, words)
@@ -76,7 +76,7 @@ class Connections:
 
 
 def guarded(connections: Connections) -> type[asyncio.Protocol]:
-    """The protocol for `uvicorn.Config(http=...)` that keeps to these limits."""
+    """Return the protocol for `uvicorn.Config(http=...)` that keeps to these limits."""
 
     class Guarded(_Guarded):
         registry = connections
@@ -134,7 +134,7 @@ class _Guarded(AutoHTTPProtocol):  # type: ignore[misc, valid-type] # uvicorn ch
         return self.cycle is None or self.cycle.response_complete
 
     def too_slow(self, moment: float) -> str:
-        """The name of the limit that this connection has reached; empty when it has reached none."""
+        """Return the name of the limit that this connection has reached; empty when it has reached none."""
         limits = self.registry.limits
         if self._waits_for_head:
             # An idle connection between two requests is uvicorn's own to close.
@@ -167,5 +167,5 @@ def _raise_file_limit() -> int:
 
 
 def server_config(app: Any, connections: Connections, **options: Any) -> uvicorn.Config:
-    """uvicorn's settings for an application behind these connections; further options as uvicorn names them."""
+    """Make uvicorn's settings for an application behind these connections; further options as uvicorn names them."""
     return uvicorn.Config(app, http=guarded(connections), ws="none", **options)

@@ -10,7 +10,7 @@ from kraken_fleet.errors import UsageError
 
 
 def plain_address(text: str) -> str:
-    """An IP address as it is usually written: an IPv4 address that IPv6 carries (`::ffff:10.0.0.1`) as IPv4.
+    """Return an IP address as it is usually written: an IPv4 address that IPv6 carries (`::ffff:10.0.0.1`) as IPv4.
 
     What is no address is returned as it is.
     """
@@ -23,7 +23,7 @@ def plain_address(text: str) -> str:
 
 
 def peer_of(scope: Any) -> str | None:
-    """The peer's address of an ASGI connection; None when it has none, or none that is an IP address.
+    """Return the peer's address of an ASGI connection; None when it has none, or none that is an IP address.
 
     A proxy may have passed on what somebody else wrote, so a peer that is no address is nobody.
     """
@@ -39,7 +39,7 @@ def peer_of(scope: Any) -> str | None:
 
 
 def share_of(peer: str | None) -> str:
-    """What counts as one peer when things are counted: an IPv6 host has a whole /64 to speak from."""
+    """Return what counts as one peer when things are counted: an IPv6 host has a whole /64 to speak from."""
     if peer is None:
         return "unknown"
     address = ipaddress.ip_address(peer)
@@ -49,7 +49,7 @@ def share_of(peer: str | None) -> str:
 
 
 def proxy_options(proxies: Sequence[str]) -> dict[str, Any]:
-    """The options of uvicorn that say whose `X-Forwarded-For` is believed: nobody's but these addresses or networks'.
+    """Return the options of uvicorn that believe `X-Forwarded-For` from these addresses or networks only.
 
     Raises:
         UsageError: one of them is neither.

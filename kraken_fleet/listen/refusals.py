@@ -52,5 +52,5 @@ class Refusals:
 
 
 def printable(text: str) -> str:
-    """The text without characters that would steer a terminal or begin a new line, and no longer than a few lines."""
+    """Return the text on one line, without characters that would steer a terminal, and no longer than a few lines."""
     return "".join(char if char.isprintable() else "?" for char in text[:_MAX_TEXT])

@@ -98,7 +98,7 @@ class _Body:
         self.held = 0
 
     async def receive(self) -> Message:
-        """The next piece.
+        """Return the next piece.
 
         Raises:
             HTTPException: 413 or 503: the body, or all bodies together, are too large.
@@ -120,7 +120,7 @@ class _Body:
 
 
 def _declared(scope: Scope) -> int | None:
-    """The size that the head announces; None when it announces none, 0 when there is no body."""
+    """Return the size that the head announces; None when it announces none, 0 when there is no body."""
     length, chunked = b"", False
     for name, value in scope["headers"]:
         if name == b"content-length":

@@ -21,7 +21,9 @@ class Activity(StrEnum):
 
 
 def activity_of(agent: Agent, now: datetime, silent_after: timedelta = SILENT_AFTER) -> Activity:
-    """Silence outweighs all else but authorization: what a silent agent was told cannot be known to it.
+    """Say what an agent is doing.
+
+    Silence outweighs all else but authorization: what a silent agent was told cannot be known to it.
 
     Args:
         agent: as the server told of it.

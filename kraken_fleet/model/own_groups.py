@@ -67,7 +67,7 @@ class OwnGroup:
 
     @classmethod
     def parse(cls, name: str) -> Self | None:
-        """What a name says; None when it is no such name."""
+        """Return what a name says; None when it is no such name."""
         found = _NAME.fullmatch(name)
         if not found:
             return None
@@ -83,5 +83,5 @@ class OwnGroup:
 
 
 def is_own_group(name: str) -> bool:
-    """Whether kraken-fleet has made the group for itself: people are not shown it and do not choose it."""
+    """Say whether kraken-fleet has made the group for itself: people are not shown it and do not choose it."""
     return bool(_NAME.fullmatch(name) or _EARLIER.fullmatch(name))

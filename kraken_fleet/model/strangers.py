@@ -1,6 +1,6 @@
 """What agents, hosts and files say of themselves: what may count as somebody's name, and how all of it is shown.
 
-An agent that nobody has let in chooses its own address, name and system. These are data, until they have the form of
+An agent that is not authorized chooses its own address, name and system. These are data, until they have the form of
 what they are used as.
 """
 
@@ -26,7 +26,7 @@ _CONTROL = re.compile(
 
 
 def ip_of(text: str | None) -> str | None:
-    """The IP address that a text is, IPv4 in IPv6 as the IPv4 that it is; None when it is none."""
+    """Return the IP address that a text is, IPv4 in IPv6 as the IPv4 that it is; None when it is none."""
     try:
         address = ipaddress.ip_address(text or "")
     except ValueError:
@@ -40,7 +40,7 @@ def ip_of(text: str | None) -> str | None:
 
 
 def is_host_name(text: str) -> bool:
-    """Whether a text is a host name as RFC 1123 has it, and not one that means this machine."""
+    """Say whether a text is a host name as RFC 1123 has it, and not one that means this machine."""
     labels = text.split(".")
     return (
         len(text) <= _LONGEST_NAME
@@ -51,12 +51,17 @@ def is_host_name(text: str) -> bool:
 
 
 def names_a_host(text: str) -> bool:
-    """Whether Ansible may know a host by what an agent calls itself: no name that has a meaning to Ansible already."""
+    """Say whether Ansible may know a host by what an agent calls itself.
+
+    No name that has a meaning to Ansible already.
+    """
     return text.lower() not in _TAKEN and (ip_of(text) is not None or is_host_name(text))
 
 
 def shown(text: object, *, lines: bool = True) -> str:
-    """A text that others wrote, for a terminal or a log: what is not to be seen, or would do something, is spelled out.
+    """Return a text that others wrote, for a terminal or a log.
+
+    What is not to be seen, or would do something, is spelled out.
 
     Args:
         lines: whether it may have several lines and tabs; else these are spelled out as well.

@@ -8,7 +8,7 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def ago(then: datetime | None, now: datetime | None = None) -> str:
-    """How long ago something was: "4 s ago", "3 min ago"; "never" without a time.
+    """Say how long ago something was: "4 s ago", "3 min ago"; "never" without a time.
 
     Args:
         then, now: with their time zone; `now` is this moment when it is not given.

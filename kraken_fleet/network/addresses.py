@@ -1,6 +1,6 @@
 """Chooses the addresses of the ClickHouse proxy and MinIO from what is known, and says why.
 
-Three witnesses, in order of trust: the containers that run now, the compose file that they were started from, and
+Three sources, in order of trust: the containers that run now, the compose file that they were started from, and
 the server's own settings, which are right only when the server's network is also the agents' network.
 """
 
@@ -58,7 +58,7 @@ class PublishedPort:
 
 @dataclass(frozen=True, slots=True)
 class ServiceAddress:
-    """An address as kraken.env wants it (`host:port`), with its witness and the reason it was believed."""
+    """An address as kraken.env wants it (`host:port`), with its source and the reason that it was chosen."""
 
     address: str
     source: Source
@@ -80,7 +80,7 @@ class ServiceAddresses:
 
 
 def from_published_ports(ports: Iterable[PublishedPort], docker_host: str, source: Source) -> ServiceAddresses:
-    """Turns published ports into addresses that hosts elsewhere can use.
+    """Turn published ports into addresses that hosts elsewhere can use.
 
     Args:
         ports: what the container host publishes.
@@ -98,12 +98,12 @@ def from_published_ports(ports: Iterable[PublishedPort], docker_host: str, sourc
 
 
 def from_containers(ports: Iterable[PublishedPort], docker_host: str) -> ServiceAddresses:
-    """The same for ports read from running containers."""
+    """Return the same for ports read from running containers."""
     return from_published_ports(ports, docker_host, Source.CONTAINERS)
 
 
 def from_settings(settings: Mapping[str, Mapping[str, object]]) -> ServiceAddresses:
-    """Reads the addresses that the server itself hands out (`GET /settings`, section `general`)."""
+    """Read the addresses that the server itself hands out (`GET /settings`, section `general`)."""
     general = settings.get("general", {})
     return ServiceAddresses(
         clickhouse=_setting(general, "clickhouse_addr"),
@@ -111,9 +111,9 @@ def from_settings(settings: Mapping[str, Mapping[str, object]]) -> ServiceAddres
     )
 
 
-def choose(witnesses: Iterable[tuple[Source, ServiceAddresses]]) -> ServiceAddresses:
-    """Takes each address from the most trusted witness that knows it, and says who was overruled."""
-    ranked = sorted(witnesses, key=lambda witness: TRUST.index(witness[0]))
+def choose(sources: Iterable[tuple[Source, ServiceAddresses]]) -> ServiceAddresses:
+    """Take each address from the most trusted source that knows it, and say which others differ."""
+    ranked = sorted(sources, key=lambda each: TRUST.index(each[0]))
     return ServiceAddresses(
         clickhouse=_first([found.clickhouse for _, found in ranked]),
         minio=_first([found.minio for _, found in ranked]),

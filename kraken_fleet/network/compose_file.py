@@ -44,14 +44,14 @@ class ComposeFile:
         networks = self.content.get("networks") or {}
         if name not in networks:
             raise NetworkError(
-                f"there is no network {name!r}, only {', '.join(sorted(networks)) or 'none'}",
+                f"There is no network {name!r}, only {', '.join(sorted(networks)) or 'none'}",
                 where=str(self.path),
                 hint="Point to the compose file that Kraken's server was started from",
             )
         return networks[name] or {}
 
     def published_ports(self) -> tuple[PublishedPort, ...]:
-        """Every published port of every service, in the file's order."""
+        """Return every published port of every service, in the file's order."""
         return tuple(
             _published_port(self.path, service, entry)
             for service, definition in self.services.items()
@@ -61,7 +61,7 @@ class ComposeFile:
 
 
 def read_compose_file(path: Path, env_file: Path | None = None) -> ComposeFile:
-    """Reads and fills in one compose file.
+    """Read one compose file and fill in its variables.
 
     Args:
         path: the compose file.
@@ -74,7 +74,7 @@ def read_compose_file(path: Path, env_file: Path | None = None) -> ComposeFile:
 
 
 def parse_compose(text: str, variables: Mapping[str, str | None], path: Path) -> ComposeFile:
-    """The same for a file that was read elsewhere: on the host where the server's containers run.
+    """Return the same for a file that was read elsewhere: on the host where the server's containers run.
 
     Args:
         text: the compose file's content.
@@ -84,9 +84,9 @@ def parse_compose(text: str, variables: Mapping[str, str | None], path: Path) ->
     try:
         raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise NetworkError(f"it is not valid YAML: {error}", where=str(path)) from error
+        raise NetworkError(f"It is not valid YAML: {error}", where=str(path)) from error
     if not isinstance(raw, dict) or not isinstance(raw.get("services"), dict):
-        raise NetworkError("it has no services", where=str(path), hint="Point to a Docker Compose file")
+        raise NetworkError("It has no services", where=str(path), hint="Point to a Docker Compose file")
     return ComposeFile(path, _fill_in(raw, variables, path))
 
 
@@ -94,13 +94,13 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise NetworkError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        raise NetworkError(f"It cannot be read: {error.strerror}", where=str(path)) from error
 
 
 def _variables(path: Path, env_file: Path | None) -> Mapping[str, str | None]:
     chosen = env_file or path.parent / ".env"
     if env_file and not env_file.is_file():
-        raise NetworkError("there is no such env file", where=str(env_file))
+        raise NetworkError("There is no such env file", where=str(env_file))
     return dotenv_values(chosen) if chosen.is_file() else {}
 
 
@@ -122,7 +122,7 @@ def _value_of(match: re.Match[str], variables: Mapping[str, str | None], path: P
     if value is None or (match["operator"] == ":-" and not value):
         if match["operator"] is None:
             raise NetworkError(
-                f"variable {name} is not set",
+                f"Variable {name} is not set",
                 where=str(path),
                 hint="Name the env file that the server was started with",
             )
@@ -152,4 +152,4 @@ def _published_port(path: Path, service: str, entry: Any) -> PublishedPort:
         host_ip, _, host_port = outside.rpartition(":")
         return PublishedPort(service, int(inside), protocol or "tcp", host_ip.strip("[]"), int(host_port))
     except (KeyError, ValueError) as error:
-        raise NetworkError(f"service {service}: port {entry!r} is not understood", where=str(path)) from error
+        raise NetworkError(f"Service {service}: port {entry!r} is not understood", where=str(path)) from error

@@ -73,7 +73,7 @@ def plan_override(
     other_subnets: Mapping[str, str],
     current_subnet: str | None,
 ) -> ComposeOverride:
-    """Works out the override file, refusing what could not run before anything is stopped.
+    """Work out the override file, refusing what could not run before anything is stopped.
 
     Args:
         compose: the server's compose file.
@@ -89,7 +89,7 @@ def plan_override(
     """
     if not agents:
         hint = "Name some, or set kraken_agent_state to absent"
-        raise NetworkError("there is no agent to run", where="kraken_agent_instances", hint=hint)
+        raise NetworkError("There is no agent to run", where="kraken_agent_instances", hint=hint)
     definition = compose.network(LAB_NETWORK)
     network = _parse_subnet(subnet)
     _refuse_overlap(network, other_subnets)
@@ -127,12 +127,12 @@ def _refuse_taken_names(compose: ComposeFile, agents: Iterable[AgentService]) ->
     for agent in agents:
         if agent.name in compose.services:
             raise NetworkError(
-                f"the compose file has a service {agent.name!r} already",
+                f"The compose file has a service {agent.name!r} already",
                 where=str(compose.path),
                 hint="Give the extra agent another name",
             )
         if agent.name in seen:
-            raise NetworkError(f"two extra agents are named {agent.name!r}", where="kraken_compose_agents")
+            raise NetworkError(f"Two extra agents are named {agent.name!r}", where="kraken_compose_agents")
         seen.add(agent.name)
 
 

@@ -15,7 +15,7 @@ _PROJECT_LABEL = "com.docker.compose.project"
 
 @contextmanager
 def engine(url: str | None = None) -> Iterator[Any]:
-    """Opens a Docker engine.
+    """Open a Docker engine.
 
     Args:
         url: `unix://…`, `tcp://…` or `ssh://user@host`; None takes DOCKER_HOST or the local socket.
@@ -28,7 +28,7 @@ def engine(url: str | None = None) -> Iterator[Any]:
         from docker.errors import DockerException
     except ImportError as error:
         raise NetworkError(
-            "looking at containers needs the Python package docker",
+            "Looking at containers needs the Python package docker",
             hint="Install kraken-fleet[docker]; for ssh:// also kraken-fleet[ssh]",
         ) from error
     failures: tuple[type[Exception], ...] = (DockerException, OSError, *_ssh_errors())
@@ -38,7 +38,7 @@ def engine(url: str | None = None) -> Iterator[Any]:
     except failures as error:
         over_ssh = (url or "").startswith("ssh://")
         raise NetworkError(
-            f"no Docker engine answers: {error}",
+            f"No Docker engine answers: {error}",
             where=url or "local engine",
             hint="Check that `ssh` to this host asks nothing, and that `docker version` works there"
             if over_ssh
@@ -51,7 +51,7 @@ def engine(url: str | None = None) -> Iterator[Any]:
 
 
 def _ssh_errors() -> tuple[type[Exception], ...]:
-    """What the docker package lets through from the one that it speaks SSH with."""
+    """Return the errors of the package that the docker package speaks SSH with, which it passes on unchanged."""
     try:
         from paramiko import SSHException
     except ImportError:
@@ -60,7 +60,7 @@ def _ssh_errors() -> tuple[type[Exception], ...]:
 
 
 def published_ports(client: Any, project: str | None = None) -> tuple[PublishedPort, ...]:
-    """Every published port of the running containers that compose started.
+    """Return every published port of the running containers that compose started.
 
     Args:
         client: from `engine()`.
@@ -72,7 +72,7 @@ def published_ports(client: Any, project: str | None = None) -> tuple[PublishedP
 
 
 def subnets(client: Any) -> dict[str, str]:
-    """The first IPv4 subnet of every network of the engine, by network name."""
+    """Return the first IPv4 subnet of every network of the engine, by network name."""
     found: dict[str, str] = {}
     for network in client.networks.list():
         for entry in (network.attrs.get("IPAM") or {}).get("Config") or []:

@@ -67,12 +67,12 @@ class _AgentAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorize(_AgentAction):
-    """Lets an agent in.
+    """Authorize an agent.
 
     Args:
         policy: the trust policy that names it.
-        on_trial: it is let in disabled, and what it then says of itself decides whether it stays.
-        enable: enable it once it has stood its trial.
+        on_trial: authorize it disabled; its host info, which the server reads only then, decides whether it stays.
+        enable: enable it once it has passed its trial.
         groups: agents groups that it then comes into.
         exact: whether it then leaves all others.
     """
@@ -94,7 +94,7 @@ class Authorize(_AgentAction):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetGroups(_AgentAction):
-    """Makes an agent's set of groups; the server replaces the whole set, so it is told whole.
+    """Change the groups of an agent. The server replaces the whole set, so it is given the whole set.
 
     Args:
         kept: ids of living groups that it stays in, `all` among them.
@@ -123,7 +123,7 @@ class SetGroups(_AgentAction):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enable(_AgentAction):
-    """Lets an agent have jobs."""
+    """Let an agent have jobs."""
 
     kind: ClassVar[str] = "enable"
 
@@ -137,7 +137,7 @@ class Enable(_AgentAction):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disable(_AgentAction):
-    """Keeps jobs from an agent; one that it runs goes on."""
+    """Keep new jobs from an agent; one that it runs goes on."""
 
     kind: ClassVar[str] = "disable"
 
@@ -151,7 +151,7 @@ class Disable(_AgentAction):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unauthorize(_AgentAction):
-    """Takes back that an agent is let in."""
+    """Take an agent's authorization back."""
 
     kind: ClassVar[str] = "unauthorize"
 
@@ -165,26 +165,26 @@ class Unauthorize(_AgentAction):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recheck(_AgentAction):
-    """Gives an agent that is let in already a while to repeat its proof; without it, it is put out.
+    """Verify an authorized agent again; unauthorize it when it does not report the secret of its host in time.
 
     Args:
-        policy: the trust policy that doubts it.
+        policy: the trust policy that asks for it.
     """
 
     kind: ClassVar[str] = "recheck"
     policy: str
 
     def describe(self) -> str:
-        return f"put out {self.label} unless it repeats its proof"
+        return f"unauthorize {self.label} unless it reports its secret"
 
     @property
     def brief(self) -> str:
-        return "has to repeat its proof"
+        return "has to report its secret"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteAgent(_AgentAction):
-    """Removes an agent's record."""
+    """Delete an agent's record."""
 
     kind: ClassVar[str] = "delete_agent"
 
@@ -197,8 +197,8 @@ class DeleteAgent(_AgentAction):
 
 
 Action = CreateGroup | RenameGroup | Disable | Authorize | SetGroups | Enable | Unauthorize | DeleteAgent | Recheck
-# In the order in which they are done: who has to prove itself comes first, for it gets nothing else when it cannot; an
-# agent is kept from jobs before it is let in, and let have them last.
+# In the order in which they are done. Verification comes first: an agent that fails it gets nothing else. An agent is
+# disabled before it is authorized, and enabled after its groups are right, so that no job comes too early.
 ACTION_TYPES: tuple[type[Action], ...] = (
     Recheck,
     RenameGroup,

@@ -18,7 +18,7 @@ def batches(
     most_out: int | str,
     out_already: Mapping[str, int] | None = None,
 ) -> list[list[str]]:
-    """Hosts in batches: each in the first one that has room for it and its agents.
+    """Divide hosts into batches: each goes into the first one that has room for it and its agents.
 
     A batch has at least one host, and a group can always spare one: else some hosts would never have their turn.
 
@@ -69,7 +69,7 @@ def batches(
 
 
 def share(wanted: int | str, total: int) -> int:
-    """A number, or a percentage of a total rounded down, as Ansible's `serial` has it; at least one.
+    """Read a number, or a percentage of a total rounded down, as Ansible's `serial` has it; at least one.
 
     Raises:
         UsageError: it is neither.

@@ -59,17 +59,17 @@ class Plan:
         return bool(self.actions)
 
     def of(self, kind: type[ActionType]) -> tuple[ActionType, ...]:
-        """The actions of one kind."""
+        """Return the actions of one kind."""
         return tuple(action for action in self.actions if isinstance(action, kind))
 
     def summary(self) -> dict[str, int]:
-        """How many actions there are of each kind; kinds without any are left out."""
+        """Say how many actions there are of each kind; kinds without any are left out."""
         counted = Counter(action.kind for action in self.actions)
         return {kind: counted[kind] for kind in _KINDS if counted[kind]}
 
 
 def plan_to_dict(plan: Plan) -> dict[str, object]:
-    """The document."""
+    """Return the document."""
     return {
         "schema": SCHEMA,
         "created": plan.created.isoformat() if plan.created else None,
@@ -88,7 +88,7 @@ def plan_to_dict(plan: Plan) -> dict[str, object]:
 
 
 def plan_from_dict(data: Mapping[str, Any], *, where: str = "plan") -> Plan:
-    """The plan that a document holds.
+    """Return the plan that a document holds.
 
     Args:
         where: the file's name, for errors.
@@ -98,22 +98,22 @@ def plan_from_dict(data: Mapping[str, Any], *, where: str = "plan") -> Plan:
     """
     found = data.get("schema") if isinstance(data, dict) else None
     if found != SCHEMA:
-        raise PlanError(f"its schema is {found!r}, not {SCHEMA}", where=where, hint="Make a new plan")
+        raise PlanError(f"Its schema is {found!r}, not {SCHEMA}", where=where, hint="Make a new plan")
     try:
         return _plan(data)
     except (KeyError, TypeError, ValueError) as error:
         raise PlanError(
-            f"it is damaged ({type(error).__name__}: {error})", where=where, hint="Make a new plan"
+            f"It is damaged ({type(error).__name__}: {error})", where=where, hint="Make a new plan"
         ) from error
 
 
 def plan_to_json(plan: Plan) -> str:
-    """The document as text, indented, to be read by people as well."""
+    """Return the document as text, indented, to be read by people as well."""
     return json.dumps(plan_to_dict(plan), indent=2) + "\n"
 
 
 def plan_from_json(text: str | bytes, *, where: str = "plan") -> Plan:
-    """The plan in a text.
+    """Return the plan in a text.
 
     Raises:
         PlanError: as plan_from_dict, or the text is not JSON.
@@ -121,12 +121,12 @@ def plan_from_json(text: str | bytes, *, where: str = "plan") -> Plan:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise PlanError(f"it is not JSON ({error})", where=where, hint="Make a new plan") from error
+        raise PlanError(f"It is not JSON ({error})", where=where, hint="Make a new plan") from error
     return plan_from_dict(data, where=where)
 
 
 def _plan(data: Mapping[str, Any]) -> Plan:
-    """As plan_from_dict; raises Python's own errors."""
+    """Do what plan_from_dict does, but raise Python's own errors."""
     prune = _typed(data["prune"], dict)
     return Plan(
         actions=tuple(_action(item) for item in _typed(data["actions"], list)),
@@ -150,7 +150,7 @@ def _action(item: object) -> Action:
 
 
 def _made(kind: type[Made], item: object) -> Made:
-    """A value with these fields, each of which has to be what the class says."""
+    """Return a value with these fields, each of which has to be what the class says."""
     given = {name: _frozen(value) for name, value in _typed(item, dict).items()}
     types = _FIELDS[kind]
     if unknown := given.keys() - types:
@@ -162,7 +162,7 @@ def _made(kind: type[Made], item: object) -> Made:
 
 
 def _is_a(value: object, wanted: Any) -> bool:
-    """Whether a value is of a type like `int` or `tuple[tuple[str, str], ...]`."""
+    """Say whether a value is of a type like `int` or `tuple[tuple[str, str], ...]`."""
     parts = get_args(wanted)
     if not parts:
         return type(value) is wanted

@@ -35,7 +35,7 @@ class Finding:
 def findings(
     desired: DesiredFleet, observed: ObservedFleet, now: datetime, stale_after: timedelta, named: Collection[int] = ()
 ) -> list[Finding]:
-    """All of them, ordered by kind; `now` and the agents' times are in UTC.
+    """Return all findings, ordered by kind; `now` and the agents' times are in UTC.
 
     Args:
         named: ids of agents that the inventory lacks but a trust policy names: nobody need be told of them.
@@ -48,7 +48,6 @@ def findings(
         *(finding for wanted, agent in pairs for finding in _out_of_work(wanted, agent, observed)),
         *(finding for wanted, agent in pairs for finding in _contradictions(wanted, agent)),
         *_address_conflicts(desired, observed),
-        *_peer_changes(desired, observed),
         *_unknown(desired, observed, named),
         *_group_findings(observed),
         *_not_read(desired),
@@ -66,7 +65,7 @@ def _never_seen(desired: DesiredFleet, observed: ObservedFleet) -> Iterator[Find
 def why_missing(
     missing: Iterable[DesiredAgent], desired: DesiredFleet, observed: ObservedFleet
 ) -> Iterator[tuple[DesiredAgent, str, str]]:
-    """Why the server may not know these agents, from what it does know: each with a message and a hint."""
+    """Say why the server may not know these agents, from what it does know: each with a message and a hint."""
     asked = {agent.address for agent in desired.agents}
     by_source: dict[str, list[str]] = defaultdict(list)
     for agent in observed.agents:
@@ -103,7 +102,7 @@ def _stale(label: str, agent: Agent, now: datetime, stale_after: timedelta) -> I
 
 
 def _out_of_work(wanted: DesiredAgent, agent: Agent, observed: ObservedFleet) -> Iterator[Finding]:
-    """An agent that somebody has disabled, and the inventory does not say so: a drain that was forgotten."""
+    """Find agents that somebody has disabled without the inventory saying so: a drain that was forgotten."""
     if not (agent.authorized and agent.disabled) or wanted.enabled is not None:
         return
     if observed.left_by_upgrade(agent):
@@ -129,28 +128,6 @@ def _contradictions(wanted: DesiredAgent, agent: Agent) -> Iterator[Finding]:
         reasons = [f"{name}: {info.not_offered[name]}" for name in sorted(missing) if name in info.not_offered]
         message += f" ({'; '.join(reasons)})" if reasons else ""
         yield Finding("executor_missing", wanted.label, message, "Install it on the host, then restart the agent")
-
-
-def _peer_changes(desired: DesiredFleet, observed: ObservedFleet) -> Iterator[Finding]:
-    """Find agents that speak from elsewhere than before: a host that has moved, or somebody in its name."""
-    hosts = desired.by_address()
-    for agent in observed.agents:
-        ours = hosts.get(agent.address)
-        if not agent.authorized or not (ours or desired.complete):
-            continue
-        label = ours.label if ours else agent.address
-        refused, before = agent.extra_attrs.get("refused_peer"), observed.earlier_peers.get(agent.address)
-        if isinstance(refused, str) and refused:
-            message = f"{agent.address} speaks from {agent.ip_address}, and somebody else in its name from {refused}"
-            hint = "The server refuses that. If the host has moved, authorize its agent again; else look who that is"
-            yield Finding("peer_changed", label, message, hint)
-        elif before and agent.ip_address and agent.ip_address != before:
-            message = f"{agent.address} spoke from {before}, and speaks from {agent.ip_address} now"
-            hint = (
-                "If the host has moved, run the command with --accept-peers; else somebody speaks in its name: take "
-                "its authorization away, and look who that is"
-            )
-            yield Finding("peer_changed", label, message, hint)
 
 
 def _address_conflicts(desired: DesiredFleet, observed: ObservedFleet) -> Iterator[Finding]:
@@ -218,6 +195,6 @@ def _not_read(desired: DesiredFleet) -> Iterator[Finding]:
 
 
 def _listed(addresses: Sequence[str]) -> str:
-    """The first few of them; a thousand agents may share a NAT."""
+    """Return the first few of them; a thousand agents may share a NAT."""
     more = f" and {len(addresses) - _LISTED} more" if len(addresses) > _LISTED else ""
     return ", ".join(addresses[:_LISTED]) + more

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def inventory_fingerprint(desired: DesiredFleet) -> str:
-    """A digest of all that the inventory wants; the order of hosts does not matter."""
+    """Return a digest of all that the inventory wants; the order of hosts does not matter."""
     agents = sorted((asdict(agent) for agent in desired.agents), key=lambda agent: str(agent["address"]))
     return _digest({"agents": agents, "complete": desired.complete})
 
 
 def server_fingerprint(observed: ObservedFleet, scope: Collection[str] | None, groups: Collection[str]) -> str:
-    """A digest of what a plan rests on: not of times, host facts or jobs, which change by themselves.
+    """Return a digest of what a plan rests on: not of times, host facts or jobs, which change by themselves.
 
     Args:
         scope: addresses of the agents concerned, None for all.
@@ -39,7 +39,7 @@ def server_fingerprint(observed: ObservedFleet, scope: Collection[str] | None, g
 
 
 def check_fresh(plan: Plan, observed: ObservedFleet, *, server: str = "", desired: DesiredFleet | None = None) -> None:
-    """Refuses a plan that was made for another state of things.
+    """Refuse a plan that was made for another state of things.
 
     Args:
         observed: the server now.
@@ -53,11 +53,11 @@ def check_fresh(plan: Plan, observed: ObservedFleet, *, server: str = "", desire
     if plan.prune.refused:
         raise PlanError(plan.prune.refused, hint="Raise --max-prune if that is meant")
     if plan.server and server and plan.server != server:
-        raise PlanError(f"the plan is for {plan.server}, not for {server}", hint=again)
+        raise PlanError(f"The plan is for {plan.server}, not for {server}", hint=again)
     if desired is not None and inventory_fingerprint(desired) != plan.inventory_fingerprint:
-        raise PlanError("the inventory has changed since the plan was made", hint=again)
+        raise PlanError("The inventory has changed since the plan was made", hint=again)
     if server_fingerprint(observed, plan.scope, plan.groups) != plan.server_fingerprint:
-        raise PlanError("the server has changed since the plan was made", hint=again)
+        raise PlanError("The server has changed since the plan was made", hint=again)
 
 
 def _digest(value: object) -> str:

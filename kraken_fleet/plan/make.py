@@ -26,9 +26,9 @@ def make_plan(
     now: datetime,
     server: str = "",
 ) -> Plan:
-    """What has to change on the server, and what a person should know.
+    """Return what has to change on the server, and what a person should know.
 
-    Only agents of the desired fleet are touched, those that a trust policy other than `inventory` lets in, and, when
+    Only agents of the desired fleet are touched, those that a trust policy other than `inventory` authorizes, and, when
     pruning is asked for and the fleet is complete, those that it lacks.
 
     Args:
@@ -83,23 +83,23 @@ def _agent_actions(
 ) -> Iterable[Action]:
     wanted = desired or DesiredAgent(host="", address=agent.address, groups_mode="merge")
     if decision is None:
-        return (*_settled(agent, wanted, living, policy), *_rechecks(agent, wanted, policy.trust))
+        return (*_as_wanted(agent, wanted, living, policy), *_rechecks(agent, wanted, policy.trust))
     if not decision.admitted:
         return ()
     if agent.authorized:  # not of the inventory, but a policy names it, perhaps with groups
-        return () if decision.on_trial else _settled(agent, wanted, living, policy, decision.groups)
+        return () if decision.on_trial else _as_wanted(agent, wanted, living, policy, decision.groups)
     if decision.on_trial:
         return _on_trial(agent, wanted, decision, policy)
-    letting_in = Authorize(
+    authorization = Authorize(
         agent_id=agent.id, address=agent.address, host=wanted.label, reason=decision.reason, policy=decision.policy
     )
     if agent.disabled and wanted.enabled is None:
         # A record that was deleted comes back as it was, and a removal disables first: a new agent is there to work.
         wanted = dataclasses.replace(wanted, enabled=True)
-    return (letting_in, *_settled(agent, wanted, living, policy, decision.groups))
+    return (authorization, *_as_wanted(agent, wanted, living, policy, decision.groups))
 
 
-def _settled(
+def _as_wanted(
     agent: Agent,
     desired: DesiredAgent,
     living: LivingGroups,
@@ -125,7 +125,7 @@ def _rechecks(agent: Agent, wanted: DesiredAgent, trust: Iterable[TrustPolicy]) 
 
 def _on_trial(agent: Agent, wanted: DesiredAgent, decision: Decision, policy: PlanPolicy) -> Iterator[Action]:
     if agent.enabled:
-        reason = "it gets no job before it has stood its trial"
+        reason = "it gets no job until it is verified"
         yield Disable(agent_id=agent.id, address=agent.address, host=wanted.label, reason=reason)
     yield Authorize(
         agent_id=agent.id,

@@ -27,13 +27,14 @@ class LivingGroups:
         return cls({group.name: group.id for group in ordered}, frozenset(group.id for group in ordered))
 
     def with_created(self, created: Mapping[str, int]) -> LivingGroups:
-        """The same after groups were created: name to id."""
+        """Return the same after groups were created: name to id."""
         return LivingGroups({**self.ids, **created}, self.alive | set(created.values()))
 
 
 def healing(observed: ObservedFleet, wanted: Collection[str]) -> tuple[RenameGroup, ...]:
-    """Renames for names used twice: of deleted groups always, of living ones when the inventory uses the name, or
-    it is `all`.
+    """Plan to rename groups whose name is used twice.
+
+    Deleted groups are renamed always, living ones when the inventory uses the name, or it is `all`.
 
     A run that names such a group fails: the server looks among deleted groups too.
     """
@@ -57,14 +58,14 @@ def healing(observed: ObservedFleet, wanted: Collection[str]) -> tuple[RenameGro
 
 
 def names_used_twice(observed: ObservedFleet) -> tuple[str, ...]:
-    """Names that several groups have, deleted ones counted, when at least one of them is alive."""
+    """Return names that several groups have, deleted ones counted, when at least one of them is alive."""
     alive = Counter(group.name for group in observed.groups)
     dead = {group.name for group in observed.deleted_groups}
     return tuple(sorted(name for name, count in alive.items() if count > 1 or name in dead))
 
 
 def missing_groups(living: LivingGroups, wanted: Iterable[str]) -> tuple[CreateGroup, ...]:
-    """The groups that do not exist yet; never `all`."""
+    """Return the groups that do not exist yet; never `all`."""
     reason = "the inventory puts agents into it"
     return tuple(
         CreateGroup(name=name, reason=reason) for name in sorted(set(wanted) - living.ids.keys() - {ALL_GROUP})
@@ -74,7 +75,7 @@ def missing_groups(living: LivingGroups, wanted: Iterable[str]) -> tuple[CreateG
 def groups_change(
     agent: Agent, desired: DesiredAgent, living: LivingGroups, mode: GroupsMode, extra: Iterable[str] = ()
 ) -> SetGroups | None:
-    """What to do about one agent's groups, None when they are as they should be.
+    """Return what to do about one agent's groups, None when they are as they should be.
 
     Args:
         agent: as the server has it.

@@ -1,4 +1,4 @@
-"""What a plan may do: how exact groups are, whom it lets in, what becomes of agents that nobody asked for."""
+"""What a plan may do: how exact groups are, which agents it authorizes, what becomes of all others."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PlanPolicy:
         prune: see Prune.
         max_prune: percent of the server's authorized agents above which pruning is refused.
         stale_after: an agent not seen for longer is reported.
-        trust: tried in order; the first that admits an agent lets it in. Empty: nobody is let in.
+        trust: tried in order; the first that admits an agent decides. Empty: no agent is authorized.
         give_back: enable agents that an upgrade has left disabled that was broken off. They have to work.
         heal: give a group whose name is used twice another one.
 

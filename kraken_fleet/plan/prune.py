@@ -32,7 +32,9 @@ class PruneNumbers:
 def prune(
     desired: DesiredFleet, observed: ObservedFleet, policy: PlanPolicy, named: Collection[int] = ()
 ) -> tuple[list[Action], PruneNumbers]:
-    """What pruning does. A slice of an inventory never prunes: what it lacks may belong to somebody else.
+    """Plan what happens to agents that the inventory lacks.
+
+    A slice of an inventory never prunes: what it lacks may belong to somebody else.
 
     Args:
         named: ids of agents that the inventory lacks but a trust policy names; they stay.
@@ -52,10 +54,10 @@ def _refusal(candidates: int, total: int, desired: DesiredFleet, policy: PlanPol
     if policy.prune is Prune.REPORT:
         return ""
     if not desired.complete:
-        return "pruning needs the whole inventory, and this is a slice of it"
+        return "Pruning needs the whole inventory, and this is a slice of it"
     if candidates and 100 * candidates / total > policy.max_prune:
         return (
-            f"it would {policy.prune.value} {candidates} of {total} agents ({100 * candidates / total:.0f} %), "
+            f"It would {policy.prune.value} {candidates} of {total} agents ({100 * candidates / total:.0f} %), "
             f"more than the {policy.max_prune:g} % that are allowed"
         )
     return ""

@@ -15,7 +15,7 @@ _SHOWN = 5
 
 
 def check_against_server(plan: Plan, observed: ObservedFleet) -> None:
-    """Refuses a plan whose actions are not about what the server has under their numbers.
+    """Refuse a plan whose actions are not about what the server has under their numbers.
 
     Args:
         observed: the server now.
@@ -25,11 +25,11 @@ def check_against_server(plan: Plan, observed: ObservedFleet) -> None:
     """
     for action in plan.actions:
         if objection := _objection(action, plan, observed):
-            raise PlanError(f"the plan says `{action.describe()}`, but {objection}", hint=_AGAIN)
+            raise PlanError(f"The plan says `{action.describe()}`, but {objection}", hint=_AGAIN)
 
 
 def check_against_inventory(plan: Plan, recomputed: Plan) -> None:
-    """Refuses a plan with other actions than the inventory asks for now.
+    """Refuse a plan with other actions than the inventory asks for now.
 
     Args:
         recomputed: what the inventory and the server give, with the options of this command.
@@ -44,7 +44,7 @@ def check_against_inventory(plan: Plan, recomputed: Plan) -> None:
         if found:
             more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
             raise PlanError(
-                f"the plan {words}: {'; '.join(found[:_SHOWN])}{more}",
+                f"The plan {words}: {'; '.join(found[:_SHOWN])}{more}",
                 hint="Make a new plan, or give `apply` the options that this one was made with",
             )
 
@@ -86,7 +86,7 @@ def _objection_to_groups(action: SetGroups, plan: Plan, observed: ObservedFleet)
 
 
 def _essence(action: Action) -> tuple[object, Action]:
-    """An action by all that it does, without the words that say why."""
+    """Return everything that an action does, without the words that say why."""
     return (action.kind, *_without_words(action)), action
 
 

@@ -1,4 +1,4 @@
-"""Whom to let in: an agent is only ever authorized by a policy that names it, and each decision says why."""
+"""Which agents to authorize: only those that a policy names, and each decision says why."""
 
 from __future__ import annotations
 
@@ -47,25 +47,25 @@ class TrustPolicy(Protocol):
     def name(self) -> str: ...
 
     def decide(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
-        """What to do with an agent that is not authorized; `desired` is what the inventory says of its address."""
+        """Decide about an agent that is not authorized; `desired` is what the inventory says of its address."""
 
     def judge(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
-        """What to do with one that was let in on trial and has now sent its host info."""
+        """Decide about an agent that was authorized on trial and has now sent its host info."""
 
     def doubt(self, agent: Agent, desired: DesiredAgent) -> str:
-        """Why an agent of the inventory that is let in already has to prove itself again; empty when it has not."""
+        """Say why an agent that is authorized already has to be verified again; empty when it has not."""
 
 
-class _LetsInForGood:
-    """Who is let in stays: what these policies look at, an agent cannot prove again."""
+class _DecidesOnce:
+    """Policies that never verify an authorized agent again: an agent cannot show twice what they look at."""
 
     def doubt(self, agent: Agent, desired: DesiredAgent) -> str:
         return ""
 
 
 @dataclass(frozen=True, slots=True)
-class InventoryTrust(_LetsInForGood):
-    """Lets in whose address the inventory has.
+class InventoryTrust(_DecidesOnce):
+    """Authorizes an agent whose address the inventory has.
 
     Args:
         seen_after: by host, or "" for all others, when its agent was deployed; one last seen before that is somebody
@@ -87,8 +87,8 @@ class InventoryTrust(_LetsInForGood):
 
 
 @dataclass(frozen=True, slots=True)
-class CidrTrust(_LetsInForGood):
-    """Lets in who claims an address in one of these networks and also speaks from it.
+class CidrTrust(_DecidesOnce):
+    """Authorizes an agent that claims an address in one of these networks and also speaks from it.
 
     Args:
         networks: like 10.1.0.0/16.
@@ -123,7 +123,7 @@ class Rule:
 
     Args:
         groups: agents groups.
-        networks: the address is in one of them, and it speaks from one of them; needed, for before it is let in an
+        networks: the address is in one of them, and it speaks from one of them; needed, for before it is authorized an
             agent has said nothing else.
         systems: patterns like `debian-*`, one of which its system matches; empty for any.
         executors: it has all of them.
@@ -139,18 +139,21 @@ class Rule:
         return not self.systems and not self.executors
 
     def out_of_place(self, agent: Agent) -> str:
-        """Why its networks are not the agent's, by what it claims and by where it speaks from; empty when they are."""
+        """Say why the agent is in none of the rule's networks, by its address and by its peer.
+
+        Empty when it is in one.
+        """
         if _containing(agent.address, self.networks) is None:
             return f"{agent.address} is in none of {', '.join(self.networks)}"
         return _speaks_from_elsewhere(agent, self.networks)
 
     def objection(self, agent: Agent) -> str | None:
-        """Why the rule does not hold for an agent with host info, None when it does."""
+        """Say why the rule does not hold for an agent with host info, None when it does."""
         info = agent.host_info
         if reason := self.out_of_place(agent):
             return reason
         if info is None:
-            return None if self.by_address_only else "it has not said what it is"
+            return None if self.by_address_only else "it has not sent its host info"
         if self.systems and not any(fnmatch.fnmatchcase(info.system, pattern) for pattern in self.systems):
             return f"its system is {info.system}, not {' or '.join(self.systems)}"
         missing = self.executors - info.executors.keys()
@@ -158,10 +161,10 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class RulesTrust(_LetsInForGood):
-    """Lets in who satisfies a rule, into the groups of all rules that it satisfies.
+class RulesTrust(_DecidesOnce):
+    """Authorizes an agent that satisfies a rule, and puts it into the groups of all rules that it satisfies.
 
-    A rule about system or executors can only be checked after authorization: such an agent is let in on trial.
+    A rule about system or executors can only be checked after authorization: such an agent is authorized on trial.
 
     Raises:
         PlanError: a rule names no network or one that cannot be read.
@@ -174,7 +177,7 @@ class RulesTrust(_LetsInForGood):
         for rule in self.rules:
             if not rule.networks:
                 raise PlanError(
-                    f"a trust rule for {', '.join(sorted(rule.groups))} names no network",
+                    f"A trust rule for {', '.join(sorted(rule.groups))} names no network",
                     hint="Add the networks its agents may come from; 0.0.0.0/0 means any",
                 )
             for network in rule.networks:
@@ -202,13 +205,13 @@ class RulesTrust(_LetsInForGood):
 
 @dataclass(frozen=True, slots=True)
 class AttestedTrust:
-    """Lets in who can repeat the secret that Ansible wrote on the host it claims to be.
+    """Authorizes an agent that reports the secret which Ansible wrote on the host that it claims to be.
 
     An agent's address is only a claim. The nonce went to the host over SSH, so whoever reports it is on that host. Host
     info is read by the server only after authorization; therefore always on trial.
 
-    One that is let in already and reports another nonce than its host has, or none, has to repeat it too. Agents whose
-    host's nonce is not known, since the host is not in this run, are left alone.
+    An authorized agent that reports another nonce than its host has, or none, is verified as well. Agents whose host's
+    nonce is not known, since the host is not in this run, are left alone.
 
     Args:
         nonces: by address, what was written there; PENDING where a dry run would write it.
@@ -224,7 +227,7 @@ class AttestedTrust:
             return _refuse(self.name, f"no host of the inventory has the address {agent.address}")
         if not self.nonces.get(agent.address):
             return _refuse(self.name, f"no nonce was written on {desired.host} in this run")
-        return _admit(self.name, f"{desired.host} is to prove itself by its nonce", on_trial=True)
+        return _admit(self.name, f"{desired.host} has to report its nonce", on_trial=True)
 
     def judge(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
         expected = self.nonces.get(agent.address)
@@ -236,7 +239,7 @@ class AttestedTrust:
             return _refuse(self.name, f"the agent that claims {agent.address} reports no nonce")
         if not hmac.compare_digest(expected.encode(), told.encode()):
             return _refuse(self.name, f"the agent that claims {agent.address} is not the one on {label}")
-        return _admit(self.name, f"it repeated the nonce written on {label}")
+        return _admit(self.name, f"it reported the nonce written on {label}")
 
     def doubt(self, agent: Agent, desired: DesiredAgent) -> str:
         if self.nonces.get(agent.address, PENDING) == PENDING:
@@ -246,7 +249,7 @@ class AttestedTrust:
 
 
 def decide(policies: Iterable[TrustPolicy], agent: Agent, desired: DesiredAgent | None) -> Decision:
-    """The first policy's word that admits the agent; without one, all their reasons."""
+    """Return the decision of the first policy that admits the agent; without one, the reasons of all."""
     refusals = []
     for policy in policies:
         decision = policy.decide(agent, desired)
@@ -284,7 +287,7 @@ def _inside(address: str, network: str) -> bool:
 
 
 def _speaks_from_elsewhere(agent: Agent, networks: Iterable[str]) -> str:
-    """Why an agent's claim is not backed by where the server hears it from; empty when it is.
+    """Say why an agent's claim is not backed by where the server hears it from; empty when it is.
 
     What an agent claims, anybody can claim; to speak from an address in the middle of another network is harder.
     """

@@ -11,7 +11,7 @@ from kraken_fleet.plan.findings import Finding
 
 
 def stranded(waiting: Iterable[Job], agents: Iterable[Agent]) -> tuple[Job, ...]:
-    """The jobs whose agents group has no agent that is authorized and enabled.
+    """Return the jobs whose agents group has no agent that is authorized and enabled.
 
     A group that has none when a run starts is another matter: the server ends the run's jobs for it at once.
 
@@ -24,7 +24,7 @@ def stranded(waiting: Iterable[Job], agents: Iterable[Agent]) -> tuple[Job, ...]
 
 
 def jobs_without_agents(desired: DesiredFleet, observed: ObservedFleet, actions: Sequence[Action]) -> Iterator[Finding]:
-    """One finding for each group that jobs wait for in vain; of a slice only for the slice's own groups.
+    """Return one finding for each group that jobs wait for in vain; of a slice only for the slice's own groups.
 
     Args:
         actions: of the plan, which may bring a group its agent.
@@ -54,7 +54,7 @@ def _remedy(group: str, agents: Iterable[Agent], coming: set[str]) -> str:
 
 
 def _served_afterwards(agents: Iterable[Agent], actions: Iterable[Action]) -> set[str]:
-    """Names of groups that have an agent to do jobs once the plan is applied."""
+    """Return the names of groups that have an agent to do jobs once the plan is applied."""
     todo: dict[int, list[Action]] = defaultdict(list)
     for action in actions:
         todo[getattr(action, "agent_id", 0)].append(action)

@@ -32,7 +32,7 @@ def verify_agents(
     timeout: float = 120.0,
     clock: Clock | None = None,
 ) -> Iterator[tuple[Agent, GroupProof]]:
-    """Runs a job on each of these agents and yields what became of it, in no particular order.
+    """Run a job on each of these agents and yield what became of it, in no particular order.
 
     An agent that works at other jobs all the time is not proven, but that is no failure.
 
@@ -92,7 +92,7 @@ class _Places:
         sweep(client, self._now, self._living.values())
 
     def enter(self, place: int, agent: Agent) -> str:
-        """Puts an agent into a group of its own; returns the group's name."""
+        """Put an agent into a group of its own; return the group's name."""
         refs = {ref.id for ref in agent.groups if ref.id in self._living and not _is_of_proofs(ref.name)}
         state = {"groups": tuple(sorted(refs)), "disabled": agent.disabled} if self._alone else {}
         own = OwnGroup("proof", self._owner, int(self._now.timestamp()), self._first + place, **state)  # type: ignore[arg-type]
@@ -113,7 +113,7 @@ class _Places:
         self._inside.pop(agent.id, None)
 
     def close(self) -> None:
-        """Deletes the groups. One that an agent could not be taken out of stays: the next sweep does both."""
+        """Delete the groups. One that an agent could not be taken out of stays: the next sweep does both."""
         for number in {group.id for group in self._made.values()} - {*self._inside.values()}:
             persist(partial(self._client.drop_passing_group, number), self._clock)
 

@@ -23,7 +23,7 @@ _MOST = 64
 
 @contextmanager
 def own_branch(directory: Path | None = None) -> Iterator[str]:
-    """The name of a branch that is this process's own until the block ends, however it ends.
+    """Make a branch of this process's own, give its name, and remove it when the block ends, however it ends.
 
     Args:
         directory: the state directory.

@@ -28,7 +28,7 @@ class Choice:
 def choose(
     fleet: DesiredFleet, agents: Iterable[Agent], changed: Collection[str], *, each: bool = False, alone: bool = False
 ) -> Choice:
-    """Those on hosts that have changed, and at least one of each agents group; all of them when asked.
+    """Return those on hosts that have changed, and at least one of each agents group; all of them when asked.
 
     Who is disabled or works is left out: a proof would take the one out of its rest, and wait for the other.
 
@@ -71,7 +71,7 @@ def _take(choice: Choice, wanted: DesiredAgent, agent: Agent, reasons: Mapping[s
 
 
 def _members(pairs: Iterable[tuple[DesiredAgent, Agent]]) -> dict[str, list[tuple[DesiredAgent, Agent]]]:
-    """The agents of each group; those that are in none are a group of their own, the server's `all`."""
+    """Return the agents of each group; those that are in none are a group of their own, the server's `all`."""
     found: dict[str, list[tuple[DesiredAgent, Agent]]] = {}
     for one in pairs:
         for group in one[0].groups or {"all"}:

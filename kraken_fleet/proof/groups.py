@@ -64,9 +64,9 @@ def verify_groups(
     *,
     timeout: float = 120.0,
     clock: Clock | None = None,
-    nonce: str | None = None,
+    marker: str | None = None,
 ) -> Iterator[GroupProof]:
-    """Runs one job on each group, all in one run, and yields what became of each as soon as it is known.
+    """Run one job on each group, all in one run, and yield what became of each as soon as it is known.
 
     A group that fails does not end the iteration: its GroupProof says why. A run that is left early is cancelled.
 
@@ -75,7 +75,7 @@ def verify_groups(
         timeout: seconds from the start until a job that is not over counts as failed. For its log line another
             LOG_PATIENCE seconds are allowed.
         clock: time; default the machine's own.
-        nonce: what the jobs print; default a random word.
+        marker: what the jobs print; default a random word.
 
     Raises:
         VerificationError: the run could not be started at all.
@@ -87,14 +87,14 @@ def verify_groups(
     yield from (_unusable(group, alive[group]) for group in wanted if alive[group] != 1)
     usable = [group for group in wanted if alive[group] == 1]
     if usable:
-        word = nonce or secrets.token_hex(8)
+        word = marker or secrets.token_hex(8)
         with own_branch() as branch:
             run = _start(client, branch, usable, word, watch)
             yield from _Proving(client, run, usable, mark(word), timeout, watch).results()
 
 
 def require_proofs(proofs: Iterable[GroupProof]) -> tuple[GroupProof, ...]:
-    """All of the proofs.
+    """Return the proofs, all of them successful.
 
     Raises:
         VerificationError: at least one group failed; the message has each with its reason.
@@ -115,20 +115,20 @@ def _unusable(group: str, count: int) -> GroupProof:
     return GroupProof(group, failure="there is no such agents group", hint="Create it, or register its agents first")
 
 
-def _start(client: KrakenClient, branch: str, groups: Sequence[str], nonce: str, clock: Clock) -> Run:
-    """Starts a run with our jobs.
+def _start(client: KrakenClient, branch: str, groups: Sequence[str], marker: str, clock: Clock) -> Run:
+    """Start a run with our jobs.
 
     A run made from the stage of somebody else, who has the same branch, is given up.
     """
     note = None
     for _ in range(_ATTEMPTS):
-        branch_id, stage_id = prepare_stage(client, groups, nonce, branch)
+        branch_id, stage_id = prepare_stage(client, groups, marker, branch)
         flow = client.start_flow(branch_id)
         runs = [run for run in flow.runs or client.flow_runs(flow.id) if run.stage_id == stage_id]
         if not runs:
             continue
         jobs = _first_jobs(client, runs[0].id, clock)
-        if _are_ours(jobs, groups, nonce):
+        if _are_ours(jobs, groups, marker):
             return runs[0]
         note = client.run(runs[0].id).note
         client.cancel_run(runs[0].id)
@@ -143,7 +143,7 @@ def _start(client: KrakenClient, branch: str, groups: Sequence[str], nonce: str,
 
 
 def _first_jobs(client: KrakenClient, run_id: int, clock: Clock) -> Sequence[Job]:
-    """The jobs of a run that has just begun; none when it ended without any or has none after a while."""
+    """Return the jobs of a run that has just begun; none when it ended without any or has none after a while."""
     give_up = clock.now() + _JOBS_PATIENCE
     while not (jobs := client.run_jobs(run_id)) and clock.now() < give_up:
         if client.run(run_id).state in _RUN_OVER:
@@ -152,9 +152,9 @@ def _first_jobs(client: KrakenClient, run_id: int, clock: Clock) -> Sequence[Job
     return jobs
 
 
-def _are_ours(jobs: Sequence[Job], groups: Sequence[str], nonce: str) -> bool:
-    """Whether these are the jobs of our stage; jobs that failed before they began have no steps to tell by."""
-    mine = [job for job in jobs if all(nonce in step.name for step in job.steps)]
+def _are_ours(jobs: Sequence[Job], groups: Sequence[str], marker: str) -> bool:
+    """Say whether these are the jobs of our stage; jobs that failed before they began have no steps to tell by."""
+    mine = [job for job in jobs if all(marker in step.name for step in job.steps)]
     return set(groups) <= {job.name for job in mine}
 
 
@@ -201,7 +201,7 @@ class _Proving:
                 yield proof
 
     def _of_ended(self, group: str, job: Job) -> GroupProof | None:
-        """The proof of a job that is over; None while its log may still come."""
+        """Return the proof of a job that is over; None while its log may still come."""
         over_since = self._over_since.setdefault(job.id, self._clock.now())
         if not job.succeeded:
             return self._failed(group, job, _why_failed(job, self._log(job)), _hint(job))
@@ -231,7 +231,10 @@ class _Proving:
         return round(self._clock.now() - self._started, 3)
 
     def _log(self, job: Job) -> tuple[LogLine, ...]:
-        """What the job printed; nothing when it has no steps, or when the server cannot read its log store now."""
+        """Return what the job printed.
+
+        Nothing when it has no steps, or when the server cannot read its log store now.
+        """
         if not job.steps:
             return ()
         try:
@@ -241,7 +244,7 @@ class _Proving:
 
 
 def _is_output(line: LogLine, expected: str) -> bool:
-    """Whether this is what the command printed, and not the agent saying which command it runs."""
+    """Say whether this is what the command printed, and not the agent saying which command it runs."""
     return line.message.rstrip().endswith(expected) and "echo " not in line.message
 
 

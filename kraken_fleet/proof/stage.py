@@ -17,13 +17,13 @@ _MARK = "kraken-fleet-proof-"
 _JOB_TIMEOUT = 60  # seconds; the server raises anything below to this
 
 
-def mark(nonce: str) -> str:
-    """The line that a job of this verification prints."""
-    return _MARK + nonce
+def mark(marker: str) -> str:
+    """Return the line that a job of this verification prints."""
+    return _MARK + marker
 
 
-def stage_code(groups: Sequence[str], nonce: str) -> str:
-    """The stage in Kraken's format: a function that returns nothing but literals.
+def stage_code(groups: Sequence[str], marker: str) -> str:
+    """Return the stage in Kraken's format: a function that returns nothing but literals.
 
     One job for each group, so that one run proves them all; each job is called like its group.
     """
@@ -36,7 +36,7 @@ def stage_code(groups: Sequence[str], nonce: str) -> str:
             {
                 "name": group,
                 "timeout": _JOB_TIMEOUT,
-                "steps": [{"tool": "shell", "cmd": f"echo {mark(nonce)}"}],
+                "steps": [{"tool": "shell", "cmd": f"echo {mark(marker)}"}],
                 "environments": [{"system": "any", "agents_group": group, "config": "default"}],
             }
             for group in groups
@@ -45,8 +45,8 @@ def stage_code(groups: Sequence[str], nonce: str) -> str:
     return f"def stage(ctx):\n    return {pprint.pformat(schema, width=100, sort_dicts=False)}\n"
 
 
-def prepare_stage(client: KrakenClient, groups: Sequence[str], nonce: str, branch_name: str) -> tuple[int, int]:
-    """Sees to it that project, branch and stage are there and the stage has a job for each group.
+def prepare_stage(client: KrakenClient, groups: Sequence[str], marker: str, branch_name: str) -> tuple[int, int]:
+    """Make sure that project, branch and stage exist and that the stage has a job for each group.
 
     Returns:
         the ids of branch and stage.
@@ -56,7 +56,7 @@ def prepare_stage(client: KrakenClient, groups: Sequence[str], nonce: str, branc
         ServerError: see kraken_fleet.errors.
     """
     branch = _branch(client, _project(client), branch_name)
-    code = stage_code(groups, nonce)
+    code = stage_code(groups, marker)
     for stage in client.branch(branch.id).stages:
         if stage.name == STAGE:
             return branch.id, client.update_stage(stage.id, STAGE, code).id

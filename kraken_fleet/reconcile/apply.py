@@ -52,7 +52,7 @@ def apply(
     clock: Clock | None = None,
     trial_timeout: float = TRIAL_TIMEOUT,
 ) -> Iterator[Event]:
-    """Makes the changes of a plan; without any, nothing is sent.
+    """Make the changes of a plan; without any, nothing is sent.
 
     Args:
         observed: the server as the plan saw it, to spare reading its groups again.
@@ -82,7 +82,7 @@ def apply_saved(
     concurrency: int = 8,
     memory: GroupMemory | None = None,
 ) -> Iterator[Event]:
-    """Makes the changes of a plan that was made earlier, after seeing that it still fits and is about what it says.
+    """Make the changes of a plan that was made earlier, after seeing that it still fits and is about what it says.
 
     Args:
         desired: the inventory now, when it is at hand: what it asks for is worked out again and has to be the same.
@@ -162,7 +162,7 @@ class _Run:
                 yield self._fail(able[number], error) if error else self._succeed(able[number])
 
     def _patch(self, numbers: Sequence[int], *, authorized: bool) -> Iterator[tuple[int, FleetError | None]]:
-        """One request for all; when the server refuses it for one of them, halves, to find which."""
+        """Send one request for all; when the server refuses it for one of them, send two halves, to find which."""
         try:
             self.client.set_authorized(numbers, authorized)
         except RequestRejectedError as error:
@@ -195,7 +195,7 @@ class _Run:
     def _set_groups(self, action: SetGroups) -> None:
         missing = [name for name in action.added if name not in self.groups]
         if missing:
-            raise PlanError(f"the agents group {', '.join(missing)} does not exist")
+            raise PlanError(f"The agents group {', '.join(missing)} does not exist")
         self.client.set_agent_groups(action.agent_id, {*action.kept, *(self.groups[name] for name in action.added)})
 
     def _delete(self, action: DeleteAgent) -> None:
@@ -239,6 +239,6 @@ def _check_judges(plan: Plan, trust: Sequence[TrustPolicy]) -> None:
     for action in (*plan.of(Recheck), *on_trial):
         if action.policy not in given:
             raise PlanError(
-                f"the plan puts {action.label} on trial, and its policy {action.policy} is not given",
+                f"The plan puts {action.label} on trial, and its policy {action.policy} is not given",
                 hint="Apply it with the same trust policy, or make a new plan",
             )

@@ -41,7 +41,7 @@ def wait_for_agents(
     seen_after: Mapping[str, datetime] | None = None,
     told: Callable[[Waiting], object] | None = None,
 ) -> Arrival:
-    """Waits until every agent has spoken to the server.
+    """Wait until every agent has spoken to the server.
 
     Args:
         timeout: seconds; 0 looks once.
@@ -70,7 +70,7 @@ def arrivals(
     clock: Clock,
     seen_after: Mapping[str, datetime] | None = None,
 ) -> Generator[Waiting, None, Arrival]:
-    """The same as a generator: an event before each pause, the Arrival as its value."""
+    """Do the same as a generator: yield an event before each pause, and return the Arrival."""
     started, pause = clock.now(), _FIRST_PAUSE
     while True:
         agents = observe_agents(client)

@@ -10,10 +10,10 @@ class Clock(Protocol):
     """What waiting needs of time."""
 
     def now(self) -> float:
-        """Seconds since some moment; never goes back."""
+        """Return seconds since some moment; never goes back."""
 
     def sleep(self, seconds: float) -> None:
-        """Returns that much later."""
+        """Pause for so many seconds."""
 
 
 class SystemClock:

@@ -19,7 +19,7 @@ class Event:
         return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
 
     def to_dict(self) -> dict[str, object]:
-        """The same for programs: one JSON line."""
+        """Return the same for programs: one JSON line."""
         return {"event": self.kind, **{field.name: _plain(getattr(self, field.name)) for field in fields(self)}}
 
 
@@ -68,7 +68,7 @@ class Failed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Verdict(Event):
-    """What a trust policy decided of an agent that was let in on trial."""
+    """What a trust policy decided of an agent that was on trial."""
 
     subject: str
     policy: str
@@ -77,12 +77,12 @@ class _Verdict(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialPassed(_Verdict):
-    """An agent that was let in on trial stays."""
+    """An agent that was on trial stays authorized."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialFailed(_Verdict):
-    """An agent that was let in on trial was put out again."""
+    """An agent that was on trial was unauthorized again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

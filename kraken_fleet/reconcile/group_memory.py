@@ -28,17 +28,17 @@ class GroupMemory:
         self._folder = directory / "deleted-groups"
 
     def recall(self, client: KrakenClient, living: Iterable[AgentsGroup]) -> None:
-        """Tells a client what is remembered of its server; nothing when the server behind the URL is another one."""
+        """Tell a client what is remembered of its server; nothing when the server behind the URL is another one."""
         alive = list(living)
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
             text = self._file(client).read_text(encoding="utf-8")
             kept = json.loads(text)
             known = {int(number): _decode(int(number), group) for number, group in kept["groups"].items()}
             if kept["birth"] == _birth(alive) and known.keys().isdisjoint(group.id for group in alive):
-                client.believe_deleted_groups(known)
+                client.add_known_deleted_groups(known)
 
     def keep(self, client: KrakenClient, living: Iterable[AgentsGroup]) -> None:
-        """Writes down what the client knows; the file is replaced whole, and only when it says something else."""
+        """Write down what the client knows; the file is replaced whole, and only when it says something else."""
         file, birth = self._file(client), _birth(living)
         if not birth:
             return
@@ -56,7 +56,7 @@ class GroupMemory:
 
 
 def _birth(living: Iterable[AgentsGroup]) -> str:
-    """When the server's first group was made: it tells a server from another one that has taken its place."""
+    """Say when the server's first group was made: it tells a server from another one that has taken its place."""
     first = min(living, key=lambda group: group.id, default=None)
     return first.created.isoformat() if first and first.created else ""
 

@@ -17,7 +17,7 @@ _PAUSES = (0.5, 2.0, 5.0)
 
 
 def put_back(client: KrakenClient, agent_id: int, groups: Iterable[AgentsGroup]) -> None:
-    """Takes an agent out of its groups for proofs, into those that it was in before, and disables it if it was so.
+    """Take an agent out of its groups for proofs, into those that it was in before, and disable it if it was disabled.
 
     Args:
         groups: the living ones.
@@ -42,7 +42,7 @@ def put_back(client: KrakenClient, agent_id: int, groups: Iterable[AgentsGroup])
 
 
 def sweep(client: KrakenClient, now: datetime, groups: Iterable[AgentsGroup] | None = None) -> list[Agent]:
-    """Undoes what processes that have ended have left on the server; costs nothing when there is nothing.
+    """Undo what processes that have ended have left on the server; send nothing when there is nothing.
 
     Agents that an upgrade has disabled stay so, in the group that says it: whether they work is not known. Those that
     have been enabled since then leave it.
@@ -80,7 +80,7 @@ def sweep(client: KrakenClient, now: datetime, groups: Iterable[AgentsGroup] | N
 
 
 def persist(work: Callable[[], object], clock: Clock | None = None) -> None:
-    """Does what has to be done to give an agent back, again when the server fails at it.
+    """Do what has to be done to give an agent back, again when the server fails at it.
 
     Raises:
         ServerError: the last one, after several tries.

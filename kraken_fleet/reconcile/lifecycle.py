@@ -17,12 +17,12 @@ _LOOKS = 2
 
 
 def drain(
-    client: KrakenClient, agents: Sequence[Agent], deadline: float, *, concurrency: int = 8, clock: Clock | None = None
+    client: KrakenClient, agents: Sequence[Agent], timeout: float, *, concurrency: int = 8, clock: Clock | None = None
 ) -> Iterator[Event]:
-    """Disables agents and waits until the jobs that they run have ended.
+    """Disable agents and wait until the jobs that they run have ended.
 
     Args:
-        deadline: seconds to wait for those; the agents stay disabled after it.
+        timeout: seconds to wait for those; the agents stay disabled after it.
 
     Raises:
         PartialFailureError: at the end: some could not be disabled, or still run a job.
@@ -44,7 +44,7 @@ def drain(
             idle[number] = 0 if number in busy else idle[number] + 1
             if idle[number] >= _LOOKS:
                 yield Changed(subject=waiting.pop(number).name, state="drained")
-        if waiting and clock.now() - started >= deadline and busy:
+        if waiting and clock.now() - started >= timeout and busy:
             break
         if busy:
             named = {waiting[number].name: job for number, job in busy.items()}
@@ -52,13 +52,13 @@ def drain(
         if waiting:
             clock.sleep(_INTERVAL)
     for agent in waiting.values():
-        failures[agent.name] = f"still runs a job after {deadline:g} s; it is disabled and gets no other"
+        failures[agent.name] = f"still runs a job after {timeout:g} s; it is disabled and gets no other"
         yield Failed(subject=agent.name, reason=failures[agent.name])
     _report("drained", failures, len(agents))
 
 
 def enable(client: KrakenClient, agents: Sequence[Agent], *, concurrency: int = 8) -> Iterator[Event]:
-    """Lets agents have jobs again.
+    """Let agents have jobs again.
 
     Raises:
         PartialFailureError: at the end: some could not be enabled.
@@ -74,7 +74,7 @@ def enable(client: KrakenClient, agents: Sequence[Agent], *, concurrency: int = 
 
 
 def remove(client: KrakenClient, agents: Sequence[Agent]) -> Iterator[Event]:
-    """Deletes agents' records, slowly: each costs the server background work in the queue that also completes jobs.
+    """Delete agents' records, slowly: each costs the server background work in the queue that also completes jobs.
 
     An agent that still runs on its host comes back as discovered and disabled: stop it there first.
 

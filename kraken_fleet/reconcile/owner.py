@@ -17,12 +17,12 @@ _START_TIME = 19  # the place of field 22 of /proc/PID/stat behind the name of t
 
 
 def owner_of(pid: int) -> Owner:
-    """What stands for a process of this machine."""
+    """Return what stands for a process of this machine."""
     return Owner(_machine(), pid, _started(pid) or 0)
 
 
 def is_left(group: OwnGroup, now: datetime) -> bool:
-    """Whether the process that made a group has ended without removing it.
+    """Say whether the process that made a group has ended without removing it.
 
     Args:
         now: by the server's clock. Of another machine's processes only the time is known.
@@ -34,7 +34,7 @@ def is_left(group: OwnGroup, now: datetime) -> bool:
 
 @lru_cache(maxsize=1)
 def _machine() -> str:
-    """Stands for this machine since its start, and for the container in which process ids mean something."""
+    """Identify this machine since its start, and the container in which process ids mean something."""
     parts = [socket.gethostname(), _read("/etc/machine-id"), _read("/proc/sys/kernel/random/boot_id")]
     try:
         parts.append(str(Path("/proc/self/ns/pid").stat().st_ino))
@@ -51,7 +51,7 @@ def _read(path: str) -> str:
 
 
 def _started(pid: int) -> int | None:
-    """When a process began; 0 where the system does not say, None when there is none."""
+    """Say when a process began; 0 where the system does not say, None when there is none."""
     if not Path("/proc/self/stat").exists():
         return 0 if _answers(pid) else None
     try:

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def each(items: Sequence[T], work: Callable[[T], object], workers: int) -> Iterator[tuple[T, FleetError | None]]:
-    """Does `work` on each item; yields it with its error, or None, as soon as it is done.
+    """Do `work` on each item; yield it with its error, or None, as soon as it is done.
 
     Args:
         workers: how many at the same time.

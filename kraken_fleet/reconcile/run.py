@@ -16,7 +16,6 @@ from kraken_fleet.reconcile.clock import Clock, SystemClock
 from kraken_fleet.reconcile.events import Event, Planned, RoundFailed, Sleeping
 from kraken_fleet.reconcile.group_memory import GroupMemory
 from kraken_fleet.reconcile.observe import observe
-from kraken_fleet.reconcile.peer_memory import PeerMemory
 from kraken_fleet.reconcile.trial import TRIAL_TIMEOUT
 
 
@@ -33,12 +32,11 @@ def reconcile(
     clock: Clock | None = None,
     now: Callable[[], datetime] | None = None,
     memory: GroupMemory | None = None,
-    peers: PeerMemory | None = None,
 ) -> Iterator[Event]:
-    """Makes the server as the inventory wants it.
+    """Make the server as the inventory wants it.
 
     Args:
-        policy: what a plan may do; default lets in the inventory's own agents.
+        policy: what a plan may do; the default authorizes the inventory's own agents.
         timeout: seconds to wait for agents that the server does not know yet.
         seen_after: by host: an agent counts once it was seen after this moment, its deploy.
         dry_run: plan only; nothing is waited for or changed.
@@ -46,7 +44,6 @@ def reconcile(
         trial_timeout: seconds for an agent on trial to say what it is.
         now: the time of day, in UTC; default the server's.
         memory: of deleted groups, see observe.
-        peers: of where agents spoke from, see observe.
 
     Raises:
         PartialFailureError: at the end: some agents never appeared or could not be changed; the others are done.
@@ -59,7 +56,7 @@ def reconcile(
         for absent in arrival.missing:
             missing[absent.host] = f"{absent.reason}. {absent.hint}"
             yield absent
-    observed = observe(client, names=desired.groups, memory=memory, peers=peers)
+    observed = observe(client, names=desired.groups, memory=memory)
     plan = make_plan(desired, observed, policy, now=now() if now else client.server_time(), server=client.url)
     yield Planned(plan=plan)
     failures: dict[str, str] = {}
@@ -91,9 +88,8 @@ def watch(
     chance: Callable[[], float] = random.random,
     now: Callable[[], datetime] | None = None,
     memory: GroupMemory | None = None,
-    peers: PeerMemory | None = None,
 ) -> Iterator[Event]:
-    """Does `reconcile` again and again; a round that fails is told and the next one comes.
+    """Do `reconcile` again and again; a round that fails is reported, and the next one follows.
 
     Args:
         load: reads the inventory, anew in each round.
@@ -102,13 +98,12 @@ def watch(
         rounds: how many; None for ever.
         chance: a number from 0 to 1.
         memory: of deleted groups, see observe.
-        peers: of where agents spoke from, see observe.
     """
     clock = clock or SystemClock()
     done = 0
     while rounds is None or done < rounds:
         try:
-            yield from reconcile(client, load(), policy, clock=clock, now=now, memory=memory, peers=peers)
+            yield from reconcile(client, load(), policy, clock=clock, now=now, memory=memory)
         except FleetError as error:
             yield RoundFailed(error=error.as_dict())
         done += 1

@@ -1,8 +1,8 @@
-"""Agents that have to prove themselves: what they say decides whether they stay.
+"""Agents on trial: the host info that they send decides whether they stay authorized.
 
-The server reads an agent's host info only after authorization, so proof cannot come before it. Until a new agent has
-stood its trial it is disabled and only in `all`: it gets no job. One that was let in earlier works on meanwhile, for an
-agent that has just been started with a new secret is about to tell it.
+The server reads an agent's host info only after authorization, so verification cannot come before it. Until a new agent
+is verified it is disabled and only in `all`: it gets no job. One that was authorized earlier works on meanwhile, for an
+agent that has just been started with a new secret is about to report it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from kraken_fleet.reconcile.clock import Clock
 from kraken_fleet.reconcile.events import Event, Failed, TrialFailed, TrialPassed
 from kraken_fleet.reconcile.parallel import each
 
-# An agent that waits to be let in asks every 10 s, and then tells what it is.
+# An agent that waits for its authorization asks every 10 s, and then sends its host info.
 TRIAL_TIMEOUT = 45.0
 _INTERVAL = 1.0
-# An agent tells what it is when it notices that it is let in. One that was out for less time than passes between two of
-# its questions, 5.5 s at most, has noticed nothing: after a while without news it is shut out once more, long enough.
+# An agent sends its host info when it notices that it is authorized. One that was unauthorized for less time than it
+# lets pass between two questions, 5.5 s at most, has noticed nothing: after a while without news its authorization is
+# taken back once more, for long enough.
 _NEWS_SECONDS = 10.0
-_SHUT_OUT_SECONDS = 7.0
+_UNAUTHORIZED_SECONDS = 7.0
 Trial = Authorize | Recheck
 
 
@@ -39,11 +40,11 @@ def hold_trials(
     clock: Clock,
     concurrency: int = 8,
 ) -> Iterator[Event]:
-    """Judges each agent once it has said what it is; puts out those that fail and those that say nothing.
+    """Judge each agent once it has sent its host info; unauthorize those that fail and those that send nothing.
 
     Args:
         trials: the agents, all of them authorized.
-        trust: the policies that let them in.
+        trust: the policies that authorized them.
         before: what the server knew of their hosts before; a record of an earlier life proves nothing against them.
         timeout: seconds for all of them.
         concurrency: how many requests are on their way at the same time.
@@ -53,7 +54,7 @@ def hold_trials(
     """
     judges = {policy.name: policy for policy in trust}
     pending = {action.agent_id: action for action in trials}
-    # Somebody else may speak under the same address: what is said has to hold for a second look.
+    # Another agent may speak under the same address, so an agent has to pass twice in a row.
     passed: set[int] = set()
     began = clock.now()
     deadline, noticed = began + timeout, False
@@ -71,7 +72,7 @@ def hold_trials(
                 verdicts.append(_Verdict(action, agent, decision))
         yield from _carry_out(client, verdicts, concurrency)
         if pending and not noticed and clock.now() - began >= _NEWS_SECONDS:
-            _let_in_noticeably(client, _without_news(pending, agents, before), clock)
+            _authorize_again(client, _without_news(pending, agents, before), clock)
             noticed = True
         if pending:
             clock.sleep(_INTERVAL)
@@ -80,17 +81,17 @@ def hold_trials(
 def _without_news(
     pending: Mapping[int, Trial], agents: Mapping[int, Agent], before: Mapping[int, HostInfo | None]
 ) -> list[int]:
-    """The newcomers of whom the server still knows only what it knew before."""
+    """Return the newcomers of whom the server still knows only what it knew before."""
     newcomers = [number for number, action in pending.items() if isinstance(action, Authorize) and number in agents]
     return [
         number for number in newcomers if (info := agents[number].host_info) is not None and info == before.get(number)
     ]
 
 
-def _let_in_noticeably(client: KrakenClient, numbers: Sequence[int], clock: Clock) -> None:
+def _authorize_again(client: KrakenClient, numbers: Sequence[int], clock: Clock) -> None:
     if numbers:
         client.set_authorized(numbers, False)  # noqa: FBT003 - its second argument is the verb's sense
-        clock.sleep(_SHUT_OUT_SECONDS)
+        clock.sleep(_UNAUTHORIZED_SECONDS)
         client.set_authorized(numbers, True)  # noqa: FBT003 - as above
 
 
@@ -102,7 +103,7 @@ def _judged(
         if decision.admitted or agent.host_info != before or late:
             return decision
     if late:
-        return Decision(admitted=False, policy=action.policy, reason="it did not say what it is in time")
+        return Decision(admitted=False, policy=action.policy, reason="it did not send its host info in time")
     return None
 
 
@@ -116,7 +117,7 @@ class _Verdict:
 
     @property
     def newcomer(self) -> tuple[Authorize, Agent] | None:
-        """Whom to let in for good; one that was in already only stays."""
+        """The new agent to admit; None for one that was authorized before, which only stays."""
         if self.agent is not None and self.decision.admitted and isinstance(self.action, Authorize):
             return self.action, self.agent
         return None
@@ -132,9 +133,9 @@ def _carry_out(client: KrakenClient, verdicts: Sequence[_Verdict], concurrency: 
 
     def work(verdict: _Verdict) -> None:
         if verdict.newcomer and places:
-            _settle(client, places, *verdict.newcomer, verdict.groups)
+            _admit(client, places, *verdict.newcomer, verdict.groups)
         elif not verdict.decision.admitted or verdict.agent is None:
-            _put_out(client, verdict.action)
+            _unauthorize(client, verdict.action)
 
     for verdict, error in each(verdicts, work, concurrency):
         subject, decision = verdict.action.label, verdict.decision
@@ -147,7 +148,7 @@ def _carry_out(client: KrakenClient, verdicts: Sequence[_Verdict], concurrency: 
 
 
 class _Places:
-    """The groups that agents come into, read once for all who have stood their trial in one look.
+    """The groups that agents come into, read once for all that have passed their trial at the same time.
 
     Args:
         names: those that have to be there; missing ones are created.
@@ -160,7 +161,7 @@ class _Places:
         self._living = living.with_created({name: group.id for name, group in made if isinstance(group, AgentsGroup)})
 
     def with_all(self, names: Iterable[str]) -> LivingGroups:
-        """The living groups.
+        """Return the living groups.
 
         Raises:
             FleetError: one of these is not there and could not be created.
@@ -171,13 +172,13 @@ class _Places:
         return self._living
 
 
-def _put_out(client: KrakenClient, action: Trial) -> None:
+def _unauthorize(client: KrakenClient, action: Trial) -> None:
     if isinstance(action, Recheck):
         client.disable_agent(action.agent_id)
     client.set_authorized([action.agent_id], False)  # noqa: FBT003 - as above
 
 
-def _settle(client: KrakenClient, places: _Places, action: Authorize, agent: Agent, groups: frozenset[str]) -> None:
+def _admit(client: KrakenClient, places: _Places, action: Authorize, agent: Agent, groups: frozenset[str]) -> None:
     living = places.with_all(groups)
     wanted = DesiredAgent(action.host, agent.address, groups)
     change = groups_change(agent, wanted, living, GroupsMode.EXACT if action.exact else GroupsMode.MERGE)

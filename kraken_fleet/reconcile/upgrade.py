@@ -40,7 +40,7 @@ class Out:
 
 
 def who_is_out(client: KrakenClient, owner: Owner | None = None) -> Out:
-    """The groups of upgrades, by whose they are.
+    """Return the groups of upgrades, by whose they are.
 
     Raises:
         ServerError: see kraken_fleet.errors; so do all functions here.
@@ -56,7 +56,7 @@ def who_is_out(client: KrakenClient, owner: Owner | None = None) -> Out:
 
 
 def left_out_of_work(agents: Sequence[Agent], out: Out) -> list[Agent]:
-    """Those of the agents that an upgrade has disabled which was broken off."""
+    """Return those of the agents that an upgrade has disabled which was broken off."""
     return [agent for agent in agents if agent.disabled and _in(agent, out.left)]
 
 
@@ -66,17 +66,17 @@ def take_out(
     owner: Owner,
     *,
     max_unavailable: str,
-    deadline: float,
+    timeout: float,
     clock: Clock | None = None,
     chance: Callable[[], float] = random.random,
 ) -> Iterator[Event]:
-    """Disables agents for an upgrade once other upgrades leave room for it, and waits until their jobs have ended.
+    """Disable agents for an upgrade once other upgrades leave room for it, and wait until their jobs have ended.
 
     Args:
         agents: those that are to come back afterwards.
         owner: whose upgrade it is.
         max_unavailable: how many agents of a group may be out at once, a number or a percentage of the group.
-        deadline: seconds to wait for other upgrades, and again for jobs.
+        timeout: seconds to wait for other upgrades, and again for jobs.
 
     Raises:
         FleetError: other upgrades left no room in that time.
@@ -98,20 +98,20 @@ def take_out(
             break
         for agent in agents:
             _leave(client, agent.id, {made.id})
-        if clock.now() - started >= deadline:
+        if clock.now() - started >= timeout:
             client.drop_passing_group(made.id)
             hint = "Wait for it, or allow more with kraken_upgrade_max_unavailable"
-            text = f"Another upgrade has agents of {', '.join(crowded)} out of work, for {deadline:g} s now"
+            text = f"Another upgrade has agents of {', '.join(crowded)} out of work, for {timeout:g} s now"
             raise FleetError(text, where=client.url, hint=hint)
         yield Waiting(missing=tuple(crowded), seconds=clock.now() - started)
         clock.sleep(_PAUSE * (1 + 2 * chance()))
-    yield from drain(client, agents, deadline, clock=clock)
+    yield from drain(client, agents, timeout, clock=clock)
 
 
 def give_back(
     client: KrakenClient, owner: Owner, keep_out: Collection[int] = (), *, clock: Clock | None = None
 ) -> tuple[list[Agent], dict[str, str]]:
-    """Enables the agents that this upgrade has taken out, again when the server fails at it.
+    """Enable the agents that this upgrade has taken out, again when the server fails at it.
 
     Args:
         keep_out: ids of those that stay disabled: they do not work.
@@ -138,7 +138,7 @@ def give_back(
 
 
 def _crowded(client: KrakenClient, agents: Sequence[Agent], owner: Owner, max_unavailable: str) -> list[str]:
-    """Groups of which more agents would be out than may be, because of other upgrades."""
+    """Return the groups of which more agents would be out than may be, because of other upgrades."""
     out, known = who_is_out(client, owner), client.agents()
     mine = {agent.id for agent in agents}
     crowded = []

@@ -30,12 +30,15 @@ class WaitingJobs:
 
 
 def waiting_jobs(client: KrakenClient) -> tuple[Job, ...]:
-    """Every job without an agent, of each branch's unfinished flows. A job's `notes` say why it was not placed."""
+    """Return every job without an agent, of each branch's unfinished flows.
+
+    A job's `notes` say why it was not placed.
+    """
     return find_waiting_jobs(client).jobs
 
 
 def find_waiting_jobs(client: KrakenClient, max_calls: int | None = None) -> WaitingJobs:
-    """The same within a number of requests, none of which is about agents.
+    """Return the same within a number of requests, none of which is about agents.
 
     One request for the projects, one for each branch and kind of flow, one for each run that has waiting jobs; several
     at a time.
@@ -57,7 +60,7 @@ def find_waiting_jobs(client: KrakenClient, max_calls: int | None = None) -> Wai
 
 
 def stranded_jobs(client: KrakenClient) -> tuple[Job, ...]:
-    """The waiting jobs that nobody will ever take, see kraken_fleet.plan.stranded."""
+    """Return the waiting jobs that nobody will ever take, see kraken_fleet.plan.stranded."""
     waiting = waiting_jobs(client)
     return stranded(waiting, client.agents()) if waiting else ()
 

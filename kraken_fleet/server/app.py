@@ -61,7 +61,9 @@ def create_app(
     log_socket: socket.socket | None = None,
     on_first_password: Callable[[str], None] = lambda _password: None,
 ) -> FastAPI:
-    """The embedded server as an ASGI application. Its data directory is opened here and closed when it shuts down.
+    """Return the embedded server as an ASGI application.
+
+    Its data directory is opened here and closed when it shuts down.
 
     Args:
         server_settings: where and how; `port` and `log_port` should be the real ones by now, for they become the

@@ -28,7 +28,7 @@ class SteadyClock:
         self._last, self._last_steady = wall(), steady()
 
     def __call__(self) -> float:
-        """Seconds since 1970."""
+        """Return seconds since 1970."""
         steady = self._steady()
         elapsed = steady - self._last_steady
         most = elapsed * _SLEW
@@ -41,19 +41,19 @@ now = SteadyClock()
 
 
 def iso(moment: float | None) -> str | None:
-    """Whole seconds with a Z, as in every record of the real server; None stays None."""
+    """Write a time in whole seconds with a Z, as in every record of the real server; None stays None."""
     if moment is None:
         return None
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def iso_micro(moment: float) -> str:
-    """Microseconds and a Z: log lines."""
+    """Write a time with microseconds and a Z, as log lines have it."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def duration_text(seconds: float) -> str:
-    """`1d 2h 3m 4s`. Full hours and minutes appear only beyond the first, as on the real server (models.py)."""
+    """Write `1d 2h 3m 4s`. Full hours and minutes appear only beyond the first, as on the real server (models.py)."""
     days, rest = divmod(max(0, int(seconds)), 86400)
     parts = [f"{days}d"] if days else []
     if rest > 3600:

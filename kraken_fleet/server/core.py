@@ -55,7 +55,7 @@ class Core:
 
     @classmethod
     def open(cls, settings: ServerSettings, on_first_password: Callable[[str], None]) -> Core:
-        """Opens the data directory, filling it on a first start.
+        """Open the data directory, filling it on a first start.
 
         Raises:
             DataDirectoryError: see Database.
@@ -82,14 +82,14 @@ class Core:
         return core
 
     def close(self) -> None:
-        """Writes what is still in memory and closes the database."""
+        """Write what is still in memory and close the database."""
         with self.db.write() as session:
             self.roster.write_seen(session)
         self.logs.write()
         self.db.close()
 
     def refresh(self) -> None:
-        """Derives from the settings what goes with most answers to agents; to be called when settings have changed."""
+        """Derive from the settings what goes with most answers to agents; to be called when settings have changed."""
         with self.db.read() as session:
             address = setting(session, "general", "clickhouse_addr")
         bound = host_port(outward_address(self.settings.host), self.settings.log_port)
@@ -98,5 +98,5 @@ class Core:
 
 
 def setting(session: Session, group: str, name: str) -> str:
-    """A setting's value as text; empty when it is not set."""
+    """Return a setting's value as text; empty when it is not set."""
     return session.scalars(select(Setting.value).where(Setting.group == group, Setting.name == name)).one()

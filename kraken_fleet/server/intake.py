@@ -50,7 +50,7 @@ class Intake:
         self._limits = limits
 
     def decode(self, raw: bytes, *, mending: bool = False) -> Any:
-        """The JSON value of some bytes.
+        """Return the JSON value of some bytes.
 
         Args:
             mending: whether the caller mends texts with half a character in them, see `mended`.
@@ -90,7 +90,7 @@ class Intake:
         raise RefusedError(400, f"The JSON is nested deeper than {self._limits.json_depth} levels")
 
     def host_info(self, info: Any) -> dict[str, Any]:
-        """What an agent says of its host.
+        """Check what an agent says of its host, and return it.
 
         Raises:
             KeyError, TypeError: it lacks the system, or is no object.
@@ -104,7 +104,7 @@ class Intake:
 
 
 def address(value: Any, peer: str | None) -> str:
-    """Who an agent claims to be; its peer address when it leaves that to the server.
+    """Return the address that an agent claims; its peer address when it leaves that to the server.
 
     Raises:
         TypeError: it is no text of a sensible length.
@@ -121,7 +121,7 @@ def address(value: Any, peer: str | None) -> str:
 
 
 def word(value: Any, name: str) -> str:
-    """A short text that can be printed.
+    """Check a short text, which can be printed, and return it.
 
     Raises:
         RefusedError: it is something else.
@@ -132,7 +132,7 @@ def word(value: Any, name: str) -> str:
 
 
 def whole(value: Any, name: str, most: int = LARGEST) -> int:
-    """A whole number from 0 to `most`.
+    """Check a whole number from 0 to `most`, and return it.
 
     Raises:
         RefusedError: it is something else; true and false are no numbers.
@@ -143,7 +143,7 @@ def whole(value: Any, name: str, most: int = LARGEST) -> int:
 
 
 def check_result(result: Mapping[str, Any]) -> None:
-    """What an agent says of a step that has ended, with its test results. It is kept as it is: agents compare.
+    """Check what an agent says of a step that has ended, with its test results. It is kept as it is: agents compare.
 
     Raises:
         RefusedError: a field that the server reads is not what it should be.
@@ -167,7 +167,7 @@ def _check_test(one: Mapping[str, Any]) -> None:
 
 
 def items(message: Mapping[str, Any], name: str) -> list[Any]:
-    """A list in a message.
+    """Check a list in a message, and return it.
 
     Raises:
         RefusedError: it is something else.
@@ -179,7 +179,7 @@ def items(message: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def mended(value: Any) -> str:
-    """The text of a value, without halves of characters: they are valid JSON, but nothing can write them."""
+    """Return the text of a value, without halves of characters: they are valid JSON, but nothing can write them."""
     return str(value).encode("utf-8", "replace").decode()
 
 

@@ -33,7 +33,7 @@ class Ready:
     log_addr: str
 
     def run(self) -> None:
-        """Serves until a signal, or until `server.should_exit` is set."""
+        """Serve until a signal, or until `server.should_exit` is set."""
         self.server.run(self.sockets)
 
 
@@ -44,7 +44,7 @@ def serve(
     on_first_password: Callable[[str], None] = lambda _password: None,
     on_ready: Callable[[Ready], None] = lambda _ready: None,
 ) -> None:
-    """Serves in this thread until SIGINT or SIGTERM.
+    """Serve in this thread until SIGINT or SIGTERM.
 
     Args:
         settings: port 0 and log_port 0 take free ports.
@@ -69,7 +69,7 @@ def prepared(
     mounts: Sequence[Mount] = (),
     on_first_password: Callable[[str], None] = lambda _password: None,
 ) -> Iterator[Ready]:
-    """Binds the addresses and builds the server, without running it. Arguments and errors as serve."""
+    """Bind the addresses and build the server, without running it. Arguments and errors as serve."""
     tcp = bind_tcp(settings.host, settings.port)
     udp: socket.socket | None = None
     try:

@@ -15,7 +15,7 @@ _LOG_BUFFER_BYTES = 8 * 1024 * 1024
 
 
 def bind_tcp(host: str, port: int) -> socket.socket:
-    """A listening-ready TCP socket.
+    """Make a TCP socket that is ready to listen.
 
     Raises:
         PortInUseError: another program has the port.
@@ -27,7 +27,7 @@ def bind_tcp(host: str, port: int) -> socket.socket:
 
 
 def bind_udp(host: str, port: int) -> socket.socket:
-    """The log sink's socket, with a large receive buffer. Raises as bind_tcp."""
+    """Make the log sink's socket, with a large receive buffer. It raises as bind_tcp."""
     sock = _bind(host, port, socket.SOCK_DGRAM, "--log-port")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LOG_BUFFER_BYTES)
     sock.settimeout(0)
@@ -39,7 +39,7 @@ def _bind(host: str, port: int, kind: socket.SocketKind, option: str) -> socket.
     try:
         family, _, _, _, target = socket.getaddrinfo(host, port, type=kind, flags=socket.AI_PASSIVE)[0]
     except OSError as error:
-        raise UsageError(f"cannot listen on {host}: {error.strerror}", where=where) from error
+        raise UsageError(f"Cannot listen on {host}: {error.strerror}", where=where) from error
     sock = socket.socket(family, kind)
     if kind == socket.SOCK_STREAM:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -50,14 +50,17 @@ def _bind(host: str, port: int, kind: socket.SocketKind, option: str) -> socket.
     except OSError as error:
         sock.close()
         if error.errno == errno.EADDRINUSE:
-            hint = f"stop the program that listens there, or choose another port with {option} (0 takes a free one)"
-            raise PortInUseError(f"port {port} is in use", where=where, hint=hint) from error
-        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}", where=where) from error
+            hint = f"Stop the program that listens there, or choose another port with {option} (0 takes a free one)"
+            raise PortInUseError(f"Port {port} is in use", where=where, hint=hint) from error
+        raise UsageError(f"Cannot listen on {host}:{port}: {error.strerror}", where=where) from error
     return sock
 
 
 def outward_address(host: str) -> str:
-    """A bound address as others can name it. For a wildcard: the address towards the default route, else loopback."""
+    """Return a bound address as others can name it.
+
+    For a wildcard: the address towards the default route, else loopback.
+    """
     try:
         wildcard = ipaddress.ip_address(host).is_unspecified
     except ValueError:
@@ -73,5 +76,5 @@ def outward_address(host: str) -> str:
 
 
 def host_port(host: str, port: int) -> str:
-    """`host:port`, with brackets around an IPv6 address."""
+    """Write `host:port`, with brackets around an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -43,7 +43,7 @@ class RunningServer:
 def running(
     data_dir: Path | ServerSettings, *, mounts: Sequence[Mount] = (), **changes: Any
 ) -> Iterator[RunningServer]:
-    """Starts a server, waits until it answers, and stops it at the end.
+    """Start a server, wait until it answers, and stop it at the end.
 
     Args:
         data_dir: where it keeps its data, or whole settings. Ports default to free ones.
@@ -67,5 +67,5 @@ def _wait(ready: Ready, thread: threading.Thread) -> None:
     deadline = time.monotonic() + 10
     while not ready.server.started:
         if not thread.is_alive() or time.monotonic() > deadline:
-            raise RuntimeError("the embedded server did not start")
+            raise RuntimeError("The embedded server did not start")
         time.sleep(0.01)

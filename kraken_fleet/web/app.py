@@ -35,7 +35,7 @@ _STATIC = Path(__file__).parent / "static"
 
 
 def create_console(settings: ConsoleSettings) -> FastAPI:
-    """The console as an ASGI application, to be served by itself or mounted on another.
+    """Return the console as an ASGI application, to be served by itself or mounted on another.
 
     Args:
         settings: what the person who starts it decides.
@@ -106,7 +106,7 @@ def _refused(request: Request, error: Exception) -> Response:
 
 
 def _bad_parameter(request: Request, error: Exception) -> Response:
-    """What FastAPI finds wrong is told like what the pages find themselves."""
+    """Report what FastAPI finds wrong like what the pages find themselves."""
     if isinstance(error, RequestValidationError):
         names = dict.fromkeys(str(part["loc"][-1]) for part in error.errors())
         return _error_page(request, 400, f"This address or form makes no sense: look at {', '.join(names)}")

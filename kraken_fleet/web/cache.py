@@ -59,14 +59,14 @@ class FleetCache:
         self._snapshot = Snapshot(0, datetime.fromtimestamp(0, UTC))
 
     def get(self, client: KrakenClient) -> Snapshot:
-        """The newest view; asks the server with this client when the last one is too old."""
+        """Return the newest view; ask the server with this client when the last one is too old."""
         with self._lock:
             if self._clock() - self._taken_at > max(self._max_age, _SHARE * self._took):
                 self._refresh(client)
             return self._snapshot
 
     def forget(self) -> None:
-        """After a change: the next look asks the server."""
+        """Forget the view after a change: the next look asks the server."""
         with self._lock:
             self._taken_at = float("-inf")
 
@@ -83,5 +83,5 @@ class FleetCache:
 
 
 def _visible(agent: Agent) -> tuple[object, ...]:
-    """What makes a page look different. `last_seen` moves all the time: the browser counts it up by itself."""
+    """Return what makes a page look different. `last_seen` moves all the time: the browser counts it up by itself."""
     return (agent.id, agent.address, agent.authorized, agent.disabled, agent.groups, agent.job, agent.host_info)

@@ -27,7 +27,7 @@ class Chart:
 
 
 def stack(samples: Sequence[tuple[int, Mapping[str, int]]], names: Sequence[str]) -> Chart | None:
-    """Stacks the series in the order of their names, the first at the bottom.
+    """Stack the series in the order of their names, the first at the bottom.
 
     Args:
         samples: Unix time and a count for each name, oldest first.

@@ -54,7 +54,7 @@ def console_of(request: Request) -> Console:
 
 
 def peer_of(request: Request) -> str:
-    """Where a request comes from, for the access log."""
+    """Say where a request comes from, for the access log."""
     return peer_of_scope(request.scope) or "unknown"
 
 
@@ -77,7 +77,7 @@ class Visit:
         return self.console.cache.get(self.client)
 
     def page(self, template: str, status: int = 200, **values: object) -> HTMLResponse:
-        """Renders a page for this person."""
+        """Render a page for this person."""
         content = self.console.renderer.render(
             template,
             request=self.request,
@@ -98,7 +98,7 @@ class SubmittedForm(Visit):
             raise HTTPException(403, "This form is not from this session. Go back, reload the page and try again")
 
     def back_to(self, path: str) -> Response:
-        """Redirects to a page of this console, so that a reload repeats nothing."""
+        """Redirect to a page of this console, so that a reload repeats nothing."""
         return RedirectResponse(self.request.scope.get("root_path", "") + path, status_code=303)
 
 
@@ -111,7 +111,7 @@ class Change(SubmittedForm):
             raise HTTPException(403, "This console is read-only")
 
     def do(self, action: str, target: str, change: Callable[..., object], *args: object) -> bool:
-        """Makes one change, writes it down, and keeps a message for the next page.
+        """Make one change, write it down, and keep a message for the next page.
 
         Args:
             action, target: what is done to what, for people and for the access log.
@@ -133,7 +133,7 @@ class Change(SubmittedForm):
         return True
 
     def delete(self, agents: Sequence[Agent]) -> None:
-        """Deletes agents in the background: the server's queue sets the pace, which may be minutes for each."""
+        """Delete agents in the background: the server's queue sets the pace, which may be minutes for each."""
         named = ", ".join(agent.address for agent in agents)
         if self.console.deleting.start(self.session.user, len(agents), self.in_background(remove(self.client, agents))):
             self._write("delete", named, outcome="begun")
@@ -143,7 +143,7 @@ class Change(SubmittedForm):
             self.session.notice = "Other agents are being deleted: try again when that is over"
 
     def in_background(self, events: Iterator[Event]) -> Iterator[Event]:
-        """The same events. A person may sign out while they go on: then this ends the session that they needed."""
+        """Yield the same events. A person may sign out while they go on: then end the session that they needed."""
         try:
             yield from events
         finally:

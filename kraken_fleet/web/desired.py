@@ -28,7 +28,7 @@ _kept = _Kept()
 
 
 def desired_fleet(settings: ConsoleSettings) -> DesiredFleet:
-    """The inventory's fleet; empty when the console was started without an inventory.
+    """Return the inventory's fleet; empty when the console was started without an inventory.
 
     Raises:
         InventoryError: the inventory is wrong.
@@ -48,7 +48,7 @@ def desired_by_address(settings: ConsoleSettings) -> Mapping[str, DesiredAgent]:
 
 
 def difference(wanted: DesiredAgent, agent: Agent) -> list[str]:
-    """How one agent differs from what the inventory says of it, in sentences."""
+    """Say how one agent differs from what the inventory says of it, in sentences."""
     found = []
     has = agent.group_names - {ALL_GROUP}
     if not agent.authorized:

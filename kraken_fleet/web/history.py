@@ -39,7 +39,7 @@ class History:
         self._samples: deque[Sample] = deque(_read(path), maxlen=SAMPLES)
 
     def record(self, snapshot: Snapshot) -> None:
-        """Adds a sample when the last one is a minute old."""
+        """Add a sample when the last one is a minute old."""
         minute = int(snapshot.taken.timestamp()) // SAMPLE_SECONDS * SAMPLE_SECONDS
         with self._lock:
             if self._samples and self._samples[-1].minute >= minute:
@@ -65,7 +65,7 @@ class History:
 
 
 def sample_of(snapshot: Snapshot, minute: int) -> Sample:
-    """Counts one snapshot."""
+    """Count one snapshot."""
     now = datetime.now(UTC)
     states = Counter(str(activity_of(agent, now)) for agent in snapshot.agents)
     jobs = Counter(name for agent in snapshot.agents if agent.job for name in agent.group_names)

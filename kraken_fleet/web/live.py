@@ -20,7 +20,7 @@ _QUIET_POLLS = 10
 
 @router.get("/live")
 async def live(visit: SignedIn) -> StreamingResponse:
-    """The stream of `changed` events; ends when the person signs out or goes away."""
+    """Send the stream of `changed` events; end when the person signs out or goes away."""
     return StreamingResponse(
         _events(visit), media_type="text/event-stream", headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
     )

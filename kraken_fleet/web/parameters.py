@@ -11,7 +11,7 @@ class BadParameterError(ValueError):
 
 
 def whole_number(text: str | None, name: str, default: int) -> int:
-    """A parameter that is a whole number of at least 0, written with the digits 0 to 9.
+    """Read a parameter that is a whole number of at least 0, written with the digits 0 to 9.
 
     Args:
         text: what came; None and the empty text mean `default`.

@@ -31,7 +31,7 @@ class Renderer:
 
 
 def moment(then: datetime | None) -> Markup:
-    """A `time` element: a distance for people, the exact time for programs, for the mouse and for the script."""
+    """Write a `time` element: a distance for people, the exact time for programs, for the mouse and for the script."""
     if then is None:
         return Markup("never")
     exact = then.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

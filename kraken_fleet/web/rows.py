@@ -32,7 +32,7 @@ class Query:
 
     @classmethod
     def from_params(cls, params: Mapping[str, str]) -> Query:
-        """Reads a URL's parameters; an unknown word falls back to its default.
+        """Read a URL's parameters; an unknown word falls back to its default.
 
         Raises:
             BadParameterError: page or size is no number.
@@ -51,7 +51,10 @@ class Query:
         )
 
     def link(self, **changes: object) -> str:
-        """The query string of this view with some things changed; any change but of the page begins at page 1."""
+        """Return the query string of this view with some things changed.
+
+        Any change but of the page begins at page 1.
+        """
         values: dict[str, object] = {
             "q": self.text,
             "group": self.group,
@@ -106,7 +109,7 @@ class Page:
 
 
 def make_page(agents: Iterable[Agent], query: Query, now: datetime) -> Page:
-    """Searches, filters, sorts and cuts.
+    """Search, filter, sort and cut the rows.
 
     Args:
         agents: every authorized agent of the server.

@@ -34,7 +34,7 @@ _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 async def refuse_other_origins(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Middleware: a change sent by a page of another site is refused, the sign-in form included.
+    """Refuse, as middleware, a change that a page of another site sends, the sign-in form included.
 
     Browsers say where a request comes from; programs that send no `Origin` carry no cookie of a person either.
     """
@@ -45,7 +45,7 @@ async def refuse_other_origins(request: Request, call_next: Callable[[Request], 
 
 
 async def add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Middleware: the headers above on everything, with the time it took; pages are never kept by a cache."""
+    """Add, as middleware, the headers above to everything, with the time it took; no cache keeps a page."""
     started = time.perf_counter()
     try:
         response = await call_next(request)

@@ -30,7 +30,7 @@ class Session:
         return hmac.compare_digest(self.csrf.encode(), csrf.encode())
 
     def take_notice(self) -> str:
-        """The message of the last change, shown once."""
+        """Return the message of the last change, shown once."""
         notice, self.notice = self.notice, ""
         return notice
 
@@ -50,7 +50,7 @@ class SessionStore:
         self._sessions: dict[str, Session] = {}
 
     def add(self, session: Session) -> str:
-        """Remembers a session; returns the word for the cookie."""
+        """Remember a session; return the word for the cookie."""
         key = secrets.token_urlsafe(32)
         with self._lock:
             session.used = self._clock()
@@ -67,18 +67,18 @@ class SessionStore:
         return session
 
     def holds(self, session: Session) -> bool:
-        """Whether somebody is still signed in with it."""
+        """Say whether somebody is still signed in with it."""
         with self._lock:
             return session in self._sessions.values()
 
     def remove(self, key: str) -> None:
-        """Forgets a session and ends it on the server."""
+        """Forget a session and end it on the server."""
         with self._lock:
             session = self._sessions.pop(key, None)
         _end([session] if session else [])
 
     def clear(self) -> None:
-        """The same for all of them: the console stops."""
+        """Forget and end all sessions: the console stops."""
         with self._lock:
             sessions = list(self._sessions.values())
             self._sessions.clear()

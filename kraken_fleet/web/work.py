@@ -50,7 +50,7 @@ class Work:
         return self._run
 
     def start(self, user: str, total: int, events: Iterator[Event]) -> bool:
-        """Begins a run; False when another one goes on."""
+        """Begin a run; False when another one goes on."""
         with self._lock:
             if self._run is not None and not self._run.outcome:
                 return False

@@ -80,7 +80,7 @@ def _changes(
 def _apply(
     client: KrakenClient, actions: tuple[Action, ...], concurrency: int
 ) -> tuple[tuple[Action, ...], dict[str, str]]:
-    """What was done, and why the rest was not."""
+    """Make the changes; return what was done, and why the rest was not."""
     done: list[Action] = []
     try:
         # What came before an error stays in the list.

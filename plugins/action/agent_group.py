@@ -34,13 +34,13 @@ class ActionModule(ControllerAction):
         if wanted in groups:
             if new_name and name in groups:
                 raise FleetError(
-                    f"there are two agents groups, {name} and {new_name}",
+                    f"There are two agents groups, {name} and {new_name}",
                     hint="Move the agents of one to the other and delete it",
                 )
             return {"changed": False, "group": _shown(groups[wanted])}
         if new_name and name in groups:
             if ALL_GROUP in (name, new_name):
-                raise UnsafeChangeError("the group all belongs to the server", hint="Leave it as it is")
+                raise UnsafeChangeError("The group all belongs to the server", hint="Leave it as it is")
             return self._changed(name, wanted, lambda: client.rename_group(groups[name].id, new_name))
         return self._changed("", wanted, lambda: client.create_group(wanted))
 
@@ -48,10 +48,10 @@ class ActionModule(ControllerAction):
         if group is None:
             return {"changed": False, "group": None}
         if group.name == ALL_GROUP:
-            raise UnsafeChangeError("the group all belongs to the server", hint="Leave it as it is")
+            raise UnsafeChangeError("The group all belongs to the server", hint="Leave it as it is")
         if group.agents_count and not force:
             raise UnsafeChangeError(
-                f"the agents group {group.name} has {group.agents_count} agents, which would go on listing it",
+                f"The agents group {group.name} has {group.agents_count} agents, which would go on listing it",
                 hint="Take them out of it first, or set force to true",
             )
         return self._changed(group.name, "", lambda: client.delete_group(group.id, force=force))

@@ -12,7 +12,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import on_h
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import findings, role_settings
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.action import HostAction, program_of
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.bundles import sent_along
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.bundles import sent_files
 
 from kraken_fleet.address import ServerAddress
 from kraken_fleet.errors import UsageError
@@ -40,7 +40,7 @@ class ActionModule(HostAction):
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         present = arguments["state"] == "present"
         if present and not arguments["server_url"]:
-            raise UsageError("it is not said which server the agent belongs to", hint="Set kraken_server_url")
+            raise UsageError("No Kraken server is named for the agent", hint="Set kraken_server_url")
         sent: dict[str, Any] = {
             "binaries": [], "self_checking": False, "install_script": "", "agent": OURS, "ca_bundle": "",
             "allowed_signers": "",
@@ -51,13 +51,13 @@ class ActionModule(HostAction):
             sent["install_script"] = server.install_script if arguments["source"] == "script" else ""
             sent["ca_bundle"] = role_settings.ca_text(arguments["ca_bundle"])
         only_looking = self._task.check_mode or arguments["predict"]
-        nonce = uuid.uuid4().hex
+        marker = uuid.uuid4().hex
         if present and not arguments["releases"]:
-            sent.update(sent_along(arguments))
+            sent.update(sent_files(arguments))
             role_settings.refuse_for_agent(self._method(), arguments, sent["agent"])
         if present:
             sent["upstream_refusals"] = role_settings.refusals_for_upstream(self._method(), arguments)
-        checks = _checks(arguments, nonce, check_mode=self._task.check_mode)
+        checks = _checks(arguments, marker, check_mode=self._task.check_mode)
         program = program_of(
             "host.task", self.environment(arguments), {**arguments, **sent, "predict": only_looking, "checks": checks}
         )
@@ -72,14 +72,14 @@ class ActionModule(HostAction):
             # The controller's time: registration then knows an agent of before from the one that was started now.
             result["started_at"] = began.isoformat()
         if not result.get("failed") and checks:
-            findings.judge(result["findings"], nonce, arguments, _CHECK_SECONDS)
+            findings.judge(result["findings"], marker, arguments, _CHECK_SECONDS)
             if bad := findings.complaint(result["findings"]):
                 result.update(failed=True, msg=bad)
         return result
 
 
-def _checks(arguments: Mapping[str, Any], nonce: str, *, check_mode: bool) -> dict[str, Any] | None:
-    """What the preflight looks at; None when there is none."""
+def _checks(arguments: Mapping[str, Any], marker: str, *, check_mode: bool) -> dict[str, Any] | None:
+    """Return what the preflight looks at; None when there is none."""
     if not arguments["preflight"] or arguments["state"] == "absent" or arguments["releases"]:
         return None
     return {
@@ -88,7 +88,7 @@ def _checks(arguments: Mapping[str, Any], nonce: str, *, check_mode: bool) -> di
         # A record would be written, if only into the log.
         "clickhouse_addr": "" if check_mode else arguments["clickhouse_addr"],
         "directory": arguments["environment"].get(DATA_DIR) or arguments["dir"],
-        "nonce": nonce,
+        "marker": marker,
         "least_disk_mb": _LEAST_DISK_MB,
         "timeout": _CHECK_SECONDS,
         "ca_bundle": "",
@@ -96,7 +96,7 @@ def _checks(arguments: Mapping[str, Any], nonce: str, *, check_mode: bool) -> di
 
 
 def _together(prepared: dict[str, Any], answer: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What was installed, then what was done to the agents."""
+    """Join the result of what was installed with that of what was done to the agents."""
     given = {"agents": [], "findings": [], **(answer or {})}
     return {
         **prepared,

@@ -79,7 +79,7 @@ class ActionModule(ControllerAction):
         return outcome
 
     def _change_state(self, client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any]) -> Outcome:
-        """Drains or enables the agents, or deletes their records; those that the server does not have are left out."""
+        """Drain or enable the agents, or delete their records; those that the server does not have are left out."""
         agents = registration.agents_of(fleet, observe(client, deleted_groups=False).agents)
         outcome = Outcome(unknown=registration.hosts_without(fleet, agents), was_enabled=_enabled(agents))
         if arguments["addresses"] is not None:
@@ -101,7 +101,7 @@ def _enabled(agents: Iterable[Agent]) -> list[str]:
 
 
 def _concerned(state: str, fleet: DesiredFleet, agents: list[Agent]) -> list[Agent]:
-    """Those of the agents that are not in that state."""
+    """Return those of the agents that are not in that state."""
     if state == "drained":
         return [agent for agent in agents if agent.enabled or agent.job]
     if state == "enabled":
@@ -138,7 +138,7 @@ def _register(
     arguments: dict[str, Any],
     seen_after: dict[str, datetime],
 ) -> Outcome:
-    outcome, done, put_out = Outcome(), [], []
+    outcome, done, unauthorized = Outcome(), [], []
     try:
         for event in reconcile(
             client,
@@ -152,7 +152,7 @@ def _register(
             if isinstance(event, Done):
                 done.append(event.action)
             elif isinstance(event, TrialFailed):
-                put_out.append(f"put out {event.subject}")
+                unauthorized.append(f"unauthorize {event.subject}")
             elif isinstance(event, Planned):
                 outcome.findings = list(registration.notes(event.plan))
                 outcome.blame(fleet, registration.refusals(event.plan))
@@ -161,6 +161,6 @@ def _register(
                 outcome.blame(fleet, {event.host: f"the agent {event.address} {waited}: {event.reason}. {event.hint}"})
     except PartialFailureError as error:
         outcome.blame(fleet, error.failures)
-    outcome.changes = [*registration.described(done), *sorted(put_out)]
+    outcome.changes = [*registration.described(done), *sorted(unauthorized)]
     outcome.host_changes = registration.by_host(fleet, done)
     return outcome

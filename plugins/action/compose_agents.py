@@ -75,7 +75,10 @@ class ActionModule(ActionBase):
 
 
 def _shown(text: str, old: str) -> str:
-    """An override file as a diff may show it: the names of an agent's variables, and no value that somebody gave."""
+    """Return an override file as a diff may show it.
+
+    The names of an agent's variables, and no value that somebody gave.
+    """
     content, before = (yaml.safe_load(one or "{}") or {} for one in (text, old))
     earlier = before.get("services") or {}
     for name, service in (content.get("services") or {}).items():
@@ -87,20 +90,20 @@ def _shown(text: str, old: str) -> str:
 
 
 def _variables(service: Mapping[str, Any]) -> dict[str, str]:
-    """By name, the value; empty for one that the env file has."""
+    """Return the variables by name; the value is empty for one that the env file has."""
     lines = [str(line).partition("=") for line in service.get("environment") or ()]
     return {name: value for name, _sign, value in lines}
 
 
 def _absent(seen: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """As `_present`."""
+    """Do for removal what `_present` does; it returns the same."""
     if not seen["override_text"]:
         return {}, {}
     return {}, {"operation": "remove", "superfluous": _services(seen)}
 
 
 def _present(arguments: Mapping[str, Any], seen: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the task's result says, and the module's arguments to act with, none when there is nothing to do.
+    """Return what the task's result says, and the module's arguments to act with, none when there is nothing to do.
 
     Raises:
         FleetError, HostError: it could not run.
@@ -128,7 +131,7 @@ def _present(arguments: Mapping[str, Any], seen: Mapping[str, Any]) -> tuple[dic
 
 
 def _services(seen: Mapping[str, Any]) -> list[str]:
-    """The agents that an earlier run has put beside the server."""
+    """Return the agents that an earlier run has put beside the server."""
     return list((yaml.safe_load(seen["override_text"] or "{}") or {}).get("services") or {})
 
 
@@ -171,7 +174,7 @@ def _agent(arguments: Mapping[str, Any], one: Mapping[str, Any]) -> AgentService
 def _needs_recreating(planned: ComposeOverride, seen: Mapping[str, Any]) -> NetworkError:
     subnet = seen["subnets"][planned.network]
     return NetworkError(
-        f"network {planned.network} has subnet {subnet} and needs {planned.subnet}, which Docker can only give to a "
+        f"Network {planned.network} has subnet {subnet} and needs {planned.subnet}, which Docker can only give to a "
         "new network. Nothing was stopped",
         hint="Set kraken_compose_recreate_network to true to let the project go down, the network be removed, and "
         "all come up again",

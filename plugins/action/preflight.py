@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
         if result.get("failed"):
             return result
-        findings.judge(result["findings"], result["nonce"], arguments, float(arguments.get("timeout", 5)))
+        findings.judge(result["findings"], result["marker"], arguments, float(arguments.get("timeout", 5)))
         strict = str(arguments.get("strict", True)).lower() not in ("false", "no", "0")
         if strict and (bad := findings.complaint(result["findings"])):
             result.update(failed=True, msg=bad)

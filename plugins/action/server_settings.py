@@ -87,7 +87,7 @@ def _differing(now: Settings, wanted: Settings) -> dict[str, dict[str, object]]:
 
 
 def _like(current: object, value: Any, name: str) -> object:
-    """The value in the type that the server has it in; a template often makes text of it."""
+    """Return the value in the type that the server has it in; a template often makes text of it."""
     try:
         if isinstance(current, bool):
             return boolean(value)

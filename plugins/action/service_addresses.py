@@ -31,19 +31,19 @@ _LOCAL = "local"
 
 
 class ActionModule(ControllerAction):
-    """Hears every witness that the task names, and lets the most trusted one decide."""
+    """Asks every source of addresses that the task names, and takes each address from the most trusted one."""
 
     ARGUMENTS = arguments_of("service_addresses")
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        witnesses = list(_witnesses(arguments))
-        if not witnesses:
+        sources = list(_sources(arguments))
+        if not sources:
             hint = "Set at least one of docker_url, compose_file and server_url"
             raise UsageError("There is nobody to ask for the addresses", hint=hint)
-        return {"changed": False, **choose(witnesses).as_dict()}
+        return {"changed": False, **choose(sources).as_dict()}
 
 
-def _witnesses(arguments: dict[str, Any]) -> Iterator[tuple[Source, ServiceAddresses]]:
+def _sources(arguments: dict[str, Any]) -> Iterator[tuple[Source, ServiceAddresses]]:
     if arguments["docker_url"]:
         url = None if arguments["docker_url"] == _LOCAL else arguments["docker_url"]
         with engine(url) as client:
@@ -64,7 +64,7 @@ def _server(arguments: dict[str, Any]) -> str:
 
 
 def _docker_host(arguments: dict[str, Any]) -> str:
-    """How agents reach the host of the containers: as told, else as the controller reaches it."""
+    """Say how agents reach the host of the containers: as told, else as the controller reaches it."""
     server = _server(arguments)
     found = arguments["docker_host"] or urlsplit(arguments["docker_url"]).hostname
     found = found or (ServerAddress.parse(server).host if server else "")

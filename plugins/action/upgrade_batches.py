@@ -33,7 +33,7 @@ class ActionModule(ControllerAction):
 
 
 def _with_addresses(inventory: PlayInventory, hosts: list[str]) -> DesiredFleet | None:
-    """The fleet with the agents' addresses; None while some of them are known to their hosts only."""
+    """Return the fleet with the agents' addresses; None while some of them are known to their hosts only."""
     try:
         return fleet_of(inventory, hosts)
     except InventoryError:

@@ -94,7 +94,7 @@ def _of_agents(choice: Choice, proofs: Iterable[tuple[DesiredAgent, Agent, Group
 
 
 def _lines(result: dict[str, Any]) -> Iterable[str]:
-    """The proofs for people."""
+    """Return the proofs for people."""
     for proof in result["proofs"]:
         if not proof["failure"] and not proof["left_out"]:
             done = f"job {proof['job_id']} ran in {proof['seconds']:.1f} s; line of its log: {proof['log_line']}"

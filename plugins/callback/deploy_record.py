@@ -89,7 +89,7 @@ class CallbackModule(CallbackBase):
             save_deploy(deploy, state_dir())
         except OSError as error:
             # The run itself is what matters; it went on without being remembered.
-            self._display.warning(f"this run could not be remembered: {error}")
+            self._display.warning(f"This run could not be remembered: {error}")
 
     def _result(self, host: str, numbers: dict[str, int]) -> HostResult:
         return HostResult(

@@ -158,15 +158,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _warn(self, facts: dict[str, Any], words: str) -> None:
         said = shown(facts["kraken_address"][:80], lines=False)
-        self.display.warning(f"agent {facts['kraken_id']} of the server calls itself {said!r}, {words}")
+        self.display.warning(f"Agent {facts['kraken_id']} of the server calls itself {said!r}, {words}")
 
     def _altered(self, name: str) -> bool:
-        """Whether Ansible cannot call a group so; what it calls it instead is another agents group."""
+        """Say whether Ansible cannot call a group so; what it calls it instead is another agents group."""
         return bool(self._sanitize_group_name(f"x_{name}") != f"x_{name}")
 
 
 def facts_of(agent: Agent, now: datetime, silent_seconds: float) -> dict[str, Any]:
-    """An agent as host variables; only what JSON can hold, since it is cached."""
+    """Return an agent as host variables; only what JSON can hold, since it is cached."""
     info = agent.host_info
     return {
         "kraken_id": agent.id,
@@ -186,9 +186,11 @@ def facts_of(agent: Agent, now: datetime, silent_seconds: float) -> dict[str, An
 
 
 def known_as(facts: dict[str, Any]) -> tuple[str, str]:
-    """What Ansible calls an agent's host, and what it connects to; the latter is empty when there is nothing to trust.
+    """Return what Ansible calls an agent's host, and what it connects to.
 
-    An agent says itself what it is called, and before anybody has let it in. A name that Ansible, ssh or a shell gives
+    The latter is empty when there is nothing to trust.
+
+    An agent says itself what it is called, also before it is authorized. A name that Ansible, ssh or a shell gives
     a meaning would be more than a name: localhost is where delegated tasks run, and what begins with - is an option.
     """
     address, peer = facts["kraken_address"], ip_of(facts["kraken_ip_address"])
@@ -197,7 +199,10 @@ def known_as(facts: dict[str, Any]) -> tuple[str, str]:
 
 
 def groups_of(facts: dict[str, Any], altered: Callable[[str], bool]) -> list[str]:
-    """`kraken_group_NAME` is also what the deploy playbook understands, so this inventory can be deployed again."""
+    """Return the inventory groups of a host.
+
+    The deploy playbook understands `kraken_group_NAME` as well, so this inventory can be deployed again.
+    """
     groups = [f"kraken_{'agents_' if altered(name) else ''}group_{name}" for name in _own_groups(facts)]
     groups += [f"kraken_executor_{name}" for name in facts["kraken_executors"]]
     groups += [f"kraken_{key}_{facts[f'kraken_{key}']}" for key in ("system", "isolation") if facts[f"kraken_{key}"]]

@@ -22,7 +22,7 @@ def compose_command() -> List[str]:
             continue
         if done.returncode == 0:
             return command
-    raise ComposeError("neither 'docker compose' nor 'docker-compose' works on this host: install one of them")
+    raise ComposeError("Neither 'docker compose' nor 'docker-compose' works on this host: install one of them")
 
 
 def run(command: Sequence[str], cwd: Optional[str] = None) -> str:
@@ -124,7 +124,7 @@ class Project:
         strangers = set(run(["docker", "ps", *chosen]).split()) - set(self.compose("config", "--services").split())
         if strangers:
             raise ComposeError(
-                "the project must go down, and it runs %s from other compose files, which would not come up again. "
+                "The project must go down, and it runs %s from other compose files, which would not come up again. "
                 "Nothing was stopped. Take them down first" % ", ".join(sorted(strangers))
             )
 

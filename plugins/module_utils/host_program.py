@@ -30,7 +30,7 @@ class _Sent:
         return ModuleSpec(name, self, is_package=is_package)  # type: ignore[arg-type]
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """Python's own way of making a module does."""
+        """Leave it to Python how a module is made."""
 
     def exec_module(self, module: Any) -> None:
         name = module.__name__

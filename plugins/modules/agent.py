@@ -27,7 +27,7 @@ options:
     choices: [present, absent]
     default: present
   authorized:
-    description: Whether they are let in. Whoever reaches the server can announce an agent, so name only those you know.
+    description: Whether they are authorized. Anybody can announce an agent, so name only those you know.
     type: bool
   enabled:
     description: Whether they may be given jobs. A job that one of them runs goes on.

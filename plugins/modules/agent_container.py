@@ -122,7 +122,10 @@ def main() -> None:
 
 
 def shown_arguments(params: Dict[str, Any]) -> Dict[str, Any]:
-    """What Ansible shows of the arguments when it is verbose, and callbacks record: no value of the environment."""
+    """Return what Ansible shows of the arguments when it is verbose, and callbacks record.
+
+    No value of the environment.
+    """
     return {"module_args": {**params, "environment": dict.fromkeys(params["environment"], HIDDEN)}}
 
 

@@ -59,7 +59,7 @@ groups:
         id: {description: The agent's number., type: int, returned: always}
         name: {description: Its name., type: str, returned: always}
         address: {description: The address it introduces itself by., type: str, returned: always}
-        authorized: {description: Whether it is let in., type: bool, returned: always}
+        authorized: {description: Whether it is authorized., type: bool, returned: always}
         enabled: {description: Whether it may be given jobs., type: bool, returned: always}
     waiting_jobs:
       description: The jobs that wait for one of its agents; empty when they were not looked for.

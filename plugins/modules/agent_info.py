@@ -19,7 +19,7 @@ options:
     type: list
     elements: str
   authorized:
-    description: Only agents that are let in, or only those that wait to be.
+    description: Only authorized agents, or only those that wait to be authorized.
     type: bool
   silent_seconds:
     description: An agent that was not heard of for longer than this is C(silent).
@@ -54,7 +54,7 @@ agents:
     name: {description: Its name., type: str, returned: always}
     address: {description: The address it introduces itself by., type: str, returned: always}
     ip_address: {description: Where its last message came from., type: str, returned: always}
-    authorized: {description: Whether it is let in., type: bool, returned: always}
+    authorized: {description: Whether it is authorized., type: bool, returned: always}
     enabled: {description: Whether it may be given jobs., type: bool, returned: always}
     activity:
       description: What it is doing. One of C(idle), C(busy), C(draining), C(disabled), C(silent) and C(discovered).

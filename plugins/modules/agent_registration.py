@@ -15,7 +15,7 @@ description:
     inventory. The server's own group C(all) is left alone.
   - Does not fail for agents that did not appear or could not be changed; it returns their hosts, so that a task can
     fail just those (see the examples).
-  - Agents that are not in the play are never touched, save those that O(trust) lets in by network or rule.
+  - Agents that are not in the play are never touched, save those that O(trust) authorizes by network or rule.
 options:
   state:
     description:
@@ -64,7 +64,7 @@ options:
       - Whom to authorize. V(inventory) - agents whose address a host of the play has, once the server has heard of them
         after their deploy.
       - V(attested) - of those the ones that repeat a secret which M(kraken_ci.fleet.agent_host) has made on the host in
-        this play. Until then they are disabled; one that does not know it is put out again.
+        this play. Until then they are disabled; one that does not know it is unauthorized again.
       - V(cidr) - all agents of O(trust_networks). V(rules) - those that satisfy one of O(trust_rules), into its groups.
     type: str
     choices: [inventory, attested, cidr, rules]

@@ -203,7 +203,7 @@ def main() -> None:
 
 
 def inspect(wanted: Dict[str, Any], project: Project, env_file: str) -> Dict[str, Any]:
-    """All that the controller needs to plan."""
+    """Return all that the controller needs to plan."""
     seen: Dict[str, Any] = {
         "override_file": project.override_file,
         "override_text": compose_project.read_text(project.override_file, optional=True),

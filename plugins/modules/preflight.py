@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Checks Python, Git, disk space, and the way to the Kraken server (DNS, TCP, HTTP, clock), to MinIO and to the
     ClickHouse proxy, all in one task. Changes nothing.
-  - Log records travel over UDP, which never says whether they arrive. The host sends a record with a nonce and the
+  - Log records travel over UDP, which never says whether they arrive. The host sends a record with a marker and the
     controller looks for it in ClickHouse; only when it is there the log is called reachable.
 options:
   server_url:
@@ -61,7 +61,7 @@ options:
     description: Fail when any finding is bad. When false the findings are only returned.
     type: bool
     default: true
-  nonce:
+  marker:
     description: The word that the log record carries. Made anew for each run when it is empty. No role sets it.
     type: str
     default: ""
@@ -89,7 +89,7 @@ findings:
     ok: {description: Whether it is well; null when nobody could tell., type: bool, returned: always}
     detail: {description: What was seen., type: str, returned: always}
     remedy: {description: What to do when it is not well., type: str, returned: always}
-nonce:
+marker:
   description: The word that the log record carried.
   returned: always
   type: str
@@ -117,7 +117,7 @@ ARGUMENTS: dict[str, Any] = {
     "environment": {"type": "dict", "default": {}},
     "agent_ca_bundle": {"type": "str", "default": ""},
     "strict": {"type": "bool", "default": True},
-    "nonce": {"type": "str", "default": ""},
+    "marker": {"type": "str", "default": ""},
 }
 
 
@@ -129,19 +129,19 @@ def main() -> None:
     wanted = module.params
     # Not by the task's own environment, which Ansible writes on a command line: a proxy may have a password.
     os.environ.update({name: str(value) for name, value in wanted["environment"].items() if is_for_connections(name)})
-    nonce = wanted["nonce"] or uuid.uuid4().hex
+    marker = wanted["marker"] or uuid.uuid4().hex
     with trusting(wanted["agent_ca_bundle"]):
         findings = run_checks(
             server=wanted["server_url"],
             minio_addr=wanted["minio_addr"],
             clickhouse_addr=wanted["clickhouse_addr"],
             directory=wanted["directory"],
-            nonce=nonce,
+            marker=marker,
             least_disk_mb=wanted["least_disk_mb"],
             timeout=wanted["timeout"],
             ca_bundle=wanted["ca_bundle"],
         )
-    module.exit_json(changed=False, findings=findings, nonce=nonce)
+    module.exit_json(changed=False, findings=findings, marker=marker)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ version_added: 0.1.0
 description:
   - A Kraken server tells its agents where to send logs and artifacts. When it runs under Docker Compose, it may name
     containers, which hosts elsewhere cannot reach; they need the published ports.
-  - Hears three witnesses, the most trusted first. The containers that run now (O(docker_url)), the compose file they
+  - Asks three sources, the most trusted first. The containers that run now (O(docker_url)), the compose file they
     were started from (O(compose_file)), and the server's own settings (O(server_url)). Those that are not named are not
     asked.
 options:

@@ -41,12 +41,12 @@ class Wanted:
 
 
 def unknown_groups(wanted: Wanted, groups: Iterable[AgentsGroup]) -> list[str]:
-    """Groups that are asked for and that the server does not have."""
+    """Return groups that are asked for and that the server does not have."""
     return [action.name for action in missing_groups(LivingGroups.of(groups), wanted.groups or ())]
 
 
 def changes(agents: Sequence[Agent], wanted: Wanted, groups: Sequence[AgentsGroup]) -> tuple[Action, ...]:
-    """What has to be done, in the order in which it is done; nothing for agents that are as they should be."""
+    """Return what has to be done, in the order in which it is done; nothing for agents that are as they should be."""
     living = LivingGroups.of(groups)
     found: list[Action] = [CreateGroup(name=name) for name in unknown_groups(wanted, groups)] if agents else []
     for agent in agents:
@@ -55,12 +55,12 @@ def changes(agents: Sequence[Agent], wanted: Wanted, groups: Sequence[AgentsGrou
 
 
 def deletions(agents: Iterable[Agent]) -> tuple[Action, ...]:
-    """Deletes the records of agents."""
+    """Delete the records of agents."""
     return tuple(DeleteAgent(**_subject(agent)) for agent in agents)
 
 
 def after(agent: Agent, actions: Iterable[Action]) -> Agent | None:
-    """The agent as it will be; None when its record is deleted."""
+    """Return the agent as it will be; None when its record is deleted."""
     for action in actions:
         if getattr(action, "agent_id", None) != agent.id:
             continue

@@ -15,14 +15,14 @@ _SERVER_SIDE = ("groups", "groups_mode", "enabled", "system", "executors")
 
 
 def on_host(instance: Any) -> Any:
-    """An entry of kraken_agent_instances without what only registration needs."""
+    """Return an entry of kraken_agent_instances without what only registration needs."""
     if not isinstance(instance, Mapping):
         return instance  # the module says what is wrong with it
     return {key: value for key, value in instance.items() if key not in _SERVER_SIDE}
 
 
 def find(names: Sequence[str], agents: Iterable[Agent]) -> tuple[list[Agent], list[str]]:
-    """Looks agents up by address, else by name.
+    """Look agents up by address, else by name.
 
     Returns:
         the agents, each once and in the order of the names, and the names that no agent has.
@@ -46,7 +46,7 @@ def find(names: Sequence[str], agents: Iterable[Agent]) -> tuple[list[Agent], li
 
 
 def shown(agent: Agent, silent_after: timedelta = SILENT_AFTER) -> dict[str, Any]:
-    """An agent as modules return it.
+    """Return an agent as modules return it.
 
     Args:
         silent_after: after how long without a word its activity is `silent`.
@@ -71,7 +71,7 @@ def shown(agent: Agent, silent_after: timedelta = SILENT_AFTER) -> dict[str, Any
 
 
 def shown_job(job: Job) -> dict[str, Any]:
-    """A job that waits for an agent, as modules return it."""
+    """Return a job that waits for an agent, as modules return it."""
     return {
         "id": job.id,
         "name": job.name,

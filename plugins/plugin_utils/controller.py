@@ -36,13 +36,13 @@ class ControllerAction(ActionBase):
             return {"failed": True, "msg": str(error), "error": error.as_dict()}
 
     def tell(self, lines: Iterable[str]) -> None:
-        """Says to people what was done, without -v; on standard error, where no program reads the answer of a play."""
+        """Tell people what was done, without -v; on standard error, where no program reads the answer of a play."""
         for line in lines:
             self._display.display(line, stderr=True)
 
     @abstractmethod
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Does the work.
+        """Do the work.
 
         Args:
             arguments: the task's, checked, with defaults.
@@ -54,14 +54,14 @@ class ControllerAction(ActionBase):
 
 
 def playbook_owner() -> Owner:
-    """The process that runs the playbook: each task's own, whose child this is, ends long before it."""
+    """Return the process that runs the playbook: each task's own, whose child this is, ends long before it."""
     from kraken_fleet.reconcile.owner import owner_of
 
     return owner_of(os.getppid())
 
 
 def client_of(arguments: dict[str, Any]) -> KrakenClient:
-    """A client for the server that the arguments name, else the environment.
+    """Return a client for the server that the arguments name, else the environment.
 
     Raises:
         UsageError: there is no server or no account.

@@ -10,7 +10,10 @@ _LONGEST = 500
 
 
 def failure_message(result: dict[str, Any]) -> str:
-    """Why a task failed, in as many characters as a table or a page has room for. What no_log hides stays hidden."""
+    """Say why a task failed, in as many characters as a table or a page has room for.
+
+    What no_log hides stays hidden.
+    """
     if result.get("_ansible_no_log") or result.get("censored"):
         return "the reason is hidden by no_log"
     # A host may say anything.

@@ -36,7 +36,7 @@ _value:
 
 
 def known_module(name: str) -> bool:
-    """Whether a task may name this module."""
+    """Say whether a task may name this module."""
     return bool(action_loader.has_plugin(name) or module_loader.has_plugin(name))
 
 

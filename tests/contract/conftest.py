@@ -55,7 +55,7 @@ def peer(server: KrakenServer) -> str:
 
 @pytest.fixture
 def hand_agents(server: KrakenServer) -> Iterator[HandAgents]:
-    """Agents of the test's own, put out at its end, and the library's client."""
+    """Agents of the test's own, unauthorized at its end, and the library's client."""
     with client_of(server) as client:
         mine = HandAgents(server, client)
         yield mine

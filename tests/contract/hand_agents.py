@@ -29,7 +29,7 @@ def client_of(server: KrakenServer) -> KrakenClient:
 
 @dataclass
 class HandAgents:
-    """What a test has brought to a server; whoever was let in is put out at the end."""
+    """What a test has brought to a server; what was authorized is unauthorized at the end."""
 
     server: KrakenServer
     client: KrakenClient

@@ -160,7 +160,7 @@ def test_a_saved_plan_is_applied_exactly_once(hand_agents: HandAgents) -> None:
     desired = DesiredFleet((wanted,), complete=False)
     list(apply_saved(hand_agents.client, plan, desired=desired))
     assert _state(hand_agents, agent_id) == (True, False, {"all", *wanted.groups})
-    with pytest.raises(PlanError, match="the server has changed"):
+    with pytest.raises(PlanError, match="The server has changed"):
         list(apply_saved(hand_agents.client, plan, desired=desired))
 
 
@@ -168,7 +168,7 @@ def test_a_saved_plan_is_stale_once_somebody_else_has_changed_an_agent_of_it(han
     agent_id, address = hand_agents.announce()
     plan = _saved(hand_agents, DesiredAgent("a", address))
     hand_agents.server.api("PUT", f"/agents/{agent_id}", {"disabled": True})
-    with pytest.raises(PlanError, match="the server has changed"):
+    with pytest.raises(PlanError, match="The server has changed"):
         list(apply_saved(hand_agents.client, plan))
     assert _state(hand_agents, agent_id) == (False, True, set())
 
@@ -185,10 +185,10 @@ def test_a_saved_plan_is_not_stale_when_others_come_and_go(hand_agents: HandAgen
 def test_a_saved_plan_is_stale_for_another_inventory_and_refused_on_another_server(hand_agents: HandAgents) -> None:
     _, address = hand_agents.announce()
     plan = _saved(hand_agents, DesiredAgent("a", address))
-    with pytest.raises(PlanError, match="the inventory has changed"):
+    with pytest.raises(PlanError, match="The inventory has changed"):
         list(apply_saved(hand_agents.client, plan, desired=DesiredFleet((DesiredAgent("b", address),), complete=False)))
     elsewhere = _elsewhere(hand_agents.server, plan)
-    with pytest.raises(PlanError, match=r"the plan is for http://elsewhere.example"):
+    with pytest.raises(PlanError, match=r"The plan is for http://elsewhere.example"):
         list(apply_saved(hand_agents.client, elsewhere))
 
 

@@ -112,7 +112,7 @@ def test_attested_lets_in_who_repeats_the_nonce(hand_agents: HandAgents) -> None
     with polling(hand_agents.server, address, {**SYSTEM, NONCE_KEY: NONCE}):
         events = _trial(hand_agents, agent_id, policy, wanted)
     (passed,) = [event for event in events if isinstance(event, TrialPassed)]
-    assert passed.reason == "it repeated the nonce written on a"
+    assert passed.reason == "it reported the nonce written on a"
     record = hand_agents.record(agent_id)
     assert (record["authorized"], record["disabled"]) == (True, False)
     assert hand_agents.groups_of(agent_id) == {"all", *wanted.groups}

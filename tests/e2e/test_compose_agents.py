@@ -170,7 +170,7 @@ def test_check_mode_shows_the_override_and_touches_nothing(untouched: Path) -> N
         ({"subnet": SUBNET.replace("/24", "/30")}, "host addresses and"),
         ({"second": SECOND.replace(".12", ".2")}, "to which Docker gives the first addresses"),
         ({"image": "kraken-fleet-test/busybox:v1.7.36"}, "write kraken-fleet-test/busybox:1.7.36"),
-        ({"number": "0"}, "there is no agent to run"),
+        ({"number": "0"}, "There is no agent to run"),
         ({"subnet": "172.17.0.0/16", "first": "172.17.9.1", "second": "172.17.9.2"}, "of network bridge"),
     ],
 )

@@ -166,5 +166,5 @@ def test_a_port_in_use_is_one_clear_message(run: Run, tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         shown = run("lab", "up", "--port", str(port))
     assert shown.returncode == 1
-    assert f"port {port} is in use" in shown.stderr
+    assert f"Port {port} is in use" in shown.stderr
     assert run("lab", "down").returncode == 0

@@ -130,7 +130,7 @@ def test_a_corrupt_bundle_leaves_the_version_that_runs(new_fleet: NewFleet) -> N
     assert done.code != 0
     assert str(kkagent) in done.message
     wanted = fleet.play(DEPLOY, *quick, "-e", '{"kraken_agent_bundle_sha256": {"kkagent": "' + "0" * 64 + '"}}')
-    assert "the file is damaged: its sha256 is" in wanted.message
+    assert "The file is damaged: its sha256 is" in wanted.message
     assert alive(pid)
     assert (fleet.home("build-1") / "current").readlink() == current
 
@@ -140,7 +140,7 @@ def test_a_missing_bundle_is_named(new_fleet: NewFleet) -> None:
     fleet.variables["kraken_agent_bundle"] = "/nonexistent/bundle"
     done = fleet.play(DEPLOY)
     assert done.code != 0
-    assert "/nonexistent/bundle/kkagent: the bundle cannot be read" in done.message
+    assert "/nonexistent/bundle/kkagent: The bundle cannot be read" in done.message
 
 
 def test_a_host_without_python_is_told_what_to_do_and_the_others_are_done(new_fleet: NewFleet) -> None:

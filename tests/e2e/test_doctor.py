@@ -70,7 +70,7 @@ def test_all_well_is_exit_code_0(server: RunningServer, tmp_path: Path, capsys: 
 
 def test_an_inventory_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "-i", "no-such-hosts.yml"]) == 1
-    assert "no-such-hosts.yml: there is no such file" in capsys.readouterr().err
+    assert "no-such-hosts.yml: There is no such file" in capsys.readouterr().err
 
 
 @pytest.mark.real_server

@@ -126,5 +126,5 @@ def test_the_server_that_serves_no_agent_fails_the_host_with_the_cause(new_fleet
     fleet.host("unserved").update(kraken_agent_source="server", kraken_agent_server_url=f"{fleet.server.url}/elsewhere")
     played = fleet.play("deploy-agents.yml", "--tags", "agent")
     assert played.failed == {"unserved": True}
-    assert "the server does not give its agent" in played.message
+    assert "The server does not give its agent" in played.message
     assert not fleet.home("unserved").exists()

@@ -55,5 +55,5 @@ def test_what_the_script_cannot_do_is_refused_before_it_is_run(fleet: Fleet) -> 
     fleet.host("scripted").update(MANAGED)
     played = fleet.play("deploy-agents.yml", "--tags", "agent", "--limit", "scripted")
     assert played.failed == {"scripted": True}
-    assert "the server's script makes a service of systemd, as root" in played.message
+    assert "The server's script makes a service of systemd, as root" in played.message
     assert not fleet.home("scripted").exists()

@@ -105,7 +105,7 @@ def test_a_host_that_cannot_be_trusted_or_does_not_let_us_in_is_named(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     url = f"ssh://{getpass.getuser()}@127.0.0.1:{port}"
-    with pytest.raises(NetworkError, match="no Docker engine answers") as caught, engine(url):
+    with pytest.raises(NetworkError, match="No Docker engine answers") as caught, engine(url):
         pass
     assert caught.value.where == url
     assert caught.value.hint

@@ -245,4 +245,4 @@ def test_every_method_can_be_undone(methods: MethodsLab) -> None:
 def test_an_image_is_not_built_on_what_only_a_registry_has(methods: MethodsLab) -> None:
     done = methods.lab.attempt("bundle", "image", "--tag", IMAGE, "--base", "kraken-fleet-test/nowhere:1")
     assert done.returncode == 1
-    assert "there is no image kraken-fleet-test/nowhere:1 on this machine" in done.stderr
+    assert "There is no image kraken-fleet-test/nowhere:1 on this machine" in done.stderr

@@ -71,7 +71,7 @@ class AgentsDoor:
         return limits.message_bytes if self._core.roster.is_known(peer) else limits.stranger_message_bytes
 
     def _answer(self, message: Any, peer: str | None) -> bytes | None:
-        """The answer; None when the message lacks something, which the real server answers with a bare 500."""
+        """Return the answer; None when the message lacks something, which the real server answers with a bare 500."""
         try:
             kind, claimed = message["msg"], message["address"]
             entry = self._core.roster.known(claimed) if isinstance(claimed, str) else None
@@ -92,8 +92,8 @@ class AgentsDoor:
         return None
 
     def _quick(self, kind: Any, address: str, entry: Entry | None, peer: str | None) -> bytes | None:
-        """The answer when the roster is enough for it: unauthorized agents, and idle ones that only poll."""
-        if entry is None or not entry.settled or entry.peer is None:
+        """Return the answer when the roster is enough for it: unauthorized agents, and idle ones that only poll."""
+        if entry is None or not entry.active or entry.peer is None:
             return None
         if entry.peer != peer:
             check_peer(self._core, address, entry, peer)

@@ -51,6 +51,6 @@ def check_room(core: Core, peer: str | None) -> None:
 
 
 def take_peer(core: Core, agent: Agent) -> None:
-    """Authorized again: the agent is where it was refused last, if it was."""
+    """Take over the peer that was refused last, if one was: the agent is authorized again."""
     if refused := core.roster.accept_refused(agent.id):
         agent.ip_address = refused

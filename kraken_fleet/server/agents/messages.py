@@ -37,7 +37,7 @@ _OVER = (StepStatus.DONE, StepStatus.ERROR, StepStatus.SKIPPED)
 
 
 def answer(core: Core, session: Session, address: str, peer: str | None, message: Message) -> Answer:
-    """The answer to one message. Whatever it changes is committed before the answer is sent.
+    """Return the answer to one message. Whatever it changes is committed before the answer is sent.
 
     Raises:
         KeyError, IndexError, TypeError: the message lacks something; the caller answers 500, as the real server does.
@@ -229,7 +229,7 @@ def _keep_alive(core: Core, session: Session, agent: Agent, _message: Message) -
 
 
 def _current(session: Session, core: Core, agent: Agent) -> Job | None:
-    """The agent's job; a cancelled one is taken from it here, which makes it free for another."""
+    """Return the agent's job; a cancelled one is taken from it here, which makes it free for another."""
     job = agent.job
     if job is not None and job.state == JobState.COMPLETED:
         agent.job = None

@@ -19,7 +19,7 @@ _FRESH_SECONDS = 15.0
 
 
 def assign(session: Session, core: Core) -> int:
-    """Gives waiting jobs, oldest run first, to idle agents that fit. Returns how many.
+    """Give waiting jobs, oldest run first, to idle agents that fit. Returns how many.
 
     An agent fits when it is authorized, enabled and active, in the job's group, has the job's system (unless that is
     `any`, or the executor brings its own), and has reported the job's executor. Among those that fit, the one that has
@@ -69,7 +69,7 @@ _IDLE = select(Agent.id, Agent.host_info, Agent.last_assigned, Agent.last_seen).
 
 
 def _idle(session: Session, core: Core) -> list[_Idle]:
-    """Idle agents, the best choice first: heard lately, and longest without work."""
+    """Return the idle agents, the best choice first: heard lately, and longest without work."""
     fresh_since = now() - _FRESH_SECONDS
 
     def choice(row: Row[Any]) -> tuple[bool, float, int]:
@@ -92,7 +92,7 @@ def _fits(agent: _Idle, group_id: int, system: str, executor: str) -> bool:
 
 
 def _give(session: Session, pairs: Mapping[int, int]) -> None:
-    """Joins agents and jobs, by their ids."""
+    """Join agents and jobs, by their ids."""
     moment = now()
     agents = {agent.id: agent for agent in session.scalars(select(Agent).where(Agent.id.in_(pairs)))}
     found = {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(pairs.values())))}

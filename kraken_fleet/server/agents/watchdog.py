@@ -29,21 +29,21 @@ _RUN_TIMEOUT = 3 * 3600
 
 
 async def write_logs(core: Core) -> None:
-    """Writes waiting log lines five times a second, for ever."""
+    """Write waiting log lines five times a second, for ever."""
     while True:
         await asyncio.sleep(_LOG_INTERVAL)
         _guarded(core.logs.write)
 
 
 async def fold_database(core: Core) -> None:
-    """Keeps the write-ahead log short, in a thread, for ever."""
+    """Keep the write-ahead log short, in a thread, for ever."""
     while True:
         await asyncio.sleep(_FOLD_INTERVAL)
         await asyncio.to_thread(_guarded, core.db.fold)
 
 
 async def watch(core: Core) -> None:
-    """Looks after the server for ever: once each watchdog_interval."""
+    """Look after the server for ever: once each watchdog_interval."""
     pruned = 0.0
     while True:
         await asyncio.sleep(core.settings.watchdog_interval)
@@ -54,7 +54,7 @@ async def watch(core: Core) -> None:
 
 
 def look(core: Core) -> None:
-    """One look: writes when agents were heard, ends what has timed out, frees what is stuck."""
+    """Look once: write when agents were heard, end what has timed out, free what is stuck."""
     with core.db.write() as session:
         core.roster.write_seen(session)
     with core.db.write() as session:
@@ -65,7 +65,7 @@ def look(core: Core) -> None:
 
 
 def prune(core: Core) -> None:
-    """Drops log lines and log-ins that are too old, and agents that asked to be let in and then went away."""
+    """Drop log lines and log-ins that are too old, and agents that asked for authorization and then went silent."""
     forget_strangers(core)
     core.logs.drop_older(core.settings.log_retention_days * _DAY)
     with core.db.write() as session:
@@ -73,7 +73,7 @@ def prune(core: Core) -> None:
 
 
 def forget_strangers(core: Core) -> None:
-    """Drops records of agents that nobody ever authorized and that are silent: for a day, or shorter when many wait."""
+    """Drop records of agents that nobody ever authorized and that are silent: for a day, or shorter when many wait."""
     most = core.settings.limits.unknown_agents
     patience = _STRANGER_SECONDS if len(core.roster.waiting) < 0.8 * most else _STRANGER_SECONDS_WHEN_FULL
     never = (Agent.authorized.is_(False), Agent.host_info.is_(None), Agent.deleted.is_(None))
@@ -112,7 +112,7 @@ def _expire_runs(session: Session) -> None:
         run.note = f"run {run.id} timed out, deadline was: {iso(moment)}"
         for job in run.jobs:
             runs.cancel_job(session, job, run.note, jobs.SERVER_TIMEOUT)
-        runs.settle(session, run)
+        runs.complete_if_done(session, run)
 
 
 def _retire_agents(core: Core, session: Session) -> None:

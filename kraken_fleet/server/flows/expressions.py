@@ -33,7 +33,7 @@ class ExpressionError(ValueError):
 
 
 def evaluate(node: ast.expr, names: Mapping[str, Any]) -> Any:
-    """The value of an expression.
+    """Return the value of an expression.
 
     Args:
         node: its parsed tree.
@@ -56,7 +56,7 @@ def evaluate(node: ast.expr, names: Mapping[str, Any]) -> Any:
 
 
 def evaluate_text(text: str, names: Mapping[str, Any]) -> Any:
-    """As evaluate, for a text with one expression."""
+    """Do the same for a text with one expression."""
     try:
         tree = ast.parse(text.strip(), mode="eval")
         return evaluate(tree.body, names)
@@ -65,7 +65,7 @@ def evaluate_text(text: str, names: Mapping[str, Any]) -> Any:
 
 
 def count_parts(value: Any) -> int:
-    """How many parts a value has once written out; shared parts count each time.
+    """Say how many parts a value has once written out; shared parts count each time.
 
     Raises:
         ExpressionError: more than a hundred thousand.

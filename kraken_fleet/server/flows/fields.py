@@ -35,7 +35,7 @@ class Base:
 
 
 def fill_step(step: Step, base: Base) -> None:
-    """Fills in a step's fields anew, with and without secrets. `when` becomes the text True, False or <ERROR>."""
+    """Fill in a step's fields anew, with and without secrets. `when` becomes the text True, False or <ERROR>."""
     raw = dict(step.raw)
     when = str(raw.get("when") or "was_no_error")
     raw["when"] = when if when.startswith("#{") else f"#{{{when}}}"
@@ -47,7 +47,7 @@ def fill_step(step: Step, base: Base) -> None:
 
 
 def fill(value: Any, args: Mapping[str, Any], context: Mapping[str, Any], *, mask: bool) -> Any:
-    """A value with every `#{...}` in it replaced; unknown ones become <ERROR>, as on the real server."""
+    """Return a value with every `#{...}` in it replaced; unknown ones become <ERROR>, as on the real server."""
     if isinstance(value, dict):
         return {name: fill(inner, args, context, mask=mask) for name, inner in value.items()}
     if isinstance(value, list):
@@ -75,13 +75,13 @@ def fill(value: Any, args: Mapping[str, Any], context: Mapping[str, Any], *, mas
 
 
 def secret_values(branch: Branch) -> list[str]:
-    """All secrets of a project, as agents get them to mask their logs: line ends written as \\n."""
+    """Return all secrets of a project, as agents get them to mask their logs: line ends written as \n.."""
     secrets = [secret.data["key" if secret.kind == "ssh-key" else "secret"] for secret in _living(branch)]
     return [str(secret).encode("unicode-escape").decode() for secret in secrets]
 
 
 def branch_context(branch: Branch) -> dict[str, Any]:
-    """What a stage's code may look at when nothing runs yet."""
+    """Return what a stage's code may look at when nothing runs yet."""
     project = branch.project
     return {
         "args": {},
@@ -108,7 +108,7 @@ def branch_context(branch: Branch) -> dict[str, Any]:
 
 
 def run_context(run: Run) -> dict[str, Any]:
-    """The same while a run is on its way."""
+    """Return the same while a run is on its way."""
     flow = run.flow
     label = flow.label or f"{flow.id}."
     return branch_context(run.stage.branch) | {

@@ -26,7 +26,7 @@ _AMBIGUOUS = "Multiple rows were found when one or none was required"
 def check_stage(
     session: Session, branch: Branch, name: str, code: str | None, ctx: Mapping[str, Any] | None = None
 ) -> tuple[str, dict[str, Any]]:
-    """A stage's code, the default when there is none, and the schema it gives.
+    """Return a stage's code (the default when there is none) and the schema that it gives.
 
     Raises:
         StageError: it cannot be read, or names a parent stage or an agents group that is not there.
@@ -43,7 +43,7 @@ def check_stage(
 
 
 def make_jobs(session: Session, run: Run) -> list[Job]:
-    """The jobs of a run, for every job, environment and system of its stage's schema, read anew.
+    """Make the jobs of a run: for every job, environment and system of its stage's schema, which is read anew.
 
     Raises:
         StageError: the schema cannot be read any more, or a group's name is there more than once or not at all.
@@ -68,7 +68,7 @@ def make_jobs(session: Session, run: Run) -> list[Job]:
 
 
 def copy_job(session: Session, job: Job, timeout: int) -> Job:
-    """A waiting job with the same steps.
+    """Make a waiting job with the same steps.
 
     Args:
         timeout: its seconds.
@@ -179,7 +179,7 @@ def _tool(session: Session, name: str) -> Tool | None:
 
 
 def system_of(session: Session, name: str, executor: str) -> System:
-    """The system record of that name and executor, made when it is not there."""
+    """Return the system record of that name and executor, and make it when there is none."""
     query = select(System).where(System.name == name, System.executor == executor)
     system = session.scalars(query).one_or_none()
     if system is None:

@@ -17,12 +17,12 @@ _BY_REASON = {"job-timeout": JOB_TIMEOUT, "step-timeout": STEP_TIMEOUT, "excepti
 
 
 def left_time(job: Job) -> int:
-    """Seconds that the agent is told it has: nine tenths of what the server itself will wait."""
+    """Return the seconds that the agent is told it has: nine tenths of what the server itself will wait."""
     return int((job.timeout - (now() - (job.assigned or now()))) * 0.9)
 
 
 def finish(job: Job) -> None:
-    """The agent has nothing left to do: the job is over and its result is that of its steps."""
+    """End a job whose agent has nothing left to do; its result is that of its steps."""
     job.finished = job.completed = now()
     job.state = JobState.COMPLETED
     job.completion_status = _outcome(job)
@@ -30,7 +30,7 @@ def finish(job: Job) -> None:
 
 
 def cancel(job: Job, note: str, status: int) -> None:
-    """Ends a job from outside. Its agent lets go of it when it speaks next, and hears about it then."""
+    """End a job from outside. Its agent lets go of it when it speaks next, and hears about it then."""
     if job.state == JobState.COMPLETED:
         return
     job.finished = job.completed = now()
@@ -46,7 +46,7 @@ def cancel(job: Job, note: str, status: int) -> None:
 
 
 def queue_again(agent: Agent, note: str) -> None:
-    """Takes an agent's job away and puts it back in the queue, to be done from its first step."""
+    """Take an agent's job away and put it back in the queue, to be done from its first step."""
     job, agent.job = agent.job, None
     if job is None or job.state == JobState.COMPLETED:
         return

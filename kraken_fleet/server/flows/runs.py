@@ -27,7 +27,7 @@ def start_flow(
     reason: str = "manual",
     trigger: Mapping[str, Any] | None = None,
 ) -> Flow:
-    """A flow with a run for each enabled stage without a parent.
+    """Start a flow with a run for each enabled stage without a parent.
 
     Args:
         kind: 0 is ci, 1 is dev.
@@ -59,7 +59,7 @@ def start_flow(
 
 
 def start_run(session: Session, stage: Stage, flow: Flow, reason: str, args: Mapping[str, Any] | None = None) -> Run:
-    """A run of a stage; when the flow has one already, its jobs are made anew and cover the old ones."""
+    """Start a run of a stage; when the flow has one already, its jobs are made anew and cover the old ones."""
     for run in flow.runs:
         if run.stage_id == stage.id:
             trigger_jobs(session, run, replay=True)
@@ -80,7 +80,7 @@ def start_run(session: Session, stage: Stage, flow: Flow, reason: str, args: Map
 
 
 def _start_followers(session: Session, run: Run) -> None:
-    """Starts the stages whose parent is this run's stage."""
+    """Start the stages whose parent is this run's stage."""
     for stage in run.stage.branch.stages:
         triggers = stage.schema["triggers"]
         wanted = triggers.get("parent", False) or triggers.get("manual", False)
@@ -89,7 +89,7 @@ def _start_followers(session: Session, run: Run) -> None:
 
 
 def trigger_jobs(session: Session, run: Run, *, replay: bool = False) -> None:
-    """Makes a run's jobs. What makes that impossible ends the run with a note."""
+    """Make a run's jobs. What makes that impossible ends the run with a note."""
     before = [job for job in run.jobs if not job.covered]
     run.state = RunState.IN_PROGRESS
     run.started = now()
@@ -109,7 +109,7 @@ def trigger_jobs(session: Session, run: Run, *, replay: bool = False) -> None:
 
 
 def rerun(session: Session, job: Job) -> Job:
-    """A copy of a job in the queue; the old one is covered."""
+    """Put a copy of a job into the queue; it covers the old one."""
     copy = copy_job(session, job, job.timeout)
     job.covered = True
     job.run.state, job.run.finished, job.run.processed_at = RunState.IN_PROGRESS, None, None
@@ -118,19 +118,19 @@ def rerun(session: Session, job: Job) -> Job:
 
 
 def finish_job(session: Session, job: Job) -> None:
-    """The agent has nothing left to do: the job is over, and its run with it when it was the last."""
+    """End a job whose agent has nothing left to do, and its run with it when it was the last."""
     jobs.finish(job)
-    settle(session, job.run)
+    complete_if_done(session, job.run)
 
 
 def cancel_job(session: Session, job: Job, note: str, status: int) -> None:
-    """Ends a job from outside, see jobs.cancel, and its run with it when it was the last."""
+    """End a job from outside, see jobs.cancel, and its run with it when it was the last."""
     jobs.cancel(job, note, status)
-    settle(session, job.run)
+    complete_if_done(session, job.run)
 
 
-def settle(session: Session, run: Run) -> None:
-    """Completes a run whose jobs are all over."""
+def complete_if_done(session: Session, run: Run) -> None:
+    """Complete a run whose jobs are all over."""
     session.flush()
     open_jobs = select(Job.id).where(Job.run_id == run.id, Job.state != JobState.COMPLETED).limit(1)
     if run.state not in _OVER and session.execute(open_jobs).first() is None:
@@ -138,7 +138,7 @@ def settle(session: Session, run: Run) -> None:
 
 
 def complete(session: Session, run: Run, note: str | None = None) -> None:
-    """Ends a run. Stages whose parent it is start when it had jobs and none of them failed; then the flow may end."""
+    """End a run. Stages whose parent it is start when it had jobs and none of them failed; then the flow may end."""
     run.state = RunState.PROCESSED
     run.finished = run.processed_at = now()
     run.started = run.started or run.finished

@@ -30,7 +30,7 @@ class StageError(ValueError):
 
 
 def read_stage(code: str, ctx: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema that a stage's code describes, with defaults filled in.
+    """Return the schema that a stage's code describes, with defaults filled in.
 
     Args:
         code: one function `stage(ctx)` that may assign names and returns a dictionary: literals, names, fields of

@@ -22,7 +22,7 @@ _SCP_URL = re.compile(r"(?:ssh://)?[\w.-]+@([\w.-]+)(?::\d+)?[:/](.+)")
 
 
 def add_extras(core: Core, session: Session, step: Step, data: dict[str, Any]) -> None:
-    """Adds to a step's JSON what its tool needs.
+    """Add to a step's JSON what its tool needs.
 
     Raises:
         KeyError: a secret that the step names is not there any more.
@@ -56,7 +56,7 @@ def add_extras(core: Core, session: Session, step: Step, data: dict[str, Any]) -
 
 
 def store_data(step: Step, text: Any) -> None:
-    """The data tool's `set` operation: keeps JSON with the flow, branch or project, whole or under a JSON pointer.
+    """Do the data tool's `set` operation: keep JSON with the flow, branch or project, whole or under a JSON pointer.
 
     `jq` and `jsonpatch` need libraries that the embedded server does without; they are logged and left out.
     """
@@ -95,7 +95,7 @@ def _put_secrets(project: Project, data: dict[str, Any]) -> None:
 
 
 def https_address(url: str) -> str:
-    """The same repository over HTTPS; empty when its address does not say how."""
+    """Return the same repository over HTTPS; empty when its address does not say how."""
     if url.startswith("https://"):
         return url
     if url.startswith("http://"):

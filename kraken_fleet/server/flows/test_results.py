@@ -13,12 +13,12 @@ from kraken_fleet.server.store.tables import Job, Step, TestResult
 
 
 def names(session: Session, job: Job) -> list[str]:
-    """The tests that were dispatched to a job."""
+    """Return the tests that were dispatched to a job."""
     return list(session.scalars(select(TestResult.name).where(TestResult.job_id == job.id).order_by(TestResult.id)))
 
 
 def dispatch(session: Session, step: Step, tests: list[str]) -> list[str]:
-    """The tests that this job is to run. With `autosplit` the second half goes to a job of its own."""
+    """Return the tests that this job is to run. With `autosplit` the second half goes to a job of its own."""
     job = step.job
     if len(tests) == 1 or not step.fields.get("autosplit"):
         _record(session, job, step.tool.name, tests)
@@ -32,7 +32,7 @@ def dispatch(session: Session, step: Step, tests: list[str]) -> list[str]:
 
 
 def store(session: Session, job: Job, tool: str, results: Iterable[Mapping[str, Any]]) -> None:
-    """Keeps results as they are reported, for tests dispatched before or not."""
+    """Keep results as they are reported, for tests dispatched before or not."""
     rows = {row.name: row for row in session.scalars(select(TestResult).where(TestResult.job_id == job.id))}
     for result in results:
         row = rows.get(result["test"])

@@ -52,7 +52,7 @@ def trigger_flow(session: Session, project: Project, trigger: Mapping[str, Any])
 
 
 def _stages_of(branch: Branch, repository: str) -> Iterator[Stage]:
-    """Stages without a parent that check the repository out."""
+    """Return the stages without a parent that check the repository out."""
     wanted = https_address(repository) or repository
     for stage in branch.stages:
         steps = [step for job in stage.schema["jobs"] for step in job["steps"]]

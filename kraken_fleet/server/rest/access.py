@@ -20,7 +20,7 @@ _DAY = 86400.0
 
 
 def core_of(request: Request) -> Core:
-    """The server that the request came to."""
+    """Return the server that the request came to."""
     core: Core = request.app.state.core
     return core
 
@@ -29,12 +29,12 @@ CoreDep = Annotated[Core, Depends(core_of)]
 
 
 def token_hash(token: str) -> str:
-    """How tokens are kept: they are random, so one round is enough."""
+    """Hash a token as it is kept: tokens are random, so one round is enough."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def find_session(core: Core, session: Session, token: str) -> LoginSession | None:
-    """The living session of a token whose user is enabled."""
+    """Return the living session of a token whose user is enabled."""
     oldest = now() - core.settings.session_days * _DAY
     row = session.scalars(
         select(LoginSession)
@@ -47,7 +47,7 @@ def find_session(core: Core, session: Session, token: str) -> LoginSession | Non
 
 
 def token_of(request: Request) -> str:
-    """The bearer token.
+    """Return the bearer token.
 
     Raises:
         Problem: 401 when there is none or the header has no scheme.
@@ -62,7 +62,7 @@ def token_of(request: Request) -> str:
 
 
 def is_signed_in(core: Core, scope: Scope) -> bool:
-    """Whether a request has a valid token."""
+    """Say whether a request has a valid token."""
     try:
         token = token_of(Request(scope))
     except Problem:
@@ -72,7 +72,7 @@ def is_signed_in(core: Core, scope: Scope) -> bool:
 
 
 async def signed_in(request: Request, core: CoreDep) -> LoginSession:
-    """Dependency: the caller's session. 401 without one."""
+    """Return the caller's session, as a dependency of routes; answer 401 without one."""
     token = token_of(request)
     with core.db.read() as session:
         row = find_session(core, session, token)
@@ -85,7 +85,7 @@ SignedIn = Annotated[LoginSession, Depends(signed_in)]
 
 
 def admin(refusal: str) -> Callable[[LoginSession], Awaitable[User]]:
-    """A dependency that demands an administrator.
+    """Return a dependency that demands an administrator.
 
     Args:
         refusal: the words of the 403 that others get.

@@ -28,7 +28,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def body(shape: Shape, *, required: tuple[str, ...] = ()) -> Callable[..., Awaitable[Any]]:
-    """A dependency that gives the decoded body.
+    """Return a dependency that gives the decoded body.
 
     Args:
         shape: what it has to look like; a mismatch is answered with 400.
@@ -48,7 +48,7 @@ def body(shape: Shape, *, required: tuple[str, ...] = ()) -> Callable[..., Await
 
 
 def check(value: Any, shape: Shape, path: tuple[str, ...] = ()) -> None:
-    """Raises a Problem naming the first part of `value` that has another type than `shape` says."""
+    """Raise a Problem naming the first part of `value` that has another type than `shape` says."""
     if isinstance(shape, str):
         _check_type(value, shape, path)
     elif isinstance(shape, list):
@@ -63,7 +63,7 @@ def check(value: Any, shape: Shape, path: tuple[str, ...] = ()) -> None:
 
 
 def decode(intake: Intake, raw: bytes) -> Any:
-    """The JSON value of a body; None for an empty one.
+    """Return the JSON value of a body; None for an empty one.
 
     Raises:
         Problem: it is not JSON, or more than is taken.
@@ -87,6 +87,6 @@ def _check_type(value: Any, name: str, path: tuple[str, ...]) -> None:
 
 
 def shortened(value: Any) -> str:
-    """A value as Python writes it, cut where it is longer than a person reads."""
+    """Return a value as Python writes it, cut where it is longer than a person reads."""
     text = repr(value)
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

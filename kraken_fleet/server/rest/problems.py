@@ -41,7 +41,7 @@ class Problem(Exception):  # noqa: N818 it is an answer, named after its content
 
 
 def problem(status: int, detail: str) -> Response:
-    """The answer for a status and its words."""
+    """Return the answer for a status and its words."""
     if status == 500:
         return Response(b"{}", status, media_type="text/html; charset=utf-8")
     body = {"detail": detail, "status": status, "title": HTTPStatus(status).phrase, "type": "about:blank"}
@@ -49,7 +49,7 @@ def problem(status: int, detail: str) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Makes an application answer every error in this shape."""
+    """Make an application answer every error in this shape."""
 
     async def known(_request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)  # noqa: S101 registered for Problem only

@@ -38,7 +38,7 @@ _DEPLOYMENT: dict[str, Any] = {
 
 
 def agent_json(agent: Agent, roster: Roster, groups: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    """One agent. `last_seen` is exact, also when it is not written yet.
+    """Return one agent. `last_seen` is exact, also when it is not written yet.
 
     Args:
         groups: id and name of each, when they are at hand; otherwise the record is asked.
@@ -68,7 +68,7 @@ def agent_json(agent: Agent, roster: Roster, groups: list[dict[str, Any]] | None
 
 
 def group_json(session: Session, group: AgentsGroup) -> dict[str, Any]:
-    """One agents group; `agents_count` leaves out deleted agents."""
+    """Return one agents group; `agents_count` leaves out deleted agents."""
     members = select(func.count()).select_from(Assignment).join(Agent, Agent.id == Assignment.agent_id)
     return {
         "id": group.id,
@@ -99,7 +99,7 @@ def session_json(row: LoginSession, token: str) -> dict[str, Any]:
 
 
 def settings_json(session: Session, *, public: bool) -> dict[str, dict[str, Any]]:
-    """All settings by group, passwords blank; for `public` only which identity providers are enabled."""
+    """Return all settings by group, passwords blank; for `public` only which identity providers are enabled."""
     groups: dict[str, dict[str, Any]] = {}
     for row in session.scalars(select(Setting)):
         if not public or (row.group == "idp" and "enabled" in row.name):

@@ -31,7 +31,7 @@ def project_json(project: Project) -> dict[str, Any]:
 
 
 def secret_json(secret: Secret) -> dict[str, Any]:
-    """A secret without what is secret in it."""
+    """Return a secret without what is secret in it."""
     shown = {name: "******" if name in ("key", "secret") else value for name, value in secret.data.items()}
     return {
         "id": secret.id,
@@ -63,7 +63,7 @@ def branch_json(branch: Branch, *, with_stages: bool = False) -> dict[str, Any]:
 
 
 def stage_json(stage: Stage) -> dict[str, Any]:
-    """A stage. Stages from a repository are not offered, so those fields say that there is none."""
+    """Return a stage. Stages from a repository are not offered, so those fields say that there is none."""
     return {
         "id": stage.id,
         "created": iso(stage.created),
@@ -184,7 +184,7 @@ def _change_counts(run: Run) -> dict[str, int]:
 
 
 def result_json(one: ComparedResult) -> dict[str, Any]:
-    """One test's result with its history."""
+    """Return one test's result with its history."""
     result, job = one.result, one.job
     return {
         "id": result.id,
@@ -210,7 +210,7 @@ def result_json(one: ComparedResult) -> dict[str, Any]:
 
 
 def job_json(job: Job, *, with_steps: bool = True, mask: bool = True) -> dict[str, Any]:
-    """One job.
+    """Return one job.
 
     Args:
         mask: hide secrets in the steps' fields; only its agent gets them unmasked.
@@ -245,7 +245,7 @@ def job_json(job: Job, *, with_steps: bool = True, mask: bool = True) -> dict[st
 
 
 def step_json(step: Step, *, mask: bool = True) -> dict[str, Any]:
-    """One step with its tool's fields beside its own."""
+    """Return one step with its tool's fields beside its own."""
     fields = step.masked if mask else step.fields
     result = step.result
     if result and isinstance(result.get("duration"), int | float):

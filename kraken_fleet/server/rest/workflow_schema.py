@@ -49,7 +49,7 @@ _TRIGGERS: dict[str, Any] = {
 
 
 def workflow_schema(tools: Iterable[Tool]) -> dict[str, Any]:
-    """The schema of a stage.
+    """Return the schema of a stage.
 
     Args:
         tools: those that steps may name, the newest version of each tool before its older ones.

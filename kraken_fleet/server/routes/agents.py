@@ -67,7 +67,7 @@ async def authorize(core: CoreDep, changes: Changes) -> Response:
 
 
 def _agents(session: Session, ids: list[int]) -> list[Agent]:
-    """The agents of these ids in this order, with their groups, all in two queries."""
+    """Return the agents of these ids in this order, with their groups, all in two queries."""
     query = select(Agent).where(Agent.id.in_(set(ids))).options(selectinload(Agent.assignments))
     found = {agent.id: agent for agent in session.scalars(query)}
     for agent_id in ids:
@@ -136,7 +136,7 @@ _GROUPS = (
 
 
 def _regroup(session: Session, agent_id: int, wanted: list[dict[str, Any]]) -> None:
-    """Makes these the agent's groups; one that it is in already keeps its place."""
+    """Make these the agent's groups; one that it is in already keeps its place."""
     ids = dict.fromkeys(item["id"] for item in wanted if item.get("id", 2**63) < 2**63)
     connection = session.connection()
     known = set(connection.scalars(_KNOWN, {"ids": list(ids)})) if ids else set()

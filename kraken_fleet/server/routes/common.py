@@ -21,14 +21,14 @@ Limit = Annotated[int, Query()]
 
 
 def answer(data: Any, status: int = 200) -> JSONResponse:
-    """A JSON answer."""
+    """Return a JSON answer."""
     return JSONResponse(data, status)
 
 
 def page(
     core: Core, session: Session, query: Select[Any], start: int, limit: int, render: Callable[[Any], dict[str, Any]]
 ) -> JSONResponse:
-    """One page of a list, with the number of all items; no more items than the server's limit for one answer.
+    """Return one page of a list, with the number of all items; no more items than the server's limit for one answer.
 
     A negative start or limit is a 500, as on the real server.
     """
@@ -41,7 +41,7 @@ def page(
 
 
 def need(session: Session, table: type[Row], row_id: int, detail: str, status: int = 404) -> Row:
-    """The row with that id, or an answer saying that there is none."""
+    """Return the row with that id, or an answer saying that there is none."""
     row = session.get(table, row_id) if row_id <= LARGEST else None
     if row is None:
         raise Problem(status, detail)

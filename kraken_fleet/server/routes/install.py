@@ -41,7 +41,7 @@ async def windows_script(core: CoreDep) -> Response:
 
 @router.get("/tools/{name}")
 async def uploaded_tool(core: CoreDep, name: str) -> Response:
-    """A tool's code. Its name is the digest of its content: who knows it has seen the tool's record."""
+    """Return a tool's code. Its name is the digest of its content: who knows it has seen the tool's record."""
     path = uploads(core) / name
     if not _UPLOAD.fullmatch(name) or not path.exists():
         raise Problem(404, NOT_FOUND)

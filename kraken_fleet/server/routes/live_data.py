@@ -17,7 +17,7 @@ _HOUR = 3600.0
 
 @router.get("/live-data")
 async def live_data(core: CoreDep, _caller: SignedIn) -> Response:
-    """Errors in the log of the last hour, and agents that are authorized or wait to be."""
+    """Count errors in the log of the last hour, and agents that are authorized or wait to be."""
     errors = core.logs.count(LogLine.time > now() - _HOUR, LogLine.level == "ERROR")
     with core.db.read() as session:
         query = select(Agent.authorized, func.count()).where(Agent.deleted.is_(None)).group_by(Agent.authorized)

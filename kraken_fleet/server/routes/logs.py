@@ -64,7 +64,7 @@ async def all_logs(
     level: str | None = None,
     order: str | None = None,
 ) -> Response:
-    """Lines of whatever was asked for, of every service; what is not given does not matter."""
+    """Return the lines that the given filters select, of every service."""
     _check_page(start, limit, order)
     wanted = (
         (LogLine.branch, Branch, branch_id),
@@ -133,7 +133,7 @@ def _line(row: LogLine) -> dict[str, Any]:
 
 
 def _origin(row: LogLine) -> dict[str, Any]:
-    """What lines of several jobs and services carry beyond those of one job."""
+    """Return what lines of several jobs and services carry beyond those of one job."""
     names = ("path", "lineno", "branch", "flow_kind", "flow", "run", "agent")
     return {name: getattr(row, name) for name in names}
 
@@ -146,7 +146,7 @@ def _text(core: Core, job_id: int, conditions: list[ColumnElement[bool]], filena
 
 
 async def _lines(core: Core, conditions: list[ColumnElement[bool]]) -> AsyncIterator[str]:
-    """A log piece by piece: agents are answered in between."""
+    """Return a log piece by piece: agents are answered in between."""
     yield "message\n"
     for messages in core.logs.chunks(*conditions):
         yield "".join(f"{message}\n" for message in messages)

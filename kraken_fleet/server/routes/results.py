@@ -48,7 +48,7 @@ class WantedResults(BaseModel):
     groups: str | None = None
 
     def select(self, results: Iterable[ComparedResult]) -> list[ComparedResult]:
-        """The results that pass all filters, in the wanted order."""
+        """Return the results that pass all filters, in the wanted order."""
         tests = (
             _one_of(self.statuses, "statuses", lambda one: one.result.result),
             _one_of(self.changes, "changes", lambda one: one.change),

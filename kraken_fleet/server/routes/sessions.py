@@ -46,7 +46,7 @@ async def log_in(request: Request, core: CoreDep, credentials: Credentials) -> R
 
 
 async def _who(core: Core, peer: str | None, name: str, password: str) -> User:
-    """The user of this name and password, unless too many wrong ones came before."""
+    """Return the user of this name and password, unless too many wrong ones came before."""
     _check_attempts(core, name, peer)
     # One after another: what a hundred guesses sent at once find out is no more than what five find out.
     async with core.hashing:

@@ -40,7 +40,7 @@ async def tools(
     sort_field: str = "name",
     sort_dir: str = "asc",
 ) -> Response:
-    """The newest version of each tool."""
+    """Return the newest version of each tool."""
     newest = select(func.max(Tool.id)).group_by(Tool.name)
     query = (
         select(Tool).where(Tool.id.in_(newest)).order_by(_direction(sort_dir)(_SORTED_BY.get(sort_field, Tool.name)))
@@ -59,7 +59,7 @@ async def versions(
     sort_field: str = "name",
     sort_dir: str = "asc",
 ) -> Response:
-    """All versions of one tool; those that the wanted order leaves equal come newest first."""
+    """Return all versions of one tool; those that the wanted order leaves equal come newest first."""
     order = _direction(sort_dir)(_SORTED_BY.get(sort_field, Tool.id))
     query = select(Tool).where(Tool.name == name).order_by(order, desc(Tool.id))
     with core.db.read() as session:
@@ -68,7 +68,7 @@ async def versions(
 
 @router.post("/tools", dependencies=[Depends(admin("only superadmin can create or update a tool"))])
 async def create_tool(core: CoreDep, wanted: WantedTool) -> Response:
-    """A new version of a tool, or another content for one that is named."""
+    """Make a new version of a tool, or replace the content of the one that is named."""
     with core.db.write() as session:
         return answer(_tool_json(_stored(session, wanted)), 201)
 
@@ -77,7 +77,7 @@ async def create_tool(core: CoreDep, wanted: WantedTool) -> Response:
 async def upload_tool(
     core: CoreDep, name: str, meta: Annotated[str, Form()], file: Annotated[UploadFile, File()]
 ) -> Response:
-    """The same, with the tool's code, which the server keeps and agents download.
+    """Do the same with the tool's code, which the server keeps and agents download.
 
     The real server keeps it in its object store. The embedded one has none.
     """
@@ -100,12 +100,12 @@ async def stage_schema(core: CoreDep, _caller: SignedIn) -> Response:
 
 
 def uploads(core: Core) -> Path:
-    """Where uploaded tools are kept, each file under the digest of its content."""
+    """Say where uploaded tools are kept, each file under the digest of its content."""
     return core.settings.data_dir / "tools"
 
 
 async def _kept(core: Core, file: UploadFile) -> str:
-    """Keeps an uploaded zip file, whole or not at all; gives its path on this server."""
+    """Keep an uploaded zip file, whole or not at all; return its path on this server."""
     directory = uploads(core)
     directory.mkdir(mode=0o700, exist_ok=True)
     digest, size = hashlib.sha256(), 0
@@ -144,7 +144,7 @@ def _stored(session: Session, wanted: Any) -> Tool:
 
 
 def _next_version(session: Session, name: str) -> str:
-    """One more than the newest version that ends in a digit."""
+    """Return one more than the newest version that ends in a digit."""
     for version in session.scalars(select(Tool.version).where(Tool.name == name).order_by(Tool.id.desc())):
         if found := re.fullmatch(r"(.*?)(\d+)", version):
             return f"{found[1]}{int(found[2]) + 1}"

@@ -68,7 +68,7 @@ def _decode(core: Core, raw: bytes) -> Any:
 
 
 def _is_new(session: Session, project: Project, delivery: str | None, raw: bytes) -> bool:
-    """Whether this delivery has not come before; remembers it.
+    """Say whether this delivery has not come before, and remember it.
 
     GitHub gives each delivery an id. The id is not signed, so what was signed counts as well: whoever sends the same
     again with another id sends nothing new. Only the newest deliveries are remembered.
@@ -86,7 +86,7 @@ def _is_new(session: Session, project: Project, delivery: str | None, raw: bytes
 
 
 def _check_signature(raw: bytes, secret: str, headers: Headers) -> None:
-    """GitHub signs twice; the better signature counts when it is there."""
+    """Check GitHub's signature. It signs twice; the better signature counts when it is there."""
     algorithm, header = "sha256", "x-hub-signature-256"
     if header not in headers:
         algorithm, header = "sha1", "x-hub-signature"
@@ -99,7 +99,7 @@ def _check_signature(raw: bytes, secret: str, headers: Headers) -> None:
 
 
 def _trigger(event: str, said: dict[str, Any]) -> dict[str, Any] | None:
-    """What agents and the API are told of it; None when nothing is to be built."""
+    """Return what agents and the API are told of it; None when nothing is to be built."""
     if event == "push":
         told = {name: said[name] for name in ("ref", "before", "after", "pusher", "commits")}
     else:

@@ -58,22 +58,22 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session whose changes, if any, are thrown away."""
+        """Open a session whose changes, if any, are thrown away."""
         with self._sessions() as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A session that is committed at the end, or rolled back by an exception."""
+        """Open a session that is committed at the end, or rolled back by an exception."""
         with self._sessions() as session, session.begin():
             yield session
 
     def on_flush(self, listener: Any) -> None:
-        """Calls `listener(session, context)` after each flush."""
+        """Call `listener(session, context)` after each flush."""
         event.listen(self._sessions, "after_flush", listener)
 
     def fold(self) -> None:
-        """Moves what has gathered in the write-ahead log into the file, when that is worth it.
+        """Move what has gathered in the write-ahead log into the file, when that is worth it.
 
         On a connection of its own, so that it can run in another thread: a busy disk may take seconds over it, and no
         agent should wait for that.
@@ -84,7 +84,7 @@ class Database:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
-        """Folds the write-ahead log into the file and lets go of the directory."""
+        """Fold the write-ahead log into the file and unlock the directory."""
         with self.engine.connect() as connection:
             connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
         self.engine.dispose()
@@ -93,7 +93,7 @@ class Database:
 
 @contextmanager
 def telling(path: Path) -> Iterator[None]:
-    """Says in clear words what SQLite has against a database file.
+    """Say in clear words what SQLite has against a database file.
 
     Raises:
         DataDirectoryError: there is no room, it cannot be written, or it is damaged.
@@ -103,8 +103,8 @@ def telling(path: Path) -> Iterator[None]:
     except DatabaseError as error:
         reason = str(error.orig)
         if isinstance(error, OperationalError) and any(word in reason for word in _NOT_WRITTEN):
-            hint = "make room on its disk, and see to it that this account may write there"
-            raise DataDirectoryError(f"the database cannot be written: {reason}", where=str(path), hint=hint) from error
+            hint = "Make room on its disk, and see to it that this account may write there"
+            raise DataDirectoryError(f"The database cannot be written: {reason}", where=str(path), hint=hint) from error
         raise _damaged(path, reason) from error
     except OSError as error:
         raise _unusable(path, error) from error
@@ -120,13 +120,13 @@ def _claim(directory: Path) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(handle)
-        hint = "stop the other server, or choose another directory with --data-dir"
-        raise DataDirectoryError("another server uses this directory", where=str(directory), hint=hint) from error
+        hint = "Stop the other server, or choose another directory with --data-dir"
+        raise DataDirectoryError("Another server uses this directory", where=str(directory), hint=hint) from error
     return handle
 
 
 def _make(path: Path) -> None:
-    """Makes the file of a first start, whole or not at all, and readable by its owner only.
+    """Make the file of a first start, whole or not at all, and readable by its owner only.
 
     So a file that is empty or has no tables is never one that a first start left behind: it is damaged.
     """
@@ -173,12 +173,12 @@ def _configure(connection: sqlite3.Connection, max_bytes: int | None) -> None:
 def _check(engine: Engine, path: Path) -> None:
     with engine.connect() as connection:
         if connection.exec_driver_sql("PRAGMA application_id").scalar_one() != _APPLICATION_ID:
-            hint = "choose another directory with --data-dir"
-            raise DataDirectoryError("this is another program's database", where=str(path), hint=hint)
+            hint = "Choose another directory with --data-dir"
+            raise DataDirectoryError("This is another program's database", where=str(path), hint=hint)
         found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
         if not OLDEST_VERSION <= found <= SCHEMA_VERSION:
-            message = f"the database has version {found}, this program needs version {SCHEMA_VERSION}"
-            hint = "start the kraken-fleet that made it, or choose a fresh directory with --data-dir"
+            message = f"The database has version {found}, this program needs version {SCHEMA_VERSION}"
+            hint = "Start the kraken-fleet that made it, or choose a fresh directory with --data-dir"
             raise DataDirectoryError(message, where=str(path), hint=hint)
         verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
         if verdict != "ok":
@@ -186,10 +186,10 @@ def _check(engine: Engine, path: Path) -> None:
 
 
 def _unusable(path: Path, error: OSError) -> DataDirectoryError:
-    hint = "choose a directory with room that you can write with --data-dir"
-    return DataDirectoryError(f"the data directory cannot be used: {error.strerror}", where=str(path), hint=hint)
+    hint = "Choose a directory with room that you can write with --data-dir"
+    return DataDirectoryError(f"The data directory cannot be used: {error.strerror}", where=str(path), hint=hint)
 
 
 def _damaged(path: Path, reason: str) -> DataDirectoryError:
-    hint = "put a copy back, or move the file away to start afresh"
-    return DataDirectoryError(f"the database is damaged: {reason}", where=str(path), hint=hint)
+    hint = "Put a copy back, or move the file away to start afresh"
+    return DataDirectoryError(f"The database is damaged: {reason}", where=str(path), hint=hint)

@@ -50,7 +50,7 @@ class LogStore:
         self.unreadable = 0
 
     def take(self, datagram: bytes, peer: str | None = None) -> None:
-        """Keeps a record for the next write. A record of several lines becomes as many rows, as in the real store."""
+        """Keep a record for the next write. A record of several lines becomes as many rows, as in the real store."""
         try:
             rows = _rows(self._intake.decode(datagram, mending=True), self._limits.log_lines_per_record)
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RefusedError) as error:
@@ -63,7 +63,7 @@ class LogStore:
             self.write()
 
     def write(self) -> None:
-        """Writes all waiting lines in one transaction, as far as their jobs' logs have room."""
+        """Write all waiting lines in one transaction, as far as their jobs' logs have room."""
         if not self._waiting:
             return
         batch, self._waiting, self._waiting_bytes = self._waiting, [], 0
@@ -73,7 +73,7 @@ class LogStore:
                 session.execute(insert(LogLine), kept)
 
     def _with_room(self, session: Session, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The lines that still fit into the logs of their jobs, and for each log that is full one line that says so."""
+        """Return the lines that fit into the logs of their jobs, and one line for each log that is full."""
         numbers = {row["job"] for row in batch}
         # What names no job of this server is kept with what belongs to none: nobody fills the disk with made-up jobs.
         known = set(session.scalars(select(Job.id).where(Job.id.in_(numbers))))
@@ -99,13 +99,13 @@ class LogStore:
         return kept
 
     def count(self, *conditions: ColumnElement[bool]) -> int:
-        """How many lines match, those still waiting included."""
+        """Say how many lines match, those still waiting included."""
         self.write()
         with self._db.read() as session:
             return session.scalar(select(func.count()).select_from(LogLine).where(*conditions)) or 0
 
     def page(self, *conditions: ColumnElement[bool], order: str, start: int, limit: int) -> list[LogLine]:
-        """Matching lines by time, oldest first for `asc`."""
+        """Return matching lines by time, oldest first for `asc`."""
         self.write()
         turn = desc if order == "desc" else asc
         query = select(LogLine).where(*conditions).order_by(turn(LogLine.time), turn(LogLine.seq), turn(LogLine.id))
@@ -113,7 +113,7 @@ class LogStore:
             return list(session.scalars(query.offset(start).limit(limit)))
 
     def chunks(self, *conditions: ColumnElement[bool]) -> Iterator[list[str]]:
-        """The messages of all matching lines by time, some thousand at a time."""
+        """Return the messages of all matching lines by time, some thousand at a time."""
         self.write()
         key = (LogLine.time, LogLine.seq, LogLine.id)
         last: tuple[float, int, int] | None = None
@@ -129,7 +129,7 @@ class LogStore:
             last = (rows[-1].time, rows[-1].seq, rows[-1].id)
 
     def drop_older(self, seconds: float) -> None:
-        """Deletes lines older than so many seconds, and the oldest ones while all of them are too many."""
+        """Delete lines older than so many seconds, and the oldest ones while all of them are too many."""
         with self._db.write() as session:
             _delete(session, LogLine.time < now() - seconds)
             self._make_room_for_services(session)
@@ -143,7 +143,7 @@ class LogStore:
                 _delete(session, LogLine.time <= edge)
 
     def _make_room_for_services(self, session: Session) -> None:
-        """What belongs to no job has a log that never ends: its older half goes when it is nearly full."""
+        """Delete the older half of the lines that belong to no job, when their room is nearly full."""
         size = session.scalar(select(LogSize.size).where(LogSize.job == 0)) or 0
         if size > 0.8 * self._limits.log_bytes_per_job:
             of_no_job = LogLine.job.not_in(select(Job.id))
@@ -153,14 +153,14 @@ class LogStore:
 
 
 def _edge(session: Session, lines: ColumnElement[bool], part: float) -> float | None:
-    """The time of the line before which this part of these lines was written."""
+    """Return the time of the line before which this part of these lines was written."""
     count = session.scalar(select(func.count()).select_from(LogLine).where(lines)) or 0
     times = select(LogLine.time).where(lines).order_by(LogLine.time)
     return session.scalar(times.offset(int(count * part)).limit(1))
 
 
 def _delete(session: Session, old: ColumnElement[bool]) -> None:
-    """Deletes lines and counts the sizes of what is left anew."""
+    """Delete lines and count the sizes of what is left anew."""
     if session.scalars(select(LogLine.id).where(old).limit(1)).first() is None:
         return
     session.execute(delete(LogLine).where(old))
@@ -183,12 +183,12 @@ def _rows(record: Mapping[str, Any], most: int) -> list[dict[str, Any]]:
 def _number(value: Any, default: int) -> int:
     number = default if value is None else int(value)
     if abs(number) > LARGEST:
-        raise ValueError("larger than the database can hold")
+        raise ValueError("A number is larger than the database can hold")
     return number
 
 
 def _moment(text: str) -> float:
-    """When a line was written; now, when its clock is far off."""
+    """Say when a line was written; now, when its clock is far off."""
     parsed = datetime.fromisoformat(text)
     moment, present = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp(), now()
     return moment if present - _MAX_AGE < moment < present + _MAX_AHEAD else present

@@ -11,7 +11,7 @@ OLDEST_VERSION = 2
 
 
 def bring_up(connection: Connection) -> None:
-    """Changes what is older than the program, all of it or nothing.
+    """Bring an older database to this program's version, all of it or nothing.
 
     2 to 3: tables for the sizes of logs and for webhooks that came; agents' peers in the usual way of writing, because
     an authorized agent may speak from its peer only.

@@ -10,19 +10,19 @@ _COST, _BLOCK, _LANES = 2**14, 8, 1
 
 
 def new_password() -> str:
-    """A random password of about 120 bits that survives copying from a terminal."""
+    """Make a random password of about 120 bits that survives copying from a terminal."""
     return secrets.token_urlsafe(15)
 
 
 def hash_password(password: str) -> str:
-    """`scrypt$cost$block$lanes$salt$digest`, salt and digest in hex. Takes about 50 ms."""
+    """Hash as `scrypt$cost$block$lanes$salt$digest`, salt and digest in hex. Takes about 50 ms."""
     salt = secrets.token_bytes(16)
     digest = _digest(password, salt, _COST, _BLOCK, _LANES)
     return f"scrypt${_COST}${_BLOCK}${_LANES}${salt.hex()}${digest.hex()}"
 
 
 def check_password(password: str, hashed: str) -> bool:
-    """True when the password is the one behind the hash."""
+    """Return True when the password is the one behind the hash."""
     scheme, cost, block, lanes, salt, digest = hashed.split("$")
     if scheme != "scrypt":
         return False

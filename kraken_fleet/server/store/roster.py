@@ -21,12 +21,12 @@ _TABLE = cast(Table, Agent.__table__)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`settled`: the record is alive and active, so hearing from it changes nothing but `last_seen`."""
+    """`active`: the record is alive and active, so hearing from it changes nothing but `last_seen`."""
 
     id: int
     authorized: bool
     idle: bool
-    settled: bool
+    active: bool
     peer: str | None = None
 
 
@@ -74,43 +74,43 @@ class Roster:
         self._unwritten: set[int] = set()
 
     def remember(self, agent: Agent) -> None:
-        """Keeps what a record says; to be called after its changes were flushed."""
+        """Keep what a record says; to be called after its changes were flushed."""
         self._entries[agent.address] = self.entry_of(agent)
 
     def entry_of(self, agent: Agent) -> Entry:
-        """What a record says."""
-        settled = agent.state == 0 and agent.deleted is None
-        return Entry(agent.id, agent.authorized, agent.job_id is None, settled, agent.ip_address)
+        """Return what a record says."""
+        active = agent.state == 0 and agent.deleted is None
+        return Entry(agent.id, agent.authorized, agent.job_id is None, active, agent.ip_address)
 
     def load(self, session: Session) -> None:
-        """Learns from the database who is authorized and who waits."""
+        """Learn from the database who is authorized and who waits."""
         query = select(Agent.address, Agent.ip_address, Agent.authorized).where(Agent.deleted.is_(None))
         for address, peer, authorized in session.execute(query):
             self._place(address, peer, authorized=authorized)
 
     def is_known(self, peer: str | None) -> bool:
-        """Whether an authorized agent speaks from there."""
+        """Say whether an authorized agent speaks from there."""
         return peer in self._peers
 
     def is_authorized(self, address: str) -> bool:
-        """Whether it is the address of an authorized agent."""
+        """Say whether it is the address of an authorized agent."""
         return address in self._authorized
 
     def refuse(self, agent_id: int, peer: str | None) -> None:
-        """Notes from where somebody else spoke for an authorized agent."""
+        """Note from where somebody else spoke for an authorized agent."""
         if peer is not None:
             self._refused[agent_id] = peer
 
     def refused(self, agent_id: int) -> str | None:
-        """From where somebody else spoke for it last."""
+        """Return from where somebody else spoke for it last."""
         return self._refused.get(agent_id)
 
     def accept_refused(self, agent_id: int) -> str | None:
-        """The same, and forgets it."""
+        """Return the same, and forget it."""
         return self._refused.pop(agent_id, None)
 
     def drop(self, address: str, agent_id: int) -> None:
-        """Forgets an agent whose record is gone."""
+        """Forget an agent whose record is gone."""
         self.forget(address)
         self.waiting.discard(address)
         self._seen.pop(agent_id, None)
@@ -130,24 +130,24 @@ class Roster:
             self.waiting.add(address, peer)
 
     def forget(self, address: str) -> None:
-        """Drops an entry."""
+        """Drop an entry."""
         self._entries.pop(address, None)
 
     def known(self, address: str) -> Entry | None:
-        """The entry when it is at hand."""
+        """Return the entry when it is in memory."""
         return self._entries.get(address)
 
     def heard(self, agent_id: int, moment: float) -> None:
-        """Notes that the agent has spoken."""
+        """Note that the agent has spoken."""
         self._seen[agent_id] = moment
         self._unwritten.add(agent_id)
 
     def last_seen(self, agent_id: int, written: float | None) -> float | None:
-        """When it was last heard: from here, else what the database has."""
+        """Say when it was last heard: from here, else what the database has."""
         return self._seen.get(agent_id, written)
 
     def forget_changed(self, session: Session, _context: Any) -> None:
-        """Session listener: drops the entries of agents that were written, and counts these anew."""
+        """Drop the entries of agents that a session has written, and count these anew."""
         for row in (*session.dirty, *session.new, *session.deleted):
             if isinstance(row, Agent):
                 self.forget(row.address)
@@ -156,7 +156,7 @@ class Roster:
                     self.waiting.discard(row.address)
 
     def write_seen(self, session: Session) -> int:
-        """Writes the times that were not written yet, all in one statement. Returns how many."""
+        """Write the times that were not written yet, all in one statement. Returns how many."""
         batch = [{"agent": agent_id, "seen": self._seen[agent_id]} for agent_id in self._unwritten]
         self._unwritten.clear()
         if batch:

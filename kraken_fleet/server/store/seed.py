@@ -86,7 +86,7 @@ _SETTINGS: dict[str, dict[str, _Value]] = {
 
 
 def fill(session: Session, settings: ServerSettings, on_first_password: Callable[[str], None]) -> None:
-    """The rows of a first start.
+    """Add the rows of a first start.
 
     Args:
         on_first_password: gets admin's random password, once, before anything is committed, so that a server that is
@@ -111,7 +111,7 @@ def fill(session: Session, settings: ServerSettings, on_first_password: Callable
 
 
 def follow_addresses(session: Session, settings: ServerSettings) -> None:
-    """Points `server_url` and `clickhouse_addr` at what the server is bound to, unless somebody has set them."""
+    """Point `server_url` and `clickhouse_addr` at what the server is bound to, unless somebody has set them."""
     host = outward_address(settings.host)
     bound = {
         "server_url": f"http://{host_port(host, settings.port)}",
@@ -143,9 +143,9 @@ def _given_password(settings: ServerSettings) -> str:
         readable_by_all = path.stat().st_mode & 0o007
         password = path.read_text(encoding="utf-8").split("\n", 1)[0].strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the admin password file cannot be read: {error}", where=str(path)) from error
+        raise UsageError(f"The admin password file cannot be read: {error}", where=str(path)) from error
     if readable_by_all:
-        raise UsageError("everybody can read the admin password file", where=str(path), hint=f"chmod 600 {path}")
+        raise UsageError("Everybody can read the admin password file", where=str(path), hint=f"chmod 600 {path}")
     if not password:
-        raise UsageError("the admin password file is empty", where=str(path), hint="write the password on one line")
+        raise UsageError("The admin password file is empty", where=str(path), hint="Write the password on one line")
     return password

@@ -67,7 +67,7 @@ class ComparedResult:
 
 
 def compared(session: Session, run: Run) -> list[ComparedResult]:
-    """All results of a run's jobs, by the tests' names, each with its history."""
+    """Return all results of a run's jobs, by the tests' names, each with its history."""
     rows = session.execute(_results().where(Job.run_id == run.id).order_by(TestResult.name, TestResult.id)).all()
     if not rows:
         return []
@@ -76,7 +76,7 @@ def compared(session: Session, run: Run) -> list[ComparedResult]:
 
 
 def change_counts(session: Session, run: Run) -> dict[str, int]:
-    """How many results of a run are new, fixed, worse and unchanged, by the names that the API has for these."""
+    """Say how many results of a run are new, fixed, worse and unchanged, by the names that the API has for these."""
     counts = Counter(one.change for one in compared(session, run))
     return {
         "new_cnt": counts[Change.NEW],
@@ -91,7 +91,7 @@ def _results() -> Select[TestResult, Job]:
 
 
 def _earlier(session: Session, run: Run) -> dict[_Key, list[int]]:
-    """The results of the flows before, the newest first."""
+    """Return the results of the flows before, the newest first."""
     flows = select(Flow.id).where(Flow.branch_id == run.flow.branch_id, Flow.kind == _CI, Flow.id < run.flow_id)
     newest = list(session.scalars(flows.order_by(desc(Flow.id)).limit(_HISTORY)))
     query = _results().join(Run, Run.id == Job.run_id).where(Run.flow_id.in_(newest)).order_by(desc(Run.flow_id))

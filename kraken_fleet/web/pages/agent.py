@@ -41,7 +41,7 @@ def show_agent(visit: SignedIn, agent_id: int) -> HTMLResponse:
 
 @router.get("/jobs/{job_id:int}")
 def show_job(visit: SignedIn, job_id: int) -> HTMLResponse:
-    """One job: its steps and the end of its log; follows it while it runs."""
+    """Show one job: its steps and the end of its log; follow it while it runs."""
     job = visit.client.job(job_id)
     log, log_error = _log(visit, job_id)
     return visit.page("job.html", job=job, log=log, log_error=log_error)
@@ -49,7 +49,7 @@ def show_job(visit: SignedIn, job_id: int) -> HTMLResponse:
 
 @router.post("/agents/{agent_id:int}/groups")
 def set_groups(change: Changing, agent_id: int, group: Annotated[list[int] | None, Form()] = None) -> Response:
-    """Replaces the agent's groups by the ticked ones; `all` stays as it is."""
+    """Replace the agent's groups by the ticked ones; `all` stays as it is."""
     agent = change.client.agent(agent_id)
     kept = [known.id for known in agent.groups if known.name == ALL_GROUP or is_own_group(known.name)]
     ids = sorted({*kept, *(group or [])})

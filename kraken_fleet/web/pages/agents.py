@@ -56,7 +56,7 @@ def change_agents(
     group: Annotated[str, Form()] = "",
     back: Annotated[str, Form()] = "",
 ) -> Response:
-    """One action on every selected agent; each is tried, and what failed is named."""
+    """Do one action on every selected agent; each is tried, and what failed is named."""
     chosen = [found for agent_id in agent or [] if (found := change.snapshot().agent(agent_id))]
     if not chosen:
         change.session.notice = "No agent was selected: tick at least one"

@@ -1,4 +1,4 @@
-"""Agents that ask to be let in: who they say they are, where they come from, and what speaks for or against them."""
+"""Agents that wait to be authorized: what they claim, where they speak from, and what a deploy would decide."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Candidate:
     def verdict(self) -> str:
         """What the trust policy `inventory` says, and why: the policy that a deploy uses unless told otherwise."""
         if not self.has_inventory:
-            return "nothing speaks for it: the console was started without an inventory"
+            return "nothing is known of it: the console was started without an inventory"
         decision = InventoryTrust().decide(self.agent, self.host)
-        return f"a deploy would {'let it in' if decision.admitted else 'leave it out'}: {decision.reason}"
+        return f"a deploy would {'authorize it' if decision.admitted else 'leave it out'}: {decision.reason}"
 
     @property
     def doubt(self) -> str:
@@ -79,7 +79,7 @@ def change_discovered(
     agent: Annotated[list[int] | None, Form()] = None,
     group: Annotated[list[int] | None, Form()] = None,
 ) -> Response:
-    """Authorizes the selected ones into the chosen groups in one step, or ignores them."""
+    """Authorize the selected ones into the chosen groups in one step, or ignore them."""
     chosen = [found for found in change.snapshot().discovered if found.id in (agent or [])]
     if not chosen:
         change.session.notice = "No agent was selected: tick at least one"

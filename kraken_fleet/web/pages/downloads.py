@@ -34,7 +34,7 @@ def downloads(visit: SignedIn) -> HTMLResponse:
 
 @router.get("/downloads/{name}")
 def installer(visit: SignedIn, name: str) -> Response:
-    """Passes the server's installer on, so that the browser talks to the console alone."""
+    """Pass the server's installer on, so that the browser talks to the console alone."""
     if name not in _INSTALLERS:
         raise HTTPException(404, f"There is no installer {name!r}")
     content = visit.client.install_file(name)
@@ -65,7 +65,7 @@ def _general(visit: SignedIn) -> dict[str, str]:
 
 
 def _for_agents(url: str) -> str:
-    """The server as agents are given it; as the server has it, when somebody has set it to something else."""
+    """Return the server as agents are given it; as the server has it, when somebody has set it to something else."""
     try:
         return ServerAddress.parse(url).agents
     except UsageError:

@@ -44,7 +44,7 @@ def show_fleet(visit: SignedIn) -> HTMLResponse:
 
 @router.post("/fleet/apply")
 def apply_plan(change: Changing, server_fingerprint: Annotated[str, Form()] = "") -> Response:
-    """Applies the plan that the person saw; when the server has changed since then, shows the new one instead."""
+    """Apply the plan that the person saw; when the server has changed since then, show the new one instead."""
     plan = _make(change)
     if plan.server_fingerprint != server_fingerprint:
         change.session.notice = "The fleet has changed since the plan was shown: look at the new one"
@@ -75,7 +75,7 @@ def _make(visit: Visit) -> Plan:
 
 
 def _by_host(actions: Iterable[Action]) -> Mapping[str, Sequence[Action]]:
-    """Changes to agents, by the agent's name in the inventory."""
+    """Return the changes to agents, by the agent's name in the inventory."""
     found: dict[str, list[Action]] = defaultdict(list)
     for action in actions:
         if label := getattr(action, "label", ""):
@@ -84,7 +84,7 @@ def _by_host(actions: Iterable[Action]) -> Mapping[str, Sequence[Action]]:
 
 
 def _by_group(actions: Iterable[Action]) -> Mapping[str, Mapping[str, Sequence[str]]]:
-    """Who comes into each group and who leaves it."""
+    """Say who comes into each group and who leaves it."""
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"added": [], "removed": []})
     for action in actions:
         for way in ("added", "removed"):

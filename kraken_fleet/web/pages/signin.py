@@ -29,7 +29,7 @@ def sign_in(
     password: Annotated[str, Form()] = "",
     next: Annotated[str, Form()] = "/",  # noqa: A002 - the field's name in the form
 ) -> Response:
-    """Signs a person in; an account that may not look at agents is told so and stays out."""
+    """Sign a person in; an account that may not look at agents is told so and stays out."""
     console, peer = console_of(request), peer_of(request)
     where = peer_address(request.scope)
     wait = console.attempts.wait_seconds(user, where)
@@ -52,7 +52,7 @@ def sign_in(
 
 @router.post("/sign-out")
 def sign_out(form: Submitted) -> Response:
-    """Ends the session here and on the server. It changes nothing else, so a read-only console does it too."""
+    """End the session here and on the server. It changes nothing else, so a read-only console does it too."""
     form.console.sessions.remove(form.request.cookies.get(COOKIE, ""))
     form.console.log.write(form.session.user, peer_of(form.request), "sign out")
     response = form.back_to("/sign-in")
@@ -100,7 +100,7 @@ def _form(request: Request, wanted: str, message: str, status: int = 200, retry_
 
 
 def _safe(wanted: str) -> str:
-    """Only a path of this console: never another site, whatever the link said."""
+    """Return only a path of this console: never another site, whatever the link said."""
     return wanted if wanted.startswith("/") and not wanted.startswith(("//", "/\\")) else "/"
 
 

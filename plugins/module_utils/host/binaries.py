@@ -114,7 +114,7 @@ def converge(
 
 
 def owners(directory: str, owner: Attributes) -> Iterator[Change]:
-    """What is in `versions`, and the link `current`, in the hands of their owner."""
+    """Give what is in `versions`, and the link `current`, to their owner."""
     if owner.owner is None:
         return
     versions = os.path.join(directory, "versions")
@@ -224,7 +224,10 @@ def _switching(directory: str, name: str, before: Optional[str], owner: Attribut
 
 
 def _intact(target: str, release: Release, owner: Attributes) -> bool:
-    """Whether it is whole, and in no hands but its owner's; what another account could write is made anew."""
+    """Tell whether a release is whole and only its owner can write it.
+
+    One that another account could write is made anew.
+    """
     wanted = {os.path.join(target, binary.name): binary.sha256 for binary in release.binaries}
     return all(_same(path, sha256) for path, sha256 in wanted.items()) and all(
         owned_as(path, owner) for path in (target, *wanted)
@@ -283,7 +286,7 @@ def download(url: str) -> bytes:
 
 
 def _install(directory: str, release: Release, owner: Attributes, python: str, user: str) -> None:
-    """Staged in the agent's directory itself: `versions` may be the agent's own, and it could change what is tried."""
+    """Unpack in the agent's directory itself: `versions` may be the agent's own, and it could change what is tried."""
     versions = os.path.join(directory, "versions")
     target, stage = os.path.join(versions, release.name), os.path.join(directory, opening.unused_name("staging"))
     fresh = os.path.join(stage, "release")
@@ -314,7 +317,7 @@ def _write(path: str, binary: Binary) -> None:
 
 
 def _switch(directory: str, name: str, owner: Attributes) -> None:
-    """There is always a `current`; what was switched to is the newest."""
+    """Point `current` at a release. There is always a `current`, and what it points at is the newest."""
     point_link(os.path.join(directory, "current"), os.path.join("versions", name), owner)
     with opening.parent(os.path.join(directory, "versions", name)) as (handle, last):
         os.utime(last, dir_fd=handle, follow_symlinks=False)

@@ -65,7 +65,7 @@ def apply_all(changes: Iterable[Change]) -> None:
             change.apply()
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
-            raise HostError(f"cannot {change.what}: {error.strerror or error}{where}") from error
+            raise HostError(f"Cannot {change.what}: {error.strerror or error}{where}") from error
 
 
 def as_result(changes: List[Change]) -> Dict[str, Any]:

@@ -45,7 +45,7 @@ def run_checks(
     minio_addr: str,
     clickhouse_addr: str,
     directory: str,
-    nonce: str,
+    marker: str,
     least_disk_mb: int,
     timeout: float,
     ca_bundle: str,
@@ -56,7 +56,7 @@ def run_checks(
         server: the server's URL as the agent gets it.
         minio_addr, clickhouse_addr: `host:port`; empty means that the agent will ask the server, so nothing is checked.
         directory: where the agent will live.
-        nonce: a word that the log record carries, so that the controller can find it.
+        marker: a word that the log record carries, so that the controller can find it.
         least_disk_mb: free space in MiB below which the disk is a finding.
         timeout: seconds for each connection.
         ca_bundle: a file with certificate authorities for https; empty takes the host's own.
@@ -66,7 +66,7 @@ def run_checks(
     if minio_addr:
         findings.append(check_minio(minio_addr, timeout))
     if clickhouse_addr:
-        findings.append(send_log_record(clickhouse_addr, nonce))
+        findings.append(send_log_record(clickhouse_addr, marker))
     return findings
 
 
@@ -193,13 +193,13 @@ def check_minio(address: str, timeout: float) -> Finding:
     )
 
 
-def send_log_record(address: str, nonce: str) -> Finding:
+def send_log_record(address: str, marker: str) -> Finding:
     """Send one log record. UDP does not say whether it arrives: the controller has to look for it."""
     host, port = split_address(address)
     try:
         family, kind, _proto, _name, target = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
         with socket.socket(family, kind) as sender:
-            sender.sendto(json.dumps(log_record(nonce)).encode(), target)
+            sender.sendto(json.dumps(log_record(marker)).encode(), target)
     except OSError as error:
         return finding(
             "logs",
@@ -210,19 +210,19 @@ def send_log_record(address: str, nonce: str) -> Finding:
     return finding("logs", None, "a record was sent to %s" % address)
 
 
-def log_record(nonce: str) -> Dict[str, Any]:
+def log_record(marker: str) -> Dict[str, Any]:
     """Make a record with the fields that Kraken's ClickHouse proxy requires (clickhouse-proxy/src/main.rs, 1.x)."""
     now = time.time()
     return {
         "@timestamp": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + ".%06dZ" % (now % 1 * 1e6),
-        "message": "kraken-fleet preflight %s" % nonce,
+        "message": "kraken-fleet preflight %s" % marker,
         "host": socket.gethostname(),
         "path": "preflight",
         "lineno": 0,
         "level": "INFO",
         "logger_name": "kraken-fleet",
         "service": "preflight",
-        "tool": nonce,
+        "tool": marker,
     }
 
 

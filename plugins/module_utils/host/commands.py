@@ -20,7 +20,9 @@ def find(name: str) -> Optional[str]:
 
 
 def becoming(user: str) -> Optional[Callable[[], None]]:
-    """What a new process has to do to be another account's, as subprocess' `preexec_fn`; None when it is already.
+    """Return what a new process has to do to be another account's, as subprocess' `preexec_fn`.
+
+    None when it is already.
 
     Raises:
         HostError: there is no such account.
@@ -28,7 +30,7 @@ def becoming(user: str) -> Optional[Callable[[], None]]:
     try:
         entry = pwd.getpwnam(user)
     except KeyError:
-        raise HostError(f"the host has no user {user}") from None
+        raise HostError(f"The host has no user {user}") from None
     if os.geteuid() != 0 or entry.pw_uid == 0:
         return None
 
@@ -54,7 +56,7 @@ def run(command: Sequence[str], *, timeout: float = 60.0, check: bool = True, us
     """
     program = find(command[0])
     if program is None:
-        raise HostError(f"the host has no {command[0]}; install the package that has it")
+        raise HostError(f"The host has no {command[0]}; install the package that has it")
     try:
         done = subprocess.run(
             [program, *command[1:]],
@@ -77,7 +79,7 @@ def run(command: Sequence[str], *, timeout: float = 60.0, check: bool = True, us
 
 
 def _environment(user: str) -> Dict[str, str]:
-    """Another account gets nothing of this connection's, which may hold a proxy's password."""
+    """Return another account's environment: nothing of this connection's, which may hold a proxy's password."""
     if not user:
         return dict(os.environ, LC_ALL="C")
     return {"PATH": _PATHS, "LC_ALL": "C", "HOME": "/", "USER": user, "LOGNAME": user}

@@ -83,9 +83,9 @@ def pinned(image: str) -> str:
         return image
     name, _colon, version = image.rpartition(":")
     if not name or "/" in version or version == "latest":
-        raise HostError(f"image {image!r} is not pinned; write its version, as in kraken-fleet/kkagent:0.1.0")
+        raise HostError(f"Image {image!r} is not pinned; write its version, as in kraken-fleet/kkagent:0.1.0")
     if re.match(r"v\d", version):
-        raise HostError(f"image {image}: Kraken's versions have no leading v; write {name}:{version[1:]}")
+        raise HostError(f"Image {image}: Kraken's versions have no leading v; write {name}:{version[1:]}")
     return image
 
 
@@ -101,7 +101,7 @@ def present(wanted: Container) -> Iterator[Change]:
     before = _definition_of(now)
     if now is not None and not before:
         raise HostError(
-            f"the host has a container {wanted.name} that kraken-fleet did not make; remove or rename it first"
+            f"The host has a container {wanted.name} that kraken-fleet did not make; remove or rename it first"
         )
     if before != digest(wanted):
         yield Change(
@@ -150,7 +150,7 @@ def _refuse_unusable(environment: Mapping[str, str]) -> None:
         if not _ENV_NAME.match(name):
             raise HostError(f"{name!r} cannot be the name of an environment variable; see kraken_agent_environment")
         if "\n" in value or "\r" in value or "\0" in value:
-            raise HostError(f"the value of {name} must be one line; see kraken_agent_environment")
+            raise HostError(f"The value of {name} must be one line; see kraken_agent_environment")
 
 
 def _start(name: str) -> None:

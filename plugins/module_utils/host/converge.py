@@ -82,7 +82,7 @@ def by_script(specs: Sequence[AgentSpec]) -> List[Change]:
     return changes
 
 
-def gone(specs: Sequence[AgentSpec], *, root: bool, keep_data: bool, keep_user: bool) -> List[Change]:
+def removed(specs: Sequence[AgentSpec], *, root: bool, keep_data: bool, keep_user: bool) -> List[Change]:
     """Plan what has to change for these agents to be removed.
 
     Args:
@@ -162,7 +162,9 @@ def _files(spec: AgentSpec, release: Optional[binaries.Release], back_to: str, *
 
 
 def _keepers(spec: AgentSpec, agents_own: Attributes) -> Tuple[Attributes, Attributes]:
-    """Whose the agent's directory is, and what is in `versions`: the agent cannot change what runs it, unless it is to.
+    """Return the owners of the agent's directory and of `versions`.
+
+    The agent may change what runs it only when allowed to.
 
     One that replaces its own binaries makes the link `current` anew. The sticky bit lets it do that, and keeps what is
     root's in the same directory as it is: systemd reads kraken.env as root, wherever a link of that name would point.
@@ -175,7 +177,7 @@ def _keepers(spec: AgentSpec, agents_own: Attributes) -> Tuple[Attributes, Attri
 
 
 def _refuse_open_parent(spec: AgentSpec) -> None:
-    """Refuses a place that the agent's account could put something else into at any time.
+    """Refuse a place that the agent's account could put something else into at any time.
 
     Raises:
         HostError: a directory above the agent's is the account's own.

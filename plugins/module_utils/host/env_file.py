@@ -88,7 +88,7 @@ def _quoted(name: str, value: str) -> str:
     if not _NAME.match(name):
         raise HostError(f"{name!r} cannot be the name of an environment variable; see kraken_agent_environment")
     if "\n" in value or "\r" in value or "\0" in value:
-        raise HostError(f"the value of {name} must be one line; see kraken_agent_environment")
+        raise HostError(f"The value of {name} must be one line; see kraken_agent_environment")
     if _BARE.match(value):
         return value
     return '"' + "".join("\\" + char if char in _SPECIAL else char for char in value) + '"'

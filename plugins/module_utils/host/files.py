@@ -142,7 +142,7 @@ def write_file(path: str, content: bytes, wanted: Attributes, validate: Optional
 
 
 def point_link(path: str, target: str, wanted: Attributes) -> None:
-    """A link that points there; it takes the place of an old one in one step, and has an owner of its own."""
+    """Make a link that points there; it takes the place of an old one in one step, and has an owner of its own."""
     with opening.parent(path) as (handle, name):
         fresh = opening.unused_name(name)
         os.symlink(target, fresh, dir_fd=handle)
@@ -200,7 +200,7 @@ def give_tree(path: str, wanted: Attributes) -> None:
                     with contextlib.suppress(FileNotFoundError):  # its owner has removed it meanwhile
                         _give(inside, each, owners)
     except RecursionError:
-        raise HostError(f"directories in {path} are nested too deeply; remove them by hand") from None
+        raise HostError(f"Directories in {path} are nested too deeply; remove them by hand") from None
     set_attributes(path, wanted)
 
 

@@ -38,11 +38,11 @@ def check(spec: AgentSpec) -> None:
         HostError: it is to be elsewhere than the script puts it, or not a service of systemd.
     """
     if spec.manager != "systemd":
-        raise HostError(f"the server's script makes a service of systemd, as root; let Ansible become root, {_INSTEAD}")
+        raise HostError(f"The server's script makes a service of systemd, as root; let Ansible become root, {_INSTEAD}")
     for what, value in _FIXED.items():
         if getattr(spec, what) != value:
             raise HostError(
-                f"the server's script installs one agent, its {what} {value}, and {getattr(spec, what)} is asked for; "
+                f"The server's script installs one agent, its {what} {value}, and {getattr(spec, what)} is asked for; "
                 f"leave kraken_agent_dir, kraken_agent_unit, kraken_agent_user and kraken_agent_instances alone, "
                 "or choose kraken_agent_install_method: binaries"
             )
@@ -92,12 +92,12 @@ def _alike(one: str, other: str) -> bool:
 
 
 def _installed(spec: AgentSpec) -> bool:
-    """Upstream's links `kkagent` itself, kraken-fleet's `current`."""
+    """Tell whether an agent is installed: upstream links `kkagent` itself, kraken-fleet `current`."""
     return any(opening.status(os.path.join(spec.directory, name)) is not None for name in ("current", "kkagent"))
 
 
 def _refuse_strange_directory(directory: str) -> None:
-    """The script works as root in whatever it finds there, and follows links."""
+    """Refuse a directory that is not empty: the script works as root in whatever it finds there, and follows links."""
     found = opening.status(directory)
     if found is not None and found.st_uid not in (0, os.geteuid()):
         raise HostError(
@@ -112,13 +112,13 @@ def _refuse_without_needs() -> None:
         missing.append("curl or wget")
     if missing:
         raise HostError(
-            f"the server's kraken-agent-install.sh needs {', '.join(missing)} on the host; install that, {_INSTEAD}"
+            f"The server's kraken-agent-install.sh needs {', '.join(missing)} on the host; install that, {_INSTEAD}"
         )
     try:
         run(["sudo", "-n", "true"])
     except HostError as error:
         raise HostError(
-            f"the server's kraken-agent-install.sh needs sudo without a password: {error}; see /etc/sudoers, {_INSTEAD}"
+            f"The server's kraken-agent-install.sh needs sudo without a password: {error}; see /etc/sudoers, {_INSTEAD}"
         ) from error
 
 
@@ -135,7 +135,7 @@ def _run(spec: AgentSpec) -> None:
     finally:
         os.unlink(path)
     if not _installed(spec):
-        raise HostError(f"the server's kraken-agent-install.sh has installed no agent. Its last words:\n{said[-2000:]}")
+        raise HostError(f"The server's kraken-agent-install.sh has installed no agent. Its last words:\n{said[-2000:]}")
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ def choose(wanted: str, user: str) -> str:
         if _unfit(candidate, user) is None:
             return candidate
     raise HostError(
-        f"the host has no Python >= 3.8 that user {user} may run (Ansible's is {sys.executable}); install python3 or "
+        f"The host has no Python >= 3.8 that user {user} may run (Ansible's is {sys.executable}); install python3 or "
         "set kraken_agent_python"
     )
 

@@ -40,7 +40,7 @@ def held(directory: str, patience: float, sleep: Callable[[float], Any] = time.s
         if handle < 0:
             if time.monotonic() >= deadline:
                 raise HostError(
-                    f"another deploy works on this host: {_holder(path)}. It has not ended in {patience:g} s; "
+                    f"Another deploy works on this host: {_holder(path)}. It has not ended in {patience:g} s; "
                     "run this one again after it"
                 )
             sleep(_POLL)
@@ -54,7 +54,7 @@ def held(directory: str, patience: float, sleep: Callable[[float], Any] = time.s
 
 
 def _path(directory: str) -> str:
-    """Where only this account can make files, or everybody can but nobody can take away another's."""
+    """Return a file in a directory where only this account can make files, or where nobody can remove another's."""
     root = os.geteuid() == 0
     folder = "/run" if root and os.access("/run", os.W_OK) else tempfile.gettempdir()
     name = hashlib.sha256(os.path.abspath(directory).encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -62,7 +62,7 @@ def _path(directory: str) -> str:
 
 
 def _take(path: str) -> int:
-    """A handle that holds the lock; -1 when somebody else does.
+    """Take the lock and return the handle that holds it; -1 when somebody else holds it.
 
     Raises:
         HostError: the file is not this account's own.
@@ -105,7 +105,7 @@ def _myself() -> Dict[str, Any]:
 
 
 def _holder(path: str) -> str:
-    """Who holds the lock and since when, as it has written itself."""
+    """Say who holds the lock and since when, as it has written itself."""
     try:
         with open(path, encoding="utf-8") as file:
             told = json.loads(file.read(_ENOUGH))

@@ -31,7 +31,7 @@ _MOST_DEPTH = 200
 
 @contextlib.contextmanager
 def parent(path: str, *, make: bool = False) -> Iterator[Tuple[int, str]]:
-    """The directory that a path is in, as a handle, and the path's last part.
+    """Return the directory that a path is in, as a handle, and the path's last part.
 
     Args:
         make: whether directories that are missing are made, as the own ones of who runs this.
@@ -68,7 +68,7 @@ def is_directory(path: str) -> bool:
 
 
 def read_bytes(path: str, most: int = MOST_TEXT) -> Optional[bytes]:
-    """A file's content; None when there is none, or something that is not a plain file of at most that many bytes."""
+    """Return a file's content; None when there is no file, or none that is plain and has at most that many bytes."""
     try:
         with parent(path) as (handle, name):
             descriptor = os.open(name, _READ, dir_fd=handle)
@@ -87,7 +87,7 @@ def read_bytes(path: str, most: int = MOST_TEXT) -> Optional[bytes]:
 
 @contextlib.contextmanager
 def changing(path: str) -> Iterator[int]:
-    """A plain file or a directory, open so that its owner and mode can be changed.
+    """Open a plain file or a directory so that its owner and mode can be changed.
 
     Raises:
         HostError: it is something else, such as a link.
@@ -109,12 +109,12 @@ def changing(path: str) -> Iterator[int]:
 
 
 def create(handle: int, name: str, mode: int = 0o600) -> int:
-    """A new file in a directory, open for writing; nothing that is there already is opened."""
+    """Make a new file in a directory and open it for writing; nothing that is there already is opened."""
     return os.open(name, _MAKE, mode, dir_fd=handle)
 
 
 def append(path: str, mode: int) -> int:
-    """A plain file, open for adding to its end; made when it is not there.
+    """Open a plain file for adding to its end; make it when there is none.
 
     Raises:
         HostError: something else is there.
@@ -134,12 +134,12 @@ def append(path: str, mode: int) -> int:
 
 
 def unused_name(name: str) -> str:
-    """A name beside another one that nobody can know before."""
+    """Return a name beside another one that nobody can know before."""
     return f".{name}-{secrets.token_hex(8)}"
 
 
 def names(path: str) -> List[str]:
-    """What a directory has in it; nothing when it is none."""
+    """Return what a directory has in it; nothing when it is none."""
     try:
         with parent(path) as (handle, name):
             opened = os.open(name, _READ | os.O_DIRECTORY, dir_fd=handle)
@@ -156,7 +156,7 @@ def names(path: str) -> List[str]:
 
 
 def link_target(path: str) -> Optional[str]:
-    """Where a link points; None when it is none."""
+    """Say where a link points; None when it is none."""
     try:
         with parent(path) as (handle, name):
             return os.readlink(name, dir_fd=handle)
@@ -233,7 +233,7 @@ def _parts(path: str) -> List[str]:
 
 
 def _own_link(handle: int, name: str, path: str, links: int) -> str:
-    """Where a link on the way points, when only root or who runs this can have put it there."""
+    """Say where a link on the way points, when only root or who runs this can have put it there."""
     mine = (0, os.geteuid())
     found, place = os.stat(name, dir_fd=handle, follow_symlinks=False), os.fstat(handle)
     if not stat.S_ISLNK(found.st_mode):

@@ -50,14 +50,14 @@ def of_spec(spec: AgentSpec) -> Place:
 
 
 def on_host(wanted: Sequence[Place]) -> List[Place]:
-    """Agents that run here, or start with the host, and are none of these."""
+    """Return agents that run here, or start with the host, and are none of these."""
     mine = {(place.kind, place.name) for place in wanted}
     found = [*_units(), *_processes(wanted), *_containers()]
     return [place for place in found if (place.kind, place.name) not in mine]
 
 
 def stopped(others: Sequence[Place], wanted: Sequence[Place], drain_seconds: int) -> Iterator[Change]:
-    """No other agent in the directory or under the address of one of these, before they are started."""
+    """Plan to stop other agents in the directory or under the address of one of these, before they are started."""
     directories = {place.directory for place in wanted if place.directory}
     claimed = {_identity(place) for place in wanted if place.address}
     for other in others:
@@ -68,19 +68,19 @@ def stopped(others: Sequence[Place], wanted: Sequence[Place], drain_seconds: int
 
 
 def warnings(others: Sequence[Place], wanted: Sequence[Place]) -> List[str]:
-    """Those that go on, for people."""
+    """Return those that go on, for people."""
     claimed = {_identity(place) for place in wanted}
     directories = {place.directory for place in wanted if place.directory}
     left = [other for other in others if _identity(other) not in claimed and other.directory not in directories]
     return [
-        f"another agent of kraken-fleet's goes on here: the {other.kind} {other.name}, {other.address} for "
+        f"Another agent of kraken-fleet's goes on here: the {other.kind} {other.name}, {other.address} for "
         f"{other.server}; when nobody needs it, name it in an inventory and run remove-agents.yml"
         for other in left
     ]
 
 
 def is_ours(unit: str, directory: str) -> bool:
-    """Whether a unit file of that name was made for the agent in this directory; there may be none."""
+    """Say whether a unit file of that name was made for the agent in this directory; there may be none."""
     text = read_text(systemd.unit_path(unit))
     return text is None or text.startswith(_HEADERS) or f"{directory}/" in text
 
@@ -122,7 +122,10 @@ def _units() -> Iterator[Place]:
 
 
 def _processes(wanted: Sequence[Place]) -> Iterator[Place]:
-    """Beside the wanted ones: instances are called like the agent itself, with a name behind."""
+    """Find agents that run as processes beside the wanted ones.
+
+    Instances are called like the agent, with a name behind.
+    """
     seen: Set[str] = set()
     for above in sorted({os.path.dirname(place.directory) for place in wanted if place.directory}):
         for name in sorted(opening.names(above)):

@@ -133,7 +133,7 @@ def start(spec: AgentSpec) -> None:
         opening.remove(pidfile(spec.directory))
         written = opening.read_bytes(log, 2 * _LARGEST_LOG) or b""
         words = written[began:].decode("utf-8", "replace")[-2000:].strip()
-        raise HostError(f"the agent ended at once with exit code {agent.returncode}. Its last words:\n{words}")
+        raise HostError(f"The agent ended at once with exit code {agent.returncode}. Its last words:\n{words}")
 
 
 def stop(directory: str, drain_seconds: int) -> None:
@@ -165,7 +165,7 @@ def _environment(spec: AgentSpec) -> Dict[str, str]:
 
 
 def _home(spec: AgentSpec) -> str:
-    """As the account has it; its data, where that is no directory (that of an account without any)."""
+    """Return the account's home; the data directory where that is no directory, as of an account without any."""
     home = pwd.getpwnam(spec.user).pw_dir
     return home if os.path.isdir(home) else spec.data
 
@@ -177,7 +177,7 @@ def _write_pidfile(spec: AgentSpec, pid: int) -> None:
 
 
 def _owner(pid: int) -> Optional[int]:
-    """The account that a process is of; None when it is gone."""
+    """Return the account that a process is of; None when it is gone."""
     try:
         return os.stat(f"/proc/{pid}").st_uid
     except OSError:

@@ -24,7 +24,7 @@ def is_enabled() -> bool:
 
 
 def restore(path: str) -> None:
-    """Gives what was just made at that path, with all that is in it, the label that the policy has for it.
+    """Give what was just made at that path, with everything in it, the label that the policy has for it.
 
     Raises:
         HostError: restorecon failed.
@@ -58,7 +58,7 @@ def converge(paths: Sequence[str], data: Sequence[str]) -> Iterator[Change]:
 
 
 def advice() -> str:
-    """What to look at when something may have been refused; empty where nothing is."""
+    """Return what to look at when something may have been refused; empty where nothing is."""
     try:
         with open(os.path.join(MOUNT, "enforce"), encoding="ascii") as file:
             enforcing = file.read().strip() == "1"

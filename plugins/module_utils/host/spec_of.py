@@ -89,7 +89,7 @@ def _spec(
 
 
 def _user(params: Mapping[str, Any]) -> str:
-    """Whom the agent and its jobs run as: never root unless that was asked for.
+    """Say whom the agent and its jobs run as: never root unless that was asked for.
 
     Raises:
         HostError: it would be root.
@@ -125,10 +125,10 @@ def _manager(params: Mapping[str, Any]) -> str:
     if wanted == "auto":
         return "systemd" if root and systemd.is_running() else "process"
     if wanted == "systemd" and not systemd.is_running():
-        raise HostError("this host is not managed by systemd; set kraken_agent_service_manager to process")
+        raise HostError("This host is not managed by systemd; set kraken_agent_service_manager to process")
     if wanted == "systemd" and not root:
         raise HostError(
-            "a systemd service needs root; let Ansible become root (kraken_become: true), or set "
+            "A systemd service needs root; let Ansible become root (kraken_become: true), or set "
             "kraken_agent_service_manager to process"
         )
     return str(wanted)
@@ -137,4 +137,4 @@ def _manager(params: Mapping[str, Any]) -> str:
 def _refuse_twice(what: str, values: List[str]) -> None:
     for value in values:
         if values.count(value) > 1:
-            raise HostError(f"two agents of this host have the same {what} {value}; see kraken_agent_instances")
+            raise HostError(f"Two agents of this host have the same {what} {value}; see kraken_agent_instances")

@@ -156,7 +156,7 @@ def remove(unit: str, drain_seconds: int) -> Iterator[Change]:
 
 
 def retire(unit: str, drain_seconds: int) -> Iterator[Change]:
-    """A service that does not run and does not start with the host; its unit file stays."""
+    """Stop a service and keep it from starting with the host; its unit file stays."""
     yield Change(f"stop {unit}", lambda: _systemctl("stop", unit, timeout=drain_seconds + 60.0))
     yield Change(f"disable {unit}", lambda: _systemctl("disable", unit))
 

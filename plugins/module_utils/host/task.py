@@ -64,7 +64,7 @@ def _brought_about(parameters: Mapping[str, Any]) -> Dict[str, Any]:
 
 def _absent(parameters: Mapping[str, Any], specs: List[AgentSpec], root: bool) -> List[Change]:
     keep = {name: parameters[name] for name in ("keep_data", "keep_user")}
-    changes = converge.gone(specs, root=root, **keep)
+    changes = converge.removed(specs, root=root, **keep)
     if not parameters["predict"]:
         apply_all(changes)
     return changes

@@ -49,7 +49,7 @@ def account(user: str, home: str, extra_groups: Sequence[str]) -> Iterator[Chang
     for name in extra_groups:
         if _group(name) is None:
             raise HostError(
-                f"the host has no group {name!r} for user {user}; install what brings it (docker, lxd), or take it "
+                f"The host has no group {name!r} for user {user}; install what brings it (docker, lxd), or take it "
                 "out of kraken_agent_extra_groups"
             )
     if _user(user) is None:

@@ -1,8 +1,8 @@
 """Actions that look for Python and Git on a host, and may run a program of kraken-fleet there in the same round trip.
 
-Ansible would pack a module anew for each play and import AnsibleModule on each host, which takes longer than all that
-`agent_host` does; and a host without Python could not be asked at all. What a module is spared here it is not missed:
-becoming another user, proxies, check mode and hosts where pipelining is off work as ever.
+There is no module on the host: Ansible would pack it anew for each play and import AnsibleModule on each host, which
+takes longer than everything that `agent_host` does, and a host without Python could not be asked at all. Becoming
+another user, proxies, check mode and hosts without pipelining work as with a module.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class HostAction(ControllerAction):
         only_looking: bool,
         without_git: bool = False,
     ) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        """The result as far as Python and Git are concerned, and the program's answer.
+        """Return the result as far as Python and Git are concerned, and the program's answer.
 
         Args:
             program: Python to run when the host has what it takes; see the function `program_of`.
@@ -79,7 +79,7 @@ class HostAction(ControllerAction):
         return {**_result(seen.found, interpreter), **change}, seen.answer
 
     def environment(self, arguments: Mapping[str, Any]) -> dict[str, str]:
-        """The variables of the task's keyword `environment`, and the agent's proxies."""
+        """Return the variables of the task's keyword `environment`, and the agent's proxies."""
         found: dict[str, Any] = {}
         self._compute_environment_string(found)
         return {
@@ -104,7 +104,7 @@ class HostAction(ControllerAction):
         return done
 
     def _on_host(self, program: str) -> str:
-        """Puts the program where the account that runs it can read it; Ansible removes it after the task."""
+        """Put the program where the account that runs it can read it; Ansible removes it after the task."""
         if self._connection._shell.tmpdir is None:
             self._make_tmp_path()
         directory = self._connection._shell.tmpdir
@@ -114,13 +114,13 @@ class HostAction(ControllerAction):
         return path
 
     def _interpreter(self, task_vars: Mapping[str, Any]) -> str:
-        """The Python that the inventory names; empty when Ansible is to find one itself."""
+        """Return the Python that the inventory names; empty when Ansible is to find one itself."""
         value = str(self._templar.template(task_vars.get("ansible_python_interpreter") or ""))
         return value if value.startswith("/") else ""
 
 
 def program_of(module: str, environment: Mapping[str, str], parameters: Mapping[str, Any]) -> str:
-    """A Python program that calls `answer` of a module of module_utils on a host.
+    """Return a Python program that calls `answer` of a module of module_utils on a host.
 
     Args:
         module: its name below module_utils (`host.task`).
@@ -134,7 +134,7 @@ def program_of(module: str, environment: Mapping[str, str], parameters: Mapping[
 
 
 def _sources() -> dict[str, str]:
-    """The modules that hosts run, by the names that they have there."""
+    """Return the modules that hosts run, by the names that they have there."""
     paths = _MODULE_UTILS.glob("host/*.py")
     return {_PACKAGE: ""} | {_name(path): path.read_text(encoding="utf-8") for path in paths}
 
@@ -145,7 +145,7 @@ def _name(path: Path) -> str:
 
 
 def read(done: Mapping[str, Any]) -> Seen:
-    """What the host said.
+    """Read what the host said.
 
     Raises:
         AnsibleActionFail: it was not what a shell and the program say.
@@ -153,15 +153,15 @@ def read(done: Mapping[str, Any]) -> Seen:
     output = str(done.get("stdout", ""))
     found = prerequisites.read(output)
     if not found.complete:
-        raise AnsibleActionFail(f"the host's shell did not answer as a POSIX shell does: {_words(done)}")
+        raise AnsibleActionFail(f"The host's shell did not answer as a POSIX shell does: {_words(done)}")
     told = next((line[line.index(ANSWER) :] for line in output.splitlines() if ANSWER in line), None)
     if told is None and done.get("rc"):
-        raise AnsibleActionFail(f"what runs on the host broke off: {_words(done)}")
+        raise AnsibleActionFail(f"What runs on the host broke off: {_words(done)}")
     return Seen(found, _neutral(json.loads(told[len(ANSWER) :])) if told else None)
 
 
 def _neutral(answer: Any) -> Any:
-    """What a host said, so that it does nothing to the terminal that a diff or a message is shown on."""
+    """Make what a host said harmless, so that it does nothing to the terminal that a diff or a message is shown on."""
     if isinstance(answer, str):
         return shown(answer)
     if isinstance(answer, dict):

@@ -30,8 +30,8 @@ _BLOBS = {"kkagent": "agent", "kktool": "tool"}
 _KEPT_BUILDS = 3
 
 
-def sent_along(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments `binaries` and `bundle_version` of the module on the host.
+def sent_files(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments `binaries` and `bundle_version` of the module on the host.
 
     Args:
         arguments: the task's `bundle`, `bundle_sha256`, `bundle_url` and `bundle_version`; with `source: server` or
@@ -45,7 +45,7 @@ def sent_along(arguments: Mapping[str, Any]) -> dict[str, Any]:
     if arguments.get("bundle_allowed_signers") and arguments.get("update") == "server":
         hint = "Set kraken_agent_update to managed, or take kraken_agent_bundle_allowed_signers out"
         raise BundleError(
-            "what the agent then fetches from its server is not signed", where="kraken_agent_update", hint=hint
+            "What the agent then fetches from its server is not signed", where="kraken_agent_update", hint=hint
         )
     wanted = {str(name): str(value) for name, value in (arguments.get("bundle_sha256") or {}).items()}
     version = str(arguments.get("bundle_version") or "")
@@ -65,7 +65,7 @@ def sent_along(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def built() -> Path:
-    """A directory with the bundles of the agent that is installed here; built when its source is a new one.
+    """Return a directory with the bundles of the agent that is installed here; built when its source is a new one.
 
     Raises:
         BundleError: they cannot be built.
@@ -83,12 +83,12 @@ def built() -> Path:
 
 
 def cache_directory() -> Path:
-    """Where the controller keeps what it has built or fetched for hosts."""
+    """Say where the controller keeps what it has built or fetched for hosts."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kraken-fleet"
 
 
 def _source_mark() -> str:
-    """Changes with every file of the agent's source: a host should not pay for packing it again."""
+    """Return a mark that changes with every file of the agent's source: a host should not wait for packing it again."""
     package = bundle.contents.agent_package()
     mark = hashlib.sha256(str(package).encode())
     for path in sorted(package.rglob("*.py")):
@@ -105,13 +105,13 @@ def _forget_old(cache: Path) -> None:
 
 
 def allowed_signers(arguments: Mapping[str, Any]) -> Path | None:
-    """The file with the keys that may sign bundles; None when signatures are not asked for."""
+    """Return the file with the keys that may sign bundles; None when signatures are not asked for."""
     given = str(arguments.get("bundle_allowed_signers") or "")
     return Path(given).expanduser() if given else None
 
 
 def check_served(content: bytes, url: str, signers: Path | None, ca_bundle: str = "") -> None:
-    """Checks what was fetched from a URL by the signature beside it, when signatures are asked for.
+    """Check what was fetched from a URL by the signature beside it, when signatures are asked for.
 
     Raises:
         BundleError: it is not signed by anybody who may.
@@ -126,18 +126,21 @@ def check_served(content: bytes, url: str, signers: Path | None, ca_bundle: str 
 
 
 def _file(path: Path, wanted: str | None, signers: Path | None) -> dict[str, str]:
-    """One file with its version. With a checksum it may be anybody's, without one it has to be a bundle of ours."""
+    """Read one file with its version.
+
+    With a checksum it may be anybody's, without one it has to be a bundle of ours.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
         hint = "kraken_agent_bundle names a directory with the files kkagent and kktool; leave it empty to build them"
-        raise BundleError(f"the bundle cannot be read: {error.strerror}", where=str(path), hint=hint) from error
+        raise BundleError(f"The bundle cannot be read: {error.strerror}", where=str(path), hint=hint) from error
     sha256 = hashlib.sha256(content).hexdigest()
     if wanted is None:
         bundle.inspect(path)  # says what is wrong with a file that is not ours, or damaged
     elif wanted.lower() != sha256:
         hint = "Nothing was changed on the host. Get the file again, or correct kraken_agent_bundle_sha256"
-        raise BundleError(f"the file is damaged: its sha256 is {sha256}, expected {wanted}", where=str(path), hint=hint)
+        raise BundleError(f"The file is damaged: its sha256 is {sha256}, expected {wanted}", where=str(path), hint=hint)
     if signers:
         signature.check_file(path, signers)
     return {
@@ -149,7 +152,7 @@ def _file(path: Path, wanted: str | None, signers: Path | None) -> dict[str, str
 
 
 def _own_version(path: Path) -> str:
-    """The version of a bundle that kraken-fleet has built; empty for another agent's file."""
+    """Return the version of a bundle that kraken-fleet has built; empty for another agent's file."""
     try:
         return bundle.inspect(path).version
     except BundleError:
@@ -157,7 +160,7 @@ def _own_version(path: Path) -> str:
 
 
 def version_in(content: bytes) -> str:
-    """The same for a file's content."""
+    """Return the same for a file's content."""
     try:
         return unpack(content, Path(NAMES[0])).version
     except BundleError:
@@ -165,7 +168,7 @@ def version_in(content: bytes) -> str:
 
 
 def _of_server(arguments: Mapping[str, Any], wanted: Mapping[str, str], version: str) -> dict[str, Any]:
-    """The controller fetches the files in any case: their sha256 decides whether a host has them."""
+    """Fetch the files of a server to the controller, in any case: their sha256 decides whether a host has them."""
     base = ServerAddress.parse(str(arguments.get("server_url") or "")).install
     own, agent = "", OURS
     found = []
@@ -174,7 +177,7 @@ def _of_server(arguments: Mapping[str, Any], wanted: Mapping[str, str], version:
         sha256 = hashlib.sha256(content).hexdigest()
         if wanted.get(name, sha256).lower() != sha256:
             hint = "Correct kraken_agent_bundle_sha256, or see who has changed the server's file"
-            raise BundleError(f"its sha256 is {sha256}, expected {wanted[name]}", where=f"{base}/{blob}", hint=hint)
+            raise BundleError(f"Its sha256 is {sha256}, expected {wanted[name]}", where=f"{base}/{blob}", hint=hint)
         check_served(content, f"{base}/{blob}", allowed_signers(arguments), str(arguments.get("ca_bundle") or ""))
         if name == NAMES[0]:
             own, agent = version_in(content), agent_of(content)
@@ -193,7 +196,7 @@ def _of_server(arguments: Mapping[str, Any], wanted: Mapping[str, str], version:
 
 
 def fetched(url: str, ca_bundle: str = "") -> bytes:
-    """A file of a Kraken server.
+    """Fetch a file of a Kraken server.
 
     Args:
         ca_bundle: a file with certificate authorities to trust besides those of this machine.
@@ -217,14 +220,14 @@ def fetched(url: str, ca_bundle: str = "") -> bytes:
 
 def _not_served(url: str, why: str) -> BundleError:
     hint = "The server has these files only when it was started with KKAGENT_DIR; else install from a bundle"
-    return BundleError(f"the server does not give its agent: {why}", where=url, hint=hint)
+    return BundleError(f"The server does not give its agent: {why}", where=url, hint=hint)
 
 
 def _downloaded_by_host(url: str, wanted: Mapping[str, str], version: str, signers: Path | None) -> dict[str, Any]:
     missing = [name for name in NAMES if name not in wanted]
     if missing or not version:
         raise BundleError(
-            "what is downloaded has to be known before",
+            "The version and the checksums of what hosts download have to be given",
             where="kraken_agent_bundle_url",
             hint="Set kraken_agent_bundle_version, and kraken_agent_bundle_sha256 for "
             + " and ".join(missing or NAMES),

@@ -12,37 +12,37 @@ from kraken_fleet.errors import FleetError
 _LOST = "Open UDP port {port} between the host and the ClickHouse proxy, and check kraken_clickhouse_addr"
 
 
-def judge(findings: Iterable[dict[str, Any]], nonce: str, arguments: Mapping[str, Any], timeout: float) -> None:
-    """Completes the finding about the log, on which only the controller has the last word.
+def judge(findings: Iterable[dict[str, Any]], marker: str, arguments: Mapping[str, Any], timeout: float) -> None:
+    """Complete the finding about the log, on which only the controller has the last word.
 
     Args:
         findings: of one host; they are changed.
-        nonce: the word that its log record carries.
+        marker: the word that its log record carries.
         arguments: `clickhouse_addr` and `clickhouse_native_addr` of the task.
         timeout: seconds for the record to arrive.
     """
     for finding in findings:
         if finding["check"] == "logs" and finding["ok"] is None:
-            _judge(finding, nonce, arguments, timeout)
+            _judge(finding, marker, arguments, timeout)
 
 
 def complaint(findings: Iterable[Mapping[str, Any]]) -> str:
-    """What is bad, a line for each, with its remedy; empty when all is well."""
+    """Return what is bad, a line for each, with its remedy; empty when all is well."""
     bad = [finding for finding in findings if finding["ok"] is False]
     return "\n".join(f"{finding['check']}: {finding['detail']}. {finding['remedy']}" for finding in bad)
 
 
-def _judge(finding: dict[str, Any], nonce: str, arguments: Mapping[str, Any], timeout: float) -> None:
+def _judge(finding: dict[str, Any], marker: str, arguments: Mapping[str, Any], timeout: float) -> None:
     address = arguments.get("clickhouse_native_addr")
     if not address:
         finding["detail"] += "; nobody looked for it, since clickhouse_native_addr is not set"
         return
     # Only here: most plays have no ClickHouse to look at, and every task would pay for the client of Kraken's server.
-    from kraken_fleet.network.log_proof import clickhouse_search, wait_for_records
+    from kraken_fleet.network.log_records import clickhouse_search, wait_for_records
 
     host, port = split_address(address)
     try:
-        lost = wait_for_records([nonce], clickhouse_search(host, port), timeout=timeout)
+        lost = wait_for_records([marker], clickhouse_search(host, port), timeout=timeout)
     except FleetError as error:
         finding.update(ok=False, detail=str(error), remedy="The controller itself must reach ClickHouse")
         return

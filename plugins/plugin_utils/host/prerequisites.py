@@ -84,7 +84,7 @@ class Found:
 
 
 def look(interpreter: str = "") -> str:
-    """The shell text that looks.
+    """Return the shell text that looks.
 
     Args:
         interpreter: the Python that the inventory names; then no other will do.
@@ -94,7 +94,7 @@ def look(interpreter: str = "") -> str:
 
 
 def look_and_run(interpreter: str, program: str = "", *, without_git: bool) -> str:
-    """The shell text that looks and then, when there is what it takes, runs a Python program.
+    """Return the shell text that looks and then, when there is what it takes, runs a Python program.
 
     Args:
         interpreter: as for `look`.
@@ -110,7 +110,7 @@ def look_and_run(interpreter: str, program: str = "", *, without_git: bool) -> s
 
 
 def read(output: str) -> Found:
-    """What the answer to `look` says."""
+    """Return what the answer to `look` says."""
     values: dict[str, str] = {}
     pythons: list[tuple[tuple[int, ...], str, str]] = []
     for name, value in _LINE.findall(output.replace("\r", "")):
@@ -132,7 +132,7 @@ def read(output: str) -> Found:
 
 
 def install(found: Found, timeout: int) -> str:
-    """The shell text that installs what is missing; empty when the host has no package manager that is known.
+    """Return the shell text that installs what is missing; empty when the host has no package manager that is known.
 
     Args:
         timeout: seconds to wait for another installation that is going on.
@@ -149,7 +149,7 @@ def install(found: Found, timeout: int) -> str:
 
 
 def one_line(text: str) -> str:
-    """The same shell text in one line without quotes, history marks and the like.
+    """Return the same shell text in one line without quotes, history marks and the like.
 
     Ansible puts it within quotes on a command line that the user's login shell reads first, and csh and tcsh take
     neither a line end nor a `!` there.
@@ -169,17 +169,17 @@ FROM_INPUT = 'eval "$(cat)" </dev/null'
 
 
 def proxies(environment: Mapping[str, object]) -> dict[str, str]:
-    """Those of an agent's variables that name proxies and certificate authorities."""
+    """Return those of an agent's variables that name proxies and certificate authorities."""
     return {name: str(value) for name, value in environment.items() if is_for_connections(name)}
 
 
 def exports(variables: Mapping[str, str]) -> str:
-    """Shell text that sets variables for what follows it."""
+    """Write shell text that sets variables for what follows it."""
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(variables.items()))
 
 
 def complaint(found: Found) -> str:
-    """What is missing, for people."""
+    """Return what is missing, for people."""
     parts = []
     if "python" in found.missing:
         old = f"only Python {found.version}" if found.version else "no Python"

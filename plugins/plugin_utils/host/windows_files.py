@@ -19,7 +19,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.bundles impor
     cache_directory,
     check_served,
     fetched,
-    sent_along,
+    sent_files,
     version_in,
 )
 
@@ -37,7 +37,7 @@ _ANOTHER = (
 
 
 def prepared(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Puts the files of a release into the controller's cache.
+    """Put the files of a release into the controller's cache.
 
     Args:
         arguments: those of the module agent_release.
@@ -50,7 +50,7 @@ def prepared(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """
     if arguments["source"] == "bundle" and not arguments["bundle"] and not arguments["bundle_url"]:
         raise BundleError(_OURS, where="kraken_agent_source", hint=_ANOTHER)
-    found = sent_along({**arguments, "server_url": arguments["server"], "download": "controller"})
+    found = sent_files({**arguments, "server_url": arguments["server"], "download": "controller"})
     files = {str(one["name"]): _content(one, arguments) for one in found["binaries"]}
     if version_in(files["kkagent"]):
         raise BundleError(_OURS, where="kraken_agent_bundle", hint=_ANOTHER)
@@ -81,24 +81,24 @@ def _nssm(arguments: Mapping[str, Any]) -> bytes:
             archive = Path(where).expanduser().read_bytes()
         except OSError as error:
             hint = f"kraken_agent_nssm is the path of {NSSM} on the controller, or its URL"
-            raise BundleError(f"it cannot be read: {error.strerror}", where=where, hint=hint) from error
+            raise BundleError(f"It cannot be read: {error.strerror}", where=where, hint=hint) from error
     _check(archive, str(arguments["nssm_sha256"]), where)
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             return opened.read(next(name for name in opened.namelist() if name.endswith(_NSSM_PROGRAM)))
     except (zipfile.BadZipFile, StopIteration) as error:
-        raise BundleError(f"there is no {_NSSM_PROGRAM} in it", where=where, hint=f"It should be {NSSM}") from error
+        raise BundleError(f"There is no {_NSSM_PROGRAM} in it", where=where, hint=f"It should be {NSSM}") from error
 
 
 def _check(content: bytes, wanted: str, where: str) -> None:
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != wanted.lower():
         hint = "Nothing was changed on the host. Get the file again, from where it was released"
-        raise BundleError(f"the file is damaged: its sha256 is {sha256}, expected {wanted}", where=where, hint=hint)
+        raise BundleError(f"The file is damaged: its sha256 is {sha256}, expected {wanted}", where=where, hint=hint)
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Another worker of the play may write the same, or copy it to its host just now."""
+    """Write a file while another worker of the play may write the same, or copy it to its host."""
     if path.is_file() and path.read_bytes() == content:
         return
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,1 +1,1 @@
-"""The play as a fleet: its inventory, whom registration lets in, and what became of each host."""
+"""The play as a fleet: its inventory, which agents registration authorizes, and what became of each host."""

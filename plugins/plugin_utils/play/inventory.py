@@ -87,7 +87,7 @@ class PlayInventory:
         return self._with_address(found, raw), problems
 
     def groups(self, host: str) -> list[str]:
-        """Every inventory group of a host."""
+        """Return every inventory group of a host."""
         return [group.name for group in self._host(host).get_groups()]
 
     def unread_files(self) -> tuple[UnreadFile, ...]:
@@ -96,7 +96,7 @@ class PlayInventory:
         return unread_files(self._inventory._sources, self._loader.get_basedir(), names)
 
     def levels(self, host: str) -> list[Level]:
-        """What each level of the inventory sets kraken_agent_groups to, the most general one first.
+        """Return what each level of the inventory sets kraken_agent_groups to, the most general one first.
 
         Raises:
             InventoryError: a template cannot be filled in.
@@ -110,7 +110,7 @@ class PlayInventory:
         return [(source, self._filled(host, GROUPS_VARIABLE, value, raw)) for source, value in levels]
 
     def _raw_of(self, host: str) -> dict[str, Any]:
-        """All variables of a host as they are written: its own, and those of the play and of the task's role."""
+        """Return all variables of a host as they are written: its own, and those of the play and of the task's role."""
         if host not in self._raw:
             own = self._hostvars.raw_get(host)
             seen = self._hostvars._variable_manager.get_vars(
@@ -165,7 +165,7 @@ class PlayInventory:
         return self._group_levels[group.name]
 
     def _of_entity(self, entity: Any, own: Mapping[str, Any]) -> Any:
-        """The variable in the inventory itself, then in group_vars or host_vars beside it and beside the playbook."""
+        """Find the variable in the inventory, then in group_vars or host_vars beside it and beside the playbook."""
         found = own.get(GROUPS_VARIABLE)
         for more in (
             get_vars_from_inventory_sources(self._loader, self._inventory._sources, [entity], "task"),
@@ -185,7 +185,7 @@ class PlayInventory:
 
     @staticmethod
     def _detected(raw: Mapping[str, Any]) -> str:
-        """The address that agent_host has found on the host earlier in this play."""
+        """Return the address that agent_host has found on the host earlier in this play."""
         result = raw.get(HOST_RESULT)
         agents = result.get("agents", []) if isinstance(result, Mapping) else []
         return str(agents[0].get("address") or "") if len(agents) == 1 else ""

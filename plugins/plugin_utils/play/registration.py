@@ -48,7 +48,7 @@ class Outcome:
     host_changes: dict[str, list[str]] = field(default_factory=dict)
 
     def blame(self, fleet: DesiredFleet, failures: Mapping[str, str]) -> None:
-        """Takes failures by agent, address or agents group apart to the hosts that they hit."""
+        """Take failures by agent, address or agents group apart to the hosts that they hit."""
         for subject, reason in failures.items():
             hosts = [agent.host for agent in fleet.agents if subject in _names(agent)]
             hosts = hosts or [agent.host for agent in fleet.agents if subject in agent.groups]
@@ -58,7 +58,7 @@ class Outcome:
                 self.failures.setdefault(host, reason)
 
     def result(self, fleet: DesiredFleet) -> dict[str, Any]:
-        """The same as a task's result. Failures of hosts are left to a task that fails just them."""
+        """Return the same as a task's result. Failures of hosts are left to a task that fails just them."""
         text = "".join(f"{change}\n" for change in self.changes)
         result: dict[str, Any] = {
             "changed": bool(self.changes),
@@ -79,7 +79,7 @@ class Outcome:
 
 
 def desired_fleet(inventory: PlayInventory, hosts: Iterable[str], groups_mode: str) -> DesiredFleet:
-    """The agents of these hosts, each with a groups mode: its own, else this one.
+    """Return the agents of these hosts, each with a groups mode: its own, else this one.
 
     Raises:
         InventoryError: a variable is wrong.
@@ -92,7 +92,7 @@ def desired_fleet(inventory: PlayInventory, hosts: Iterable[str], groups_mode: s
 
 
 def fleet_of(inventory: PlayInventory, hosts: Iterable[str], resolve: Resolver | None = resolve_name) -> DesiredFleet:
-    """What the inventory says of these hosts. A play never is the whole fleet: what it lacks means nothing.
+    """Return what the inventory says of these hosts. A play never is the whole fleet: what it lacks means nothing.
 
     Args:
         resolve: finds the address of a host that is known by name only; None when addresses do not matter.
@@ -111,7 +111,7 @@ def fleet_of(inventory: PlayInventory, hosts: Iterable[str], resolve: Resolver |
 
 
 def deployed_after(hostvars: Any, hosts: Iterable[str], ahead: timedelta) -> dict[str, datetime]:
-    """For hosts whose agent was started in this play, since when by its own clock the server must have heard of it.
+    """Say since when, by its own clock, the server must have heard of agents that were started in this play.
 
     A record that an earlier agent of that address has left on the server is then not taken for this one.
 
@@ -128,7 +128,7 @@ def deployed_after(hostvars: Any, hosts: Iterable[str], ahead: timedelta) -> dic
 
 
 def changed_hosts(hostvars: Any, hosts: Iterable[str]) -> set[str]:
-    """Hosts that this play has changed: on the host itself, or their agents on the server."""
+    """Return the hosts that this play has changed: on the host itself, or their agents on the server."""
     return {host for host in hosts if _has_changed(host, hostvars.raw_get(host))}
 
 
@@ -140,7 +140,7 @@ def _has_changed(host: str, variables: Mapping[str, Any]) -> bool:
 
 
 def with_expected(fleet: DesiredFleet, observed: ObservedFleet) -> ObservedFleet:
-    """The server as it will be when every agent of the fleet has appeared: what a prediction starts from."""
+    """Return the server as it will be when every agent of the fleet has appeared: what a prediction starts from."""
     known = observed.by_address()
     coming = [
         Agent(id=-number, name=agent.address, address=agent.address)
@@ -151,13 +151,13 @@ def with_expected(fleet: DesiredFleet, observed: ObservedFleet) -> ObservedFleet
 
 
 def described(actions: Iterable[Action]) -> list[str]:
-    """Changes in words, each once; sorted, since nobody knows which number a new agent will get."""
+    """Describe changes, each once; sorted, since nobody knows which number a new agent will get."""
     ordered = sorted(actions, key=lambda action: (ACTION_TYPES.index(type(action)), action.describe()))
     return list(dict.fromkeys(action.describe() for action in ordered))
 
 
 def by_host(fleet: DesiredFleet, actions: Iterable[Action]) -> dict[str, list[str]]:
-    """The changes to the agents of each host, in few words."""
+    """Return the changes to the agents of each host, in few words."""
     hosts = {agent.address: agent for agent in fleet.agents}
     found: dict[str, list[str]] = defaultdict(list)
     for action in sorted(actions, key=lambda action: ACTION_TYPES.index(type(action))):
@@ -168,14 +168,14 @@ def by_host(fleet: DesiredFleet, actions: Iterable[Action]) -> dict[str, list[st
 
 
 def notes(plan: Plan) -> Iterator[str]:
-    """What the plan found besides changes, of which a person should hear."""
+    """Return what the plan found besides changes, of which a person should hear."""
     for finding in plan.findings:
         if finding.severity != "info" and finding.kind != "never_seen":
             yield f"{finding.subject}: {finding.message}. {finding.hint}".strip()
 
 
 def refusals(plan: Plan) -> dict[str, str]:
-    """Why agents of the play are not let in, by their labels."""
+    """Say why agents of the play are not authorized, by their labels."""
     return {
         finding.subject: f"it is not trusted: {finding.message}"
         for finding in plan.findings
@@ -184,19 +184,19 @@ def refusals(plan: Plan) -> dict[str, str]:
 
 
 def agents_of(fleet: DesiredFleet, agents: Iterable[Agent]) -> list[Agent]:
-    """The server's records of the fleet's agents."""
+    """Return the server's records of the fleet's agents."""
     known = {agent.address: agent for agent in agents}
     return [known[agent.address] for agent in fleet.agents if agent.address in known]
 
 
 def hosts_without(fleet: DesiredFleet, agents: Iterable[Agent]) -> list[str]:
-    """Hosts of the fleet with an agent that is not among these, or not authorized."""
+    """Return hosts of the fleet with an agent that is not among these, or not authorized."""
     known = {agent.address for agent in agents if agent.authorized}
     return list(dict.fromkeys(agent.host for agent in fleet.agents if agent.address not in known))
 
 
 def hosts_by_group(fleet: DesiredFleet) -> dict[str, list[str]]:
-    """Which hosts an agents group has in this play."""
+    """Say which hosts an agents group has in this play."""
     found: dict[str, list[str]] = defaultdict(list)
     for agent in fleet.agents:
         for name in agent.groups:
@@ -205,7 +205,7 @@ def hosts_by_group(fleet: DesiredFleet) -> dict[str, list[str]]:
 
 
 def _names(agent: DesiredAgent) -> tuple[str, ...]:
-    """How failures may name an agent; actions name it by label and address."""
+    """Say how failures may name an agent; actions name it by label and address."""
     return agent.label, agent.host, agent.address, f"{agent.label} ({agent.address})"
 
 

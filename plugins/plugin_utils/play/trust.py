@@ -1,4 +1,4 @@
-"""Whom a play's registration lets in."""
+"""Which agents the registration of a play authorizes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kraken_fleet.plan import AttestedTrust, CidrTrust, InventoryTrust, Rule, Ru
 def policy_of(
     arguments: Mapping[str, Any], fleet: DesiredFleet, hostvars: Any, seen_after: Mapping[str, datetime]
 ) -> TrustPolicy:
-    """The policy that a task's arguments ask for.
+    """Return the policy that a task's arguments ask for.
 
     Args:
         arguments: those of agent_registration, checked.
@@ -52,7 +52,7 @@ def _rule(rule: Mapping[str, Any]) -> Rule:
 
 
 def _digests(hostvars: Any, hosts: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """By address, the sha256 of the secret that is on the host."""
+    """Return, by address, the sha256 of the secret that is on the host."""
     for host in hosts:
         result = hostvars.raw_get(host).get(HOST_RESULT)
         for agent in result.get("agents", ()) if isinstance(result, Mapping) else ():

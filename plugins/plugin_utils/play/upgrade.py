@@ -20,7 +20,7 @@ from kraken_fleet.reconcile.upgrade import give_back, left_out_of_work, take_out
 
 
 def out_of_work(client: KrakenClient, fleet: DesiredFleet) -> tuple[dict[str, int], list[str]]:
-    """What an upgrade has to know before it begins.
+    """Return what an upgrade has to know before it begins.
 
     Returns:
         how many agents of each agents group get no jobs and are not of this play; and the hosts whose agents an upgrade
@@ -37,7 +37,10 @@ def out_of_work(client: KrakenClient, fleet: DesiredFleet) -> tuple[dict[str, in
 
 
 def drained(client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any], *, check_mode: bool) -> Outcome:
-    """The agents out of work, each group with enough others at work. Who is disabled already stays so afterwards."""
+    """Take the agents out of work, while enough others of each group work.
+
+    Who is disabled already stays so afterwards.
+    """
     agents = registration.agents_of(fleet, client.agents())
     owner = playbook_owner()
     left = {agent.id for agent in left_out_of_work(agents, who_is_out(client, owner))}
@@ -51,10 +54,10 @@ def drained(client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any]
     ]
     if check_mode:
         return outcome
-    allowed, deadline = arguments["max_unavailable"], arguments["drain_timeout"]
+    allowed, timeout = arguments["max_unavailable"], arguments["drain_timeout"]
     try:
-        work = take_out(client, coming_back, owner, max_unavailable=allowed, deadline=deadline)
-        for _event in itertools.chain(work, drain(client, ending, deadline) if ending else ()):
+        work = take_out(client, coming_back, owner, max_unavailable=allowed, timeout=timeout)
+        for _event in itertools.chain(work, drain(client, ending, timeout) if ending else ()):
             pass
     except PartialFailureError as error:
         addresses = {agent.name: agent.address for agent in agents}
@@ -66,7 +69,7 @@ def drained(client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any]
 
 
 def enabled(client: KrakenClient, fleet: DesiredFleet, keep_out: Iterable[str]) -> Outcome:
-    """Whoever this playbook has taken out back at work, save the agents of the hosts to keep out."""
+    """Enable the agents that this playbook has taken out of work, save those of the hosts to keep out."""
     broken = {agent.address for agent in fleet.agents if agent.host in set(keep_out)}
     stay = {agent.id for agent in client.agents() if agent.address in broken}
     back, failures = give_back(client, playbook_owner(), stay)

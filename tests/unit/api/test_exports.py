@@ -52,7 +52,7 @@ def test_the_client_offers_exactly_these_calls() -> None:
         "heal_group_name",
     }
     about_groups |= {"make_passing_group", "call_passing_group", "drop_passing_group"}
-    about_groups |= {"deleted_groups", "known_deleted_groups", "believe_deleted_groups"}
+    about_groups |= {"deleted_groups", "known_deleted_groups", "add_known_deleted_groups"}
     about_the_server = {
         "version",
         "settings",

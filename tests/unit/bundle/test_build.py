@@ -146,7 +146,7 @@ def test_a_missing_file_is_named_with_the_way_to_make_it(tmp_path: Path) -> None
 
 def test_a_directory_that_cannot_be_made_is_one_clear_error(agent_source: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(BundleError, match=r"file/kkagent: the bundle cannot be written"):
+    with pytest.raises(BundleError, match=r"file/kkagent: The bundle cannot be written"):
         bundle.build(tmp_path / "file")
 
 

@@ -49,7 +49,7 @@ def test_a_file_that_was_changed_or_is_not_signed_is_named_and_the_command_fails
     assert str(agent) in said
     assert "incorrect signature" in said
     assert main(["bundle", "verify", str(tool), "--allowed-signers", str(signers)]) == 1
-    assert "it is not signed" in capsys.readouterr().err
+    assert "It is not signed" in capsys.readouterr().err
 
 
 def test_a_key_that_may_not_sign_bundles_is_refused(tmp_path: Path, key: Path, signers: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_file_of_allowed_signers_without_any_is_named(tmp_path: Path, content:
 def test_what_is_no_key_cannot_sign(tmp_path: Path) -> None:
     file = tmp_path / "kkagent"
     file.write_bytes(b"an agent")
-    with pytest.raises(BundleError, match="the key cannot sign"):
+    with pytest.raises(BundleError, match="The key cannot sign"):
         signature.sign(file, tmp_path / "nothing")
     assert not (tmp_path / "kkagent.sig").exists()
 

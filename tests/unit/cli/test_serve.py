@@ -87,4 +87,4 @@ def test_a_port_in_use_is_one_clear_message(
         port = taken.getsockname()[1]
         other = ["--port", "0"] if option == "--log-port" else []
         assert main(["serve", *other, option, str(port), "--data-dir", str(tmp_path / "server")]) == 1
-    assert f"port {port} is in use" in capsys.readouterr().err
+    assert f"Port {port} is in use" in capsys.readouterr().err

@@ -192,4 +192,4 @@ def test_agents_of_a_group_are_listed_and_a_group_that_is_not_there_is_an_error(
     assert ask("agents", "list", "--group", "build") == []
     assert main(["agents", "list", "--group", "biuld"]) == 1
     said = " ".join(capsys.readouterr().err.split())
-    assert "there is no agents group 'biuld'. Did you mean build?" in said
+    assert "There is no agents group 'biuld'. Did you mean build?" in said

@@ -62,7 +62,7 @@ def test_a_chosen_part_of_the_hosts_is_not_a_complete_fleet() -> None:
 
 
 def test_a_chosen_host_that_is_not_in_the_inventory_is_named() -> None:
-    with pytest.raises(InventoryError, match="host c: is not in the inventory"):
+    with pytest.raises(InventoryError, match="host c: It is not in the inventory"):
         _fleet(SITES, hosts=["c"])
 
 
@@ -157,13 +157,13 @@ def test_yes_and_no_may_be_written_as_ansible_does(text: object, meant: bool) ->
         ("kraken_agent_address", "web1.example", "is not an IP address"),
         ("kraken_agent_enabled", "maybe", "'maybe' is not yes or no"),
         ("kraken_agent_system", ["debian-12"], "is not a text"),
-        ("kraken_agent_system", {"__ansible_vault": "x"}, "is encrypted with Ansible Vault"),
+        ("kraken_agent_system", {"__ansible_vault": "x"}, "It is encrypted with Ansible Vault"),
         ("kraken_agent_executors", ["dockr"], r"did you mean docker\?"),
         ("kraken_agent_groups_mode", "exactly", "is not one of merge, exact"),
         ("kraken_agent_instances", {"name": "a"}, "is not a list of agents"),
         ("kraken_agent_instances", [{"name": "a"}], "has no address"),
         ("kraken_agent_instances", [{"name": "a", "address": "10.0.0.1", "grups": []}], "'grups' is not one of"),
-        ("kraken_agent_instances", [{"name": "a", "address": "1.1.1.1"}] * 2, "two agents are called 'a'"),
+        ("kraken_agent_instances", [{"name": "a", "address": "1.1.1.1"}] * 2, "Two agents are called 'a'"),
     ],
 )
 def test_a_wrong_value_names_host_and_variable(variable: str, value: object, said: str) -> None:

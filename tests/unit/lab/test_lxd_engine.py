@@ -45,6 +45,6 @@ def test_where_every_network_has_a_route_it_says_so() -> None:
 
 def test_a_machine_without_the_daemon_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LXD_DIR", "/nonexistent")
-    with pytest.raises(LabError, match="there is no LXD daemon") as caught:
+    with pytest.raises(LabError, match="There is no LXD daemon") as caught:
         load_driver("lxd")
     assert "apt-get install lxd" in str(caught.value)

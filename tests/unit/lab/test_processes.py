@@ -80,7 +80,7 @@ def test_its_output_goes_to_a_log_that_only_its_owner_reads(tmp_path: Path) -> N
 
 
 def test_a_program_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(LabError, match=r"/nowhere/python: cannot be started: No such file"):
+    with pytest.raises(LabError, match=r"/nowhere/python: It cannot be started: No such file"):
         processes.spawn(["/nowhere/python"], log=tmp_path / "log", environ={})
 
 

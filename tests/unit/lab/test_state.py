@@ -32,7 +32,7 @@ def test_a_damaged_memory_is_one_clear_error_with_the_way_out(tmp_path: Path, te
     paths = lab_paths(tmp_path, "demo")
     paths.directory.mkdir(parents=True)
     paths.memory.write_text(text)
-    with pytest.raises(LabError, match=r"lab\.json: the lab's memory is damaged.*lab down"):
+    with pytest.raises(LabError, match=r"lab\.json: The lab's memory is damaged.*lab down"):
         LabState.load(paths)
 
 
@@ -44,7 +44,7 @@ def test_a_name_that_could_leave_the_labs_directory_is_refused(tmp_path: Path, n
 
 def test_two_commands_never_change_one_lab_at_once(tmp_path: Path) -> None:
     paths = lab_paths(tmp_path, "demo")
-    with held(paths), pytest.raises(LabError, match="another command is changing this lab"), held(paths):
+    with held(paths), pytest.raises(LabError, match="Another command is changing this lab"), held(paths):
         pass
     with held(paths):
         assert paths.directory.stat().st_mode & 0o777 == 0o700

@@ -39,7 +39,7 @@ def test_another_env_file_can_be_named(compose_path: Path, tmp_path: Path) -> No
     [
         ("services: [", "not valid YAML"),
         ("networks: {}", "has no services"),
-        ("services: {minio: {ports: ['$NOBODY_SETS_THIS:1']}}", "variable NOBODY_SETS_THIS is not set"),
+        ("services: {minio: {ports: ['$NOBODY_SETS_THIS:1']}}", "Variable NOBODY_SETS_THIS is not set"),
     ],
 )
 def test_a_bad_file_is_named_with_the_reason(tmp_path: Path, text: str, message: str) -> None:
@@ -53,10 +53,10 @@ def test_a_bad_file_is_named_with_the_reason(tmp_path: Path, text: str, message:
 def test_a_port_that_is_no_number_is_named_with_its_service(tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text("services: {minio: {ports: ['many:9999']}}")
-    with pytest.raises(NetworkError, match="service minio"):
+    with pytest.raises(NetworkError, match="Service minio"):
         read_compose_file(path).published_ports()
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NetworkError, match=r"absent\.yaml: cannot be read"):
+    with pytest.raises(NetworkError, match=r"absent\.yaml: It cannot be read"):
         read_compose_file(tmp_path / "absent.yaml")

@@ -64,7 +64,7 @@ def test_the_network_is_recreated_only_when_its_subnet_is_another(
         (TWO_AGENTS, "172.20.0.0/30", {}, "has 2 host addresses and 7 are needed"),
         (TWO_AGENTS, "not-a-subnet", {}, "is not an IPv4 subnet"),
         ([AgentService("minio", "172.20.0.9")], "172.20.0.0/16", {}, "has a service 'minio' already"),
-        ([AgentService("a", "172.20.0.9"), AgentService("a", "172.20.0.8")], "172.20.0.0/16", {}, "two extra agents"),
+        ([AgentService("a", "172.20.0.9"), AgentService("a", "172.20.0.8")], "172.20.0.0/16", {}, "Two extra agents"),
         ([AgentService("a", "172.20.0.9"), AgentService("b", "172.20.0.9")], "172.20.0.0/16", {}, "is taken by a"),
         ([AgentService("a", "172.20.0.5")], "172.20.0.0/16", {}, "is taken by service minio"),
         ([AgentService("a", "172.20.0.3")], "172.20.0.0/16", {}, "is taken by the server's services"),

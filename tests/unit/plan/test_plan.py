@@ -78,15 +78,15 @@ def test_a_plan_still_fits_when_only_times_jobs_and_other_agents_changed() -> No
     ids=["unauthorized", "disabled", "other groups", "deleted", "group deleted", "name used twice"],
 )
 def test_a_stale_plan_is_refused(now: ObservedFleet) -> None:
-    with pytest.raises(PlanError, match=r"the server has changed since the plan was made\. Make a new plan"):
+    with pytest.raises(PlanError, match=r"The server has changed since the plan was made\. Make a new plan"):
         check_fresh(make_plan(WANTED, SERVER, now=NOW), now)
 
 
 def test_a_plan_for_another_inventory_or_server_is_refused() -> None:
     plan = make_plan(WANTED, SERVER, now=NOW, server="http://one")
-    with pytest.raises(PlanError, match="the inventory has changed"):
+    with pytest.raises(PlanError, match="The inventory has changed"):
         check_fresh(plan, SERVER, desired=DesiredFleet())
-    with pytest.raises(PlanError, match="the plan is for http://one, not for http://two"):
+    with pytest.raises(PlanError, match="The plan is for http://one, not for http://two"):
         check_fresh(plan, SERVER, server="http://two")
     check_fresh(plan, SERVER, server="http://one", desired=WANTED)
 
@@ -96,7 +96,7 @@ def test_a_plan_that_prunes_rests_on_every_agent_of_the_server() -> None:
     both = SERVER.with_agents([AGENT, other])
     plan = make_plan(WANTED, both, PlanPolicy(prune=Prune.DELETE, max_prune=50), now=NOW)
     assert plan.scope is None
-    with pytest.raises(PlanError, match="the server has changed"):
+    with pytest.raises(PlanError, match="The server has changed"):
         check_fresh(plan, both.with_agents([AGENT, other, replace(other, id=9, address="10.0.0.3")]))
 
 
@@ -111,8 +111,8 @@ def test_refused_pruning_keeps_the_plan_from_being_applied() -> None:
     ("text", "said"),
     [
         ("{", "is not JSON"),
-        ("[]", "its schema is None"),
-        ('{"schema": "kraken-fleet/plan/99"}', "its schema is 'kraken-fleet/plan/99', not " + SCHEMA),
+        ("[]", "Its schema is None"),
+        ('{"schema": "kraken-fleet/plan/99"}', "Its schema is 'kraken-fleet/plan/99', not " + SCHEMA),
         (json.dumps({"schema": SCHEMA}), "damaged"),
     ],
 )

@@ -50,9 +50,9 @@ def test_a_second_run_changes_nothing_and_a_removal_leaves_nothing(tmp_path: Pat
         assert "KRAKEN_SERVER_ADDR=" in (directory / "kraken.env").read_text()
         assert (directory / "kraken.env").stat().st_mode & 0o777 == 0o640
     finally:
-        apply_all(converge.gone(specs, root=False, keep_data=False, keep_user=False))
+        apply_all(converge.removed(specs, root=False, keep_data=False, keep_user=False))
     assert not directory.exists()
-    assert converge.gone(specs, root=False, keep_data=False, keep_user=False) == []
+    assert converge.removed(specs, root=False, keep_data=False, keep_user=False) == []
 
 
 def test_a_removal_keeps_data_when_that_is_asked_for_and_what_is_not_its_own(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_removal_keeps_data_when_that_is_asked_for_and_what_is_not_its_own(tmp
     specs = specs_of(parameters(directory, service_state="stopped", enabled=False))
     apply_all(converge.present(specs, release("1.0"), root=False))
     (directory / "notes").write_text("mine")
-    apply_all(converge.gone(specs, root=False, keep_data=True, keep_user=False))
+    apply_all(converge.removed(specs, root=False, keep_data=True, keep_user=False))
     assert sorted(path.name for path in directory.iterdir()) == ["data", "notes"]
 
 
@@ -85,7 +85,7 @@ def test_several_agents_have_directories_units_and_variables_of_their_own(tmp_pa
         ({"instances": [{"name": "a b", "address": ""}]}, "kraken_agent_instances"),
         (
             {"instances": [{"name": "a", "address": ""}, {"name": "b", "address": "", "dir": "DIR-a"}]},
-            "two agents of this host have the same directory",
+            "Two agents of this host have the same directory",
         ),
     ],
 )

@@ -50,7 +50,7 @@ def test_a_file_that_does_not_validate_never_gets_into_its_place(tmp_path: Path)
 
 
 def test_an_error_of_the_system_names_the_change_and_its_reason(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match=r"cannot write /.*/missing/file: No such file or directory"):
+    with pytest.raises(HostError, match=r"Cannot write /.*/missing/file: No such file or directory"):
         apply_all(files.text_file(str(tmp_path / "missing" / "file"), "x", MODE))
 
 

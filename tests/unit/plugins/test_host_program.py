@@ -81,7 +81,7 @@ def test_it_is_not_run_without_git_nor_without_python(tmp_path: Path) -> None:
 def test_a_bad_finding_leaves_the_host_as_it_is(tmp_path: Path) -> None:
     checks = {
         "server": "http://127.0.0.1:1", "minio_addr": "", "clickhouse_addr": "", "directory": str(tmp_path),
-        "nonce": "n", "least_disk_mb": 0, "timeout": 2, "ca_bundle": "",
+        "marker": "n", "least_disk_mb": 0, "timeout": 2, "ca_bundle": "",
     }  # fmt: skip
     answer = seen(program(tmp_path / "agent", state="present", server_url="http://127.0.0.1:1", checks=checks)).answer
     assert answer is not None
@@ -130,6 +130,6 @@ def test_an_answer_behind_text_without_a_line_end_is_read() -> None:
 def test_a_strict_mask_of_the_login_does_not_reach_what_is_made_on_the_host() -> None:
     source = "import os\ndef answer(parameters):\n    return {'mask': os.umask(0)}\n"
     text = (host_action._MODULE_UTILS / "host_program.py").read_text(encoding="utf-8")
-    call = f"\nrun({{'sent_along': {source!r}}}, 'sent_along', {{}}, {{}})\n"
+    call = f"\nrun({{'sent_files': {source!r}}}, 'sent_files', {{}}, {{}})\n"
     done = sent(f"umask 077; exec {sys.executable} -", text + call)
     assert done["stdout"].endswith('answer={"mask": 18}\n'), done

@@ -36,7 +36,7 @@ def test_a_data_directory_elsewhere_is_made_writable_and_taken_away(tmp_path: Pa
     apply_all(converge.present(specs, None, root=False))
     assert data.stat().st_mode & 0o777 == 0o700
     assert f"KRAKEN_DATA_DIR={data}" in (tmp_path / "agent" / "kraken.env").read_text()
-    apply_all(converge.gone(specs, root=False, keep_data=False, keep_user=False))
+    apply_all(converge.removed(specs, root=False, keep_data=False, keep_user=False))
     assert not data.exists()
     assert data.parent.exists()
 
@@ -52,7 +52,7 @@ def test_a_data_directory_that_cannot_belong_to_the_agent_is_refused(data: str, 
 def test_two_agents_do_not_share_a_data_directory(tmp_path: Path) -> None:
     instances = [{"name": name, "address": f"127.0.0.{number}"} for number, name in enumerate(("one", "two"), 8)]
     given = {"KRAKEN_DATA_DIR": str(tmp_path / "data")}
-    with pytest.raises(HostError, match="two agents of this host have the same data"):
+    with pytest.raises(HostError, match="Two agents of this host have the same data"):
         specs_of(parameters(tmp_path / "agent", instances=instances, environment=given))
 
 

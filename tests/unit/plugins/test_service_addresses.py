@@ -113,5 +113,5 @@ def test_mistakes_are_told_with_what_to_do(stage: Stage, compose_file: Path) -> 
     assert all(result["failed"] for result in (nobody, unset, silent, no_host))
     assert "Set at least one of docker_url, compose_file and server_url" in nobody["msg"]
     assert "KRAKEN_CLICKHOUSE_PORT is not set" in unset["msg"]
-    assert "no Docker engine answers" in silent["msg"]
+    assert "No Docker engine answers" in silent["msg"]
     assert "Set docker_host" in no_host["msg"]

@@ -60,20 +60,20 @@ def url(files: Path) -> Iterator[str]:
 def on_host(arguments: dict[str, Any], directory: Path, **changes: Any) -> dict[str, Any]:
     """What a host answers that is to install what these arguments say."""
     own = {"service_state": "stopped", "enabled": False, "checks": None, "predict": False, "ca_bundle": ""}
-    sent = {"allowed_signers": "", "self_checking": False, **bundles.sent_along(arguments)}
+    sent = {"allowed_signers": "", "self_checking": False, **bundles.sent_files(arguments)}
     return task.answer({**parameters(directory, **own), **sent, "ca_bundle": "", **changes})
 
 
 def test_a_directory_is_sent_only_when_each_file_is_signed(files: Path, key: Path, wanted: dict[str, Any]) -> None:
     arguments = {**wanted, "bundle": str(files)}
     sign(files, key, ("kkagent",))
-    with pytest.raises(BundleError, match=r"kktool: it is not signed: there is no .*kktool\.sig"):
-        bundles.sent_along(arguments)
+    with pytest.raises(BundleError, match=r"kktool: It is not signed: there is no .*kktool\.sig"):
+        bundles.sent_files(arguments)
     sign(files, key)
-    assert [one["name"] for one in bundles.sent_along(arguments)["binaries"]] == list(bundles.NAMES)
+    assert [one["name"] for one in bundles.sent_files(arguments)["binaries"]] == list(bundles.NAMES)
     sign(files, make_key(files.parent / "another"))
     with pytest.raises(BundleError, match="Nothing was installed"):
-        bundles.sent_along(arguments)
+        bundles.sent_files(arguments)
 
 
 def test_a_signature_is_asked_of_the_agent_that_is_built_here_too(
@@ -81,11 +81,11 @@ def test_a_signature_is_asked_of_the_agent_that_is_built_here_too(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     arguments = {"bundle_allowed_signers": str(allow(tmp_path / "signers", key))}
-    with pytest.raises(BundleError, match="it is not signed"):
-        bundles.sent_along(arguments)
+    with pytest.raises(BundleError, match="It is not signed"):
+        bundles.sent_files(arguments)
     bundle.build(tmp_path / "out")
     sign(tmp_path / "out", key)
-    assert bundles.sent_along({**arguments, "bundle": str(tmp_path / "out")})["self_checking"] is True
+    assert bundles.sent_files({**arguments, "bundle": str(tmp_path / "out")})["self_checking"] is True
 
 
 @pytest.mark.parametrize("download", ["host", "controller"])
@@ -101,10 +101,10 @@ def test_what_a_server_serves_is_checked_on_the_controller_whoever_downloads_it(
     handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "www"))
     with background.serving(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
         arguments["server_url"] = f"http://127.0.0.1:{server.server_port}"
-        with pytest.raises(BundleError, match=r"it is not signed: there is no .*/install/agent\.sig"):
-            bundles.sent_along(arguments)
+        with pytest.raises(BundleError, match=r"It is not signed: there is no .*/install/agent\.sig"):
+            bundles.sent_files(arguments)
         sign(folder, key, ("agent", "tool"))
-        assert len(bundles.sent_along(arguments)["binaries"]) == 2
+        assert len(bundles.sent_files(arguments)["binaries"]) == 2
 
 
 def test_a_host_installs_what_it_downloads_only_with_a_signature(
@@ -148,7 +148,7 @@ def test_files_for_windows_hosts_are_checked_on_the_controller(
     monkeypatch.setattr(windows_files, "_nssm", lambda arguments: b"MZ")
     for where in ({"bundle": str(files), "bundle_url": ""}, {"bundle": "", "bundle_url": url}):
         arguments = {"source": "bundle", "server": "", "ca_bundle": "", **wanted, **where}
-        with pytest.raises(BundleError, match="it is not signed"):
+        with pytest.raises(BundleError, match="It is not signed"):
             windows_files.prepared(arguments)
         sign(files, key)
         assert windows_files.prepared(arguments)["release"].startswith("1.0-")
@@ -158,7 +158,7 @@ def test_files_for_windows_hosts_are_checked_on_the_controller(
 
 def test_an_agent_that_follows_its_server_is_refused(wanted: dict[str, Any]) -> None:
     with pytest.raises(BundleError, match="Set kraken_agent_update to managed"):
-        bundles.sent_along({**wanted, "update": "server"})
+        bundles.sent_files({**wanted, "update": "server"})
 
 
 def test_both_halves_mean_the_same_signature() -> None:

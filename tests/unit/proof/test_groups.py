@@ -47,7 +47,7 @@ def client(server: ProofServer) -> Iterator[KrakenClient]:
 
 def _verify(client: KrakenClient, *groups: str, timeout: float = 30.0) -> dict[str, GroupProof]:
     return {
-        proof.group: proof for proof in verify_groups(client, groups, timeout=timeout, clock=FakeClock(), nonce="n1")
+        proof.group: proof for proof in verify_groups(client, groups, timeout=timeout, clock=FakeClock(), marker="n1")
     }
 
 

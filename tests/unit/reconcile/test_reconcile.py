@@ -219,7 +219,7 @@ def test_a_saved_plan_is_applied_exactly_and_refused_the_second_time(lab: Lab) -
     )
     assert kinds(apply_saved(lab.client, plan_from_json(saved)))[-1] == "finished"
     assert lab.agent(A).group_names == {"all", "gpu"}
-    with pytest.raises(PlanError, match="the server has changed since the plan was made"):
+    with pytest.raises(PlanError, match="The server has changed since the plan was made"):
         list(apply_saved(lab.client, plan_from_json(saved)))
 
 

@@ -43,7 +43,7 @@ def disabled(lab: Lab) -> list[int]:
 def out(lab: Lab, *numbers: int, owner: Owner = ME, allowed: str = "50%", seconds: float = 5) -> None:
     chosen = agents(lab, *numbers)
     clock = FakeClock()
-    list(take_out(lab.client, chosen, owner, max_unavailable=allowed, deadline=seconds, clock=clock, chance=lambda: 0))
+    list(take_out(lab.client, chosen, owner, max_unavailable=allowed, timeout=seconds, clock=clock, chance=lambda: 0))
 
 
 def test_agents_come_back_into_the_groups_that_they_had_and_nothing_is_left(four: Lab) -> None:

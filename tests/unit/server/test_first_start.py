@@ -65,7 +65,7 @@ def test_a_password_file_gives_the_first_password(tmp_path: Path) -> None:
         Api(server, password="chosen")
 
 
-@pytest.mark.parametrize(("text", "mode", "words"), [("", 0o600, "is empty"), ("x", 0o644, "everybody can read")])
+@pytest.mark.parametrize(("text", "mode", "words"), [("", 0o600, "is empty"), ("x", 0o644, "Everybody can read")])
 def test_a_password_file_of_no_use_is_refused(tmp_path: Path, text: str, mode: int, words: str) -> None:
     file = tmp_path / "password"
     file.write_text(text)
@@ -91,19 +91,19 @@ def test_a_port_in_use_is_one_clear_error(tmp_path: Path, kind: socket.SocketKin
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         option = "port" if kind == socket.SOCK_STREAM else "log_port"
-        with pytest.raises(PortInUseError, match=f"port {port} is in use") as caught:
+        with pytest.raises(PortInUseError, match=f"Port {port} is in use") as caught:
             serve(ServerSettings(tmp_path / "data", **{"port": 0, option: port}))
     assert f"--{option.replace('_', '-')}" in (caught.value.hint or "")
     assert not (tmp_path / "data").exists()
 
 
 def test_an_address_of_another_machine_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot listen on 192\.0\.2\.7"):
+    with pytest.raises(UsageError, match=r"Cannot listen on 192\.0\.2\.7"):
         serve(ServerSettings(tmp_path, host="192.0.2.7", port=0))
 
 
 def test_a_data_directory_serves_one_server(tmp_path: Path) -> None:
-    with running(tmp_path), pytest.raises(DataDirectoryError, match="another server uses this directory"):
+    with running(tmp_path), pytest.raises(DataDirectoryError, match="Another server uses this directory"):
         create_app(ServerSettings(tmp_path))
 
 
@@ -126,7 +126,7 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
 
 def test_damage_is_named(tmp_path: Path) -> None:
     (tmp_path / "server.sqlite").write_bytes(b"not a database, but long enough to look like one" * 50)
-    with pytest.raises(DataDirectoryError, match="the database is damaged") as caught:
+    with pytest.raises(DataDirectoryError, match="The database is damaged") as caught:
         create_app(ServerSettings(tmp_path))
     assert str(tmp_path / "server.sqlite") in str(caught.value)
 
@@ -138,7 +138,7 @@ def test_a_torn_page_is_found(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[8192:28672] = b"\xa5" * 20480
     path.write_bytes(data)
-    with pytest.raises(DataDirectoryError, match="the database is damaged"):
+    with pytest.raises(DataDirectoryError, match="The database is damaged"):
         create_app(ServerSettings(tmp_path))
 
 

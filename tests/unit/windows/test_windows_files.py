@@ -68,9 +68,9 @@ def test_the_release_of_nssm_that_is_asked_for_by_default_is_known() -> None:
     ("changes", "reason"),
     [
         ({"bundle": ""}, "own agent does not run on Windows"),
-        ({"bundle_sha256": {"kkagent": "0" * 64}}, "the file is damaged"),
-        ({"nssm_sha256": "0" * 64}, "the file is damaged"),
-        ({"nssm": "/nonexistent.zip"}, "it cannot be read"),
+        ({"bundle_sha256": {"kkagent": "0" * 64}}, "The file is damaged"),
+        ({"nssm_sha256": "0" * 64}, "The file is damaged"),
+        ({"nssm": "/nonexistent.zip"}, "It cannot be read"),
         ({"nssm": "", "server": "127.0.0.1:1"}, "nssm-2.24.zip"),
     ],
 )
@@ -103,7 +103,7 @@ def test_a_private_certificate_authority_is_trusted_for_all_files(
 def test_an_archive_without_the_program_is_refused(arguments: dict[str, Any]) -> None:
     content = _archive("nssm-2.24/win32/nssm.exe")
     Path(arguments["nssm"]).write_bytes(content)
-    with pytest.raises(BundleError, match="there is no /win64/nssm"):
+    with pytest.raises(BundleError, match="There is no /win64/nssm"):
         prepared({**arguments, "nssm_sha256": hashlib.sha256(content).hexdigest()})
 
 

@@ -1,4 +1,4 @@
-"""Follows a log record into ClickHouse: a host "reaches" the log only when its record is there."""
+"""Looks for log records in ClickHouse: a host reaches the log only when its record has arrived there."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ PROXY_DELAY_SECONDS = 1.0
 
 
 def wait_for_records(
-    nonces: Iterable[str],
+    markers: Iterable[str],
     arrived: Callable[[set[str]], set[str]],
     *,
     timeout: float,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> set[str]:
-    """Waits until every nonce was seen or the time is over.
+    """Wait until every marker was seen or the time is over.
 
     Args:
-        nonces: the words that the records carry.
-        arrived: given the nonces still missing, tells which of them are there now.
+        markers: the words that the records carry.
+        arrived: given the markers still missing, tells which of them are there now.
         timeout: seconds.
         clock, sleep: for tests.
 
     Returns:
-        The nonces that never arrived.
+        The markers that never arrived.
     """
-    missing = set(nonces)
+    missing = set(markers)
     deadline = clock() + timeout
     while missing:
         missing -= arrived(missing)
@@ -42,7 +42,7 @@ def wait_for_records(
 
 
 def clickhouse_search(host: str, port: int = 9000, timeout: float = 5.0) -> Callable[[set[str]], set[str]]:
-    """A search for `wait_for_records` that asks ClickHouse itself, over its native protocol.
+    """Return a search for `wait_for_records` that asks ClickHouse itself, over its native protocol.
 
     Raises:
         NetworkError: the package clickhouse-driver is not installed.
@@ -51,23 +51,23 @@ def clickhouse_search(host: str, port: int = 9000, timeout: float = 5.0) -> Call
         from clickhouse_driver import Client
     except ImportError as error:
         raise NetworkError(
-            "looking into ClickHouse needs the Python package clickhouse-driver",
+            "Looking into ClickHouse needs the Python package clickhouse-driver",
             hint="Install kraken-fleet[logs]",
         ) from error
     client = Client(host=host, port=port, connect_timeout=timeout, send_receive_timeout=timeout)
 
-    def arrived(nonces: set[str]) -> set[str]:
-        return _ask(client, nonces, f"clickhouse://{host}:{port}")
+    def arrived(markers: set[str]) -> set[str]:
+        return _ask(client, markers, f"clickhouse://{host}:{port}")
 
     return arrived
 
 
-def _ask(client: Any, nonces: set[str], where: str) -> set[str]:
+def _ask(client: Any, markers: set[str], where: str) -> set[str]:
     from clickhouse_driver.errors import Error
 
-    query = "SELECT DISTINCT tool FROM logs WHERE service = 'preflight' AND tool IN %(nonces)s"
+    query = "SELECT DISTINCT tool FROM logs WHERE service = 'preflight' AND tool IN %(markers)s"
     try:
-        rows = client.execute(query, {"nonces": tuple(sorted(nonces))})
+        rows = client.execute(query, {"markers": tuple(sorted(markers))})
     except (Error, OSError) as error:
         raise NetworkError(
             f"ClickHouse does not answer: {error}".splitlines()[0],

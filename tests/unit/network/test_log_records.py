@@ -1,6 +1,6 @@
 """Waiting for log records to arrive."""
 
-from kraken_fleet.network.log_proof import wait_for_records
+from kraken_fleet.network.log_records import wait_for_records
 
 
 class Clock:
@@ -19,7 +19,7 @@ def test_records_that_arrive_one_after_the_other_are_all_seen() -> None:
     arrivals = {"a": 0.5, "b": 2.0}
 
     def arrived(missing: set[str]) -> set[str]:
-        return {nonce for nonce in missing if arrivals[nonce] <= clock.now}
+        return {marker for marker in missing if arrivals[marker] <= clock.now}
 
     assert wait_for_records(arrivals, arrived, timeout=5, clock=clock, sleep=clock.sleep) == set()
     assert clock.now <= 2.25
