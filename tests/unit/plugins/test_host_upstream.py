@@ -104,7 +104,9 @@ def test_a_removal_leaves_nothing_of_it(tmp_path: Path) -> None:
     directory = tmp_path / "kraken"
     brought(described(directory))
     version_of_its_own(directory)
-    apply_all(converge.gone([described(directory, OURS, state="absent")], root=False, keep_data=False, keep_user=False))
+    apply_all(
+        converge.removed([described(directory, OURS, state="absent")], root=False, keep_data=False, keep_user=False)
+    )
     assert not directory.exists()
 
 
