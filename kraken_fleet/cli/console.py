@@ -85,8 +85,7 @@ def console(
 def _run(application: object, host: str, port: int, limits: Limits, proxies: list[str]) -> None:
     import socket
 
-    import uvicorn
-
+    from kraken_fleet.listen.acceptor import Server
     from kraken_fleet.listen.connections import Connections, server_config
     from kraken_fleet.listen.peers import proxy_options
 
@@ -99,12 +98,13 @@ def _run(application: object, host: str, port: int, limits: Limits, proxies: lis
         hint = "Choose another with --port"
         raise PortInUseError(f"Cannot listen: {error.strerror}", where=f"{host}:{port}", hint=hint) from error
     # An open stream of live updates would keep the console from ending; browsers connect again by themselves.
+    connections = Connections(limits)
     config = server_config(
         application,
-        Connections(limits),
+        connections,
         log_level="warning",
         timeout_graceful_shutdown=1,
         **proxy_options(proxies),
     )
     with suppress(KeyboardInterrupt):  # the way to end it, not a failure
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config, connections).run(sockets=[listener])

@@ -8,5 +8,6 @@ from kraken_fleet.listen.limits import Limits
 from kraken_fleet.listen.peers import peer_of, plain_address
 from kraken_fleet.listen.refusals import Refusals
 from kraken_fleet.listen.requests import RequestLimits
+from kraken_fleet.listen.turns import Turns
 
-__all__ = ["AttemptLimit", "Limits", "Refusals", "RequestLimits", "peer_of", "plain_address"]
+__all__ = ["AttemptLimit", "Limits", "Refusals", "RequestLimits", "Turns", "peer_of", "plain_address"]

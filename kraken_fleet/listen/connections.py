@@ -6,7 +6,7 @@ import asyncio
 import logging
 import resource
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,60 +17,79 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from kraken_fleet.listen.limits import Limits
 from kraken_fleet.listen.peers import plain_address, share_of
 from kraken_fleet.listen.refusals import Refusals
+from kraken_fleet.listen.turns import Turns
 
 _SWEEP_SECONDS = 1.0
 # Files that a process needs beside its connections.
 _OTHER_FILES = 128
-_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 5\r\nConnection: close\r\n\r\n"
+# So many connections are looked at before others get their turn.
+_SWEPT_AT_A_TIME = 200
 _LATE = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 @dataclass
 class Connections:
-    """The open connections of one server.
+    """The connections of one server: those that are open, and those that wait to be taken.
 
     Args:
         limits: how many, and how slow.
-        is_known: whether an authorized agent speaks from this address: it gets a connection when strangers get none.
+        is_known: whether an authorized agent speaks from this address: it gets a connection when strangers get none,
+            and does not wait for theirs.
+        turns: when strangers get their connections.
     """
 
     limits: Limits
     is_known: Callable[[str], bool] = lambda _peer: False
     refusals: Refusals = field(default_factory=lambda: Refusals(logging.getLogger(__name__)))
+    turns: Turns = field(default_factory=Turns)
     open: set[Any] = field(default_factory=set)
     by_peer: Counter[str] = field(default_factory=Counter)
+    total: int = 0
     _watching: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         self.most = min(self.limits.connections, _raise_file_limit())
 
-    def admit(self, peer: str) -> bool:
-        """Say whether one more connection of this peer is taken."""
-        if self.by_peer[share_of(peer)] >= self.limits.connections_per_peer:
+    def admit(self, peer: str, *, known: bool) -> bool:
+        """Count one more connection of this peer, if it may have one; whoever has counted one gives it back."""
+        share = share_of(peer)
+        if self.by_peer[share] >= self.limits.connections_per_peer:
             words = f"{peer} has {self.limits.connections_per_peer} connections already"
             self.refusals.note("connections_per_peer", peer, words)
             return False
-        allowed = self.most if self.is_known(peer) else self.most - self.most // 10
-        if len(self.open) >= allowed:
-            self.refusals.note("connections", None, f"{len(self.open)} connections are open")
+        allowed = self.most if known else self.most - self.most // 10
+        if self.total >= allowed:
+            self.refusals.note("connections", None, f"{allowed} connections are open")
             return False
+        self.by_peer[share] += 1
+        self.total += 1
         return True
 
+    def release(self, peer: str) -> None:
+        """Count one connection less of this peer."""
+        share = share_of(peer)
+        self.total -= 1
+        self.by_peer[share] -= 1
+        if not self.by_peer[share]:
+            del self.by_peer[share]
+
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        """See to it that slow connections are ended; to be called with each new connection."""
-        if self._watching is None:
-            self._watching = loop.create_task(self._watch())
+        """See to it that slow connections are ended."""
+        self._watching = loop.create_task(self._watch())
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
-            self.sweep(asyncio.get_running_loop().time())
+            every = list(self.open)
+            for start in range(0, len(every), _SWEPT_AT_A_TIME):
+                self._end_slow(every[start : start + _SWEPT_AT_A_TIME], asyncio.get_running_loop().time())
+                await asyncio.sleep(0)
 
-    def sweep(self, moment: float) -> None:
+    def _end_slow(self, connections: Iterable[Any], moment: float) -> None:
         """End what is too slow at this moment of the loop's clock."""
-        for connection in list(self.open):
-            if reason := connection.too_slow(moment):
+        for connection in connections:
+            if connection in self.open and (reason := connection.too_slow(moment)):
                 self.refusals.note(reason, connection.peer, f"{connection.peer} was too slow")
                 connection.end(_LATE)
 
@@ -95,28 +114,17 @@ class _Guarded(AutoHTTPProtocol):  # type: ignore[misc, valid-type] # uvicorn ch
         self._began = self._progress = self.loop.time()
         self._head: object = None
         self._head_bytes = self._unsent = 0
-        if not self.registry.admit(self.peer):
-            self._is_refused = True
-            super().connection_made(transport)
-            self.end(_BUSY)
-            return
-        self._is_refused = False
-        self.registry.begin(self.loop)
         self.registry.open.add(self)
-        self.registry.by_peer[share_of(self.peer)] += 1
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self._is_refused and self in self.registry.open:
+        if self in self.registry.open:
             self.registry.open.discard(self)
-            share = share_of(self.peer)
-            self.registry.by_peer[share] -= 1
-            if not self.registry.by_peer[share]:
-                del self.registry.by_peer[share]
+            self.registry.release(self.peer)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_refused or self.transport.is_closing():
+        if self.transport.is_closing():
             return
         if self._waits_for_head and not self._head_bytes:
             self._began = self.loop.time()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kraken_fleet.errors import UsageError
@@ -61,3 +61,9 @@ def proxy_options(proxies: Sequence[str]) -> dict[str, Any]:
             hint = "Give the proxy's IP address or network, such as 10.0.0.5 or 10.0.0.0/24"
             raise UsageError(f"{proxy!r} is no address of a proxy", where="--proxy", hint=hint) from None
     return {"proxy_headers": bool(proxies), "forwarded_allow_ips": list(proxies)}
+
+
+def one_of(proxies: Sequence[str]) -> Callable[[str], bool]:
+    """Tell whether a peer is one of these proxies: many agents speak through one connection's address then."""
+    networks = [ipaddress.ip_network(proxy) for proxy in proxies]
+    return lambda peer: any(ipaddress.ip_address(peer) in network for network in networks)

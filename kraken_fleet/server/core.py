@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from kraken_fleet.listen import AttemptLimit, Refusals
+from kraken_fleet.listen import AttemptLimit, Refusals, Turns
 from kraken_fleet.server.clock import now
 from kraken_fleet.server.intake import Intake
 from kraken_fleet.server.settings import ServerSettings
@@ -47,6 +47,7 @@ class Core:
     intake: Intake
     attempts: AttemptLimit
     refusals: Refusals
+    turns: Turns = field(default_factory=Turns)
     hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_HASHES))
     started: float = field(default_factory=now)
     agent_cfg: dict[str, object] = field(default_factory=dict)

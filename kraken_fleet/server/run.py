@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import logging
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +12,9 @@ from dataclasses import dataclass
 
 import uvicorn
 
+from kraken_fleet.listen.acceptor import Server
 from kraken_fleet.listen.connections import Connections, server_config
-from kraken_fleet.listen.peers import proxy_options
+from kraken_fleet.listen.peers import one_of, proxy_options
 from kraken_fleet.server.app import Mount, create_app
 from kraken_fleet.server.core import Core
 from kraken_fleet.server.settings import ServerSettings
@@ -59,7 +61,18 @@ def serve(
     """
     with prepared(settings, mounts=mounts, on_first_password=on_first_password) as ready:
         on_ready(ready)
+        _spare_collections()
         ready.run()
+
+
+def _spare_collections() -> None:
+    """Let the garbage collector leave alone what is there for good: code and tables, some hundred thousand objects.
+
+    Each full collection looked through all of it, and agents waited for as long: half a second on a busy machine.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 10, 10)
 
 
 @contextmanager
@@ -77,10 +90,15 @@ def prepared(
         actual = dataclasses.replace(settings, port=tcp.getsockname()[1], log_port=udp.getsockname()[1])
         app = create_app(actual, mounts=mounts, log_socket=udp, on_first_password=on_first_password)
         core: Core = app.state.core
+        options = proxy_options(settings.proxies)
+        is_proxy = one_of(settings.proxies)
+        connections = Connections(
+            settings.limits, lambda peer: core.roster.is_known(peer) or is_proxy(peer), core.refusals, core.turns
+        )
         config = server_config(
             app,
-            Connections(settings.limits, core.roster.is_known, core.refusals),
-            **proxy_options(settings.proxies),
+            connections,
+            **options,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -90,7 +108,7 @@ def prepared(
         )
         host = outward_address(settings.host)
         url = f"http://{host_port(host, actual.port)}"
-        yield Ready(uvicorn.Server(config), [tcp], actual, url, host_port(host, actual.log_port))
+        yield Ready(Server(config, connections), [tcp], actual, url, host_port(host, actual.log_port))
     finally:
         tcp.close()
         if udp is not None:

@@ -55,7 +55,7 @@ class AgentsDoor:
         try:
             _check_sender(scope)
             raw = await _body(receive, self._most_from(peer))
-            reply = self._answer(self._core.intake.decode(raw), peer)
+            reply = await self._in_turn(self._core.intake.decode(raw), peer)
         except NotJsonError:
             await problem(400, NOT_JSON)(scope, receive, send)
         except (RefusedError, HTTPException) as error:
@@ -69,6 +69,14 @@ class AgentsDoor:
     def _most_from(self, peer: str | None) -> int:
         limits = self._core.settings.limits
         return limits.message_bytes if self._core.roster.is_known(peer) else limits.stranger_message_bytes
+
+    async def _in_turn(self, message: Any, peer: str | None) -> bytes | None:
+        """The answer: at once for an authorized agent; others wait for one another, for a new one costs a commit."""
+        claimed = message.get("address", peer) if isinstance(message, dict) else None
+        if isinstance(claimed, str) and self._core.roster.is_authorized(claimed):
+            return self._answer(message, peer)
+        async with self._core.turns.turn():
+            return self._answer(message, peer)
 
     def _answer(self, message: Any, peer: str | None) -> bytes | None:
         """Return the answer; None when the message lacks something, which the real server answers with a bare 500."""

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 _LARGEST_DATAGRAM = 65535
 # So many datagrams are read before others get their turn: a flood of logs must not keep agents waiting.
-_AT_A_TIME = 64
+_AT_A_TIME = 16
 
 
 class LogSink:

@@ -26,7 +26,7 @@ _FULL_BYTES = 4 * 1024 * 1024
 # Clocks differ; one that differs by more than this is wrong, and lines would be kept for ever or dropped at once.
 _MAX_AGE, _MAX_AHEAD = 3653 * 86400.0, 86400.0
 # Beyond this many waiting lines they are written at once instead of with the next tick.
-_FULL = 2000
+_FULL = 500
 
 
 class LogStore:

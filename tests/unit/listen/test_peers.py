@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kraken_fleet.errors import UsageError
-from kraken_fleet.listen.peers import peer_of, plain_address, proxy_options, share_of
+from kraken_fleet.listen.peers import one_of, peer_of, plain_address, proxy_options, share_of
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,10 @@ def test_nobody_says_who_a_peer_is_unless_the_operator_names_him() -> None:
     for nonsense in ("*", "proxy.example", "", "10.0.0.0/40"):
         with pytest.raises(UsageError, match="no address of a proxy"):
             proxy_options([nonsense])
+
+
+def test_a_proxy_is_named_by_its_address_or_network() -> None:
+    is_proxy = one_of(["10.0.0.5", "10.1.0.0/16", "2001:db8::/32"])
+    assert [is_proxy(peer) for peer in ("10.0.0.5", "10.1.2.3", "2001:db8::1")] == [True, True, True]
+    assert not is_proxy("10.0.0.6")
+    assert not one_of([])("10.0.0.5")
