@@ -1,7 +1,9 @@
-"""The state directory, and in it the past playbook runs: one JSON file each, which the callback plugin writes."""
+"""The state directory, and what is in it: past playbook runs, a JSON file each, and where agents spoke from."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -62,6 +64,36 @@ def recent_deploys(directory: Path, limit: int = 10) -> list[Deploy]:
         if len(found) == limit:
             break
     return found
+
+
+def earlier_peers(directory: Path, server: str) -> dict[str, str]:
+    """Return where the agents of a server spoke from when they were looked at before, by the agents' addresses.
+
+    Args:
+        directory: the state directory.
+        server: the server's URL.
+    """
+    try:
+        kept = json.loads(_peers_file(directory, server).read_text(encoding="utf-8"))
+        return {str(address): str(peer) for address, peer in kept["peers"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def keep_peers(directory: Path, server: str, peers: Mapping[str, str]) -> None:
+    """Write down where the agents of a server speak from; a directory that cannot be written keeps nothing."""
+    path = _peers_file(directory, server)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # mkstemp makes a file that only its owner can read, and two commands at once do not write into one.
+        descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=path.stem)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump({"server": server, "peers": dict(sorted(peers.items()))}, file, indent=1)
+        Path(fresh).replace(path)
+
+
+def _peers_file(directory: Path, server: str) -> Path:
+    return directory / "peers" / f"{hashlib.sha256(server.encode()).hexdigest()[:16]}.json"
 
 
 def _decode(data: dict[str, object]) -> Deploy:

@@ -43,7 +43,7 @@ def apply(
     if file:
         events = apply_saved(client, _read(file), desired=desired, policy=policy, memory=planning.memory())
     elif desired:
-        events = reconcile(client, desired, policy, timeout=wait, memory=planning.memory())
+        events = reconcile(client, desired, policy, timeout=wait, memory=planning.memory(), peers=planning.peers())
     else:
         raise UsageError("Nothing to apply", hint="Give a saved plan, or an inventory with -i")
     progress.follow(events, as_json=as_json)

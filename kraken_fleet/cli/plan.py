@@ -42,6 +42,7 @@ def plan(
     fail_on: Annotated[
         FailOn | None, typer.Option("--fail-on", help="End with code 4 when there are findings of this kind.")
     ] = None,
+    accept_peers: planning.AcceptPeers = False,
     as_json: output.AsJson = False,
 ) -> None:
     """Compare an inventory with the server.
@@ -50,7 +51,9 @@ def plan(
     gate for CI: `warning` means warnings and errors, `finding` also what is only told.
     """
     desired = inventory.fleet()
-    observed = with_waiting_jobs(client, observe(client, names=desired.groups, memory=planning.memory()))
+    peers = planning.peers(accept=accept_peers)
+    seen = observe(client, names=desired.groups, memory=planning.memory(), peers=peers)
+    observed = with_waiting_jobs(client, seen)
     made = make_plan(desired, observed, policy, now=client.server_time(), server=client.url)
     if out:
         _save(made, out)

@@ -32,8 +32,13 @@ from kraken_fleet.plan import (
     TrustPolicy,
     Unauthorize,
 )
-from kraken_fleet.reconcile import GroupMemory
+from kraken_fleet.reconcile import GroupMemory, PeerMemory
 from kraken_fleet.state import state_dir
+
+AcceptPeers = Annotated[
+    bool,
+    typer.Option("--accept-peers", help="Take the addresses that agents speak from now for right, and remember them."),
+]
 
 _POLICY = (
     option(
@@ -104,6 +109,15 @@ def policy_of(
 def memory() -> GroupMemory:
     """Return what this account's earlier commands have found out about deleted agents groups."""
     return GroupMemory(state_dir())
+
+
+def peers(*, accept: bool = False) -> PeerMemory:
+    """Where agents spoke from when this account's earlier commands looked at them.
+
+    Args:
+        accept: take the peers of now for right.
+    """
+    return PeerMemory(state_dir(), accept=accept)
 
 
 def show(plan: Plan) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -116,6 +116,7 @@ class ObservedFleet:
         waiting_jobs: jobs that no agent has taken yet; empty when nobody asked for them.
         all_jobs_seen: False when there may be more of those.
         upgrades_broken_off: ids of the groups in which such upgrades have left agents that they had disabled.
+        earlier_peers: where authorized agents spoke from when they were looked at before, by their addresses.
     """
 
     agents: tuple[Agent, ...] = ()
@@ -125,6 +126,7 @@ class ObservedFleet:
     waiting_jobs: tuple[Job, ...] = ()
     all_jobs_seen: bool = True
     upgrades_broken_off: frozenset[int] = frozenset()
+    earlier_peers: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def by_address(self) -> dict[str, Agent]:
         return {agent.address: agent for agent in self.agents}

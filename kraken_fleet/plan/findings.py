@@ -48,6 +48,7 @@ def findings(
         *(finding for wanted, agent in pairs for finding in _out_of_work(wanted, agent, observed)),
         *(finding for wanted, agent in pairs for finding in _contradictions(wanted, agent)),
         *_address_conflicts(desired, observed),
+        *_peer_changes(desired, observed),
         *_unknown(desired, observed, named),
         *_group_findings(observed),
         *_not_read(desired),
@@ -128,6 +129,28 @@ def _contradictions(wanted: DesiredAgent, agent: Agent) -> Iterator[Finding]:
         reasons = [f"{name}: {info.not_offered[name]}" for name in sorted(missing) if name in info.not_offered]
         message += f" ({'; '.join(reasons)})" if reasons else ""
         yield Finding("executor_missing", wanted.label, message, "Install it on the host, then restart the agent")
+
+
+def _peer_changes(desired: DesiredFleet, observed: ObservedFleet) -> Iterator[Finding]:
+    """Find agents that speak from elsewhere than before: a host that has moved, or somebody in its name."""
+    hosts = desired.by_address()
+    for agent in observed.agents:
+        ours = hosts.get(agent.address)
+        if not agent.authorized or not (ours or desired.complete):
+            continue
+        label = ours.label if ours else agent.address
+        refused, before = agent.extra_attrs.get("refused_peer"), observed.earlier_peers.get(agent.address)
+        if isinstance(refused, str) and refused:
+            message = f"{agent.address} speaks from {agent.ip_address}, and somebody else in its name from {refused}"
+            hint = "The server refuses that. If the host has moved, authorize its agent again; else look who that is"
+            yield Finding("peer_changed", label, message, hint)
+        elif before and agent.ip_address and agent.ip_address != before:
+            message = f"{agent.address} spoke from {before}, and speaks from {agent.ip_address} now"
+            hint = (
+                "If the host has moved, run the command with --accept-peers; else somebody speaks in its name: take "
+                "its authorization away, and look who that is"
+            )
+            yield Finding("peer_changed", label, message, hint)
 
 
 def _address_conflicts(desired: DesiredFleet, observed: ObservedFleet) -> Iterator[Finding]:

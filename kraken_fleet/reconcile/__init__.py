@@ -21,6 +21,7 @@ from kraken_fleet.reconcile.events import (
 from kraken_fleet.reconcile.group_memory import GroupMemory
 from kraken_fleet.reconcile.lifecycle import drain, enable, remove
 from kraken_fleet.reconcile.observe import observe, with_waiting_jobs
+from kraken_fleet.reconcile.peer_memory import PeerMemory
 from kraken_fleet.reconcile.run import reconcile, watch
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Finished",
     "GroupMemory",
     "Missing",
+    "PeerMemory",
     "Planned",
     "RoundFailed",
     "Sleeping",

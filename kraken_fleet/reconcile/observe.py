@@ -11,6 +11,7 @@ from kraken_fleet.errors import NotPermittedError, RequestRejectedError, ServerF
 from kraken_fleet.model import Agent, AgentsGroup, ObservedFleet, OwnGroup
 from kraken_fleet.reconcile.group_memory import GroupMemory
 from kraken_fleet.reconcile.owner import is_left
+from kraken_fleet.reconcile.peer_memory import PeerMemory
 from kraken_fleet.reconcile.waiting import WaitingJobs, find_waiting_jobs
 
 # How many deleted groups are asked for at most, newest first: each is a call of about 7 ms, which no list spares.
@@ -26,6 +27,7 @@ def observe(
     deleted_groups: bool = True,
     names: Iterable[str] = (),
     memory: GroupMemory | None = None,
+    peers: PeerMemory | None = None,
 ) -> ObservedFleet:
     """Return a server as it is now.
 
@@ -33,6 +35,7 @@ def observe(
         deleted_groups: also find deleted groups, whose names break runs when a living group has them too.
         names: agents groups that the inventory asks for.
         memory: of deleted groups that earlier commands have found, so that each is asked for only once.
+        peers: of where agents spoke from when they were looked at before.
 
     Raises:
         ServerError: see kraken_fleet.errors.
@@ -40,15 +43,16 @@ def observe(
     agents = observe_agents(client)
     groups = client.groups()
     left = frozenset(group.id for group in groups if _is_left(group, client.server_time()))
+    before = peers.compared(client.url, agents) if peers else {}
     if not deleted_groups:
-        return ObservedFleet(agents, groups, datetime.now(UTC), upgrades_broken_off=left)
+        return ObservedFleet(agents, groups, datetime.now(UTC), upgrades_broken_off=left, earlier_peers=before)
     if memory:
         memory.recall(client, groups)
     listed = {ref.id for agent in agents for ref in agent.groups}
     deleted = client.deleted_groups(groups, listed=listed, names=names, max_calls=DELETED_LIMIT)
     if memory:
         memory.keep(client, groups)
-    return ObservedFleet(agents, groups, datetime.now(UTC), deleted, upgrades_broken_off=left)
+    return ObservedFleet(agents, groups, datetime.now(UTC), deleted, upgrades_broken_off=left, earlier_peers=before)
 
 
 def _is_left(group: AgentsGroup, now: datetime) -> bool:

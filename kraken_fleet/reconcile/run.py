@@ -16,6 +16,7 @@ from kraken_fleet.reconcile.clock import Clock, SystemClock
 from kraken_fleet.reconcile.events import Event, Planned, RoundFailed, Sleeping
 from kraken_fleet.reconcile.group_memory import GroupMemory
 from kraken_fleet.reconcile.observe import observe
+from kraken_fleet.reconcile.peer_memory import PeerMemory
 from kraken_fleet.reconcile.trial import TRIAL_TIMEOUT
 
 
@@ -32,6 +33,7 @@ def reconcile(
     clock: Clock | None = None,
     now: Callable[[], datetime] | None = None,
     memory: GroupMemory | None = None,
+    peers: PeerMemory | None = None,
 ) -> Iterator[Event]:
     """Make the server as the inventory wants it.
 
@@ -44,6 +46,7 @@ def reconcile(
         trial_timeout: seconds for an agent on trial to say what it is.
         now: the time of day, in UTC; default the server's.
         memory: of deleted groups, see observe.
+        peers: of where agents spoke from, see observe.
 
     Raises:
         PartialFailureError: at the end: some agents never appeared or could not be changed; the others are done.
@@ -56,7 +59,7 @@ def reconcile(
         for absent in arrival.missing:
             missing[absent.host] = f"{absent.reason}. {absent.hint}"
             yield absent
-    observed = observe(client, names=desired.groups, memory=memory)
+    observed = observe(client, names=desired.groups, memory=memory, peers=peers)
     plan = make_plan(desired, observed, policy, now=now() if now else client.server_time(), server=client.url)
     yield Planned(plan=plan)
     failures: dict[str, str] = {}
@@ -88,6 +91,7 @@ def watch(
     chance: Callable[[], float] = random.random,
     now: Callable[[], datetime] | None = None,
     memory: GroupMemory | None = None,
+    peers: PeerMemory | None = None,
 ) -> Iterator[Event]:
     """Do `reconcile` again and again; a round that fails is reported, and the next one follows.
 
@@ -98,12 +102,13 @@ def watch(
         rounds: how many; None for ever.
         chance: a number from 0 to 1.
         memory: of deleted groups, see observe.
+        peers: of where agents spoke from, see observe.
     """
     clock = clock or SystemClock()
     done = 0
     while rounds is None or done < rounds:
         try:
-            yield from reconcile(client, load(), policy, clock=clock, now=now, memory=memory)
+            yield from reconcile(client, load(), policy, clock=clock, now=now, memory=memory, peers=peers)
         except FleetError as error:
             yield RoundFailed(error=error.as_dict())
         done += 1

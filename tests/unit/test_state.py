@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from kraken_fleet.model import Deploy, HostResult
-from kraken_fleet.state import KEPT, recent_deploys, save_deploy, state_dir
+from kraken_fleet.state import KEPT, earlier_peers, keep_peers, recent_deploys, save_deploy, state_dir
 
 
 def deploy(minute: int) -> Deploy:
@@ -33,3 +35,29 @@ def test_a_damaged_file_hides_no_other(tmp_path: Path) -> None:
 def test_the_state_directory_follows_the_environment() -> None:
     assert state_dir({"KRAKEN_FLEET_STATE_DIR": "/a"}) == Path("/a")
     assert state_dir({"XDG_STATE_HOME": "/b"}) == Path("/b/kraken-fleet")
+
+
+def test_where_agents_spoke_from_is_kept_for_each_server_and_for_its_owner_alone(tmp_path: Path) -> None:
+    directory = tmp_path / "state"
+    keep_peers(directory, "http://a", {"10.0.0.1": "10.0.0.1"})
+    keep_peers(directory, "http://b", {"10.0.0.1": "192.0.2.1"})
+    keep_peers(directory, "http://a", {"10.0.0.2": "10.0.0.2"})
+    assert earlier_peers(directory, "http://a") == {"10.0.0.2": "10.0.0.2"}
+    assert earlier_peers(directory, "http://b") == {"10.0.0.1": "192.0.2.1"}
+    assert {path.stat().st_mode & 0o777 for path in (directory / "peers").iterdir()} == {0o600}
+    assert (directory / "peers").stat().st_mode & 0o777 == 0o700
+    assert len(list((directory / "peers").iterdir())) == 2, "nothing unfinished lies about"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"peers": 3}', "\x00", '{"peers": [["a"]]}'])
+def test_a_damaged_memory_of_peers_is_none(text: str, tmp_path: Path) -> None:
+    keep_peers(tmp_path, "http://a", {"10.0.0.1": "10.0.0.1"})
+    (file,) = (tmp_path / "peers").iterdir()
+    file.write_text(text)
+    assert earlier_peers(tmp_path, "http://a") == {}
+
+
+def test_a_directory_that_cannot_be_written_keeps_no_peers(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    keep_peers(tmp_path / "file", "http://a", {"10.0.0.1": "10.0.0.1"})
+    assert earlier_peers(tmp_path / "file", "http://a") == {}

@@ -41,6 +41,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KrakenCl
     with running(tmp_path / "server") as server:
         (tmp_path / "password").write_text(server.password)
         monkeypatch.setenv("KRAKEN_FLEET_SERVER", server.url)
+        monkeypatch.setenv("KRAKEN_FLEET_STATE_DIR", str(tmp_path / "state"))
         monkeypatch.setenv("KRAKEN_FLEET_USER", server.user)
         monkeypatch.setenv("KRAKEN_FLEET_PASSWORD_FILE", str(tmp_path / "password"))
         for address in ("127.0.0.21", "127.0.0.22", "127.0.0.66"):
@@ -329,3 +330,30 @@ def test_findings_can_end_a_plan_with_a_code_of_their_own(client: KrakenClient, 
     assert run("plan", "-i", inventory, "--fail-on", "warning")[0] == 4, "one host was never seen"
     Path(inventory).write_text(INVENTORY.replace("127.0.0.21}", "127.0.0.21, kraken_agent_enabled: false}"))
     assert run("plan", *everybody, "--fail-on", "warning")[0] == 0, "it is meant"
+
+
+def test_a_peer_that_changed_is_told_until_it_is_accepted(
+    client: KrakenClient, inventory: str, run: Run, tmp_path: Path
+) -> None:
+    run("apply", "-i", inventory)
+    run("plan", "-i", inventory)
+    (file,) = (tmp_path / "state" / "peers").iterdir()
+    assert json.loads(file.read_text())["server"] == client.url
+
+    def changed(*arguments: str) -> list[dict[str, str]]:
+        _, out, _ = run("plan", "-i", inventory, "--json", *arguments)
+        return [finding for finding in json.loads(out)["findings"] if finding["kind"] == "peer_changed"]
+
+    assert changed() == []
+    peers = json.loads(file.read_text())
+    now = peers["peers"]["127.0.0.21"]
+    peers["peers"]["127.0.0.21"] = "192.0.2.9"
+    file.write_text(json.dumps(peers))
+    (finding,) = changed()
+    assert finding["subject"] == "build-1"
+    assert finding["message"] == f"127.0.0.21 spoke from 192.0.2.9, and speaks from {now} now"
+    assert "--accept-peers" in finding["hint"]
+    planned = json.loads(run("reconcile", "-i", inventory, "--json")[1].splitlines()[0])
+    assert "peer_changed" in json.dumps(planned), "reconcile tells of it too"
+    assert changed("--accept-peers") == []
+    assert changed() == []

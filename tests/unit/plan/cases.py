@@ -66,7 +66,15 @@ def observed(case: dict[str, Any]) -> ObservedFleet:
         for number, name in enumerate(found.get("jobs_wait_for", []), 1)
     )
     agents = tuple(_agent(item, groups) for item in found["agents"])
-    return ObservedFleet(agents, living, NOW, deleted, jobs, found.get("all_jobs_seen", True))
+    return ObservedFleet(
+        agents,
+        living,
+        NOW,
+        deleted,
+        jobs,
+        found.get("all_jobs_seen", True),
+        earlier_peers=found.get("earlier_peers", {}),
+    )
 
 
 def policy(case: dict[str, Any]) -> PlanPolicy:
@@ -114,6 +122,7 @@ def _agent(item: dict[str, Any], groups: dict[str, int]) -> Agent:
         host_info=HostInfo.from_json(item["info"]) if "info" in item else None,
         job=JobRef(item["job"]) if "job" in item else None,
         last_seen=seen,
+        extra_attrs={"refused_peer": item["refused_peer"]} if "refused_peer" in item else {},
     )
 
 
