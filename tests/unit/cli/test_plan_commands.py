@@ -342,7 +342,7 @@ def test_a_peer_that_changed_is_told_until_it_is_accepted(
 
     def changed(*arguments: str) -> list[dict[str, str]]:
         _, out, _ = run("plan", "-i", inventory, "--json", *arguments)
-        return [finding for finding in json.loads(out)["findings"] if finding["kind"] == "peer_changed"]
+        return [finding for finding in json.loads(out)["data"]["findings"] if finding["kind"] == "peer_changed"]
 
     assert changed() == []
     peers = json.loads(file.read_text())
