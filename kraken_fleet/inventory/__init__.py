@@ -1,5 +1,6 @@
 """From an Ansible inventory to the fleet it asks for; errors name host, variable and file."""
 
+from kraken_fleet.inventory.addresses import resolve_name
 from kraken_fleet.inventory.check import listed, merged, problems_of_host
 from kraken_fleet.inventory.fleet import fleet_from_hostvars, fleet_from_inventory
 from kraken_fleet.inventory.levels import AGENTS_GROUP, GROUP_PREFIX, Level
@@ -23,6 +24,7 @@ __all__ = [
     "load",
     "merged",
     "problems_of_host",
+    "resolve_name",
     "unchecked_updates",
     "unread_files",
 ]
