@@ -14,6 +14,7 @@ _VERSION = re.compile(r"\A[\w][\w.-]*\Z")
 _DOCKERFILE = """\
 FROM {base}
 COPY kkagent kktool /opt/kraken/
+LABEL kraken-fleet.agent=ours
 ENV KRAKEN_DATA_DIR=/opt/kraken/data
 WORKDIR /opt/kraken
 ENTRYPOINT ["python3", "/opt/kraken/kkagent", "run"]

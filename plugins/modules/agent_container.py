@@ -134,8 +134,10 @@ def bring_about(params: Dict[str, Any], *, check: bool) -> Dict[str, Any]:
         changes = list(container.absent(params["name"], params["drain_seconds"]))
         agents: List[Dict[str, str]] = []
     else:
-        wanted = container.wanted_of(params)
-        address = wanted.environment.get("KRAKEN_AGENT_ADDRESS", "")
+        container.pinned(params["image"])
+        agent = container.agent_of_image(params["image"], pull=not check)
+        wanted = container.wanted_of(params, agent)
+        address = wanted.environment.get("KRAKEN_AGENT_ADDRESS", "") or container.address_of(params, agent)
         place = others.Place("container", wanted.name, "", address, wanted.environment.get("KRAKEN_SERVER_ADDR", ""))
         changes = list(others.stopped(others.on_host([place]), [place], params["drain_seconds"]))
         changes += container.present(wanted)

@@ -8,15 +8,20 @@ import os
 import re
 import tempfile
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from urllib.parse import urlsplit
 
 from .applied_settings import environment, unusable
 from .changes import ABSENT, Change, HostError
 from .commands import run
 from .env_file import shown
-from .setting import DOCKER, REPORT_SECONDS, Place
+from .setting import DOCKER, OURS, REPORT_SECONDS, UPSTREAM, Place
 from .spec import drain_seconds_of, source_address
 
 LABEL = "kraken-fleet.definition"
+# `kraken-fleet bundle image` puts it on its images; those that are built on them have it too.
+AGENT_LABEL = "kraken-fleet.agent"
+# The command of Kraken's own image (1.7.36), which puts the scheme before the variable.
+_WITHOUT_SCHEME = "http://${KRAKEN_SERVER_ADDR}"
 SOCKET = "/var/run/docker.sock"
 # Where a container has the certificate authorities that it is to trust.
 CA_FILE = "/etc/kraken-ca-bundle.crt"
@@ -48,18 +53,43 @@ class Container(NamedTuple):
     ca_bundle: str = ""
 
 
-def wanted_of(params: Mapping[str, Any]) -> Container:
+def agent_of_image(image: str, *, pull: bool) -> str:
+    """Tell whose agent an image has: Kraken's own when it has the command of Kraken's image and not our label.
+
+    Args:
+        pull: whether to get an image that is not there; else it is taken for one of ours.
+
+    Raises:
+        HostError: Docker does not answer, or cannot get the image.
+    """
+    listed = _docker("image", "ls", "--quiet", image).split()
+    if not listed and not pull:
+        return OURS
+    if not listed:
+        run(["docker", "pull", "--quiet", image], timeout=_PULL_SECONDS)
+    config = json.loads(_docker("image", "inspect", image))[0]["Config"]
+    if (config.get("Labels") or {}).get(AGENT_LABEL):
+        return OURS
+    command = " ".join([*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())])
+    return UPSTREAM if _WITHOUT_SCHEME in command else OURS
+
+
+def wanted_of(params: Mapping[str, Any], agent: str = OURS) -> Container:
     """Make the container that the parameters of `agent_container` ask for.
+
+    Args:
+        agent: whose it is, `ours` or `upstream`.
 
     Raises:
         HostError: one of them is impossible.
     """
-    address = params["address"]
-    if not address and params["network"] == "host":
-        address = source_address(params["server_url"])
+    address = address_of(params, agent)
     if sentences := unusable(DOCKER, params["environment"]):
         raise HostError(". ".join(sentences))
-    variables = environment({**params, "address": address}, Place(DOCKER, ca_bundle=CA_FILE), params["environment"])
+    place = Place(DOCKER, agent, ca_bundle=CA_FILE)
+    variables = environment({**params, "address": address}, place, params["environment"])
+    if agent == UPSTREAM:
+        variables["KRAKEN_SERVER_ADDR"] = _host_and_port(variables["KRAKEN_SERVER_ADDR"])
     return Container(
         name=params["name"],
         image=params["image"],
@@ -71,6 +101,37 @@ def wanted_of(params: Mapping[str, Any]) -> Container:
         tools_dirs=tuple(params["tools_dirs"]),
         ca_bundle=params["ca_bundle"],
     )
+
+
+def address_of(params: Mapping[str, Any], agent: str) -> str:
+    """Return the address that the agent introduces itself by; empty while nobody knows it.
+
+    Raises:
+        HostError: another one is wanted than Kraken's own agent would claim.
+    """
+    on_host = source_address(params["server_url"]) if params["network"] == "host" else ""
+    wanted = str(params["address"])
+    if agent == UPSTREAM and wanted and on_host and wanted != on_host:
+        raise HostError(
+            f"kraken_agent_address is {wanted}, and Kraken's own agent introduces itself as {on_host}, the address of "
+            "the interface that reaches the server. Take kraken_agent_address out, or use an image of kraken-fleet's"
+        )
+    return wanted or on_host
+
+
+def _host_and_port(server: str) -> str:
+    """Write a server's address as the command of Kraken's own image has it.
+
+    Raises:
+        HostError: the server is reached over https, which that command cannot say.
+    """
+    parts = urlsplit(server if "://" in server else f"http://{server}")
+    if parts.scheme != "http":
+        raise HostError(
+            f"the command of Kraken's own image reaches its server over http only, and kraken_server_url is {server}. "
+            "Use an image of kraken-fleet's (`kraken-fleet bundle image`), or another kraken_agent_install_method"
+        )
+    return parts.netloc
 
 
 def pinned(image: str) -> str:

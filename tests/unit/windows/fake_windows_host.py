@@ -111,6 +111,9 @@ def _copy(state: dict[str, Any], arguments: dict[str, Any]) -> None:
     directory = arguments["dest"].rpartition("\\")[0]
     if directory not in state["directories"]:
         raise AnsibleActionFail(f"{directory} does not exist")
+    if arguments.get("remote_src"):
+        state["files"][arguments["dest"]] = state["files"][arguments["src"]]
+        return
     content = Path(arguments["src"]).read_bytes() if arguments["src"] else arguments["content"].encode()
     state["files"][arguments["dest"]] = hashlib.sha256(content).hexdigest()
 

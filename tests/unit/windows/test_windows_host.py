@@ -157,6 +157,7 @@ def test_an_agent_comes_changes_is_upgraded_goes_back_and_is_taken_off(windows: 
     assert not any(
         rights["inherits"] for path, rights in state["rights"].items() if not path.endswith(("data", "logs"))
     )
+    assert state["files"]["C:\\kraken\\kktool"] == hashlib.sha256(b"#!python tool").hexdigest()
     assert re.fullmatch(r'"C:\\kraken\\versions\\server-\w+\\kkagent" run --no-update', first)
     assert f"KRAKEN_SERVER_ADDR={windows.server_url}" in windows.settings["AppEnvironmentExtra"]
 
@@ -185,6 +186,8 @@ def test_an_agent_comes_changes_is_upgraded_goes_back_and_is_taken_off(windows: 
 
     windows.play(kraken_agent_releases={"": before})
     assert windows.release == before
+    files = windows.state["files"]
+    assert files["C:\\kraken\\kkagent"] == files[f"C:\\kraken\\versions\\{before}\\kkagent"]
 
     gone: dict[str, Any] = {"kraken_agent_state": "absent", "kraken_agent_keep_data": True}
     windows.play(**gone)
