@@ -112,7 +112,7 @@ def memory() -> GroupMemory:
 
 
 def peers(*, accept: bool = False) -> PeerMemory:
-    """Where agents spoke from when this account's earlier commands looked at them.
+    """Return the memory of where agents spoke from, of this account's commands.
 
     Args:
         accept: take the peers of now for right.

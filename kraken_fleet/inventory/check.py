@@ -22,7 +22,8 @@ def problems_of_host(host: str, variables: Mapping[str, object]) -> Iterator[Inv
             in is passed over, save in the variables that speak of the server.
     """
     known = declared_variables()
-    for name, value in sorted(variables.items()):
+    # What is no text is no name of a variable: Ansible leaves it out.
+    for name, value in sorted((name, value) for name, value in variables.items() if isinstance(name, str)):
         if not name.startswith(PREFIX) or name in PLUGIN_FACTS:
             continue
         if name not in known:

@@ -174,6 +174,6 @@ def hostvars_of(listing: Mapping[str, object]) -> Mapping[str, Mapping[str, obje
     """
     meta = listing.get("_meta", {})
     found = meta.get("hostvars", {}) if isinstance(meta, Mapping) else None
-    if isinstance(found, Mapping):
+    if isinstance(found, Mapping) and all(isinstance(one, Mapping) for one in found.values()):
         return found
     raise InventoryError("It has no _meta.hostvars", where="inventory", hint="Is it `ansible-inventory --list`?")

@@ -70,7 +70,7 @@ class UncheckedUpdates:
 
     @property
     def message(self) -> str:
-        """What becomes of its updates."""
+        """Say what becomes of its updates."""
         return (
             f"kraken_agent_update is server, and {self.server} is not https: kraken-fleet's own agent takes no update "
             "from there, and Kraken's own runs whatever anybody on the way sends it"
