@@ -12,7 +12,7 @@ from kraken_fleet.api import find_server
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import levels_of
-from kraken_fleet.cli.limits import with_limits
+from kraken_fleet.cli.limits import Proxies, with_limits
 from kraken_fleet.cli.source import with_inventory
 from kraken_fleet.errors import PortInUseError
 from kraken_fleet.inventory import Inventory
@@ -51,14 +51,7 @@ def console(
     secure_cookie: Annotated[
         bool, typer.Option("--secure-cookie", help="The console is reached over https, through a proxy.")
     ] = False,
-    proxy: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--proxy",
-            help="A proxy in front of it, by address or network: it says who a peer is. May be given more than once.",
-            metavar="ADDRESS",
-        ),
-    ] = None,
+    proxy: Proxies = None,
     state_dir: Annotated[Path | None, typer.Option(help="Where it keeps its access log and history.")] = None,
     ca_bundle: Annotated[
         Path | None, typer.Option(help="Certificates to trust for the server. [KRAKEN_FLEET_CA_BUNDLE]")

@@ -13,6 +13,14 @@ import typer
 from kraken_fleet.listen import Limits
 
 _P = ParamSpec("_P")
+Proxies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--proxy",
+        help="A proxy in front of it, by address or network: it says who a peer is. May be given more than once.",
+        metavar="ADDRESS",
+    ),
+]
 
 
 def with_limits(*names: str) -> Callable[[Callable[Concatenate[Limits, _P], None]], Callable[..., None]]:

@@ -8,28 +8,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from kraken_fleet import reconcile
 from kraken_fleet.cli import output, planning
-from kraken_fleet.reconcile import (
-    Changed,
-    Done,
-    Draining,
-    Event,
-    Failed,
-    Finished,
-    Missing,
-    Planned,
-    RoundFailed,
-    Sleeping,
-    TrialFailed,
-    TrialPassed,
-    Waiting,
-)
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-def follow(events: Iterable[Event], *, as_json: bool) -> None:
+def follow(events: Iterable[reconcile.Event], *, as_json: bool) -> None:
     """Show events as they come. The caller reports an error that ends them."""
     if as_json:
         for event in events:
@@ -39,36 +25,36 @@ def follow(events: Iterable[Event], *, as_json: bool) -> None:
     with _bar() as bar:
         task = bar.add_task("waiting", total=None, visible=False)
         for event in events:
-            if isinstance(event, Done):
+            if isinstance(event, reconcile.Done):
                 bar.update(task, description="changing", completed=event.number, total=event.total, visible=True)
-            elif isinstance(event, Waiting):
+            elif isinstance(event, reconcile.Waiting):
                 bar.update(task, description=f"waiting for {len(event.missing)} agents", visible=True)
-            elif isinstance(event, Planned):
+            elif isinstance(event, reconcile.Planned):
                 planning.show(event.plan)
             for text in _said(event):
                 output.line(text)
 
 
-def _said(event: Event) -> Iterator[str]:
+def _said(event: reconcile.Event) -> Iterator[str]:
     """Return the text that an event is shown with; most changes only move the progress bar."""
     match event:
-        case Missing(host=host, reason=reason, hint=hint):
+        case reconcile.Missing(host=host, reason=reason, hint=hint):
             yield f"{host}: did not appear: {reason}. {hint}."
-        case Failed(subject=subject, reason=reason):
+        case reconcile.Failed(subject=subject, reason=reason):
             yield f"{subject}: failed: {reason}"
-        case TrialPassed(subject=subject, policy=policy, reason=reason):
+        case reconcile.TrialPassed(subject=subject, policy=policy, reason=reason):
             yield f"{subject}: stays ({policy}: {reason})"
-        case TrialFailed(subject=subject, policy=policy, reason=reason):
+        case reconcile.TrialFailed(subject=subject, policy=policy, reason=reason):
             yield f"{subject}: unauthorized again ({policy}: {reason})"
-        case Changed(subject=subject, state=state):
+        case reconcile.Changed(subject=subject, state=state):
             yield f"{subject}: {state}"
-        case Draining(busy=busy, seconds=seconds):
+        case reconcile.Draining(busy=busy, seconds=seconds):
             yield f"{len(busy)} still run a job after {seconds:.0f} s: {', '.join(sorted(busy))}"
-        case Finished(done=done, failed=failed, seconds=seconds):
+        case reconcile.Finished(done=done, failed=failed, seconds=seconds):
             yield f"{done} done, {failed} failed, {seconds:.1f} s"
-        case RoundFailed(error=error):
+        case reconcile.RoundFailed(error=error):
             yield f"this round failed: {error['message']}"
-        case Sleeping(seconds=seconds):
+        case reconcile.Sleeping(seconds=seconds):
             yield f"next round in {seconds:.0f} s"
 
 

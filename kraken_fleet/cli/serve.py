@@ -11,7 +11,7 @@ import typer
 
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import single_command
-from kraken_fleet.cli.limits import with_limits
+from kraken_fleet.cli.limits import Proxies, with_limits
 from kraken_fleet.errors import FleetError
 from kraken_fleet.listen import Limits
 from kraken_fleet.server import Ready, ServerSettings
@@ -40,14 +40,7 @@ def serve(
             metavar="FILE",
         ),
     ] = None,
-    proxy: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--proxy",
-            help="A proxy in front of it, by address or network: it says who a peer is. May be given more than once.",
-            metavar="ADDRESS",
-        ),
-    ] = None,
+    proxy: Proxies = None,
     ready_file: Annotated[
         Path | None,
         typer.Option("--ready-file", help="Gets the addresses, as JSON, once it listens.", metavar="FILE"),

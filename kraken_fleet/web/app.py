@@ -20,7 +20,7 @@ from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError,
 from kraken_fleet.listen import AttemptLimit, RequestLimits
 from kraken_fleet.web import live
 from kraken_fleet.web.cache import FleetCache
-from kraken_fleet.web.context import COOKIE, Console, SignInNeededError, console_of
+from kraken_fleet.web.context import COOKIE, Console, SignInNeededError, console_of, shown_page
 from kraken_fleet.web.history import History
 from kraken_fleet.web.ignored import Ignored
 from kraken_fleet.web.pages import agent, agents, discovered, downloads, fleet, groups, signin
@@ -127,13 +127,4 @@ def _failed(request: Request, error: Exception) -> Response:
 def _error_page(request: Request, status: int, message: str) -> HTMLResponse:
     console = console_of(request)
     session = console.sessions.get(request.cookies.get(COOKIE, ""))
-    content = console.renderer.render(
-        "error.html",
-        request=request,
-        session=session,
-        notice="",
-        read_only=console.settings.read_only,
-        status=status,
-        message=message,
-    )
-    return HTMLResponse(content, status)
+    return shown_page(request, "error.html", session, status=status, code=status, message=message)

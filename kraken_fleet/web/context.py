@@ -58,6 +58,17 @@ def peer_of(request: Request) -> str:
     return peer_of_scope(request.scope) or "unknown"
 
 
+def shown_page(
+    request: Request, template: str, session: Session | None, *, status: int = 200, notice: str = "", **values: object
+) -> HTMLResponse:
+    """Render a page with what every template needs."""
+    console = console_of(request)
+    content = console.renderer.render(
+        template, request=request, session=session, notice=notice, read_only=console.settings.read_only, **values
+    )
+    return HTMLResponse(content, status)
+
+
 class Visit:
     """One request by a signed-in person."""
 
@@ -78,15 +89,8 @@ class Visit:
 
     def page(self, template: str, status: int = 200, **values: object) -> HTMLResponse:
         """Render a page for this person."""
-        content = self.console.renderer.render(
-            template,
-            request=self.request,
-            session=self.session,
-            notice=self.session.take_notice(),
-            read_only=self.console.settings.read_only,
-            **values,
-        )
-        return HTMLResponse(content, status)
+        notice = self.session.take_notice()
+        return shown_page(self.request, template, self.session, status=status, notice=notice, **values)
 
 
 class SubmittedForm(Visit):

@@ -16,7 +16,7 @@ options:
     description: The hosts to look at; all of the play when empty. No role sets it.
     type: list
     elements: str
-extends_documentation_fragment: [kraken_ci.fleet.attributes.info, kraken_ci.fleet.attributes.controller]
+extends_documentation_fragment: [kraken_ci.fleet.attributes.info]
 author: [kraken-fleet contributors (@kraken-ci)]
 """
 

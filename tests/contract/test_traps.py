@@ -54,6 +54,12 @@ def _wanted(workflow: Workflow, *groups: str) -> DesiredAgent:
 # 1. A group deleted, and its name created again.
 
 
+def _group_that_others_deleted(hand_agents: HandAgents) -> tuple[int, str]:
+    old, name = hand_agents.server.group()
+    hand_agents.server.api("DELETE", f"/groups/{old}")
+    return old, name
+
+
 def test_a_group_created_again_through_the_library_gets_its_jobs(hand_agents: HandAgents, workflow: Workflow) -> None:
     name = unique_name()
     for _ in range(2):
@@ -65,8 +71,7 @@ def test_a_group_created_again_through_the_library_gets_its_jobs(hand_agents: Ha
 def test_creating_the_name_of_a_group_that_others_deleted_gets_its_jobs(
     hand_agents: HandAgents, workflow: Workflow
 ) -> None:
-    old, name = hand_agents.server.group()
-    hand_agents.server.api("DELETE", f"/groups/{old}")
+    old, name = _group_that_others_deleted(hand_agents)
     _join(hand_agents, workflow, hand_agents.client.create_group(name).id)
     assert_gets_its_jobs(workflow, name)
     assert hand_agents.client.group(old).name == f"{name}-deleted-{old}"
@@ -75,8 +80,7 @@ def test_creating_the_name_of_a_group_that_others_deleted_gets_its_jobs(
 def test_creating_several_names_at_once_frees_those_of_groups_that_others_deleted(
     hand_agents: HandAgents, workflow: Workflow
 ) -> None:
-    old, name = hand_agents.server.group()
-    hand_agents.server.api("DELETE", f"/groups/{old}")
+    old, name = _group_that_others_deleted(hand_agents)
     made = dict(hand_agents.client.create_groups([name, unique_name(), unique_name()]))
     assert all(isinstance(group, AgentsGroup) for group in made.values())
     _join(hand_agents, workflow, made[name].id)  # type: ignore[union-attr]
@@ -170,8 +174,7 @@ def test_renaming_to_a_taken_name_is_refused_and_both_groups_stay(hand_agents: H
 def test_a_renamed_group_gets_its_jobs_also_under_the_name_of_a_deleted_one(
     hand_agents: HandAgents, workflow: Workflow
 ) -> None:
-    old, name = hand_agents.server.group()
-    hand_agents.server.api("DELETE", f"/groups/{old}")
+    _, name = _group_that_others_deleted(hand_agents)
     group_id, _ = hand_agents.server.group()
     assert hand_agents.client.rename_group(group_id, name).name == name
     _join(hand_agents, workflow, group_id)

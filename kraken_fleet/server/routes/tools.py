@@ -7,6 +7,7 @@ import json
 import re
 import tempfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,39 +32,39 @@ _LARGEST_UPLOAD = 100 * 1024 * 1024
 _CHUNK = 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Which part of a list a client asks for, as query parameters, and in which order."""
+
+    start: int = 0
+    limit: int = 30
+    sort_field: str = "name"
+    sort_dir: str = "asc"
+
+    def order(self, otherwise: Any) -> Any:
+        """Return what to sort by: the field that is asked for, else another one."""
+        return (desc if self.sort_dir == "desc" else asc)(_SORTED_BY.get(self.sort_field, otherwise))
+
+
+Part = Annotated[_Part, Depends()]
+
+
 @router.get("/tools")
-async def tools(
-    core: CoreDep,
-    _caller: SignedIn,
-    start: int = 0,
-    limit: int = 30,
-    sort_field: str = "name",
-    sort_dir: str = "asc",
-) -> Response:
+async def tools(core: CoreDep, _caller: SignedIn, part: Part) -> Response:
     """Return the newest version of each tool."""
     newest = select(func.max(Tool.id)).group_by(Tool.name)
-    query = (
-        select(Tool).where(Tool.id.in_(newest)).order_by(_direction(sort_dir)(_SORTED_BY.get(sort_field, Tool.name)))
-    )
+    query = select(Tool).where(Tool.id.in_(newest)).order_by(part.order(Tool.name))
     with core.db.read() as session:
-        return page(core, session, query, start, limit, _tool_json)
+        return page(core, session, query, part.start, part.limit, _tool_json)
 
 
 @router.get("/tools/{name}")
-async def versions(
-    core: CoreDep,
-    _caller: SignedIn,
-    name: str,
-    start: int = 0,
-    limit: int = 30,
-    sort_field: str = "name",
-    sort_dir: str = "asc",
-) -> Response:
+async def versions(core: CoreDep, _caller: SignedIn, name: str, part: Part) -> Response:
     """Return all versions of one tool; those that the wanted order leaves equal come newest first."""
-    order = _direction(sort_dir)(_SORTED_BY.get(sort_field, Tool.id))
+    order = part.order(Tool.id)
     query = select(Tool).where(Tool.name == name).order_by(order, desc(Tool.id))
     with core.db.read() as session:
-        return page(core, session, query, start, limit, _tool_json)
+        return page(core, session, query, part.start, part.limit, _tool_json)
 
 
 @router.post("/tools", dependencies=[Depends(admin("only superadmin can create or update a tool"))])
@@ -149,10 +150,6 @@ def _next_version(session: Session, name: str) -> str:
         if found := re.fullmatch(r"(.*?)(\d+)", version):
             return f"{found[1]}{int(found[2]) + 1}"
     return "1"
-
-
-def _direction(sort_dir: str) -> Any:
-    return desc if sort_dir == "desc" else asc
 
 
 def _tool_json(tool: Tool) -> dict[str, Any]:

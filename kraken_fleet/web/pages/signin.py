@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError
 from kraken_fleet.listen import peer_of as peer_address
-from kraken_fleet.web.context import COOKIE, Console, Submitted, console_of, peer_of
+from kraken_fleet.web.context import COOKIE, Console, Submitted, console_of, peer_of, shown_page
 from kraken_fleet.web.sessions import Session
 
 router = APIRouter()
@@ -85,18 +85,11 @@ def _let_in(request: Request, console: Console, session: Session, wanted: str) -
 
 
 def _form(request: Request, wanted: str, message: str, status: int = 200, retry_after: int = 0) -> HTMLResponse:
-    console = console_of(request)
-    content = console.renderer.render(
-        "sign_in.html",
-        request=request,
-        session=None,
-        notice="",
-        read_only=console.settings.read_only,
-        wanted=wanted,
-        message=message,
-        server=console.settings.server_url,
-    )
-    return HTMLResponse(content, status, headers={"Retry-After": str(retry_after)} if retry_after else None)
+    server = console_of(request).settings.server_url
+    shown = shown_page(request, "sign_in.html", None, status=status, wanted=wanted, message=message, server=server)
+    if retry_after:
+        shown.headers["Retry-After"] = str(retry_after)
+    return shown
 
 
 def _safe(wanted: str) -> str:

@@ -44,14 +44,19 @@ def test_a_result_arrives_once_when_the_server_is_back(
     assert "answers again" in agent.said()
 
 
-def test_a_result_survives_the_agents_death(server: FakeServer, start_agent: StartAgent, until: Until) -> None:
-    job = server.add_job(shell("echo begun; sleep 0.5; exit 6"))
+def _killed_with_a_result(server: FakeServer, start_agent: StartAgent, until: Until) -> None:
+    """Let an agent run its job while the server goes away, and kill it when it has kept the result."""
     agent = start_agent()
     until(lambda: server.sink.output())
     server.stop()
     until(lambda: list((agent.data_dir / "spool").glob("*.json")))
     agent.signal(signal.SIGKILL)
     agent.wait()
+
+
+def test_a_result_survives_the_agents_death(server: FakeServer, start_agent: StartAgent, until: Until) -> None:
+    job = server.add_job(shell("echo begun; sleep 0.5; exit 6"))
+    _killed_with_a_result(server, start_agent, until)
     server.start()
     start_agent()
     until(lambda: job.finished)
@@ -271,12 +276,7 @@ def test_a_job_that_is_not_the_agents_any_more_gets_no_late_report(
 ) -> None:
     """Its time ran out while the agent was down, say, and the agent has another job by now."""
     gone = server.add_job(shell("echo begun; sleep 0.5; exit 6"))
-    agent = start_agent()
-    until(lambda: server.sink.output())
-    server.stop()
-    until(lambda: list((agent.data_dir / "spool").glob("*.json")))
-    agent.signal(signal.SIGKILL)
-    agent.wait()
+    _killed_with_a_result(server, start_agent, until)
     gone.finished = True
     job = server.add_job(shell("echo next"))
     server.start()

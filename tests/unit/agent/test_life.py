@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from kraken_agent import loop
 
-from tests.unit.agent.conftest import StartAgent
+from tests.unit.agent.conftest import RunningAgent, StartAgent
 from tests.unit.agent.fake_server import FakeServer
 from tests.waiting import eventually
 
@@ -120,16 +120,20 @@ def test_other_addresses_are_only_claimed(
     assert server.clients == {"127.0.0.1"}
 
 
+def _give(agent: RunningAgent, directory: Path, settings: str) -> None:
+    """Write other settings and let the agent read them."""
+    (directory / "kraken.env").write_text(f"{settings}\n")
+    agent.signal(signal.SIGHUP)
+
+
 def test_sighup_reads_the_settings_again(
     server: FakeServer, start_agent: StartAgent, until: Until, tmp_path: Path
 ) -> None:
     agent = start_agent()
     until(lambda: server.said("get-job"))
-    (tmp_path / "kraken.env").write_text('# settings\nKRAKEN_AGENT_ADDRESS="127.0.0.38"\n')
-    agent.signal(signal.SIGHUP)
+    _give(agent, tmp_path, '# settings\nKRAKEN_AGENT_ADDRESS="127.0.0.38"')
     until(lambda: server.said("host-info")[-1]["address"] == "127.0.0.38")
-    (tmp_path / "kraken.env").write_text("KRAKEN_AGENT_DRAIN_SECONDS=7\n")
-    agent.signal(signal.SIGHUP)
+    _give(agent, tmp_path, "KRAKEN_AGENT_DRAIN_SECONDS=7")
     until(lambda: server.said("host-info")[-1]["address"] == "127.0.0.1")
 
 
@@ -138,8 +142,7 @@ def test_bad_settings_are_refused_and_the_old_ones_stay(
 ) -> None:
     agent = start_agent()
     until(lambda: server.said("get-job"))
-    (tmp_path / "kraken.env").write_text("KRAKEN_AGENT_DRAIN_SECONDS=soon\n")
-    agent.signal(signal.SIGHUP)
+    _give(agent, tmp_path, "KRAKEN_AGENT_DRAIN_SECONDS=soon")
     until(lambda: "KRAKEN_AGENT_DRAIN_SECONDS is 'soon'" in agent.said())
     assert agent.process.poll() is None
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -111,3 +113,29 @@ def test_what_hosts_run_is_understood_by_every_python_that_hosts_have() -> None:
 def test_a_playbook_says_its_strategy_since_run_once_needs_it(path: Path) -> None:
     plays = [play for play in yaml.safe_load(path.read_text()) if "hosts" in play]
     assert {play["strategy"] for play in plays} <= {"ansible.builtin.linear"}
+
+
+def _assigned(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
+    for statement in body:
+        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+            yield statement.targets[0].id, statement.value
+
+
+def test_documentation_is_written_as_ansible_test_reads_it() -> None:
+    """ansible-test reads the source: each text has to be one literal, before the imports that a plugin needs."""
+    for path in sorted((ROOT / "plugins" / "doc_fragments").glob("*.py")):
+        (fragment,) = (one for one in ast.parse(path.read_text()).body if isinstance(one, ast.ClassDef))
+        texts = dict(_assigned(fragment.body))
+        assert texts
+        assert [name for name, text in texts.items() if not isinstance(text, ast.Constant)] == [], path.name
+    for kind in ("modules", "callback", "inventory", "lookup"):
+        for path in sorted((ROOT / "plugins" / kind).glob("*.py")):
+            body = ast.parse(path.read_text()).body
+            texts = dict(_assigned(body))
+            assert isinstance(texts["DOCUMENTATION"], ast.Constant), path.name
+            needed = [
+                one.lineno
+                for one in body
+                if isinstance(one, ast.Import | ast.ImportFrom) and getattr(one, "module", "") != "__future__"
+            ]
+            assert all(line > texts["DOCUMENTATION"].lineno for line in needed), path.name
