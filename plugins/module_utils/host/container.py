@@ -20,6 +20,8 @@ from .spec import drain_seconds_of, source_address
 LABEL = "kraken-fleet.definition"
 # `kraken-fleet bundle image` puts it on its images; those that are built on them have it too.
 AGENT_LABEL = "kraken-fleet.agent"
+# Kraken's own agent, as process 1 of its container, heeds no SIGTERM, and would take jobs until it is killed.
+_STOP_UPSTREAM_SECONDS = 5
 # The command of Kraken's own image (1.7.36), which puts the scheme before the variable.
 _WITHOUT_SCHEME = "http://${KRAKEN_SERVER_ADDR}"
 SOCKET = "/var/run/docker.sock"
@@ -40,6 +42,7 @@ class Container(NamedTuple):
         drain_seconds: how long a job may go on when the container is stopped.
         tools_dirs: directories of the host that the agent finds at the same place, for reading only.
         ca_bundle: the text of the file CA_FILE in the container; empty for none.
+        agent: whose it is, `ours` or `upstream`.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Container(NamedTuple):
     drain_seconds: int = 300
     tools_dirs: Tuple[str, ...] = ()
     ca_bundle: str = ""
+    agent: str = OURS
 
 
 def agent_of_image(image: str, *, pull: bool) -> str:
@@ -100,6 +104,7 @@ def wanted_of(params: Mapping[str, Any], agent: str = OURS) -> Container:
         drain_seconds=drain_seconds_of(variables, params["drain_seconds"]),
         tools_dirs=tuple(params["tools_dirs"]),
         ca_bundle=params["ca_bundle"],
+        agent=agent,
     )
 
 
@@ -199,6 +204,8 @@ def digest(wanted: Container) -> str:
     """Make a digest of everything that only a new container can change."""
     parts = wanted._asdict()
     del parts["drain_seconds"]
+    if wanted.agent == OURS:  # as before there was the other one
+        del parts["agent"]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -232,7 +239,10 @@ def _replace(wanted: Container, exists: bool) -> None:
 def _create(wanted: Container, name: str) -> None:
     command = ["create", "--name", name, "--label", f"{LABEL}={digest(wanted)}"]
     command += ["--network", wanted.network, "--restart", wanted.restart_policy]
-    command += ["--stop-timeout", str(wanted.drain_seconds + REPORT_SECONDS)]
+    if wanted.agent == UPSTREAM:
+        command += ["--label", f"{AGENT_LABEL}={UPSTREAM}", "--stop-timeout", str(_STOP_UPSTREAM_SECONDS)]
+    else:
+        command += ["--stop-timeout", str(wanted.drain_seconds + REPORT_SECONDS)]
     if wanted.docker_socket:
         command += ["--volume", f"{SOCKET}:{SOCKET}"]
     for path in wanted.tools_dirs:
@@ -259,7 +269,9 @@ def _copy(ca_bundle: str, name: str) -> None:
 
 
 def _remove(name: str, drain_seconds: int) -> None:
-    seconds = drain_seconds + REPORT_SECONDS
+    labels = (found(name) or {"Config": {}})["Config"].get("Labels") or {}
+    upstream = labels.get(AGENT_LABEL) == UPSTREAM
+    seconds = _STOP_UPSTREAM_SECONDS if upstream else drain_seconds + REPORT_SECONDS
     run(["docker", "stop", "--time", str(seconds), name], timeout=seconds + 60.0)
     _docker("rm", "--force", name)
 

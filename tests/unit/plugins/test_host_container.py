@@ -82,3 +82,22 @@ def test_what_krakens_own_image_cannot_do_is_refused_with_the_reason() -> None:
         container.wanted_of({**PARAMETERS, "server_url": "https://127.0.0.1"}, UPSTREAM)
     with pytest.raises(HostError, match=r"introduces itself as 127\.0\.0\.1"):
         container.wanted_of({**PARAMETERS, "address": "192.0.2.1"}, UPSTREAM)
+
+
+def test_a_container_of_krakens_own_agent_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = {"kraken-fleet.definition": "x", "kraken-fleet.agent": "upstream"}
+    asked: list[list[str]] = []
+    monkeypatch.setattr(container, "found", lambda _name: {"Config": {"Labels": labels}})
+
+    def noted(command: list[str], **_options: Any) -> str:
+        asked.append(command)
+        return ""
+
+    monkeypatch.setattr(container, "run", noted)
+    for change in container.absent("kraken-agent", 300):
+        change.apply()
+    assert ["docker", "stop", "--time", "5", "kraken-agent"] in asked
+    labels["kraken-fleet.agent"] = "ours"
+    for change in container.absent("kraken-agent", 300):
+        change.apply()
+    assert ["docker", "stop", "--time", "330", "kraken-agent"] in asked
