@@ -16,7 +16,7 @@ import requests
 
 from kraken_fleet.listen import Limits
 from kraken_fleet.server.testing import RunningServer, running
-from tests.unit.server.conftest import Api, HandAgent, job_spec
+from tests.unit.server.conftest import Api, HandAgent, job_spec, shell
 from tests.waiting import eventually
 
 
@@ -206,6 +206,19 @@ def test_lists_are_cut_into_pages(tmp_path: Path) -> None:
         assert (len(page["items"]), page["total"]) == (3, 6)
         assert len(api.get("/groups?start=3&limit=9223372036854775808")["items"]) == 3
         assert api.get("/groups?start=99999999999999999999&limit=1")["items"] == []
+
+
+def test_lists_without_pages_have_a_bound_and_runs_are_the_newest(tmp_path: Path) -> None:
+    with running(tmp_path / "data", limits=Limits(page_items=2)) as server:
+        api = Api(server)
+        stage = api.stage([job_spec(shell("x"))])
+        made = [api.run(stage)["id"] for _ in range(3)]
+        assert [run["id"] for run in api.get(f"/stages/{stage['id']}/runs")] == made[1:]
+        api.stage([job_spec(shell("x"))])
+        api.stage([job_spec(shell("x"))])
+        found = api.get("/projects")
+        assert len(found["items"]) == 2
+        assert found["total"] > 2
 
 
 def test_agents_that_went_away_make_room(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def _step_result(core: Core, session: Session, agent: Agent, message: Message) -
     if "test-results" in result:
         test_results.store(session, job, step.tool.name, result["test-results"])
     if "data" in result:
-        store_data(step, result["data"])
+        store_data(core, step, result["data"])
     if message["msg"] == "step-result" and _all_over(job):
         agent.job = None
         runs.finish_job(session, job)

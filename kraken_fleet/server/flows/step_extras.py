@@ -6,7 +6,6 @@ own: it passes on `general.minio_addr`, and does not make buckets there.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from kraken_fleet.server.core import Core, setting
+from kraken_fleet.server.intake import RefusedError
 from kraken_fleet.server.store.tables import Project, Step
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def add_extras(core: Core, session: Session, step: Step, data: dict[str, Any]) -
     data["minio_secret_key"] = core.settings.minio_secret_key
 
 
-def store_data(step: Step, text: Any) -> None:
+def store_data(core: Core, step: Step, text: Any) -> None:
     """Do the data tool's `set` operation: keep JSON with the flow, branch or project, whole or under a JSON pointer.
 
     `jq` and `jsonpatch` need libraries that the embedded server does without; they are logged and left out.
@@ -69,9 +69,9 @@ def store_data(step: Step, text: Any) -> None:
     scope = fields.get("scope") or "flow"
     owner = flow if scope == "flow" else flow.branch
     try:
-        value = json.loads(fields.get("value") or text)
-    except (ValueError, TypeError):
-        log.warning("job %s: the data is not JSON", step.job_id)
+        value = core.intake.decode(str(fields.get("value") or text).encode("utf-8", "surrogatepass"))
+    except RefusedError as error:
+        log.warning("job %s: the data is not kept: %s", step.job_id, error.words)
         return
     parts = [part for part in str(fields.get("json_pointer", "/")).split("/") if part]
     owner.user_data = _placed(owner.user_data, parts, value)

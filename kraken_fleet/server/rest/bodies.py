@@ -62,7 +62,7 @@ def check(value: Any, shape: Shape, path: tuple[str, ...] = ()) -> None:
                 check(value[name], inner, (*path, name))
 
 
-def decode(intake: Intake, raw: bytes) -> Any:
+def decode(intake: Intake, raw: bytes, name: str = "Request body") -> Any:
     """Return the JSON value of a body; None for an empty one.
 
     Raises:
@@ -73,7 +73,7 @@ def decode(intake: Intake, raw: bytes) -> Any:
     try:
         return intake.decode(raw)
     except NotJsonError as error:
-        raise Problem(400, "Request body is not valid JSON") from error
+        raise Problem(400, f"{name} is not valid JSON") from error
     except RefusedError as error:
         raise Problem(error.status, error.words) from error
 

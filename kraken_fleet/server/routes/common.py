@@ -40,6 +40,12 @@ def page(
     return answer({"items": [render(row) for row in rows], "total": total})
 
 
+def newest(core: Core, session: Session, query: Select[Any], key: Any) -> list[Any]:
+    """Return the items of a list that the real server gives whole, oldest first: as many of the newest as may be."""
+    most = core.settings.limits.page_items
+    return list(session.scalars(query.order_by(key.desc()).limit(most)))[::-1]
+
+
 def need(session: Session, table: type[Row], row_id: int, detail: str, status: int = 404) -> Row:
     """Return the row with that id, or an answer saying that there is none."""
     row = session.get(table, row_id) if row_id <= LARGEST else None

@@ -15,7 +15,7 @@ from kraken_fleet.server.flows import jobs, runs
 from kraken_fleet.server.rest.access import CoreDep, admin
 from kraken_fleet.server.rest.bodies import body
 from kraken_fleet.server.rest.render_jobs import flow_json, job_json, run_json
-from kraken_fleet.server.routes.common import answer, need, page
+from kraken_fleet.server.routes.common import answer, need, newest, page
 from kraken_fleet.server.store.tables import Branch, Flow, Job, Run, Stage
 
 router = APIRouter()
@@ -51,7 +51,9 @@ async def flow(core: CoreDep, flow_id: int) -> Response:
 @router.get("/flows/{flow_id:int}/runs", dependencies=[Depends(admin(_VIEW + "flow runs"))])
 async def flow_runs(core: CoreDep, flow_id: int) -> Response:
     with core.db.read() as session:
-        return answer([run_json(run) for run in need(session, Flow, flow_id, "Flow not found").runs])
+        need(session, Flow, flow_id, "Flow not found")
+        query = select(Run).where(Run.flow_id == flow_id)
+        return answer([run_json(run) for run in newest(core, session, query, Run.id)])
 
 
 @router.post("/flows/{flow_id:int}/runs", dependencies=[Depends(admin(_RUN + "create a run"))])
@@ -68,8 +70,8 @@ async def create_run(core: CoreDep, flow_id: int, wanted: WantedRun) -> Response
 async def stage_runs(core: CoreDep, stage_id: int) -> Response:
     with core.db.read() as session:
         need(session, Stage, stage_id, "Stage not found")
-        found = session.scalars(select(Run).where(Run.stage_id == stage_id).order_by(Run.id))
-        return answer([run_json(run) for run in found])
+        query = select(Run).where(Run.stage_id == stage_id)
+        return answer([run_json(run) for run in newest(core, session, query, Run.id)])
 
 
 @router.get("/runs/{run_id:int}", dependencies=[Depends(admin(_VIEW + "a run"))])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import tempfile
 import zipfile
@@ -18,7 +17,7 @@ from starlette.responses import Response
 
 from kraken_fleet.server.core import Core
 from kraken_fleet.server.rest.access import CoreDep, SignedIn, admin
-from kraken_fleet.server.rest.bodies import body, check
+from kraken_fleet.server.rest.bodies import body, check, decode
 from kraken_fleet.server.rest.problems import Problem
 from kraken_fleet.server.rest.workflow_schema import workflow_schema
 from kraken_fleet.server.routes.common import answer, page
@@ -82,10 +81,7 @@ async def upload_tool(
 
     The real server keeps it in its object store. The embedded one has none.
     """
-    try:
-        wanted = json.loads(meta)
-    except (ValueError, RecursionError) as error:
-        raise Problem(400, "meta is not valid JSON") from error
+    wanted = decode(core.intake, meta.encode("utf-8", "surrogatepass"), "meta")
     check(wanted, "object")
     if wanted.get("name") != name:
         raise Problem(400, f"Name in description ({wanted.get('name')}) does not match name in url ({name})")

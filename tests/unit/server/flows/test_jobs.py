@@ -238,3 +238,14 @@ def test_the_data_tool_stores_what_later_steps_see(api: Api, agent: HandAgent) -
     agent.job()
     seen = agent.work(lambda step: {"status": "done", **({"data": "42"} if step["tool"] == "data" else {})})
     assert seen[1]["cmd"] == "use 42"
+
+
+@pytest.mark.parametrize(
+    "data", ["NaN", "[1e999]", "18446744073709551616", '"\\ud800"', "[" * 100 + "]" * 100, "{", {"no": "text"}]
+)
+def test_data_that_cannot_be_kept_is_left_out(api: Api, agent: HandAgent, data: object) -> None:
+    steps = [{"tool": "data"}, {"tool": "data", "value": "7", "json_pointer": "/kept"}, shell("use #{flow.data}")]
+    api.start([job_spec(*steps)])
+    agent.job()
+    seen = agent.work(lambda step: {"status": "done", **({"data": data} if step["tool"] == "data" else {})})
+    assert seen[2]["cmd"] == "use {'kept': 7}"

@@ -75,6 +75,9 @@ def test_a_step_with_an_uploaded_tool_tells_the_agent_where_the_server_has_it(ap
     ("meta", "content", "detail"),
     [
         ("{", packed(), "meta is not valid JSON"),
+        ('{"name": NaN}', packed(), "meta is not valid JSON"),
+        ('{"name": 18446744073709551616}', packed(), "A number is larger than can be kept"),
+        ("[" * 100 + "]" * 100, packed(), "The JSON is nested deeper than 64 levels"),
         ("[]", packed(), "[] is not of type 'object'"),
         ('{"name": "other"}', packed(), "Name in description (other) does not match name in url (greeter)"),
         (json.dumps(META), b"no zip", "file is not a zip file"),
