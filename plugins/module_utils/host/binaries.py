@@ -126,7 +126,8 @@ def owners(directory: str, owner: Attributes) -> Iterator[Change]:
     link = os.path.join(directory, "current")
     target = opening.link_target(link)
     if target is not None and not owned_as(link, owner):
-        yield _handing_over(link, lambda: point_link(link, target, owner), owner)
+        # It may have been switched to another release meanwhile.
+        yield _handing_over(link, lambda: point_link(link, opening.link_target(link) or target, owner), owner)
 
 
 def _handing_over(path: str, give: Callable[[], None], owner: Attributes) -> Change:

@@ -144,3 +144,16 @@ def test_an_own_release_is_told_from_another_agents(tmp_path: Path) -> None:
     (tmp_path / "versions" / "theirs").mkdir()
     (tmp_path / "versions" / "theirs" / "kkagent").write_text("print()")
     assert [binaries.is_own(str(tmp_path), name) for name in ("ours", "theirs", "none")] == [True, False, False]
+
+
+def test_a_link_that_changes_hands_stays_with_the_release_that_was_switched_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path / "current"
+    link.symlink_to("versions/old")
+    monkeypatch.setattr(binaries, "owned_as", lambda *_arguments: False)
+    (change,) = binaries.owners(str(tmp_path), Attributes(0o755, tmp_path.owner(), tmp_path.group()))
+    link.unlink()
+    link.symlink_to("versions/new")
+    change.apply()
+    assert link.readlink() == Path("versions/new")
