@@ -122,12 +122,17 @@ def owners(directory: str, owner: Attributes) -> Iterator[Change]:
         path = os.path.join(versions, name)
         inside = [os.path.join(path, each) for each in opening.names(path)]
         if not all(owned_as(each, owner) for each in (path, *inside)):
-            yield _handing_over(path, functools.partial(give_tree, path, owner._replace(mode=_MODE)), owner)
+            yield _handing_over(path, functools.partial(_give, path, owner), owner)
     link = os.path.join(directory, "current")
     target = opening.link_target(link)
     if target is not None and not owned_as(link, owner):
         # It may have been switched to another release meanwhile.
         yield _handing_over(link, lambda: point_link(link, opening.link_target(link) or target, owner), owner)
+
+
+def _give(path: str, owner: Attributes) -> None:
+    if opening.is_directory(path):  # an old release may have been removed meanwhile
+        give_tree(path, owner._replace(mode=_MODE))
 
 
 def _handing_over(path: str, give: Callable[[], None], owner: Attributes) -> Change:

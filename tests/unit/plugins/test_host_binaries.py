@@ -157,3 +157,13 @@ def test_a_link_that_changes_hands_stays_with_the_release_that_was_switched_to(
     link.symlink_to("versions/new")
     change.apply()
     assert link.readlink() == Path("versions/new")
+
+
+def test_a_release_that_was_removed_meanwhile_needs_no_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = tmp_path / "versions" / "1"
+    release.mkdir(parents=True)
+    monkeypatch.setattr(binaries, "owned_as", lambda *_arguments: False)
+    changes = list(binaries.owners(str(tmp_path), Attributes(0o755, tmp_path.owner(), tmp_path.group())))
+    release.rmdir()
+    apply_all(changes)
+    assert len(changes) == 1
