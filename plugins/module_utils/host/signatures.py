@@ -45,7 +45,12 @@ def _ssh_keygen(arguments: List[str], content: bytes, where: str) -> str:
             "(openssh-clients on Red Hat's systems), or take kraken_agent_bundle_allowed_signers out"
         )
     done = subprocess.run(
-        [program, "-Y", *arguments], input=content, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=_TIMEOUT
+        [program, "-Y", *arguments],
+        input=content,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        timeout=_TIMEOUT,
+        check=False,
     )
     if done.returncode:
         words = (done.stdout + b"\n" + done.stderr).decode("utf-8", "replace").split("\n")
