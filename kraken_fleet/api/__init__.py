@@ -1,6 +1,6 @@
 """Talking to a Kraken server over HTTP: `KrakenClient` and what it is given and returns."""
 
-from kraken_fleet.api.account import Level, find_credentials, find_server, of_environment, of_files
+from kraken_fleet.api.account import Level, credentials_from, find_credentials, find_server, of_environment, of_files
 from kraken_fleet.api.agents import SORT_FIELDS
 from kraken_fleet.api.client import KrakenClient
 from kraken_fleet.api.credentials import Credentials, PasswordCredentials, TokenCredentials, read_secret
@@ -21,6 +21,7 @@ __all__ = [
     "Page",
     "PasswordCredentials",
     "TokenCredentials",
+    "credentials_from",
     "find_credentials",
     "find_server",
     "of_environment",

@@ -140,3 +140,18 @@ def _secret_variable(env: Mapping[str, str], name: str) -> str:
     if value and file:
         raise UsageError(f"Both {name} and {name}_FILE are set", hint="Set one of them")
     return value or (read_secret(file) if file else "")
+
+
+def credentials_from(
+    user: str | None = None,
+    password_file: str | Path | None = None,
+    token_file: str | Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Credentials:
+    """Find the account that these arguments or the environment name; the arguments win.
+
+    Raises:
+        UsageError: there is no account, or a file cannot be read.
+    """
+    given = of_files("the arguments", user=user, password_file=password_file, token_file=token_file)
+    return find_credentials([given, of_environment(environ)])

@@ -101,11 +101,14 @@ def fill(session: Session, settings: ServerSettings, on_first_password: Callable
     session.add(System(id=1, name="any", executor="local"))
     session.add_all(Tool(id=number, name=name) for number, name in enumerate((*_TOOLS, *_LATER_TOOLS), 1))
     project = Project(id=1, name="Demo", description="This is a demo project.")
-    branch = Branch(id=1, project=project, name="Master", branch_name="master")
-    branch.sequences = [Sequence(kind=kind) for kind in ("shared", "ci", "dev")]
-    stage = Stage(id=1, branch=branch, name="Tests", description="This is a stage of tests.", schema=_DEMO)
+    # The stage has a branch of its own: whoever tries a stage in Master starts nothing else with it.
+    master = Branch(id=1, project=project, name="Master", branch_name="master")
+    demo = Branch(id=2, project=project, name="Demo", branch_name="master")
+    for branch in (master, demo):
+        branch.sequences = [Sequence(kind=kind) for kind in ("shared", "ci", "dev")]
+    stage = Stage(id=1, branch=demo, name="Tests", description="This is a stage of tests.", schema=_DEMO)
     stage.schema_code = f"def stage(ctx):\n    return {_DEMO!r}\n"
-    session.add_all((branch, stage))
+    session.add_all((master, demo, stage))
     for group, names in _SETTINGS.items():
         session.add_all(_setting(group, name, default) for name, default in names.items())
 

@@ -10,6 +10,7 @@ from kraken_fleet.api import (
     Level,
     PasswordCredentials,
     TokenCredentials,
+    credentials_from,
     find_credentials,
     find_server,
     of_environment,
@@ -123,3 +124,9 @@ def test_a_level_shows_no_secret(secret: Path) -> None:
 
 def test_credentials_show_no_secret() -> None:
     assert "hush-hush" not in repr([PasswordCredentials("admin", "hush-hush"), TokenCredentials("hush-hush")])
+
+
+def test_arguments_win_over_the_environment(secret: Path) -> None:
+    environ = {"KRAKEN_FLEET_TOKEN": "abc", "KRAKEN_FLEET_USER": "admin"}
+    assert credentials_from(password_file=secret, environ=environ) == PasswordCredentials("admin", "from-the-file")
+    assert credentials_from(environ=environ | {"KRAKEN_FLEET_USER": ""}) == TokenCredentials("abc")

@@ -21,6 +21,7 @@ def test_the_package_exports_exactly_this() -> None:
         "SORT_FIELDS",
         "TokenCredentials",
         "Level",
+        "credentials_from",
         "find_credentials",
         "find_server",
         "of_environment",
