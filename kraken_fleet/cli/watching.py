@@ -42,7 +42,8 @@ def _told(result: HostResult) -> str:
     # Directories come with what is in them; what was done on the server comes last.
     told = [change for change in result.changes if not change.startswith("make directory ")] or [*result.changes]
     more = len(told) - _CHANGES_SHOWN
-    return (f"{more} more changes, " if more > 0 else "") + ", ".join(told[-_CHANGES_SHOWN:])
+    rest = f" and {more} more" if more > 0 else ""
+    return ", ".join(told[-_CHANGES_SHOWN:]) + rest
 
 
 class Watcher:
