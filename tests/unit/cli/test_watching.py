@@ -69,4 +69,4 @@ def test_hosts_are_told_with_what_was_changed_or_why_they_failed(capsys: pytest.
     events = (event for event in [Deployed(Deploy("deploy-agents.yml", "2026-01-01", 3.0, hosts=hosts))])
     Watcher(quiet=False, verbose=False).follow(events)
     lines = [line.strip() for line in capsys.readouterr().err.splitlines() if line.strip()]
-    assert lines == ["✔ same  nothing to change", "✔ much  2 more changes, c, d, e, f, g", "✔ bad  failed: no disk"]
+    assert lines == ["✔ same  nothing to change", "✔ much  c, d, e, f, g and 2 more", "✔ bad  failed: no disk"]
