@@ -46,7 +46,7 @@ COMMANDS = {
     "console": Entry("console", "The web console, for any Kraken server.", extra="console"),
     "discovered": Entry("discovered", "Agents that wait to be authorized."),
     "doctor": Entry("doctor", "Can the hosts of an inventory be agents?"),
-    "firewall": Entry("firewall", "Rules that let only an inventory's agents reach the server's door for agents."),
+    "firewall": Entry("firewall", "Firewall rules that let only an inventory's agents in."),
     "groups": Entry("groups", "Agents groups: list, create, rename, delete."),
     "jobs": Entry("jobs", "Jobs that wait for an agent, and those that nobody can take."),
     "lab": Entry("lab", "A disposable fleet on this machine."),

@@ -72,4 +72,4 @@ def test_a_server_that_cannot_tell_of_jobs_is_planned_for_all_the_same(
     monkeypatch.setattr(KrakenClient, "projects", broken)
     observed = with_waiting_jobs(waiting.client, observe(waiting.client))
     plan = make_plan(fleet(("a", A, "gpu")), observed, now=datetime.now(UTC))
-    assert [finding.kind for finding in plan.findings] == ["jobs_not_all_seen"]
+    assert [finding.kind for finding in plan.findings] == ["disabled", "jobs_not_all_seen"]
