@@ -141,7 +141,7 @@ def test_pruning(hand_agents: HandAgents, prune: Prune, *, authorized: bool, dis
 
 def test_pruning_more_than_allowed_is_refused_with_the_numbers(hand_agents: HandAgents) -> None:
     leaving = [hand_agents.announce(authorized=True)[0]]
-    with pytest.raises(PlanError, match=r"it would delete 1 of \d+ agents .*, more than the 0 % that are allowed"):
+    with pytest.raises(PlanError, match=r"It would delete 1 of \d+ agents .*, more than the 0 % that are allowed"):
         _prune(hand_agents, leaving, PlanPolicy(prune=Prune.DELETE, max_prune=0))
     assert hand_agents.record(leaving[0])["deleted"] is None
 
