@@ -73,7 +73,7 @@ def test_a_plan_as_it_was_made_is_applied() -> None:
     ("change", "words"),
     [
         (lambda plan: action(plan, "authorize").update(agent_id=2), f"agent 2 of the server is {ROGUE}"),
-        (lambda plan: action(plan, "authorize").update(agent_id=77), "The server has no agent 77"),
+        (lambda plan: action(plan, "authorize").update(agent_id=77), "but the server has no agent 77"),
         (
             lambda plan: plan["actions"].append({**action(plan, "authorize"), "agent_id": 2, "address": ROGUE}),
             f"{ROGUE} is not among the agents that the plan is about",
