@@ -82,8 +82,11 @@ def test_a_server_that_is_not_there_is_named(new_fleet: NewFleet) -> None:
     url = f"http://127.0.0.1:{closed_port()}"
     done = fleet.play(DEPLOY, "-e", f"kraken_server_url={url}")
     assert done.code != 0
-    assert f"tcp: {url.removeprefix('http://')}: " in done.message
+    assert "Nothing was done to any host, for the server cannot be used" in done.message
+    assert f"{url}/bk/api/sessions: There is no connection (Connection refused)" in done.message
+    assert "Check that the server runs and that the address and port are right" in done.message
     assert "Traceback" not in done.text
+    assert not (fleet.directory / "hosts").exists()
 
 
 def test_a_wrong_password_is_told_without_the_password(new_fleet: NewFleet) -> None:
