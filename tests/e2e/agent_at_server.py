@@ -174,7 +174,7 @@ class AgentAtServer:
             while True:
                 page = self.server.api("GET", f"/jobs/{job}/logs?start={len(found)}&limit={_PAGE}").body
                 found += page["items"]
-                if len(page["items"]) < _PAGE:
+                if not page["items"] or len(found) >= page["total"]:  # a page may be shorter than what was asked for
                     return found
 
         return eventually(read, lambda found: bool(found) and found[-1]["message"] == LAST_LINE)
