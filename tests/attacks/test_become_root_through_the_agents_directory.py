@@ -7,6 +7,7 @@ import hashlib
 import os
 import pwd
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,13 +36,14 @@ def victim(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "kraken"
-    path.mkdir()
-    for above in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        above.chmod(0o755)
-    yield path
-    process.stop(str(path), 0)
+def home() -> Iterator[Path]:
+    """Not below pytest's directories: they are closed to other accounts, and there are more of them with xdist."""
+    with tempfile.TemporaryDirectory(prefix="kraken-fleet-") as above:
+        Path(above).chmod(0o755)
+        path = Path(above) / "kraken"
+        path.mkdir()
+        yield path
+        process.stop(str(path), 0)
 
 
 def release(text: str = "print('kkagent')") -> Release:
