@@ -130,7 +130,7 @@ def test_attested_lets_in_who_repeats_the_nonce(hand_agents: HandAgents) -> None
     [
         ({**SYSTEM, NONCE_KEY: "another"}, 30, "is not the one on a"),
         (SYSTEM, 30, "reports no nonce"),
-        (None, 3, "did not say what it is in time"),
+        (None, 3, "it did not send its host info in time"),
     ],
 )
 def test_attested_puts_out_who_does_not_repeat_it(
