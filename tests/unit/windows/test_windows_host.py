@@ -206,6 +206,7 @@ def test_what_cannot_be_is_said_before_anything_is_done(windows: Windows) -> Non
         "kraken_agent_instances": [{"name": "a", "address": "192.0.2.1"}],
         "kraken_registration_trust": "attested",
         "kraken_agent_sudo": True,
+        "kraken_agent_update": "server",
         "kraken_agent_dir": "D:\\kraken",
         "kraken_agent_environment": {"KRAKEN_DATA_DIR": "D:\\data"},
     }
@@ -213,6 +214,7 @@ def test_what_cannot_be_is_said_before_anything_is_done(windows: Windows) -> Non
     assert "kraken_agent_instances is not for Windows hosts. It runs one agent on a host" in said
     assert "kraken_registration_trust attested is not for Windows hosts. Choose another policy" in said
     assert "kraken_agent_sudo is not for Windows hosts" in said
+    assert "kraken_agent_update server: Kraken's own agent replaces its files itself, and its service may not" in said
     assert "kraken_agent_dir is not for Kraken's own agent" in said
     assert "KRAKEN_DATA_DIR in kraken_agent_environment is not for Windows hosts" in said
     assert windows.state == EMPTY
@@ -225,6 +227,7 @@ def test_every_setting_that_holds_on_windows_arrives_there(windows: Windows, tmp
         "kraken_agent_server_url": windows.server_url.replace("127.0.0.1", "localhost"),
         "kraken_agent_ca_bundle": str(_certificate(tmp_path)),
         "kraken_agent_python": "C:\\Python311\\python.exe",
+        "kraken_agent_update": "managed",  # the other one is refused
         "kraken_agent_environment": {"MAKEFLAGS": "-j3", "KRAKEN_CLICKHOUSE_ADDR": "", "KRAKEN_SYSTEM_ID": "mine"},
     }
     of_windows = [setting for setting in SETTINGS if WINDOWS in setting.methods]
@@ -249,7 +252,7 @@ def test_every_setting_that_holds_on_windows_arrives_there(windows: Windows, tmp
     assert "C:\\kraken\\ca-bundle.crt" in state["files"]
     assert parameters["AppStopMethodConsole"] == 77 * 1000
     assert parameters["Application"] == "C:\\Python311\\python.exe"
-    assert "--no-update" not in parameters["AppParameters"], "kraken_agent_update is server"
+    assert "--no-update" in parameters["AppParameters"], "kraken_agent_update is managed"
     service = state["services"]["ci-agent"]
     assert (service["state"], service["start_mode"]) == ("stopped", "manual")
     compared = {
