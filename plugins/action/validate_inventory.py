@@ -25,7 +25,7 @@ class ActionModule(ControllerAction):
         hosts = arguments["hosts"] or task_vars["ansible_play_hosts_all"]
         inventory = PlayInventory(self, task_vars["hostvars"])
         hostvars: dict[str, dict[str, Any]] = {}
-        wrong = merged(_problems(inventory, hosts, hostvars))
+        wrong = merged(_problems(inventory, hosts, hostvars, one_server=arguments["one_server"]))
         if not wrong:
             return {"changed": False, "hosts": len(hosts), "warnings": _warnings(inventory, hostvars)}
         text = f"The inventory is wrong; nothing was done.\n{listed(wrong)}"
@@ -45,7 +45,7 @@ def _warnings(inventory: PlayInventory, hostvars: dict[str, dict[str, Any]]) -> 
 
 
 def _problems(
-    inventory: PlayInventory, hosts: list[str], hostvars: dict[str, dict[str, Any]]
+    inventory: PlayInventory, hosts: list[str], hostvars: dict[str, dict[str, Any]], *, one_server: bool
 ) -> Iterator[InventoryError]:
     """Find what is wrong; `hostvars` is filled with the variables of the hosts."""
     found = False
@@ -54,15 +54,15 @@ def _problems(
         for problem in [*unfilled, *problems_of_host(host, hostvars[host])]:
             found = True
             yield problem
-    for problem in _server_problems(hostvars):
+    for problem in _server_problems(hostvars, one_server=one_server):
         found = True
         yield problem
     if not found:
         yield from _fleet_problems(inventory, hostvars)
 
 
-def _server_problems(hostvars: dict[str, dict[str, Any]]) -> Iterator[InventoryError]:
-    """Find addresses of servers that cannot be read, and servers that differ from host to host."""
+def _server_problems(hostvars: dict[str, dict[str, Any]], *, one_server: bool) -> Iterator[InventoryError]:
+    """Find addresses of servers that cannot be read, and, when there may be but one, servers that differ."""
     roots = set()
     for host, variables in hostvars.items():
         for name in ("kraken_server_url", "kraken_agent_server_url"):
@@ -73,7 +73,7 @@ def _server_problems(hostvars: dict[str, dict[str, Any]]) -> Iterator[InventoryE
                 continue
             if root and name == "kraken_server_url":
                 roots.add(root)
-    if len(roots) > 1:
+    if one_server and len(roots) > 1:
         text = f"Hosts of one play belong to several servers: {', '.join(sorted(roots))}"
         yield InventoryError(text, variable="kraken_server_url", hint="Deploy to each of them with --limit")
 

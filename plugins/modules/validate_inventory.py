@@ -16,6 +16,12 @@ options:
     description: The hosts to look at; all of the play when empty. No role sets it.
     type: list
     elements: str
+  one_server:
+    description:
+      - Whether all hosts have to belong to one server. Only a play that does nothing at the server may leave it out,
+        for it looks at each host with that host's own server.
+    type: bool
+    default: true
 extends_documentation_fragment: [kraken_ci.fleet.attributes.info]
 author: [kraken-fleet contributors (@kraken-ci)]
 """
