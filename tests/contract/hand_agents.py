@@ -44,10 +44,7 @@ class HandAgents:
 
     def speak(self, source: str, address: str) -> int:
         """An agent that introduces itself as `address` and speaks from the loopback address `source`; its id."""
-        with requests.Session() as session:
-            session.mount("http://", _From(source))
-            said = session.post(f"{self.server.url}/backend", json={"address": address, "msg": "get-job2"}, timeout=20)
-        said.raise_for_status()
+        _say(self.server, source, {"address": address, "msg": "get-job2"}).raise_for_status()
         self.ids.append(self.server.find(address)["id"])
         return self.ids[-1]
 
@@ -88,6 +85,13 @@ class _From(HTTPAdapter):
         super().init_poolmanager(*arguments, source_address=(self._source, 0), **more)
 
 
+def _say(server: KrakenServer, source: str, message: Mapping[str, object]) -> requests.Response:
+    """A message of an agent that speaks from the loopback address `source`, or from any if that is empty."""
+    with requests.Session() as session:
+        session.mount("http://", _From(source))
+        return session.post(f"{server.url}/backend", json=message, timeout=TIMEOUT)
+
+
 def plan_of(events: list[Event]) -> Plan:
     """What a reconciliation planned."""
     return next(event.plan for event in events if isinstance(event, Planned))
@@ -112,13 +116,15 @@ def why_without_jobs(workflow: Workflow, group: str) -> str:
 
 
 @contextmanager
-def polling(server: KrakenServer, address: str, info: Mapping[str, object] | None) -> Iterator[None]:
+def polling(
+    server: KrakenServer, address: str, info: Mapping[str, object] | None, *, source: str = ""
+) -> Iterator[None]:
     """An agent that asks for jobs all the time, and says what it is as soon as it may: `info`, or nothing at all."""
 
     def poll() -> None:
         if info is not None:
-            server.agent(address, "host-info", info=info)
-        server.agent(address, "get-job2")
+            _say(server, source, {"address": address, "msg": "host-info", "info": info})
+        _say(server, source, {"address": address, "msg": "get-job2"})
 
     with repeating(poll):
         yield

@@ -27,9 +27,6 @@ from tests.waiting import eventually
 
 SYSTEM = {"system": "debian-12"}
 NONCE = "the-nonce-of-this-host"
-# Where these tests' agents speak from unless a test says otherwise. No agent claims it: on a shared server
-# there are unauthorized agents of other tests, which claim other loopback addresses and must not be put on trial here.
-HERE = "127.0.0.1/32"
 
 
 def _policy(*trust: TrustPolicy) -> PlanPolicy:
@@ -80,14 +77,15 @@ def test_cidr_keeps_out_who_only_claims_an_address_of_the_network(hand_agents: H
 
 
 def test_rules_group_by_what_the_agent_reports_once_it_is_let_in(hand_agents: HandAgents) -> None:
-    agent_id, address = hand_agents.announce()
+    address = unique_loopback()
+    agent_id = hand_agents.speak(address, address)
     debian, docker, lxd = unique_name(), unique_name(), unique_name()
     rules = (
-        Rule(frozenset({debian}), (f"{address}/32", HERE), systems=("debian-*",)),
-        Rule(frozenset({docker}), (f"{address}/32", HERE), executors=frozenset({"docker"})),
-        Rule(frozenset({lxd}), (f"{address}/32", HERE), executors=frozenset({"lxd"})),
+        Rule(frozenset({debian}), (f"{address}/32",), systems=("debian-*",)),
+        Rule(frozenset({docker}), (f"{address}/32",), executors=frozenset({"docker"})),
+        Rule(frozenset({lxd}), (f"{address}/32",), executors=frozenset({"lxd"})),
     )
-    with polling(hand_agents.server, address, {**SYSTEM, "docker": "20.10.24"}):
+    with polling(hand_agents.server, address, {**SYSTEM, "docker": "20.10.24"}, source=address):
         events = _trial(hand_agents, agent_id, _policy(RulesTrust(rules)))
     assert [event.kind for event in events if isinstance(event, TrialPassed | TrialFailed)] == ["trial_passed"]
     record = hand_agents.record(agent_id)
@@ -96,9 +94,10 @@ def test_rules_group_by_what_the_agent_reports_once_it_is_let_in(hand_agents: Ha
 
 
 def test_an_agent_that_no_rule_fits_is_put_out_again_and_gets_no_group(hand_agents: HandAgents) -> None:
-    agent_id, address = hand_agents.announce()
-    rule = Rule(frozenset({unique_name()}), (f"{address}/32", HERE), systems=("windows-*",))
-    with polling(hand_agents.server, address, SYSTEM):
+    address = unique_loopback()
+    agent_id = hand_agents.speak(address, address)
+    rule = Rule(frozenset({unique_name()}), (f"{address}/32",), systems=("windows-*",))
+    with polling(hand_agents.server, address, SYSTEM, source=address):
         events = _trial(hand_agents, agent_id, _policy(RulesTrust((rule,))))
     (failed,) = [event for event in events if isinstance(event, TrialFailed)]
     assert "its system is debian-12, not windows-*" in failed.reason
