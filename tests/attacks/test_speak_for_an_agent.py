@@ -8,30 +8,19 @@ from typing import Any
 
 import pytest
 import requests
-from requests.adapters import HTTPAdapter
 
 from kraken_fleet.server.testing import RunningServer, running
+from tests.source_address import From
 from tests.unit.server.conftest import Api, HandAgent, job_spec, shell
 
 ADDRESS = "10.0.0.5"
 SECRET = "very-secret-4711"
 
 
-class _From(HTTPAdapter):
-    """Connections from one address of this machine."""
-
-    def __init__(self, source: str) -> None:
-        self._source = source
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, source_address=(self._source, 0), **kwargs)
-
-
 def say(server: RunningServer, source: str, msg: str, address: str | None = ADDRESS, **more: Any) -> requests.Response:
     """One message from a host at `source`."""
     with requests.Session() as http:
-        http.mount("http://", _From(source))
+        http.mount("http://", From(source))
         return http.post(f"{server.url}/backend", json={"address": address, "msg": msg, **more}, timeout=10)
 
 
@@ -152,7 +141,7 @@ def test_ipv4_that_ipv6_carries_is_ipv4(both_families: RunningServer) -> None:
 def test_a_web_page_is_no_agent(api: Api, headers: dict[str, str], status: int) -> None:
     data = b'{"address":"10.0.0.5","msg":"get-job"}'
     with requests.Session() as http:
-        http.mount("http://", _From("127.0.0.5"))
+        http.mount("http://", From("127.0.0.5"))
         assert http.post(f"{api.url}/backend", data=data, headers=headers, timeout=10).status_code == status
 
 

@@ -10,6 +10,7 @@ import requests
 
 from tests.background import repeating
 from tests.e2e.loopback_fleet import Fleet
+from tests.source_address import From
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -19,16 +20,24 @@ UNPROVEN = ("-e", "kraken_verify_enabled=false")
 
 
 @contextmanager
-def impostor(fleet: Fleet, host: str) -> Iterator[None]:
-    """Somebody who says to be the agent of a host, faster than that one does."""
+def impostor(fleet: Fleet, host: str, source: str = "") -> Iterator[None]:
+    """Somebody who says to be the agent of a host, faster than that one does.
+
+    Args:
+        source: where he speaks from; else from that host's own address, as one behind the same NAT does. Whoever speaks
+            from another address than an authorized agent is refused by the embedded server.
+    """
     address = fleet.host(host)["kraken_agent_address"]
     info = {"system": "debian-12", "system_type": "linux", "kraken_fleet_nonce": "a guess"}
 
+    session = requests.Session()
+    session.mount("http://", From(source or address))
+
     def speak() -> None:
         for message in ({"msg": "get-job"}, {"msg": "host-info", "info": info}):
-            requests.post(f"{fleet.server.url}/backend", json={"address": address, **message}, timeout=10)
+            session.post(f"{fleet.server.url}/backend", json={"address": address, **message}, timeout=10)
 
-    with repeating(speak):
+    with session, repeating(speak):
         yield
 
 
@@ -94,6 +103,19 @@ def test_one_who_took_over_an_attested_agents_address_is_put_out_by_the_next_dep
     assert again.code == 0, again.text
     assert fleet.agents()[claimed].enabled
     assert fleet.play(DEPLOY, *UNPROVEN).changed == {"one": 0, "two": 0}
+
+
+def test_one_who_speaks_from_elsewhere_changes_nothing_of_an_attested_agent(new_fleet: NewFleet) -> None:
+    fleet = new_fleet("one", "two")
+    fleet.variables["kraken_registration_trust"] = "attested"
+    assert fleet.play(DEPLOY, *UNPROVEN).code == 0
+    claimed = fleet.host("two")["kraken_agent_address"]
+    with impostor(fleet, "two", source="127.0.0.66"):
+        done = fleet.play(DEPLOY, *UNPROVEN)
+    assert done.code == 0, done.text
+    assert done.changed == {"one": 0, "two": 0}
+    agent = fleet.agents()[claimed]
+    assert (agent.authorized, agent.enabled, agent.ip_address) == (True, True, claimed)
 
 
 def test_without_a_secret_made_in_the_play_nobody_is_attested(new_fleet: NewFleet) -> None:
