@@ -33,10 +33,10 @@ def with_options(
     added = list(options)
 
     @functools.wraps(command)
-    def wrapped(*arguments: Any, **given: Any) -> None:
+    def wrapped(**given: Any) -> None:
         values: Mapping[str, Any] = {each.name: given.pop(each.name) for each in added}
         with make(**values) as made:
-            command(*arguments, **{parameter: made}, **given)
+            command(**{parameter: made}, **given)
 
     signature = inspect.signature(command, eval_str=True)
     own = [each for each in signature.parameters.values() if each.name != parameter]
