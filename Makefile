@@ -11,7 +11,7 @@ STAMP := $(VENV)/.set-up
 WORKERS ?= auto
 # Which tests; the default is all that need neither root nor Docker. `make test TESTS=tests/unit/bundle`
 TESTS ?=
-# More options of pytest. CI gives `--reruns 1 --again-file FILE`: it names each test that passed only the second time.
+# More options of pytest. CI gives `--reruns 1 --again-file=FILE`: it names each test that passed only the second time.
 AGAIN ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

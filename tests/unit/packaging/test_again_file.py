@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ def test_passes_the_first_time():
 def test_a_test_that_was_tried_again_is_named_in_the_file(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(TEST)
     again = tmp_path / "again"
-    options = ["--reruns", "1", "--again-file", str(again), "-p", "no:cacheprovider"]
+    options = ["--reruns", "1", f"--again-file={again}", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", *options, "-c", str(ROOT / "pyproject.toml")]
     conftest = ["--rootdir", str(tmp_path), "-p", "tests.conftest"]
     done = subprocess.run(
@@ -33,3 +34,14 @@ def test_a_test_that_was_tried_again_is_named_in_the_file(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     (named,) = again.read_text().splitlines()
     assert named == "test_it.py::test_passes_the_second_time"
+
+
+def test_pytest_knows_the_options_that_ci_gives_when_no_tests_are_named(tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    again.touch()
+    (given,) = re.findall(r'^export AGAIN="(.*)"$', (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    options = given.replace("$again", str(again)).split()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "--markers"], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
