@@ -17,6 +17,8 @@ UNIT_DIRECTORY = "/etc/systemd/system"
 _RUNNING = ("active", "reloading", "refreshing")
 # How long a service has to stay up to be believed. For one that says itself that it is up, systemctl has waited.
 _SETTLE_SECONDS = 0.5
+# How long systemd waits until it starts one again that has ended.
+_RESTART_SECONDS = 5
 # An agent whose loop does not turn for this long is started again.
 _WATCHDOG_SECONDS = 180
 
@@ -66,7 +68,7 @@ WorkingDirectory={data}
 EnvironmentFile={env_file}
 ExecStart={command}
 {reload}Restart=always
-RestartSec=5
+RestartSec={restart_seconds}
 # A stop lets the job that runs come to its end; only the agent is told, it looks after its children.
 KillMode=mixed
 TimeoutStopSec={stop_seconds}
@@ -93,6 +95,7 @@ def unit_text(spec: AgentSpec) -> str:
     return _UNIT.format(
         title=f" {spec.name}" if spec.name else "",
         kind=_kind(spec),
+        restart_seconds=_RESTART_SECONDS,
         user=spec.user,
         group=spec.group,
         data=spec.data,
@@ -212,19 +215,23 @@ def _state_change(spec: AgentSpec, verb: str, before: str, after: str) -> Change
             _systemctl(verb, spec.unit, timeout=spec.drain_seconds + 90.0)
         except HostError as error:
             raise HostError(f"{error}\n{_last_words(spec.unit)}".rstrip()) from error
-        if verb in ("start", "restart") and not spec.notifies:
-            _see_it_up(spec.unit)
+        if verb in ("start", "restart") and not _notifies(spec):
+            _see_it_up(spec)
 
     return Change(f"{verb} {spec.unit}", act, before=f"{before}\n", after=f"{after}\n", before_header=spec.unit)
 
 
-def _see_it_up(unit: str) -> None:
+def _see_it_up(spec: AgentSpec) -> None:
     time.sleep(_SETTLE_SECONDS)
-    now = show(unit)
+    now = show(spec.unit)
+    # Kraken's own agent ends at the end of its update: it gives the new Python its arguments without the program's name
+    # (kraken/agent/update.py, 1.7.36). systemd starts it again, then with the server's version.
+    if spec.update == "server" and now["SubState"] == "auto-restart":
+        time.sleep(_RESTART_SECONDS + _SETTLE_SECONDS)
+        now = show(spec.unit)
     if now["ActiveState"] not in _RUNNING:
-        raise HostError(
-            f"{unit} does not stay up ({now['ActiveState']}, {now['SubState']}). Its last words:\n{_last_words(unit)}"
-        )
+        state = f"{now['ActiveState']}, {now['SubState']}"
+        raise HostError(f"{spec.unit} does not stay up ({state}). Its last words:\n{_last_words(spec.unit)}")
 
 
 def _last_words(unit: str) -> str:
@@ -241,11 +248,13 @@ def _systemctl(verb: str, *units: str, timeout: float = 60.0) -> None:
     run(["systemctl", verb, *(f"{unit}.service" for unit in units)], timeout=timeout)
 
 
-def _kind(spec: AgentSpec) -> str:
+def _notifies(spec: AgentSpec) -> bool:
     # A server may bring upstream's agent, which would never say that it is up.
-    if spec.notifies and spec.update != "server":
-        return f"notify\nWatchdogSec={_WATCHDOG_SECONDS}"
-    return "simple"
+    return spec.notifies and spec.update != "server"
+
+
+def _kind(spec: AgentSpec) -> str:
+    return f"notify\nWatchdogSec={_WATCHDOG_SECONDS}" if _notifies(spec) else "simple"
 
 
 def _hardening(spec: AgentSpec) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import systemd
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import AgentSpec
 
 SPEC = AgentSpec(
@@ -62,3 +64,25 @@ def test_systemd_accepts_it(spec: AgentSpec, tmp_path: Path) -> None:
     )
     complaints = [line for line in done.stderr.splitlines() if str(unit) in line or "kraken-agent.service" in line]
     assert complaints == []
+
+
+@pytest.mark.parametrize(
+    ("update", "states", "stays_up"),
+    [
+        ("managed", ["auto-restart"], False),
+        ("server", ["auto-restart", "running"], True),
+        ("server", ["auto-restart", "auto-restart"], False),
+    ],
+)
+def test_only_one_that_updates_itself_may_end_once(
+    update: str, states: list[str], stays_up: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = [{"ActiveState": "active" if state == "running" else "activating", "SubState": state} for state in states]
+    monkeypatch.setattr(systemd, "show", lambda unit: shown.pop(0))
+    monkeypatch.setattr(systemd, "run", lambda *_, **__: "")
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    spec = replace(SPEC, notifies=False, update=update)
+    (change,) = systemd._service(spec, running=False, restart=False)
+    with nullcontext() if stays_up else pytest.raises(HostError, match="does not stay up"):
+        change.apply()
+    assert shown == []
