@@ -112,14 +112,15 @@ class JobRun:
 
     def _run_on(self, executor: Executor) -> None:
         self._context = context = JobContext(
-            self._reactor,
-            self._session,
-            self._log,
-            executor,
-            self._masker,
-            self._should_stop,
-            self._deadline,
-            [os.getcwd(), *self._config.tools_dirs],
+            reactor=self._reactor,
+            session=self._session,
+            log=self._log,
+            executor=executor,
+            masker=self._masker,
+            should_stop=self._should_stop,
+            deadline=self._deadline,
+            tools_dirs=[os.getcwd(), *self._config.tools_dirs],
+            processes=[],
         )
         try:
             if executor.has_setup:

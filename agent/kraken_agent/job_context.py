@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from kraken_agent import step_files
 from kraken_agent.process import Process
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from kraken_agent.tools.masking import Masker
 
 
-class JobContext:
+class JobContext(NamedTuple):
     """Holds what all steps of a job share.
 
     Attributes:
@@ -26,40 +28,20 @@ class JobContext:
         processes: every child of the job; their daemons may write until the job is over.
     """
 
-    __slots__ = (
-        "deadline",
-        "executor",
-        "job_id",
-        "log",
-        "masker",
-        "processes",
-        "reactor",
-        "session",
-        "should_stop",
-        "tools_dirs",
-    )
+    reactor: Reactor
+    session: Session
+    log: Log
+    executor: Executor
+    masker: Callable[[Mapping[str, Any]], Masker]
+    should_stop: Callable[[], bool]
+    deadline: float
+    tools_dirs: List[str]
+    processes: List[Process]
 
-    def __init__(
-        self,
-        reactor: Reactor,
-        session: Session,
-        log: Log,
-        executor: Executor,
-        masker: Callable[[Mapping[str, Any]], Masker],
-        should_stop: Callable[[], bool],
-        deadline: float,
-        tools_dirs: List[str],
-    ) -> None:
-        self.reactor = reactor
-        self.session = session
-        self.log = log
-        self.executor = executor
-        self.masker = masker
-        self.should_stop = should_stop
-        self.deadline = deadline
-        self.tools_dirs = tools_dirs
-        self.job_id = executor.place.id
-        self.processes: List[Process] = []
+    @property
+    def job_id(self) -> int:
+        """The job's number at the server."""
+        return self.executor.place.id
 
     def start(self, main: Callable[[Send], int], secrets: Mapping[str, Any], **context: Any) -> Process:
         """Start a child whose output goes to the log, secrets hidden.

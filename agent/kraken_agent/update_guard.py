@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from typing import NamedTuple
 
 from kraken_agent.reactor import forget_in_child
 
@@ -17,7 +18,7 @@ _GUARD_SECONDS = 60.0
 _PAUSE_SECONDS = 0.1
 
 
-class Trial:
+class Trial(NamedTuple):
     """What the guard has to know.
 
     Attributes:
@@ -28,21 +29,11 @@ class Trial:
         pid_file: where the provisioner keeps the agent's process id without a service manager.
     """
 
-    __slots__ = ("accept", "is_over", "old", "pid_file", "reject")
-
-    def __init__(
-        self,
-        is_over: Callable[[], bool],
-        accept: Callable[[], None],
-        reject: Callable[[], None],
-        old: List[str],
-        pid_file: str,
-    ) -> None:
-        self.is_over = is_over
-        self.accept = accept
-        self.reject = reject
-        self.old = old
-        self.pid_file = pid_file
+    is_over: Callable[[], bool]
+    accept: Callable[[], None]
+    reject: Callable[[], None]
+    old: List[str]
+    pid_file: str
 
 
 def fork_guard(trial: Trial) -> None:

@@ -12,6 +12,8 @@ State that a later call needs must be found again by name, or be returned from `
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Mapping, Optional
@@ -35,11 +37,10 @@ class ExecutorError(Exception):
         self.reason = reason
 
 
-class JobPlace:
+class JobPlace(NamedTuple):
     """The job that an executor serves.
 
     Attributes:
-        id: the job's number.
         job: what the server answered to get-job; `system` names the image of a containered job.
         directory: the job's own directory on this host, mode 0700.
         data_dir: the agent's data directory.
@@ -48,27 +49,20 @@ class JobPlace:
         seconds: time left for the job when it was taken.
     """
 
-    __slots__ = ("address", "data_dir", "directory", "id", "installation", "job", "seconds")
+    job: Mapping[str, Any]
+    directory: str
+    data_dir: str
+    address: str
+    seconds: float
+    installation: str = ""
 
-    def __init__(
-        self,
-        job: Mapping[str, Any],
-        directory: str,
-        data_dir: str,
-        address: str,
-        seconds: float,
-        installation: str = "",
-    ) -> None:
-        self.id = int(job["id"])
-        self.job = job
-        self.directory = directory
-        self.data_dir = data_dir
-        self.address = address
-        self.installation = installation
-        self.seconds = seconds
+    @property
+    def id(self) -> int:
+        """The job's number."""
+        return int(self.job["id"])
 
 
-class ShellCommand:
+class ShellCommand(NamedTuple):
     """One attempt of a shell step.
 
     Attributes:
@@ -80,20 +74,15 @@ class ShellCommand:
         ssh_key: a private key that programs of the step may use through an ssh-agent; empty for none.
     """
 
-    __slots__ = ("argv", "cwd", "env", "script", "ssh_key", "user")
-
-    def __init__(
-        self, argv: List[str], script: Optional[str], env: Mapping[str, str], cwd: str, user: str, ssh_key: str = ""
-    ) -> None:
-        self.argv = argv
-        self.script = script
-        self.env = env
-        self.cwd = cwd
-        self.user = user
-        self.ssh_key = ssh_key
+    argv: List[str]
+    script: Optional[str]
+    env: Mapping[str, str]
+    cwd: str
+    user: str
+    ssh_key: str = ""
 
 
-class ToolCall:
+class ToolCall(NamedTuple):
     """One command of one tool, to be run in a Python with `kraken_agent.tools.runner.execute`.
 
     Attributes:
@@ -103,13 +92,10 @@ class ToolCall:
         env: variables on top of the environment of the place.
     """
 
-    __slots__ = ("command", "env", "step", "tools_dirs")
-
-    def __init__(self, command: str, step: Mapping[str, Any], tools_dirs: List[str], env: Mapping[str, str]) -> None:
-        self.command = command
-        self.step = step
-        self.tools_dirs = tools_dirs
-        self.env = env
+    command: str
+    step: Mapping[str, Any]
+    tools_dirs: List[str]
+    env: Mapping[str, str]
 
 
 class Executor:
