@@ -18,30 +18,13 @@ from hypothesis import HealthCheck, given, settings
 
 from kraken_fleet.server import app as server_app
 from kraken_fleet.server.testing import RunningServer, running
+from tests.real_failures import FAILURES
 from tests.unit.server.conftest import Api, job_spec, shell
 
 # These end the session that asks: they come last, each on a server of its own.
 ENDS_SESSIONS = {"DELETE /sessions/{token}", "PUT /users/{user_id}/password", "PATCH /users/{user_id}"}
-# Where the real server breaks, and ours says so without an exception (recorded from Kraken 1.7.36).
-REAL_500 = {
-    "GET /agents": "negative start or limit",
-    "PATCH /agents": "an id that is missing or comes twice; the group `all` was deleted",
-    "PUT /agents/{agent_id}": "groups without an id",
-    "GET /agents/{agent_id}/jobs": "negative start or limit",
-    "GET /groups": "negative start or limit",
-    "POST /groups": "a name that two living groups have, or none",
-    "PUT /groups/{group_id}": "a group that is not there",
-    "GET /users": "negative start or limit",
-    "GET /tools": "negative start or limit",
-    "GET /tools/{name}": "negative start or limit",
-    "POST /tools": "fields that are missing, parameters without properties",
-    "POST /tools/{name}/zip": "fields that are missing, parameters without properties",
-    "PUT /settings": "a setting that is no object, or a value of another type",
-    "GET /branches/{branch_id}/flows/{kind}": "negative start or limit",
-    "POST /projects/{project_id}/branches": "no name, or one that the project has",
-    "GET /runs/{run_id}/jobs": "negative start or limit",
-    "GET /runs/{run_id}/results": "negative start or limit",
-}
+# Where the real server fails, and ours says so without an exception.
+REAL_500 = {failure.route for failure in FAILURES}
 EXAMPLES = 4
 
 
