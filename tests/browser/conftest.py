@@ -23,6 +23,7 @@ from kraken_fleet.server.testing import running
 from kraken_fleet.web import ConsoleSettings
 from tests.console_server import serving
 from tests.real_server.fixtures import RealServer
+from tests.stages import shell_job, stage_code
 from tests.unique_names import unique_name
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -33,17 +34,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-_STAGE = """def stage(ctx):
-    return {
-        "parent": "root",
-        "triggers": {"parent": True},
-        "jobs": [{
-            "name": "browser",
-            "steps": [{"tool": "shell", "cmd": %r}],
-            "environments": [{"system": "any", "agents_group": %r, "config": "default"}],
-        }],
-    }
-"""
 
 
 @dataclass
@@ -92,7 +82,7 @@ class Kraken:
         name = unique_name("browser")
         project = self.client.create_project(name)
         branch = self.client.create_branch(project.id, "main")
-        self.client.create_stage(branch.id, "one", _STAGE % (command, group))
+        self.client.create_stage(branch.id, "one", stage_code(shell_job(group, command, name="browser")))
         flow = self.client.start_flow(branch.id)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tests.contract.kraken_server import KrakenServer
+from tests.stages import stage_code
 from tests.unique_names import unique_name
 from tests.waiting import eventually
 
@@ -17,15 +17,7 @@ T = TypeVar("T")
 def schema(group: str, steps: Sequence[Mapping[str, object]], **job: object) -> str:
     """A stage of one job."""
     environment = {"system": "any", "agents_group": group, "config": "default"}
-    stage = {
-        "parent": "root",
-        "triggers": {"parent": True},
-        "parameters": [],
-        "configs": [],
-        "jobs": [{"name": "j", "timeout": 600, "steps": steps, "environments": [environment], **job}],
-    }
-    literal = json.dumps(stage).replace("true", "True").replace("false", "False").replace("null", "None")
-    return f"def stage(ctx):\n    return {literal}\n"
+    return stage_code({"name": "j", "timeout": 600, "steps": steps, "environments": [environment], **job})
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from tests.contract.kraken_server import TIMEOUT, KrakenServer
 from tests.contract.workflow import Workflow
 from tests.real_server.fixtures import RealServer
 from tests.s3_server import ACCESS_KEY, SECRET_KEY, S3Server
+from tests.stages import stage_code
 from tests.unique_names import unique_name
 
 AGENT_SOURCE = Path(__file__).resolve().parents[2] / "agent"
@@ -142,17 +143,12 @@ class AgentAtServer:
         """Make a stage of these jobs; its id. It begins by itself only in a flow that is not there yet."""
         environment = {"system": system, "agents_group": self.workflow.group, "config": "c", "executor": executor}
         last = {"tool": "shell", "name": "last", "cmd": f"echo {LAST_LINE}", "when": "always"}
-        stage = {
-            "parent": "root",
-            "triggers": {"parent": not self.flow},
-            "parameters": [],
-            "configs": [],
-            "jobs": [
-                {"name": name, "timeout": 600, "steps": [*steps, last], "environments": [environment]}
-                for name, steps in jobs.items()
-            ],
-        }
-        body = {"name": unique_name("stage"), "schema_code": f"def stage(ctx):\n    return {stage!r}\n"}
+        specified = [
+            {"name": name, "timeout": 600, "steps": [*steps, last], "environments": [environment]}
+            for name, steps in jobs.items()
+        ]
+        code = stage_code(*specified, triggers={"parent": not self.flow})
+        body = {"name": unique_name("stage"), "schema_code": code}
         made = self.server.api("POST", f"/branches/{self.branch}/stages", body)
         assert made.status == 201, made.body
         return int(made.body["id"])

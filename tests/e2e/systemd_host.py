@@ -13,6 +13,7 @@ from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.lab.systemd_hosts import LABEL
 from kraken_fleet.model import Job
 from tests.e2e.real_lab import RealLab, Recap
+from tests.stages import shell_job, stage_code
 from tests.unique_names import unique_name
 from tests.waiting import eventually, until
 
@@ -72,11 +73,7 @@ class SystemdHost:
         """Start a job of shell commands; returns the number of its run."""
         project = self.client.create_project(unique_name())
         branch = self.client.create_branch(project.id, "main")
-        environment = {"system": "any", "agents_group": GROUP, "config": "default"}
-        shells = [{"tool": "shell", "cmd": cmd} for cmd in steps]
-        job = {"name": "j", "timeout": 300, "steps": shells, "environments": [environment]}
-        stage = {"parent": "root", "triggers": {"parent": True}, "parameters": [], "configs": [], "jobs": [job]}
-        self.client.create_stage(branch.id, "s", f"def stage(ctx):\n    return {stage!r}\n")
+        self.client.create_stage(branch.id, "s", stage_code(shell_job(GROUP, *steps, timeout=300)))
         flow = self.client.start_flow(branch.id)
         return (flow.runs or self.client.flow_runs(flow.id))[0].id
 

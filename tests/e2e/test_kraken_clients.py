@@ -14,6 +14,7 @@ from tests.contract.kraken_server import KrakenServer
 from tests.e2e.agent_at_server import AgentAtServer, agent_at, embedded_server, eventually
 from tests.kraken_client import KKCI
 from tests.s3_server import S3Server
+from tests.stages import shell_job, stage_code
 from tests.unique_names import unique_name
 
 NAME = unique_name("from-kkci")
@@ -25,20 +26,7 @@ TOOL = {
     "parameters": {"properties": {"greeting": {"type": "string"}}, "required": ["greeting"]},
 }
 CODE = "def run(step):\n    print(step['greeting'] + ' from an uploaded tool', flush=True)\n    return 0, ''\n"
-RNDTEST = """
-def stage(ctx):
-    return {
-        "parent": "root",
-        "triggers": {"parent": True},
-        "parameters": [],
-        "configs": [],
-        "jobs": [{
-            "name": "hello world",
-            "steps": [{"tool": "rndtest"}],
-            "environments": [{"system": "any", "agents_group": "all", "config": "default"}]
-        }]
-    }
-"""
+RNDTEST = stage_code({**shell_job("all", name="hello world"), "steps": [{"tool": "rndtest"}]})
 
 
 @pytest.fixture(scope="module")

@@ -7,15 +7,9 @@ from pathlib import Path
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.model import JobState
+from tests.stages import shell_job, stage_code
 from tests.unique_names import unique_name
 from tests.waiting import until
-
-_SLEEPER = """
-def stage(ctx):
-    return {"parent": "root", "triggers": {"parent": True}, "parameters": [], "configs": [], "jobs": [
-        {"name": "long", "steps": [{"tool": "shell", "cmd": "sleep SECONDS"}],
-         "environments": [{"system": "any", "agents_group": "GROUP", "config": "default"}]}]}
-"""
 
 
 def release_of(program: str, directory: Path) -> dict[str, object]:
@@ -34,7 +28,7 @@ def start_long_job(client: KrakenClient, group: str, seconds: int = 12) -> int:
     """Starts a job that lasts so long and returns its run's number once an agent has it."""
     project = client.create_project(unique_name("long"))
     branch = client.create_branch(project.id, "main")
-    client.create_stage(branch.id, "sleep", _SLEEPER.replace("GROUP", group).replace("SECONDS", str(seconds)))
+    client.create_stage(branch.id, "sleep", stage_code(shell_job(group, f"sleep {seconds}", name="long")))
     flow = client.start_flow(branch.id)
     run = (flow.runs or client.flow_runs(flow.id))[0].id
     assigned = JobState.ASSIGNED

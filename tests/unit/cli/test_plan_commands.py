@@ -21,6 +21,7 @@ import requests
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.cli.main import main
 from kraken_fleet.server.testing import running
+from tests.stages import shell_job, stage_code
 from tests.terminal import on_a_terminal
 
 INVENTORY = """
@@ -185,21 +186,13 @@ def test_json_is_one_document_with_the_schema(client: KrakenClient, inventory: s
     assert document["data"]["summary"]["authorize"] == 2
 
 
-_STAGE = """
-def stage(ctx):
-    return {"parent": "root", "triggers": {"parent": True}, "parameters": [], "configs": [], "jobs": [
-        {"name": "compile", "steps": [{"tool": "shell", "cmd": "true"}],
-         "environments": [{"system": "any", "agents_group": "linux", "config": "default"}]}]}
-"""
-
-
 def test_plan_tells_which_group_jobs_wait_for_in_vain_and_exits_as_before(
     client: KrakenClient, inventory: str, run: Run
 ) -> None:
     run("apply", "-i", inventory, "--limit", "build-1")
     (agent,) = [agent for agent in client.agents() if agent.address == "127.0.0.21"]
     branch = client.create_branch(client.create_project("p").id, "b")
-    client.create_stage(branch.id, "s", _STAGE)
+    client.create_stage(branch.id, "s", stage_code(shell_job("linux", "true", name="compile")))
     for _ in range(2):  # the agent takes the first job only, and holds it
         client.start_flow(branch.id)
         requests.post(f"{client.url}/backend", json={"address": agent.address, "msg": "get-job"}, timeout=5)

@@ -14,6 +14,7 @@ import requests
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.cli.main import main
 from kraken_fleet.server.testing import RunningServer, running
+from tests.stages import shell_job, stage_code
 
 Ask = Callable[..., Any]
 
@@ -120,14 +121,6 @@ def test_a_group_is_renamed_but_not_to_a_name_that_is_taken(ask: Ask, capsys: py
     assert {"big", "taken", "all"} <= {group["name"] for group in ask("groups", "list")}
 
 
-_STAGE = """
-def stage(ctx):
-    return {"parent": "root", "triggers": {"parent": True}, "parameters": [], "configs": [], "jobs": [
-        {"name": "compile", "steps": [{"tool": "shell", "cmd": "true"}],
-         "environments": [{"system": "any", "agents_group": "build", "config": "default"}]}]}
-"""
-
-
 def test_jobs_that_wait_are_listed_and_those_that_nobody_can_take_are_told(
     server: RunningServer, ask: Ask, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,7 +131,7 @@ def test_jobs_that_wait_are_listed_and_those_that_nobody_can_take_are_told(
         # It takes the first job only, and holds it.
         client.set_agent_groups(agent.id, [1, client.create_group("build").id])
         branch = client.create_branch(client.create_project("p").id, "b")
-        client.create_stage(branch.id, "s", _STAGE)
+        client.create_stage(branch.id, "s", stage_code(shell_job("build", "true", name="compile")))
         for _ in range(2):
             client.start_flow(branch.id)
             requests.post(f"{server.url}/backend", json={"address": agent.address, "msg": "get-job"}, timeout=10)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from kraken_fleet.api import KrakenClient
+from tests.stages import shell_job, stage_code
 from tests.unit.plugins.task_runs import Stage
 
 ONE, TWO, THREE = "127.0.7.1", "127.0.7.2", "127.0.7.3"
-STAGE_CODE = """
-def stage(ctx):
-    return {"parent": "root", "triggers": {"parent": True}, "parameters": [], "configs": [], "jobs": [
-        {"name": "train", "steps": [{"tool": "shell", "cmd": "true"}],
-         "environments": [{"system": "fedora-40", "agents_group": "gpu", "config": "default"}]}]}
-"""
 
 
 def let_a_job_wait(client: KrakenClient) -> None:
     """A job for a system that no agent of the group has."""
     branch = client.create_branch(client.create_project("p").id, "main")
-    client.create_stage(branch.id, "s", STAGE_CODE)
+    job = shell_job("gpu", "true", name="train", system="fedora-40")
+    client.create_stage(branch.id, "s", stage_code(job))
     client.start_flow(branch.id)
 
 

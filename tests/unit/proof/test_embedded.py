@@ -21,6 +21,7 @@ from kraken_fleet.proof.agents import verify_agents
 from kraken_fleet.proof.groups import require_proofs, verify_groups
 from kraken_fleet.reconcile.owner import owner_of
 from kraken_fleet.server.testing import RunningServer, running
+from tests.stages import shell_job, stage_code
 
 ADDRESS = "127.0.0.77"
 ME = owner_of(os.getpid())
@@ -181,15 +182,8 @@ def test_several_verifications_at_once_do_not_meet(client: KrakenClient) -> None
 def test_an_agent_that_works_for_somebody_else_all_the_time_has_not_failed(client: KrakenClient) -> None:
     dead = _another(client)
     branch = client.create_branch(client.create_project("theirs").id, "main")
-    job = {
-        "name": "long",
-        "timeout": 600,
-        "steps": [{"tool": "shell", "cmd": "sleep 300"}],
-        "environments": [{"system": "any", "agents_group": "theirs", "config": "default"}],
-    }
     client.set_agent_groups(dead.id, [1, client.create_group("theirs").id])
-    stage = {"parent": "root", "triggers": {"parent": True}, "parameters": [], "configs": [], "jobs": [job]}
-    client.create_stage(branch.id, "s", f"def stage(ctx):\n    return {stage!r}\n")
+    client.create_stage(branch.id, "s", stage_code(shell_job("theirs", "sleep 300", name="long", timeout=600)))
     client.start_flow(branch.id)
     while not client.agent(dead.id).job:
         requests.post(f"{client.url}/backend", json={"address": dead.address, "msg": "get-job"}, timeout=5)

@@ -15,13 +15,7 @@ from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.model import Agent, DesiredAgent, DesiredFleet
 from kraken_fleet.reconcile import Event
 from kraken_fleet.server.testing import running
-
-STAGE = """
-def stage(ctx):
-    return {"parent": "root", "triggers": {"parent": True}, "parameters": [], "configs": [], "jobs": [
-        {"name": "j", "steps": [{"tool": "shell", "cmd": "true"}],
-         "environments": [{"system": "any", "agents_group": "gpu", "config": "default"}]}]}
-"""
+from tests.stages import shell_job, stage_code
 
 
 @dataclass
@@ -76,7 +70,7 @@ class Lab:
         """Starts a job on the group gpu."""
         project = self.client.create_project("p")
         branch = self.client.create_branch(project.id, "b")
-        self.client.create_stage(branch.id, "s", STAGE)
+        self.client.create_stage(branch.id, "s", stage_code(shell_job("gpu", "true")))
         self.client.start_flow(branch.id)
 
 

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from kraken_fleet.server.testing import RunningServer, running
+from tests.stages import stage_code
 
 _numbers = iter(range(1, 10_000))
 
@@ -45,8 +46,8 @@ class Api:
         name = f"p{next(_numbers)}"
         project = self.call("POST", "/api/projects", {"name": name}).json()["id"]
         branch = self.call("POST", f"/api/projects/{project}/branches", {"name": "main"}).json()["id"]
-        code = f"def stage(ctx):\n    return { ({'parent': 'root', 'jobs': jobs} | more)!r}\n"
-        stage = self.call("POST", f"/api/branches/{branch}/stages", {"name": "s", "schema_code": code})
+        wanted = {"name": "s", "schema_code": stage_code(*jobs, **more)}
+        stage = self.call("POST", f"/api/branches/{branch}/stages", wanted)
         assert stage.status_code == 201, stage.text
         return {"branch": branch, "project": project, **stage.json()}
 

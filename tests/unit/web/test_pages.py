@@ -22,6 +22,7 @@ from kraken_fleet.inventory import Inventory
 from kraken_fleet.server.testing import RunningServer, running
 from kraken_fleet.web import ConsoleSettings
 from tests.console_server import serving
+from tests.stages import shell_job, stage_code
 from tests.waiting import eventually
 
 INVENTORY = """
@@ -263,14 +264,6 @@ def test_downloads_are_filled_in_and_missing_addresses_can_be_set(person: Person
     assert "has no" not in person.get("/downloads")
 
 
-_STAGE = """
-def stage(ctx):
-    return {"parent": "root", "triggers": {"parent": True}, "parameters": [], "configs": [], "jobs": [
-        {"name": "j", "steps": [{"tool": "shell", "cmd": "true"}],
-         "environments": [{"system": "any", "agents_group": "lonely", "config": "default"}]}]}
-"""
-
-
 def test_a_group_whose_waiting_jobs_nobody_may_take_is_marked(person: Person, server: RunningServer) -> None:
     speak = {"address": "10.0.0.31", "msg": "get-job"}
     requests.post(f"{server.url}/backend", json=speak, timeout=60)
@@ -279,7 +272,7 @@ def test_a_group_whose_waiting_jobs_nobody_may_take_is_marked(person: Person, se
         client.set_authorized([agent.id])
         client.set_agent_groups(agent.id, [1, client.create_group("lonely").id])
         branch = client.create_branch(client.create_project("lonely").id, "main")
-        client.create_stage(branch.id, "s", _STAGE)
+        client.create_stage(branch.id, "s", stage_code(shell_job("lonely", "true")))
         for _ in range(2):  # the agent takes the first job only, and holds it
             client.start_flow(branch.id)
             requests.post(f"{server.url}/backend", json=speak, timeout=60)
