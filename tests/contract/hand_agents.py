@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.model import DesiredAgent, DesiredFleet
@@ -17,6 +16,7 @@ from kraken_fleet.reconcile import Event, Planned, reconcile
 from tests.background import repeating
 from tests.contract.kraken_server import TIMEOUT, KrakenServer
 from tests.contract.workflow import Workflow
+from tests.source_address import From
 from tests.waiting import eventually
 
 ECHO = {"tool": "shell", "cmd": "echo one"}
@@ -76,19 +76,10 @@ class HandAgents:
             assert self.server.api("PATCH", "/agents", changes).status == 200
 
 
-class _From(HTTPAdapter):
-    def __init__(self, source: str) -> None:
-        self._source = source
-        super().__init__()
-
-    def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
-        super().init_poolmanager(*arguments, source_address=(self._source, 0), **more)
-
-
 def _say(server: KrakenServer, source: str, message: Mapping[str, object]) -> requests.Response:
     """A message of an agent that speaks from the loopback address `source`, or from any if that is empty."""
     with requests.Session() as session:
-        session.mount("http://", _From(source))
+        session.mount("http://", From(source))
         return session.post(f"{server.url}/backend", json=message, timeout=TIMEOUT)
 
 

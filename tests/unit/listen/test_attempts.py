@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from kraken_fleet.listen.attempts import WINDOW_SECONDS, AttemptLimit
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.fake_clock import FakeClock
 
 
 def test_after_five_wrong_passwords_the_next_has_to_wait() -> None:
-    clock = Clock()
-    limit = AttemptLimit(5, 30, clock)
+    clock = FakeClock()
+    limit = AttemptLimit(5, 30, clock.now)
     for _ in range(5):
         assert limit.wait_seconds("ann", "10.0.0.1") == 0
         limit.failed("ann", "10.0.0.1")
     assert 0 < limit.wait_seconds("ann", "10.0.0.1") <= WINDOW_SECONDS
     assert limit.wait_seconds("bob", "10.0.0.1") == 0
     assert limit.wait_seconds("ann", "10.0.0.2") == 0
-    clock.now = WINDOW_SECONDS
+    clock.time = WINDOW_SECONDS
     assert limit.wait_seconds("ann", "10.0.0.1") == 0
 
 

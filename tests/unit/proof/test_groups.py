@@ -11,19 +11,9 @@ from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.errors import ServerFaultError, VerificationError
 from kraken_fleet.proof.groups import GroupProof, require_proofs, verify_groups
 from kraken_fleet.proof.stage import stage_code
+from tests.fake_clock import FakeClock
 from tests.unit.api.fake_kraken import PASSWORD, Reply
 from tests.unit.proof.proof_server import ProofServer
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,22 +92,6 @@ def running_lab(folder: Path, monkeypatch: Any) -> Iterator[Lab]:
 
         monkeypatch.setattr(requests.Session, "send", counted)
         yield lab
-
-
-@dataclass
-class FakeClock:
-    """Time passes only by sleeping; `steps` happen one at each sleep."""
-
-    time: float = 0.0
-    steps: list[Callable[[], object]] = field(default_factory=list)
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
-        if self.steps:
-            self.steps.pop(0)()
 
 
 def fleet(*agents: tuple[str, str, str], complete: bool = True) -> DesiredFleet:

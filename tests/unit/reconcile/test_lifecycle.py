@@ -8,7 +8,8 @@ import pytest
 
 from kraken_fleet.errors import PartialFailureError
 from kraken_fleet.reconcile import Draining, drain, enable, reconcile, remove
-from tests.unit.reconcile.lab import FakeClock, Lab, fleet, kinds
+from tests.fake_clock import FakeClock
+from tests.unit.reconcile.lab import Lab, fleet, kinds
 
 A, B = "127.0.0.21", "127.0.0.22"
 

@@ -23,7 +23,8 @@ from kraken_fleet.plan import (
     plan_to_json,
 )
 from kraken_fleet.reconcile import Planned, apply, apply_saved, observe, reconcile, wait_for_agents, watch
-from tests.unit.reconcile.lab import FakeClock, Lab, fleet, kinds
+from tests.fake_clock import FakeClock
+from tests.unit.reconcile.lab import Lab, fleet, kinds
 
 A, B, C = "127.0.0.21", "127.0.0.22", "127.0.0.23"
 UNUSED_IDS = 5  # asked for to see that no deleted group is newer than the living ones

@@ -9,7 +9,8 @@ from kraken_fleet.errors import PartialFailureError, PlanError, ServerFaultError
 from kraken_fleet.model import AgentsGroup
 from kraken_fleet.plan import AttestedTrust, Plan, PlanPolicy, Rule, RulesTrust, make_plan
 from kraken_fleet.reconcile import Done, Event, Planned, TrialFailed, apply, observe, reconcile
-from tests.unit.reconcile.lab import FakeClock, Lab, fleet
+from tests.fake_clock import FakeClock
+from tests.unit.reconcile.lab import Lab, fleet
 
 A, B = "127.0.0.21", "127.0.0.22"
 ATTESTED = PlanPolicy(trust=(AttestedTrust({A: "nonce-a", B: "nonce-b"}),))

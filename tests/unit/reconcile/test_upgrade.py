@@ -13,7 +13,8 @@ from kraken_fleet.reconcile import observe, reconcile
 from kraken_fleet.reconcile.leftovers import sweep
 from kraken_fleet.reconcile.owner import owner_of
 from kraken_fleet.reconcile.upgrade import give_back, left_out_of_work, take_out, who_is_out
-from tests.unit.reconcile.lab import FakeClock, Lab, fleet
+from tests.fake_clock import FakeClock
+from tests.unit.reconcile.lab import Lab, fleet
 
 ADDRESSES = ["127.0.0.21", "127.0.0.22", "127.0.0.23", "127.0.0.24"]
 FLEET = fleet(*((f"h{number}", address, "gpu") for number, address in enumerate(ADDRESSES)))

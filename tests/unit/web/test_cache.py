@@ -7,20 +7,14 @@ from typing import cast
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.model import Agent, AgentsGroup
 from kraken_fleet.web.cache import FleetCache
+from tests.fake_clock import FakeClock
 from tests.unit.web.model_builders import an_agent
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class SlowServer:
     """Counts how often it is asked, and takes its time."""
 
-    def __init__(self, clock: Clock, seconds: float) -> None:
+    def __init__(self, clock: FakeClock, seconds: float) -> None:
         self.clock, self.seconds, self.asked = clock, seconds, 0
         self.fleet: tuple[Agent, ...] = (an_agent(1),)
 
@@ -28,17 +22,17 @@ class SlowServer:
         if unauthorized:
             return ()
         self.asked += 1
-        self.clock.now += self.seconds
+        self.clock.time += self.seconds
         return self.fleet
 
     def groups(self) -> tuple[AgentsGroup, ...]:
         return ()
 
 
-def watched(seconds: float) -> tuple[FleetCache, SlowServer, KrakenClient, Clock]:
-    clock = Clock()
+def watched(seconds: float) -> tuple[FleetCache, SlowServer, KrakenClient, FakeClock]:
+    clock = FakeClock()
     server = SlowServer(clock, seconds)
-    return FleetCache(2.0, clock=clock), server, cast(KrakenClient, server), clock
+    return FleetCache(2.0, clock=clock.now), server, cast(KrakenClient, server), clock
 
 
 def test_everybody_shares_one_view_until_it_is_old() -> None:
@@ -46,7 +40,7 @@ def test_everybody_shares_one_view_until_it_is_old() -> None:
     for _ in range(10):
         cache.get(client)
     assert server.asked == 1
-    clock.now += 2.1
+    clock.time += 2.1
     cache.get(client)
     assert server.asked == 2
 
@@ -54,10 +48,10 @@ def test_everybody_shares_one_view_until_it_is_old() -> None:
 def test_a_slow_server_is_asked_less_often() -> None:
     cache, server, client, clock = watched(3.0)
     cache.get(client)
-    clock.now += 10
+    clock.time += 10
     cache.get(client)
     assert server.asked == 1
-    clock.now += 3
+    clock.time += 3
     cache.get(client)
     assert server.asked == 2
 
@@ -73,9 +67,9 @@ def test_after_a_change_the_next_look_asks() -> None:
 def test_the_version_grows_only_when_a_person_would_see_a_difference() -> None:
     cache, server, client, clock = watched(0.01)
     first = cache.get(client).version
-    clock.now += 3
+    clock.time += 3
     server.fleet = (an_agent(1, silent_for=50),)
     assert cache.get(client).version == first, "only last_seen moved"
-    clock.now += 3
+    clock.time += 3
     server.fleet = (an_agent(1, disabled=True),)
     assert cache.get(client).version == first + 1

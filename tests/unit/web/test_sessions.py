@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from kraken_fleet.api import KrakenClient, TokenCredentials
 from kraken_fleet.web.sessions import Session, SessionStore
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.fake_clock import FakeClock
 
 
 def a_session() -> Session:
@@ -19,12 +12,12 @@ def a_session() -> Session:
 
 
 def test_a_session_lives_while_it_is_used_and_then_ends() -> None:
-    clock = Clock()
-    store = SessionStore(lifetime=100, clock=clock)
+    clock = FakeClock()
+    store = SessionStore(lifetime=100, clock=clock.now)
     key = store.add(a_session())
-    for clock.now in (90, 180, 270):
+    for clock.time in (90, 180, 270):
         assert store.get(key) is not None
-    clock.now = 371
+    clock.time = 371
     assert store.get(key) is None
 
 
