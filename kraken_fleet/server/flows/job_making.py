@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from kraken_fleet.model import ALL_GROUP, JobState
 from kraken_fleet.server.flows import jobs
 from kraken_fleet.server.flows.fields import Base, branch_context, fill, fill_step
-from kraken_fleet.server.flows.stage_code import DEFAULT_CODE, StageError, read_stage
+from kraken_fleet.server.flows.stage_code import StageError, read_stage
+from kraken_fleet.server.store.default_stage import DEFAULT_CODE
 from kraken_fleet.server.store.tables import Agent, AgentsGroup, Assignment, Branch, Job, Run, Step, System, Tool
 
 _DEFAULT_JOB_TIMEOUT = 300

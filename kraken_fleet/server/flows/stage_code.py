@@ -8,22 +8,6 @@ from typing import Any
 
 from kraken_fleet.server.flows.expressions import MAX_TEXT, ExpressionError, count_parts, evaluate
 
-# What a stage gets that is created without code (kraken/server/schema.py does the same).
-DEFAULT_CODE = """\
-def stage(ctx):
-    return {
-        "parent": "root",
-        "triggers": {"parent": True},
-        "parameters": [],
-        "configs": [],
-        "jobs": [{
-            "name": "hello world",
-            "steps": [{"tool": "shell", "cmd": "echo 'hello world'"}],
-            "environments": [{"system": "any", "agents_group": "all", "config": "default"}]
-        }]
-    }
-"""
-
 
 class StageError(ValueError):
     """What is wrong with a stage, in words for its author. The API answers it with 400."""

@@ -7,7 +7,6 @@ well-known password.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,6 +15,7 @@ from kraken_fleet.errors import UsageError
 from kraken_fleet.model import ALL_GROUP
 from kraken_fleet.server.settings import ServerSettings
 from kraken_fleet.server.sockets import host_port, outward_address
+from kraken_fleet.server.store.default_stage import DEFAULT_CODE, default_schema
 from kraken_fleet.server.store.passwords import hash_password, new_password
 from kraken_fleet.server.store.tables import AgentsGroup, Branch, Project, Sequence, Setting, Stage, System, Tool, User
 
@@ -23,20 +23,6 @@ ADMIN = "admin"
 # In the real server's order, for agents see their numbers.
 _TOOLS = ("local_tool", "git", "shell", "pytest", "rndtest", "artifacts", "pylint", "cloc", "nglint", "cache")
 _LATER_TOOLS = ("gotest", "junit_collect", "values_collect", "data")
-# What the demo project's stage does when somebody starts a flow.
-_DEMO: dict[str, Any] = {
-    "parent": "root",
-    "triggers": {"parent": True},
-    "parameters": [],
-    "configs": [],
-    "jobs": [
-        {
-            "name": "hello world",
-            "steps": [{"tool": "shell", "cmd": "echo 'hello world'"}],
-            "environments": [{"system": "any", "agents_group": ALL_GROUP, "config": "default"}],
-        }
-    ],
-}
 # None is a password: it can be set but is never shown.
 _Value = str | int | bool | None
 _SETTINGS: dict[str, dict[str, _Value]] = {
@@ -106,8 +92,8 @@ def fill(session: Session, settings: ServerSettings, on_first_password: Callable
     demo = Branch(id=2, project=project, name="Demo", branch_name="master")
     for branch in (master, demo):
         branch.sequences = [Sequence(kind=kind) for kind in ("shared", "ci", "dev")]
-    stage = Stage(id=1, branch=demo, name="Tests", description="This is a stage of tests.", schema=_DEMO)
-    stage.schema_code = f"def stage(ctx):\n    return {_DEMO!r}\n"
+    stage = Stage(id=1, branch=demo, name="Tests", description="This is a stage of tests.", schema=default_schema())
+    stage.schema_code = DEFAULT_CODE
     session.add_all((master, demo, stage))
     for group, names in _SETTINGS.items():
         session.add_all(_setting(group, name, default) for name, default in names.items())

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from kraken_fleet.server.flows.expressions import ExpressionError, evaluate_text
-from kraken_fleet.server.flows.stage_code import DEFAULT_CODE, StageError, read_stage
+from kraken_fleet.server.flows.stage_code import StageError, read_stage
+from kraken_fleet.server.store.default_stage import DEFAULT_CODE, default_schema
 
 from ..conftest import Api
 
@@ -30,6 +31,7 @@ def test_the_default_stage_is_complete() -> None:
         {"parent": True},
         "hello world",
     )
+    assert schema == default_schema(), "the demo project has the same without reading it"
 
 
 def test_what_is_left_out_gets_its_default() -> None:
