@@ -19,28 +19,19 @@ attributes:
     support: full
 """
 
-    # For modules that support both in full, and run in ansible-playbook itself.
+    # Besides, for modules that run in ansible-playbook itself.
     CONTROLLER = r"""
 options: {}
 attributes:
   action:
     description: Runs on the controller, inside ansible-playbook; nothing is sent to the managed host.
     support: full
-  check_mode:
-    description: Can run in check mode and predict what would change, without changing anything.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed, or would change in check mode, when in diff mode.
-    support: full
 """
 
-    # For modules that only look, in ansible-playbook itself.
+    # Instead, for modules that only look.
     INFO = r"""
 options: {}
 attributes:
-  action:
-    description: Runs on the controller, inside ansible-playbook; nothing is sent to the managed host.
-    support: full
   check_mode:
     description: Can run in check mode; changes nothing in any mode.
     support: full

@@ -22,7 +22,9 @@ options:
         for it looks at each host with that host's own server.
     type: bool
     default: true
-extends_documentation_fragment: [kraken_ci.fleet.attributes.info]
+extends_documentation_fragment:
+  - kraken_ci.fleet.attributes.controller
+  - kraken_ci.fleet.attributes.info
 author: [kraken-fleet contributors (@kraken-ci)]
 """
 
