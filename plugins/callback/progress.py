@@ -10,6 +10,7 @@ short_description: One bar for each phase, the slow hosts named, a table at the 
 version_added: 0.1.0
 description:
   - For fleets, where a line for each host and task hides what matters. A phase is a role, or a play without roles.
+  - What is skipped is not shown and not counted.
   - On a terminal there are bars; elsewhere each finished task is one line. Failures are always printed in full.
   - Ansible's own output is untouched unless this plugin is chosen.
 options:
@@ -74,6 +75,9 @@ class CallbackModule(CallbackBase):
         self._task_name = ""
         self._working: dict[str, float] = {}
         self._done: set[str] = set()
+        self._skipped: set[str] = set()
+        # How many hosts were done, and of how many, in the last task of the phase that was done anywhere.
+        self._last: tuple[int, int] | None = None
         self._failed: dict[str, str] = {}
         self._hosts = 0
         self._started = time.monotonic()
@@ -99,7 +103,10 @@ class CallbackModule(CallbackBase):
         self._finish(result)
 
     def v2_runner_on_skipped(self, result: Any) -> None:
-        self._finish(result)
+        # Nothing was done there: it is no host of this task.
+        self._working.pop(result._host.get_name(), None)
+        self._skipped.add(result._host.get_name())
+        self._redraw()
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         self._finish(result)
@@ -137,15 +144,15 @@ class CallbackModule(CallbackBase):
         self._end_task()
         phase = task._role.get_name() if task._role else self._play.get_name()
         self._task_name = task.get_name().removeprefix(f"{phase} : ")
-        self._done, self._working = set(), {}
+        self._done, self._skipped, self._working = set(), set(), {}
         if phase != self._phase:
             self._begin_phase(phase)
         self._redraw()
 
     def _begin_phase(self, phase: str) -> None:
-        self._phase = phase
+        self._end_phase()
+        self._phase, self._last = phase, None
         if not self._console.is_terminal:
-            self._console.print(f"== {phase}", markup=False, highlight=False)
             return
         if self._progress is None:
             self._progress = Progress(
@@ -159,15 +166,20 @@ class CallbackModule(CallbackBase):
             self._progress.start()
         self._bar = self._progress.add_task(phase, total=max(self._hosts, 1))
 
+    def _end_phase(self) -> None:
+        """Take away the bar of a phase that no host needed."""
+        if self._progress is not None and self._bar is not None and self._last is None:
+            self._progress.remove_task(self._bar)
+
     def _redraw(self) -> None:
         if self._progress is not None and self._bar is not None:
-            total = max(self._hosts, len(self._done) + len(self._working), 1)
+            total = max(self._hosts - len(self._skipped), len(self._done) + len(self._working), 1)
             self._progress.update(self._bar, completed=len(self._done), total=total)
 
     def _note(self, shown: TaskID) -> str:
         if shown != self._bar:
             return ""  # a phase that is over
-        waiting = max(self._hosts - len(self._done | self._failed.keys()), 0)
+        waiting = max(self._hosts - len(self._done | self._skipped | self._failed.keys()), 0)
         parts = [self._task_name, f"{waiting} waiting"]
         if self._failed:
             parts.append(f"{len(self._failed)} failed")
@@ -183,13 +195,24 @@ class CallbackModule(CallbackBase):
         return [f"{host} {now - began:.0f} s" for began, host in late[:_HOSTS_NAMED]]
 
     def _end_task(self) -> None:
-        if self._task_name and not self._console.is_terminal and self._done:
-            failed = sum(host in self._failed for host in self._done)
-            line = f"   {self._task_name}: {len(self._done)} hosts" + (f", {failed} failed" if failed else "")
-            self._console.print(line, markup=False, highlight=False)
+        if self._done:
+            if not self._console.is_terminal:
+                self._print_task()
+            self._last = len(self._done), self._hosts - len(self._skipped)
+        elif self._progress is not None and self._bar is not None and self._last:
+            completed, total = self._last
+            self._progress.update(self._bar, completed=completed, total=max(total, completed))
         self._task_name = ""
 
+    def _print_task(self) -> None:
+        if self._last is None:
+            self._console.print(f"== {self._phase}", markup=False, highlight=False)
+        failed = sum(host in self._failed for host in self._done)
+        line = f"   {self._task_name}: {len(self._done)} hosts" + (f", {failed} failed" if failed else "")
+        self._console.print(line, markup=False, highlight=False)
+
     def _stop_bars(self) -> None:
+        self._end_phase()
         if self._progress is not None:
             self._progress.stop()
             self._progress = None

@@ -50,6 +50,29 @@ SLOW = """
 """
 
 
+SKIPPED = """
+- name: What nobody needs
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Only on Windows
+      ansible.builtin.command: "true"
+      when: false
+
+- name: What one needs
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Only on b
+      ansible.builtin.shell: sleep 1
+      changed_when: true
+      when: inventory_hostname == 'b'
+    - name: Nowhere
+      ansible.builtin.command: "true"
+      when: false
+"""
+
+
 HANDLER = """
 - hosts: all
   gather_facts: false
@@ -131,6 +154,19 @@ def test_on_a_terminal_a_bar_counts_the_hosts_and_names_the_slow_one_while_it_wo
     assert re.search(r"Check .*2/3 hosts.* · 0 waiting · 1 failed", text), text
     assert "3 hosts in" in text
     assert "Take a while: 3 hosts" not in text, "plain lines are for what is no terminal"
+
+
+def test_what_is_skipped_is_neither_shown_nor_counted(tmp_path: Path) -> None:
+    command, environment = _command(tmp_path, SKIPPED), _environment(tmp_path)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+    shown = done.stdout.partition("3 hosts in")[0]
+    assert shown.split("\n")[:2] == ["== What one needs", "   Only on b: 1 hosts"], done.stdout
+    assert not any(word in shown for word in ("nobody", "Windows", "Nowhere"))
+
+    code, text = on_a_terminal(command, environment)
+    assert code == 0, text
+    last = text.partition("3 hosts in")[0].rstrip().splitlines()[-1].rpartition("\r")[2]
+    assert re.search(r"What one needs .* 1/1 hosts", last), text
 
 
 def test_a_handler_is_shown_like_any_task(tmp_path: Path) -> None:
