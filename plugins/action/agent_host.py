@@ -13,6 +13,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import a
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import findings, role_settings
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.action import HostAction, program_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.bundles import sent_files
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.telling import what_changed
 
 from kraken_fleet.address import ServerAddress
 from kraken_fleet.errors import UsageError
@@ -75,6 +76,7 @@ class ActionModule(HostAction):
             findings.judge(result["findings"], marker, arguments, _CHECK_SECONDS)
             if bad := findings.complaint(result["findings"]):
                 result.update(failed=True, msg=bad)
+        self.tell(what_changed(task_vars["inventory_hostname"], result, predicted=self._task.check_mode))
         return result
 
 

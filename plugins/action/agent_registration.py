@@ -36,6 +36,7 @@ from kraken_fleet.reconcile.leftovers import sweep
 from kraken_fleet.state import state_dir
 
 _VERBS = {"drained": "drain", "enabled": "enable", "absent": "delete the record of"}
+_DONE = {"drained": "drained", "enabled": "enabled", "absent": "deleted"}
 
 
 class ActionModule(ControllerAction):
@@ -93,6 +94,7 @@ class ActionModule(ControllerAction):
             work = enable(client, agents) if arguments["state"] == "enabled" else remove(client, agents)
         if agents and not self._task.check_mode:
             _finish(work, outcome, fleet, agents)
+        outcome.credit(fleet, agents, _DONE[arguments["state"]])
         return outcome
 
 

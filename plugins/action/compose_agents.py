@@ -19,6 +19,7 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting impor
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import drain_seconds_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import on_host
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import role_settings
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.telling import tell, what_changed
 from dotenv import dotenv_values
 
 from kraken_fleet.errors import FleetError, NetworkError, UsageError
@@ -29,7 +30,9 @@ _RESTART_POLICY = "unless-stopped"
 _DRAIN_SECONDS = 300  # both as the module's documentation says
 _HEADER = "# Written by kraken-fleet (kraken_ci.fleet.compose_agents); changes here are overwritten.\n"
 # What the host sees is needed to plan but is no result: an env file holds passwords.
-_PRIVATE = ("compose_text", "env_text", "override_text", "subnets", "running", "invocation")
+_PRIVATE = ("compose_text", "env_text", "override_text", "looked_at", "subnets", "running", "invocation")
+# How often to look when other deploys change the project between the look and the act.
+_LOOKS = 3
 
 
 class ActionModule(ActionBase):
@@ -46,26 +49,49 @@ class ActionModule(ActionBase):
         if boolean(completed.get("role_settings", False)):
             completed["server_url"] = self._server_of_project(completed, task_vars or {})
         self._task.args = {**completed, "agents": [on_host(one) for one in completed.get("agents") or ()]}
+        # Plain values: Ansible's own strings and dicts know their origin, and no YAML writer knows them.
+        arguments = json.loads(json.dumps(self._task.args))
+        result = self._settled(arguments, task_vars or {})
+        host = (task_vars or {}).get("inventory_hostname", "")
+        tell(self._display, what_changed(host, result, predicted=self._task.check_mode))
+        return result
+
+    def _settled(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        for _look in range(_LOOKS):
+            result = self._looked_and_acted(arguments, task_vars)
+            if result is not None:
+                return result
+        text = f"Other deploys change the agents beside {arguments['compose_file']} each time it is looked at"
+        return {"failed": True, "msg": f"{text}; run this one again after them"}
+
+    def _looked_and_acted(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the task's result; None when another deploy came in between, so that one has to look again."""
         seen: dict[str, Any] = self._execute_module(task_vars=task_vars)
         if seen.get("failed"):
             return {key: value for key, value in seen.items() if key != "invocation"}
-        # Plain values: Ansible's own strings and dicts know their origin, and no YAML writer knows them.
-        arguments = json.loads(json.dumps(self._task.args))
         result = {key: value for key, value in seen.items() if key not in _PRIVATE}
         try:
             decided, act = _absent(seen) if arguments.get("state") == "absent" else _present(arguments, seen)
         except (FleetError, HostError) as error:
             return {"failed": True, "msg": str(error)}
-        result.update(decided, changed=bool(act))
+        predict = boolean(arguments.get("predict", False))
+        result.update(decided, changed=bool(act) and not predict)
+        result["agents"] = _agents(seen["override_text"] if predict or self._task.check_mode else decided["override"])
+        del result["override"]
+        if predict:
+            return result
         if act and self._task.diff:
             names = {"before_header": seen["override_file"], "after_header": seen["override_file"]}
             before, after = seen["override_text"], act.get("override", "")
             result["diff"] = {"before": _shown(before, ""), "after": _shown(after, before), **names}
         if not act or self._task.check_mode:
             return result
+        act["looked_at"] = seen["looked_at"]
         done: dict[str, Any] = self._execute_module(module_args={**arguments, **act}, task_vars=task_vars)
         done.pop("invocation", None)
-        return done if done.get("failed") else result
+        if done.get("failed"):
+            return done
+        return None if done.get("outdated") else result
 
     def _server_of_project(self, completed: Mapping[str, Any], task_vars: Mapping[str, Any]) -> str:
         """Leave the server's address to the env file, unless the agents are told another one than the controller."""
@@ -97,9 +123,9 @@ def _variables(service: Mapping[str, Any]) -> dict[str, str]:
 
 def _absent(seen: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Do for removal what `_present` does; it returns the same."""
-    if not seen["override_text"]:
-        return {}, {}
-    return {}, {"operation": "remove", "superfluous": _services(seen)}
+    changes = _changes(seen, "")
+    act = {"operation": "remove", "superfluous": [*_services(seen["override_text"])]} if seen["override_text"] else {}
+    return {"changes": changes, "override": ""}, act
 
 
 def _present(arguments: Mapping[str, Any], seen: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -116,7 +142,15 @@ def _present(arguments: Mapping[str, Any], seen: Mapping[str, Any]) -> tuple[dic
     text = _HEADER + yaml.safe_dump(dict(planned.content), sort_keys=False)
     services = list(planned.content["services"])
     as_wanted = text == seen["override_text"] and set(services) <= set(seen["running"])
-    decided = {"network": planned.network, "network_recreated": planned.recreate_network}
+    changes = _changes(seen, text)
+    if planned.recreate_network:
+        changes.insert(0, f"make network {planned.network} anew")
+    decided = {
+        "network": planned.network,
+        "network_recreated": planned.recreate_network,
+        "changes": changes,
+        "override": text,
+    }
     if as_wanted and not planned.recreate_network:
         return decided, {}
     return decided, {
@@ -124,15 +158,45 @@ def _present(arguments: Mapping[str, Any], seen: Mapping[str, Any]) -> tuple[dic
         "override": text,
         "services": services,
         # When all has to go down, agents do first: they may have a job to end.
-        "superfluous": [name for name in _services(seen) if planned.recreate_network or name not in services],
+        "superfluous": [
+            name for name in _services(seen["override_text"]) if planned.recreate_network or name not in services
+        ],
         "network": planned.network if planned.recreate_network else "",
         "project": compose.project,
     }
 
 
-def _services(seen: Mapping[str, Any]) -> list[str]:
-    """Return the agents that an earlier run has put beside the server."""
-    return list((yaml.safe_load(seen["override_text"] or "{}") or {}).get("services") or {})
+def _services(override: str) -> dict[str, Any]:
+    """Return the agents of an override file, by name."""
+    return dict((yaml.safe_load(override or "{}") or {}).get("services") or {})
+
+
+def _changes(seen: Mapping[str, Any], override: str) -> list[str]:
+    """Say what another override file changes, agent by agent, and the image that each had and gets."""
+    before, after = _services(seen["override_text"]), _services(override)
+    changes = [f"take out agent {name}" for name in before if name not in after]
+    for name, service in after.items():
+        old, image = before.get(name), service["image"]
+        if old is None:
+            changes.append(f"start agent {name} of image {image}")
+        elif old != service:
+            images = f" from image {old['image']} to {image}" if old["image"] != image else ""
+            changes.append(f"recreate agent {name}{images}")
+        elif name not in seen["running"]:
+            changes.append(f"start agent {name}")
+    return changes
+
+
+def _agents(override: str) -> list[dict[str, str]]:
+    """Return the agents of an override file as a task's result has them."""
+    return [
+        {
+            "name": name,
+            "address": str(service["networks"][LAB_NETWORK]["ipv4_address"]),
+            "release": str(service["image"]),
+        }
+        for name, service in _services(override).items()
+    ]
 
 
 def _compose_file(arguments: Mapping[str, Any], seen: Mapping[str, Any]) -> ComposeFile:

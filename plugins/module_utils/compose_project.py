@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -51,6 +52,11 @@ def read_text(path: str, optional: bool = False) -> str:
         if optional:
             return ""
         raise ComposeError("%s cannot be read: %s" % (path, error.strerror)) from error
+
+
+def digest(path: str) -> str:
+    """Return the sha256 of a text file, as of an empty one when there is none."""
+    return hashlib.sha256(read_text(path, optional=True).encode()).hexdigest()
 
 
 def subnets() -> Dict[str, str]:

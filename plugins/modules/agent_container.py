@@ -47,6 +47,14 @@ options:
     type: str
     choices: ["no", on-failure, always, unless-stopped]
     default: unless-stopped
+  predict:
+    description: Only say what would be changed, in RV(changes), as check mode does; reports no change.
+    type: bool
+    default: false
+  lock_timeout:
+    description: Seconds to wait for another deploy that works on a container of this name.
+    type: int
+    default: 120
 extends_documentation_fragment: [kraken_ci.fleet.agent, kraken_ci.fleet.attributes]
 author: [kraken-fleet contributors (@kraken-ci)]
 """
@@ -67,17 +75,24 @@ changes:
   type: list
   elements: str
 agents:
-  description: The agent, in the form of M(kraken_ci.fleet.agent_host).
+  description:
+    - The agent, in the form of M(kraken_ci.fleet.agent_host). Its release is the image of its container; one that is
+      only predicted does not count.
   returned: always
   type: list
   elements: dict
 """
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container, others
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all, as_result
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container, lock, others
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import (
+    Change,
+    HostError,
+    apply_all,
+    as_result,
+)
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.env_file import HIDDEN
 
 # Written by `make docs` out of DOCUMENTATION.
@@ -93,6 +108,8 @@ ARGUMENTS: dict[str, Any] = {
         "choices": ["no", "on-failure", "always", "unless-stopped"],
         "default": "unless-stopped",
     },
+    "predict": {"type": "bool", "default": False},
+    "lock_timeout": {"type": "int", "default": 120},
     "server_url": {"type": "str", "default": ""},
     "clickhouse_addr": {"type": "str", "default": ""},
     "minio_addr": {"type": "str", "default": ""},
@@ -130,21 +147,36 @@ def shown_arguments(params: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def bring_about(params: Dict[str, Any], *, check: bool) -> Dict[str, Any]:
-    if params["state"] == "absent":
-        changes = list(container.absent(params["name"], params["drain_seconds"]))
-        agents: List[Dict[str, str]] = []
-    else:
-        container.pinned(params["image"])
-        agent = container.agent_of_image(params["image"], pull=not check)
-        wanted = container.wanted_of(params, agent)
-        address = wanted.environment.get("KRAKEN_AGENT_ADDRESS", "") or container.address_of(params, agent)
-        place = others.Place("container", wanted.name, "", address, wanted.environment.get("KRAKEN_SERVER_ADDR", ""))
-        changes = list(others.stopped(others.on_host([place]), [place], params["drain_seconds"]))
-        changes += container.present(wanted)
-        agents = [{"name": "", "address": address, "release": wanted.image}]
-    if not check:
+    """Bring the container to its wanted state, one deploy at a time."""
+    if check or params["predict"]:
+        result = _brought_about(params, apply=False)
+        return {**result, "changed": False, "diff": []} if params["predict"] else result
+    with lock.held(f"container {params['name']}", params["lock_timeout"]):
+        return _brought_about(params, apply=True)
+
+
+def _brought_about(params: Dict[str, Any], *, apply: bool) -> Dict[str, Any]:
+    changes, address = _absent(params) if params["state"] == "absent" else _present(params, pull=apply)
+    if apply:
         apply_all(changes)
-    return {**as_result(changes), "agents": agents}
+    release = container.image_of(params["name"])
+    return {**as_result(changes), "agents": [{"name": "", "address": address, "release": release}]}
+
+
+def _absent(params: Dict[str, Any]) -> Tuple[List[Change], str]:
+    """Plan the removal, and return the address of the agent that is removed."""
+    address = container.address_of_container(params)
+    return list(container.absent(params["name"], params["drain_seconds"])), address
+
+
+def _present(params: Dict[str, Any], *, pull: bool) -> Tuple[List[Change], str]:
+    container.pinned(params["image"])
+    agent = container.agent_of_image(params["image"], pull=pull)
+    wanted = container.wanted_of(params, agent)
+    address = wanted.environment.get("KRAKEN_AGENT_ADDRESS", "") or container.address_of(params, agent)
+    place = others.Place("container", wanted.name, "", address, wanted.environment.get("KRAKEN_SERVER_ADDR", ""))
+    changes = list(others.stopped(others.on_host([place]), [place], params["drain_seconds"]))
+    return [*changes, *container.present(wanted)], address
 
 
 if __name__ == "__main__":

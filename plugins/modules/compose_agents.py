@@ -66,6 +66,18 @@ options:
       - When it is needed and not allowed, the task fails and says so, and nothing is stopped.
     type: bool
     default: false
+  predict:
+    description: Only say what would be changed, in RV(changes), as check mode does; reports no change.
+    type: bool
+    default: false
+  lock_timeout:
+    description: Seconds to wait for another deploy that works on the same override file.
+    type: int
+    default: 120
+  looked_at:
+    description: Used internally, the sha256 of the override file that the controller has planned with.
+    type: str
+    default: ""
   operation:
     description: Used internally between controller and host.
     type: str
@@ -113,6 +125,16 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: What was changed, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+agents:
+  description: The agents, in the form of M(kraken_ci.fleet.agent_host). The release of one is its image.
+  returned: success
+  type: list
+  elements: dict
 override_file:
   description: The file that was written or removed.
   returned: success
@@ -133,6 +155,8 @@ from typing import Any, Dict
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kraken_ci.fleet.plugins.module_utils import compose_project
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.compose_project import ComposeError, Project
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import lock
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import REPORT_SECONDS
 
 OVERRIDE_NAME = "kraken-fleet-agents.override.yaml"
@@ -162,6 +186,9 @@ ARGUMENTS: dict[str, Any] = {
         "default": "unless-stopped",
     },
     "recreate_network": {"type": "bool", "default": False},
+    "predict": {"type": "bool", "default": False},
+    "lock_timeout": {"type": "int", "default": 120},
+    "looked_at": {"type": "str", "default": ""},
     "operation": {"type": "str", "choices": ["inspect", "apply", "remove"], "default": "inspect"},
     "override": {"type": "str"},
     "services": {"type": "list", "elements": "str", "default": []},
@@ -196,10 +223,13 @@ def main() -> None:
     try:
         if wanted["operation"] == "inspect":
             module.exit_json(changed=False, **inspect(wanted, project, env_file))
-        {"apply": apply, "remove": remove}[wanted["operation"]](wanted, project)
-    except ComposeError as error:
+        with lock.held(f"compose {os.path.realpath(override_file)}", wanted["lock_timeout"]):
+            if wanted["looked_at"] != compose_project.digest(override_file):
+                module.exit_json(changed=False, outdated=True)
+            {"apply": apply, "remove": remove}[wanted["operation"]](wanted, project)
+    except (ComposeError, HostError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=True)
+    module.exit_json(changed=True, outdated=False)
 
 
 def inspect(wanted: Dict[str, Any], project: Project, env_file: str) -> Dict[str, Any]:
@@ -207,6 +237,7 @@ def inspect(wanted: Dict[str, Any], project: Project, env_file: str) -> Dict[str
     seen: Dict[str, Any] = {
         "override_file": project.override_file,
         "override_text": compose_project.read_text(project.override_file, optional=True),
+        "looked_at": compose_project.digest(project.override_file),
     }
     if wanted["state"] == "absent":
         return seen

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.telling import tell
 
 from kraken_fleet.errors import FleetError
 
@@ -36,9 +37,8 @@ class ControllerAction(ActionBase):
             return {"failed": True, "msg": str(error), "error": error.as_dict()}
 
     def tell(self, lines: Iterable[str]) -> None:
-        """Tell people what was done, without -v; on standard error, where no program reads the answer of a play."""
-        for line in lines:
-            self._display.display(line, stderr=True)
+        """Tell people what was done, without -v."""
+        tell(self._display, lines)
 
     @abstractmethod
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

@@ -220,7 +220,7 @@ def known_agent(parameters: Mapping[str, Any]) -> Dict[str, Any]:
 
 def _switching(directory: str, name: str, before: Optional[str], owner: Attributes) -> Change:
     return Change(
-        f"switch to version {name}",
+        f"switch from version {before} to {name}" if before else f"switch to version {name}",
         lambda: _switch(directory, name, owner),
         before=f"versions/{before}\n" if before else "",
         after=f"versions/{name}\n",

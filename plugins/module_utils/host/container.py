@@ -171,7 +171,7 @@ def present(wanted: Container) -> Iterator[Change]:
         )
     if before != digest(wanted):
         yield Change(
-            f"{'create' if now is None else 'recreate'} container {wanted.name}",
+            _creating(wanted, now),
             lambda: _replace(wanted, now is not None),
             before=_shown_before(now),
             after=_shown(wanted, now),
@@ -180,6 +180,15 @@ def present(wanted: Container) -> Iterator[Change]:
         )
     if before != digest(wanted) or not now or not now["State"]["Running"]:
         yield Change(f"start container {wanted.name}", lambda: _start(wanted.name))
+
+
+def _creating(wanted: Container, now: Optional[Mapping[str, Any]]) -> str:
+    """Say which version it is going to have, and which one it had when that was another."""
+    if now is None:
+        return f"create container {wanted.name} of image {wanted.image}"
+    before = now["Config"]["Image"]
+    images = f" from image {before} to {wanted.image}" if before != wanted.image else ""
+    return f"recreate container {wanted.name}{images}"
 
 
 def absent(name: str, drain_seconds: int) -> Iterator[Change]:
@@ -198,6 +207,20 @@ def found(name: str) -> Optional[Dict[str, Any]]:
     if not listed.split():
         return None
     return dict(json.loads(_docker("inspect", "--type", "container", listed.split()[0]))[0])
+
+
+def image_of(name: str) -> str:
+    """Return the image of a container that kraken-fleet made; empty when there is none."""
+    now = found(name)
+    return str(now["Config"]["Image"]) if now and _definition_of(now) else ""
+
+
+def address_of_container(params: Mapping[str, Any]) -> str:
+    """Return the address of the agent in a container that there may be; empty while nobody knows it."""
+    now = found(params["name"])
+    claimed = _environment_of(now).get("KRAKEN_AGENT_ADDRESS", "") if _definition_of(now) else ""
+    on_host = source_address(params["server_url"]) if params["server_url"] and params["network"] == "host" else ""
+    return claimed or str(params["address"]) or on_host
 
 
 def digest(wanted: Container) -> str:

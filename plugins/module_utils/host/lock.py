@@ -23,17 +23,17 @@ _ENOUGH = 4096
 
 
 @contextlib.contextmanager
-def held(directory: str, patience: float, sleep: Callable[[float], Any] = time.sleep) -> Iterator[None]:
-    """Keep other deploys from the agent in a directory until the block ends.
+def held(what: str, patience: float, sleep: Callable[[float], Any] = time.sleep) -> Iterator[None]:
+    """Keep other deploys from an agent until the block ends.
 
     Args:
-        directory: the agent's.
+        what: the agent's directory, or what else nobody but this agent has, such as its container's name.
         patience: seconds to wait for another deploy.
 
     Raises:
         HostError: it goes on for longer; the message says whose it is and since when.
     """
-    path, handle = _path(directory), -1
+    path, handle = _path(what), -1
     deadline = time.monotonic() + patience
     while handle < 0:
         handle = _take(path)
@@ -53,11 +53,11 @@ def held(directory: str, patience: float, sleep: Callable[[float], Any] = time.s
         os.close(handle)
 
 
-def _path(directory: str) -> str:
+def _path(what: str) -> str:
     """Return a file in a directory where only this account can make files, or where nobody can remove another's."""
     root = os.geteuid() == 0
     folder = "/run" if root and os.access("/run", os.W_OK) else tempfile.gettempdir()
-    name = hashlib.sha256(os.path.abspath(directory).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    name = hashlib.sha256(what.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return os.path.join(folder, f"kraken-fleet-{os.geteuid()}-{name}.lock")
 
 

@@ -43,7 +43,7 @@ def _checked_and_brought_about(parameters: Mapping[str, Any]) -> Dict[str, Any]:
         return {"changed": False, "findings": findings}
     if parameters["predict"]:
         return {**_brought_about(parameters), "findings": findings}
-    with held(parameters["dir"], parameters["lock_timeout"]):
+    with held(os.path.abspath(parameters["dir"]), parameters["lock_timeout"]):
         return {**_brought_about(parameters), "findings": findings}
 
 

@@ -57,6 +57,14 @@ class Outcome:
             for host in hosts:
                 self.failures.setdefault(host, reason)
 
+    def credit(self, fleet: DesiredFleet, agents: Iterable[Agent], done: str) -> None:
+        """Say the same of the hosts of these agents, save those that it did not work for."""
+        changed = {agent.address for agent in agents}
+        for agent in fleet.agents:
+            if agent.address in changed and agent.host not in self.failures:
+                what = f"{agent.instance}: {done}" if agent.instance else done
+                self.host_changes.setdefault(agent.host, []).append(what)
+
     def result(self, fleet: DesiredFleet) -> dict[str, Any]:
         """Return the same as a task's result. Failures of hosts are left to a task that fails just them."""
         text = "".join(f"{change}\n" for change in self.changes)

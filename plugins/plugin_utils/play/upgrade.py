@@ -49,10 +49,10 @@ def drained(client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any]
     outcome = Outcome(unknown=registration.hosts_without(fleet, agents))
     outcome.was_enabled = [agent.address for agent in coming_back]
     labels = {agent.address: agent.label for agent in fleet.agents}
-    outcome.changes = [
-        f"drain {labels[agent.address]}" for agent in [*coming_back, *ending] if agent.enabled or agent.job
-    ]
+    working = [agent for agent in [*coming_back, *ending] if agent.enabled or agent.job]
+    outcome.changes = [f"drain {labels[agent.address]}" for agent in working]
     if check_mode:
+        outcome.credit(fleet, working, "drained")
         return outcome
     allowed, timeout = arguments["max_unavailable"], arguments["drain_timeout"]
     try:
@@ -65,6 +65,7 @@ def drained(client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any]
     except FleetError as error:
         # Whoever is out of work comes back at the end of the role, which a failed task would not reach.
         outcome.blame(fleet, dict.fromkeys([agent.address for agent in agents], str(error)))
+    outcome.credit(fleet, working, "drained")
     return outcome
 
 
@@ -75,6 +76,7 @@ def enabled(client: KrakenClient, fleet: DesiredFleet, keep_out: Iterable[str]) 
     back, failures = give_back(client, playbook_owner(), stay)
     outcome = Outcome(changes=[f"enable {_label(fleet, agent)}" for agent in back])
     outcome.blame(fleet, {address: f"its agent could not be enabled: {why}" for address, why in failures.items()})
+    outcome.credit(fleet, back, "enabled")
     return outcome
 
 

@@ -51,6 +51,14 @@ def test_two_builds_that_call_themselves_the_same_are_two_releases() -> None:
     assert release("1.0", b"a").name.startswith("1.0-")
 
 
+def test_an_upgrade_says_from_which_version_to_which_and_going_back_too(tmp_path: Path) -> None:
+    one, two = release("1.0"), release("2.0")
+    deploy(tmp_path, one)
+    assert deploy(tmp_path, two) == [f"install version {two.name}", f"switch from version {one.name} to {two.name}"]
+    back = binaries.go_back(str(tmp_path), one.name, OWNER)
+    assert [change.what for change in back] == [f"switch from version {two.name} to {one.name}"]
+
+
 def test_old_releases_go_and_the_one_that_ran_last_stays(tmp_path: Path) -> None:
     for number in range(1, 5):
         deploy(tmp_path, release(f"{number}.0"), keep=2)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container, lock, others
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import OURS, UPSTREAM
+from ansible_collections.kraken_ci.fleet.plugins.modules import agent_container
 
 WANTED = container.Container("kraken-agent", "kraken-fleet/kkagent:0.1.0", {"KRAKEN_SERVER_ADDR": "http://k:6363"})
 
@@ -101,3 +103,45 @@ def test_a_container_of_krakens_own_agent_is_not_waited_for(monkeypatch: pytest.
     for change in container.absent("kraken-agent", 300):
         change.apply()
     assert ["docker", "stop", "--time", "330", "kraken-agent"] in asked
+
+
+class Engine:
+    """A Docker engine with one container, or none."""
+
+    def __init__(self, image: str) -> None:
+        labels = {"kraken-fleet.definition": "x"}
+        config = {"Image": image, "Labels": labels, "Env": ["KRAKEN_AGENT_ADDRESS=192.0.2.9"]}
+        host = {"NetworkMode": "host", "RestartPolicy": {"Name": "always"}}
+        self.container = {"Config": config, "HostConfig": host, "State": {"Running": True}} if image else None
+
+    def found(self, name: str) -> dict[str, Any] | None:
+        return self.container if name == "kraken-agent" else None
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The parameters of the module, on a host with a container of another image; changing anything fails."""
+    monkeypatch.setattr(container, "found", Engine("kkagent:1.0").found)
+    monkeypatch.setattr(container, "agent_of_image", lambda _image, pull: OURS)
+    monkeypatch.setattr(others, "on_host", lambda _places: [])
+    defaults = {name: option.get("default") for name, option in agent_container.ARGUMENTS.items()}
+    return {**defaults, "image": "kkagent:2.0", "server_url": "http://127.0.0.1:6363"}
+
+
+def test_a_prediction_changes_nothing_and_names_the_image_that_is_there(module: dict[str, Any]) -> None:
+    found = agent_container.bring_about({**module, "predict": True}, check=False)
+    assert found["changes"][0] == "recreate container kraken-agent from image kkagent:1.0 to kkagent:2.0"
+    assert (found["changed"], found["agents"][0]["release"]) == (False, "kkagent:1.0")
+
+
+def test_whoever_removes_a_container_learns_the_address_that_its_agent_had(module: dict[str, Any]) -> None:
+    found = agent_container.bring_about({**module, "state": "absent"}, check=True)
+    assert found["changes"] == ["remove container kraken-agent"]
+    assert found["agents"][0]["address"] == "192.0.2.9"
+
+
+def test_a_second_deploy_of_a_container_is_told_who_works_on_it(module: dict[str, Any]) -> None:
+    with lock.held("container kraken-agent", 0):
+        with pytest.raises(HostError, match=rf"Another deploy works on this host: process {os.getpid()} of"):
+            agent_container.bring_about({**module, "lock_timeout": 0}, check=False)
+        assert agent_container.bring_about(module, check=True)["changed"], "check mode needs no lock"

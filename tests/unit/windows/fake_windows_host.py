@@ -40,9 +40,9 @@ class ActionModule(ActionBase):
         arguments = _checked(name, dict(self._task.args))
         result = _MODULES[name](state, arguments) or {}
         changed = result.pop("changed", state != before)
-        if changed and not self._task.check_mode:
+        if state != before and not self._task.check_mode:
             file.write_text(json.dumps(state))
-        return {"changed": changed, **result}
+        return {"changed": changed and name != "win_powershell", **result}
 
 
 def _checked(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -70,7 +70,23 @@ def _inside(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory + "\\")
 
 
+def _lock(state: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """What lock.ps1 does."""
+    locks, service = state["locks"], given["Service"]
+    if given["Release"]:
+        if locks.get(service) == given["Release"]:
+            del locks[service]
+        return {}
+    result = {"deploy": "", "holder": "one of ann, since 2026-01-01 00:00:00 UTC", "path": "C:\\Windows\\lock"}
+    if service not in locks:
+        locks[service] = "this one"
+        result |= {"deploy": "this one", "holder": ""}
+    return {"result": result}
+
+
 def _powershell(state: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    if "CreateNew" in arguments["script"]:
+        return _lock(state, arguments["parameters"])
     if "UdpClient" not in arguments["script"]:
         missing = [name for name in ("python", "git") if name not in state["programs"]]
         return {"changed": False, "result": {"python": "", "git": "", "missing": missing}}

@@ -35,6 +35,7 @@ EMPTY: dict[str, Any] = {
     "services": {},
     "registry": {},
     "rights": {},
+    "locks": {},
 }
 RECAP = re.compile(r"^win-1 +: ok=\d+ +changed=(\d+) +unreachable=0 +failed=(\d+)", re.MULTILINE)
 
@@ -180,8 +181,9 @@ def test_an_agent_comes_changes_is_upgraded_goes_back_and_is_taken_off(windows: 
         assert "install version" in foreseen
         assert f'"release": "{windows.release}"' in foreseen
         before = windows.release
-        windows.play()
+        said = windows.play()[1]
         assert windows.release not in (before, "")
+        assert f"switch from version {before} to {windows.release}" in said
     assert len(windows.releases) == 2
 
     windows.play(kraken_agent_releases={"": before})
@@ -197,6 +199,22 @@ def test_an_agent_comes_changes_is_upgraded_goes_back_and_is_taken_off(windows: 
     assert windows.play(**gone)[0] == 0
     windows.play(**{**gone, "kraken_agent_keep_data": False})
     assert windows.state["directories"] == []
+
+
+def test_a_second_deploy_waits_for_the_first_and_says_whose_it_is(windows: Windows) -> None:
+    windows.become(locks={"kraken-agent": "another"})
+    before = windows.state
+    said = windows.play(fails=True)[1]
+    assert "Another deploy works on this host: one of ann, since 2026-01-01 00:00:00 UTC" in said
+    assert windows.state == before, "it changes nothing, and does not end the lock of the other one"
+    assert windows.play("kraken_agent", "--check")[0] > 0, "a prediction needs no lock"
+
+    windows.become(locks={})
+    said = windows.play()[1]
+    assert "win-1: changed: install version server-" in said
+    assert windows.state["locks"] == {}
+    windows.play(kraken_agent_nssm_sha256="0" * 64, fails=True)
+    assert windows.state["locks"] == {}, "it goes when the deploy fails, too"
 
 
 def test_what_cannot_be_is_said_before_anything_is_done(windows: Windows) -> None:
