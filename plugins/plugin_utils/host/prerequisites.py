@@ -42,6 +42,8 @@ _VERSION = f'import sys; print("%d.%d.%d" % sys.version_info[:3]); sys.exit(sys.
 _RUN = """\
 if [ -n "$python" ] && [ -n "${{git}}{without_git}" ]; then exec "$python" {program}; fi
 {otherwise}"""
+# Python reads a program on its standard input line by line, and takes most of its time for the one long line of ours.
+_FROM_INPUT = "-c 'import sys; exec(sys.stdin.buffer.read())'"
 
 # Another installation may hold the lock of Debian's package database for a while.
 _APT = "apt-get -q -o DPkg::Lock::Timeout={timeout}"
@@ -103,7 +105,7 @@ def look_and_run(interpreter: str, program: str = "", *, without_git: bool) -> s
     """
     running = _RUN.format(
         without_git="yes" if without_git else "",
-        program=shlex.quote(program) if program else "-",
+        program=shlex.quote(program) if program else _FROM_INPUT,
         otherwise="" if program else "cat >/dev/null\n",
     )
     return look(interpreter) + running
