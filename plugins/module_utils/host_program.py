@@ -10,7 +10,6 @@ import importlib
 import json
 import os
 import sys
-import traceback
 from importlib.machinery import ModuleSpec
 from typing import Any, Mapping, Optional
 
@@ -54,6 +53,8 @@ def run(sources: Mapping[str, str], module: str, environment: Mapping[str, str],
     try:
         answer = importlib.import_module(module).answer(parameters)
     except Exception:  # noqa: BLE001
+        import traceback
+
         # From here on only: Python's own traceback would show the line of the call, with all that it hands over.
         traceback.print_exc()
         raise SystemExit(1) from None

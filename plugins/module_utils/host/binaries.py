@@ -5,11 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import io
 import os
 import re
-import urllib.request
-import zipfile
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
 from . import opening, selinux, signatures
@@ -162,22 +159,26 @@ def go_back(directory: str, name: str, owner: Attributes) -> Iterator[Change]:
 def is_own(directory: str, name: str) -> bool:
     """Tell whether a release on the host was built by kraken-fleet: its file then lists its own content."""
     content = opening.read_bytes(os.path.join(directory, "versions", name, "kkagent"), opening.MOST_BYTES)
-    try:
-        with zipfile.ZipFile(io.BytesIO(content or b"")) as archive:
-            return _MANIFEST in archive.namelist()
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
-        return False
+    return _MANIFEST in _names_in(content or b"")
 
 
 def agent_of(content: bytes) -> str:
     """Tell whose agent a file is: `ours`, unless it is known to be Kraken's own (a file made by shiv)."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = archive.namelist()
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
-        return OURS
+    names = _names_in(content)
     upstream = _MANIFEST not in names and any(name.startswith("site-packages/kraken/agent/") for name in names)
     return UPSTREAM if upstream else OURS
+
+
+def _names_in(content: bytes) -> List[str]:
+    """Name the files in an archive; none when it is no archive."""
+    import io
+    import zipfile  # Imported here, as most hosts have nothing to unpack.
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return archive.namelist()
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
+        return []
 
 
 def agent_on_host(directory: str, name: str) -> str:
@@ -284,6 +285,8 @@ def download(url: str) -> bytes:
     Raises:
         HostError: it cannot be had.
     """
+    import urllib.request  # Imported here, as most hosts have nothing to download.
+
     try:
         with urllib.request.build_opener().open(url, timeout=_TIMEOUT) as answer:
             return bytes(answer.read())

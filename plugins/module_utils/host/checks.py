@@ -6,20 +6,21 @@ what was seen and, when it is not well, what to do about it. Nothing is changed 
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import shutil
 import socket
-import ssl
 import sys
 import time
-from email.message import Message
-from email.utils import parsedate_to_datetime
-from typing import Any, Dict, List, Optional, Tuple
-from urllib.error import HTTPError
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 from urllib.parse import SplitResult, urljoin, urlsplit
-from urllib.request import HTTPSHandler, OpenerDirector, build_opener, getproxies, proxy_bypass
+
+from . import plain_http
+
+# Imported where it is needed: it takes longer than everything else on most hosts, which do without.
+if TYPE_CHECKING:
+    from email.message import Message
+    from urllib.request import OpenerDirector
 
 # What was looked at, whether it is well, what was seen, and what to do about it.
 Finding = Dict[str, Any]
@@ -27,7 +28,8 @@ Finding = Dict[str, Any]
 OLDEST_PYTHON = (3, 8)
 # An agent signs S3 requests with its own clock; S3 stores refuse more than 15 minutes, log order suffers far earlier.
 LARGEST_CLOCK_SKEW_SECONDS = 30
-
+# What the agents' door answers to a GET.
+_DOOR_STATUS = 405
 
 _CHECK_URL = (
     "Check the URL's scheme, port and certificate. If its certificate authority is your own, set "
@@ -116,9 +118,12 @@ def check_server(server: str, timeout: float, ca_bundle: str) -> List[Finding]:
 
 def _first_hop(parts: SplitResult, host: str) -> Tuple[str, int]:
     """Tell where connections go: to the server, or to the proxy that the environment names for it."""
-    proxy = None if proxy_bypass(host) else getproxies().get(parts.scheme)
-    if proxy:
-        parts = urlsplit(proxy if "://" in proxy else "http://" + proxy)
+    if not plain_http.is_direct():
+        from urllib.request import getproxies, proxy_bypass
+
+        proxy = None if proxy_bypass(host) else getproxies().get(parts.scheme)
+        if proxy:
+            parts = urlsplit(proxy if "://" in proxy else "http://" + proxy)
     return parts.hostname or host, parts.port or (443 if parts.scheme == "https" else 80)
 
 
@@ -147,26 +152,43 @@ def _connect(host: str, port: int, timeout: float) -> Finding:
 
 
 def _speak(url: str, timeout: float, ca_bundle: str) -> List[Finding]:
-    # The agent's door answers 405 to a GET; asking it proves the very address that the agent will use.
+    # Asking the agent's door proves the very address that the agent will use.
     door = urljoin(url, "backend")
-    path = urlsplit(door).path
+    parts = urlsplit(door)
+    if parts.scheme == "http" and not parts.username and plain_http.is_direct():
+        answer = plain_http.get(parts.hostname or "", parts.port or 80, parts.path, timeout)
+        if answer and answer.status == _DOOR_STATUS:
+            return [_is_kraken(parts.path, answer.status), _compare_clocks(answer.time)]
+    return _speak_as_agents_do(url, door, timeout, ca_bundle)
+
+
+def _speak_as_agents_do(url: str, door: str, timeout: float, ca_bundle: str) -> List[Finding]:
+    """Ask through proxies, over https, and along redirections."""
+    from email.utils import parsedate_to_datetime
+    from http.client import HTTPException
+    from urllib.error import HTTPError
+
     try:
         with _opener(ca_bundle).open(door, timeout=timeout) as response:
             status, headers = response.status, response.headers
     except HTTPError as error:
         status, headers = error.code, error.headers
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, HTTPException) as error:
         why = getattr(error, "reason", error)
         return [finding("http", False, "%s: %s" % (url, why), _CHECK_URL)]
-    kraken = status == 405
+    date = parsedate_to_datetime(headers["Date"]).timestamp() if "Date" in headers else None
+    return [_is_kraken(urlsplit(door).path, status), _compare_clocks(date)]
+
+
+def _is_kraken(path: str, status: int) -> Finding:
     remedy = "Something else than a Kraken server answers there: check kraken_server_url, also its path"
-    return [finding("http", kraken, "GET %s gives %d" % (path, status), remedy), _compare_clocks(headers)]
+    return finding("http", status == _DOOR_STATUS, "GET %s gives %d" % (path, status), remedy)
 
 
-def _compare_clocks(headers: Message) -> Finding:
-    if "Date" not in headers:
+def _compare_clocks(servers: Optional[float]) -> Finding:
+    if servers is None:
         return finding("clock", True, "the server sends no date")
-    skew = abs(parsedate_to_datetime(headers["Date"]).timestamp() - time.time())
+    skew = abs(servers - time.time())
     return finding(
         "clock",
         skew <= LARGEST_CLOCK_SKEW_SECONDS,
@@ -177,10 +199,12 @@ def _compare_clocks(headers: Message) -> Finding:
 
 def check_minio(address: str, timeout: float) -> Finding:
     """Check that an S3 store answers. It refuses a request without a signature, in S3's own words, which is enough."""
+    from http.client import HTTPException
+
     host, port = split_address(address)
     try:
         status, headers, body = _get(host, port, "/", timeout)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, HTTPException) as error:
         return finding(
             "minio",
             False,
@@ -233,15 +257,18 @@ def split_address(address: str) -> Tuple[str, int]:
 
 
 def _opener(ca_bundle: str) -> OpenerDirector:
-    return (
-        build_opener(HTTPSHandler(context=ssl.create_default_context(cafile=ca_bundle)))
-        if ca_bundle
-        else build_opener()
-    )
+    import ssl
+    from urllib.request import HTTPSHandler, build_opener
+
+    if not ca_bundle:
+        return build_opener()
+    return build_opener(HTTPSHandler(context=ssl.create_default_context(cafile=ca_bundle)))
 
 
 def _get(host: str, port: int, path: str, timeout: float) -> Tuple[int, Message, bytes]:
-    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    from http.client import HTTPConnection
+
+    connection = HTTPConnection(host, port, timeout=timeout)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

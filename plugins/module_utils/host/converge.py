@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from types import MappingProxyType
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
@@ -21,6 +20,7 @@ def present(
     *,
     root: bool,
     releases: Mapping[str, str] = _NONE,
+    beside: Optional[Sequence[others.Place]] = None,
 ) -> List[Change]:
     """Plan what has to change for these agents to be on this host.
 
@@ -29,6 +29,7 @@ def present(
         release: the binaries; None leaves those that are there.
         root: whether users, owners and sudoers can be changed.
         releases: by the agents' names, releases on the host that are to run instead.
+        beside: what `agents_beside` has found; it is asked for when None.
 
     Raises:
         HostError: the host cannot be brought there.
@@ -36,7 +37,8 @@ def present(
     specs = [_running(spec, releases.get(spec.name, "")) for spec in specs]
     if release:
         release = binaries.checked(release, [spec.directory for spec in specs])
-    changes: List[Change] = list(_others_stopped(specs))
+    found = agents_beside(specs) if beside is None else beside
+    changes: List[Change] = list(_others_stopped(specs, found))
     for spec in specs if root else ():
         _refuse_open_parent(spec)
     for spec in _one_for_each_user(specs) if root else ():
@@ -54,15 +56,19 @@ def present(
     return changes
 
 
-def other_agents(specs: Sequence[AgentSpec]) -> List[str]:
-    """Describe other agents of kraken-fleet that keep running on this host."""
-    wanted = [others.of_spec(spec) for spec in specs]
-    return others.warnings(others.on_host(wanted), wanted)
+def agents_beside(specs: Sequence[AgentSpec]) -> List[others.Place]:
+    """Find other agents of kraken-fleet that run on this host; asking an engine for its containers takes its time."""
+    return others.on_host([others.of_spec(spec) for spec in specs])
 
 
-def _others_stopped(specs: Sequence[AgentSpec]) -> Iterator[Change]:
+def other_agents(specs: Sequence[AgentSpec], beside: Sequence[others.Place]) -> List[str]:
+    """Describe those of the other agents that keep running when these are present."""
+    return others.warnings(beside, [others.of_spec(spec) for spec in specs])
+
+
+def _others_stopped(specs: Sequence[AgentSpec], beside: Sequence[others.Place]) -> Iterator[Change]:
     wanted = [others.of_spec(spec) for spec in specs]
-    yield from others.stopped(others.on_host(wanted), wanted, max(spec.drain_seconds for spec in specs))
+    yield from others.stopped(beside, wanted, max(spec.drain_seconds for spec in specs))
 
 
 def by_script(specs: Sequence[AgentSpec]) -> List[Change]:
@@ -134,7 +140,7 @@ def _account(spec: AgentSpec) -> Iterator[Change]:
 
 def _running(spec: AgentSpec, name: str) -> AgentSpec:
     """Return the agent with a release that is on the host, which decides whether it notifies systemd."""
-    return dataclasses.replace(spec, notifies=binaries.is_own(spec.directory, name)) if name else spec
+    return spec._replace(notifies=binaries.is_own(spec.directory, name)) if name else spec
 
 
 def _files(spec: AgentSpec, release: Optional[binaries.Release], back_to: str, *, root: bool) -> Iterator[Change]:

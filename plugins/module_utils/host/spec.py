@@ -6,8 +6,8 @@ import math
 import os
 import re
 import socket
-from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Tuple
+from types import MappingProxyType
+from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
 from urllib.parse import urlsplit
 
 from .applied_settings import environment
@@ -25,8 +25,7 @@ _SHARED = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class AgentSpec:
+class AgentSpec(NamedTuple):
     """Everything about one agent on its host, save its binaries.
 
     Args:
@@ -53,7 +52,7 @@ class AgentSpec:
     extra_groups: Tuple[str, ...] = ()
     sudo: bool = False
     hardening: bool = True
-    unit_settings: Mapping[str, str] = field(default_factory=dict)
+    unit_settings: Mapping[str, str] = MappingProxyType({})
     manager: str = "systemd"
     service_state: str = "started"
     enabled: bool = True

@@ -14,6 +14,7 @@ from .certificates import trusting
 from .changes import Change, HostError, apply_all, as_result
 from .checks import run_checks
 from .lock import held
+from .others import Place
 from .setting import UPSTREAM
 from .spec import AgentSpec
 from .spec_of import specs_of
@@ -56,8 +57,13 @@ def _brought_about(parameters: Mapping[str, Any]) -> Dict[str, Any]:
         if refused:
             raise HostError(". ".join(refused))
     root = os.geteuid() == 0
-    changes = _absent(parameters, specs, root) if parameters["state"] == "absent" else _present(parameters, specs, root)
-    told = converge.other_agents(specs) if parameters["state"] == "present" else []
+    beside = converge.agents_beside(specs) if parameters["state"] == "present" else []
+    changes = (
+        _absent(parameters, specs, root)
+        if parameters["state"] == "absent"
+        else _present(parameters, specs, beside, root=root)
+    )
+    told = converge.other_agents(specs, beside) if parameters["state"] == "present" else []
     answer = {**as_result(changes), "agents": [converge.state(spec) for spec in specs]}
     return {**answer, "warnings": told} if told else answer
 
@@ -70,11 +76,11 @@ def _absent(parameters: Mapping[str, Any], specs: List[AgentSpec], root: bool) -
     return changes
 
 
-def _present(parameters: Mapping[str, Any], specs: List[AgentSpec], root: bool) -> List[Change]:
+def _present(parameters: Mapping[str, Any], specs: List[AgentSpec], beside: List[Place], *, root: bool) -> List[Change]:
     release, scripted = _release(parameters), converge.by_script(specs)
     if not parameters["predict"]:
         apply_all(scripted)  # what it leaves is looked at below
-    changes = converge.present(specs, release, root=root, releases=parameters["releases"])
+    changes = converge.present(specs, release, root=root, releases=parameters["releases"], beside=beside)
     if not parameters["predict"]:
         apply_all(changes)
     known = [change.what for change in scripted]  # when nothing is applied they are still to be made

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,7 +38,7 @@ def test_a_secret_is_made_once_for_the_agent_alone_and_only_its_digest_is_told(s
 def test_a_new_secret_is_made_when_that_is_asked_for(spec: AgentSpec) -> None:
     apply_all(nonce.converge(spec, MINE))
     before = nonce.digest(spec)
-    (change,) = nonce.converge(replace(spec, fresh_nonce=True), MINE)
+    (change,) = nonce.converge(spec._replace(fresh_nonce=True), MINE)
     assert change.restarts
     change.apply()
     assert nonce.digest(spec) not in (before, nonce.PENDING)
@@ -58,7 +57,7 @@ def test_a_mode_that_somebody_opened_is_closed_and_the_secret_stays(spec: AgentS
 
 def test_an_agent_that_is_not_attested_has_none(spec: AgentSpec) -> None:
     apply_all(nonce.converge(spec, MINE))
-    plain = replace(spec, attested=False)
+    plain = spec._replace(attested=False)
     apply_all(nonce.converge(plain, MINE))
     assert not Path(spec.nonce_file).exists()
     assert nonce.digest(plain) == ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,33 +28,33 @@ def test_the_agent_runs_as_its_user_and_has_time_for_its_job() -> None:
     assert "KillMode=mixed" in text
     assert "TimeoutStopSec=330" in text
     assert "Type=notify" in text
-    assert "Type=simple" in lines(replace(SPEC, notifies=False))
-    assert "Type=simple" in lines(replace(SPEC, update="server"))
+    assert "Type=simple" in lines(SPEC._replace(notifies=False))
+    assert "Type=simple" in lines(SPEC._replace(update="server"))
     assert "OOMPolicy=continue" in text
 
 
 def test_hardening_gives_way_to_what_was_asked_for() -> None:
     assert "NoNewPrivileges=yes" in lines(SPEC)
     assert "ReadWritePaths=/opt/kraken/data" in lines(SPEC)
-    assert "ReadWritePaths=/opt/kraken" in lines(replace(SPEC, update="server"))
-    with_sudo = lines(replace(SPEC, sudo=True))
+    assert "ReadWritePaths=/opt/kraken" in lines(SPEC._replace(update="server"))
+    with_sudo = lines(SPEC._replace(sudo=True))
     assert "NoNewPrivileges=yes" not in with_sudo
     assert "ProtectControlGroups=yes" in with_sudo
     # It would imply NoNewPrivileges.
     assert "ProtectKernelModules=yes" not in with_sudo
-    assert not [line for line in lines(replace(SPEC, hardening=False)) if line.startswith("Protect")]
-    assert "ProtectHome=yes" not in lines(replace(SPEC, directory="/home/ci/kraken"))
+    assert not [line for line in lines(SPEC._replace(hardening=False)) if line.startswith("Protect")]
+    assert "ProtectHome=yes" not in lines(SPEC._replace(directory="/home/ci/kraken"))
 
 
 def test_further_settings_come_last_and_so_win() -> None:
-    text = systemd.unit_text(replace(SPEC, unit_settings={"MemoryMax": "4G", "PrivateTmp": "no"}))
+    text = systemd.unit_text(SPEC._replace(unit_settings={"MemoryMax": "4G", "PrivateTmp": "no"}))
     assert text.index("PrivateTmp=yes") < text.index("PrivateTmp=no") < text.index("[Install]")
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="this machine has no systemd")
-@pytest.mark.parametrize("spec", [SPEC, replace(SPEC, sudo=True), replace(SPEC, name="big", hardening=False)])
+@pytest.mark.parametrize("spec", [SPEC, SPEC._replace(sudo=True), SPEC._replace(name="big", hardening=False)])
 def test_systemd_accepts_it(spec: AgentSpec, tmp_path: Path) -> None:
-    here = replace(spec, user="root", group="root", directory=str(tmp_path), python="/bin/true")
+    here = spec._replace(user="root", group="root", directory=str(tmp_path), python="/bin/true")
     (tmp_path / "kraken.env").write_text("")
     unit = tmp_path / "kraken-agent.service"
     unit.write_text(systemd.unit_text(here))
@@ -81,7 +80,7 @@ def test_only_one_that_updates_itself_may_end_once(
     monkeypatch.setattr(systemd, "show", lambda unit: shown.pop(0))
     monkeypatch.setattr(systemd, "run", lambda *_, **__: "")
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    spec = replace(SPEC, notifies=False, update=update)
+    spec = SPEC._replace(notifies=False, update=update)
     (change,) = systemd._service(spec, running=False, restart=False)
     with nullcontext() if stays_up else pytest.raises(HostError, match="does not stay up"):
         change.apply()
