@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kraken_agent.leftovers import JobDirectories
     from kraken_agent.protocol import Answer
 
+# As Kraken's own agent (recorded from 1.7.36), for which its server is made.
 _POLL_SECONDS = 5.0
 _UNAUTHORIZED_SECONDS = 10.0
 # An engine may still be making the container that a killed agent has asked it for when the next one looks for it.
@@ -92,6 +93,7 @@ class Agent:
                 self._work_and_recover()
         except InterruptedExchangeError:
             self._log.info("agent stops")
+        # Told to stop before the server has answered: that says nothing about the new version.
         if self._is_on_trial:
             from kraken_agent.update import forget_trial
 
@@ -156,6 +158,7 @@ class Agent:
     def _register(self) -> bool:
         """Say who and what this is; false, after a while, when the server does not let the agent in."""
         answer = self._introduce()
+        # Any answer will do: whether the agent is authorized does not depend on its version.
         if self._is_on_trial:
             self._pass_trial()
         if not answer.unauthorized:
@@ -297,6 +300,7 @@ class Agent:
             self._log.warning("the data directory changes only with a restart")
             config.data_dir = self._config.data_dir
         self._config = config
+        # The new settings may allow the version that the old ones refused.
         self._refused_version = ""
         self._log.sink.close()
         self._log.sink = LogSink(config.source_address())

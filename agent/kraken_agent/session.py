@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _ANSWER_SECONDS = 120.0
 # What the server refuses so often, while it answers other messages well, is given up: it would never be taken.
 _REFUSALS = 5
+# As often as an agent that was never authorized asks.
 _UNAUTHORIZED_PAUSE = 10.0
 
 
@@ -125,6 +126,7 @@ class Session:
             the answer to the last report, empty when the time came first.
         """
         answer = Answer({})
+        # Only answers with a bad status count: while nobody answers, nothing is known of the report.
         refusals = 0
         while True:
             message = self._spool.first()

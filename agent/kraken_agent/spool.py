@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Message = Dict[str, Any]
 
 _SUFFIX = ".json"
+# With leading zeros, so that the names sort as the reports came.
 _DIGITS = 12
 
 

@@ -205,6 +205,7 @@ def _fetch(version: str, root: str, reactor: Reactor, session: Session, log: Log
             raise UpdateRefusedError(
                 f"KRAKEN_AGENT_UPDATE_SHA256 does not name the server's {name}, whose sum is {digest}"
             )
+    # The version is the server's word, and becomes a name in a directory.
     release = f"{version[:_LONGEST_VERSION].replace('/', '_')}-{hashlib.sha256(content['kkagent']).hexdigest()[:8]}"
     directory = os.path.join(root, "versions", release)
     if os.path.isdir(directory):

@@ -48,6 +48,7 @@ def fork_guard(trial: Trial) -> None:
         return
     try:
         forget_in_child()
+        # A session of its own: a signal to the agent's process group must not end the guard.
         os.setsid()
         _guard(agent, began, trial)
     except BaseException as error:  # noqa: BLE001 - nothing may come back from here into the agent's own code
@@ -71,6 +72,7 @@ def _guard(agent: int, began: str, trial: Trial) -> None:
         return
     trial.reject()
     sys.stderr.write("the new version of the agent did not come up; the old one is back\n")
+    # systemd sets this variable for each service, and then starts the agent again itself (systemd.exec(5)).
     if not os.environ.get("INVOCATION_ID"):
         _start_again(f"{agent} {began}", trial)
 

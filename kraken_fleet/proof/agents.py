@@ -103,6 +103,7 @@ class _Places:
             group = self._client.call_passing_group(group.id, own.name)
         self._made[place], self._inside[agent.id] = group, group.id
         self._client.set_agent_groups(agent.id, [group.id] if self._alone else [*refs, group.id])
+        # Only now: while it was in its own groups it would have been given their jobs.
         if self._alone:
             self._client.enable_agent(agent.id)
         return group.name

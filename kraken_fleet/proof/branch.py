@@ -32,6 +32,7 @@ def own_branch(directory: Path | None = None) -> Iterator[str]:
     handle, number = -1, 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # Locks, and no files that are made and removed: the system releases a lock when its process is killed.
         for number in range(1, _MOST + 1):
             handle = os.open(folder / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:

@@ -17,7 +17,9 @@ from kraken_fleet.reconcile.clock import Clock, SystemClock
 
 # Log lines travel to the server by UDP and a database that writes in batches: they may come after the job's end.
 LOG_PATIENCE = 20.0
+# Another verification may have changed the branch's stage between our write and the start of our flow.
 _ATTEMPTS = 3
+# The real server answers the start of a flow before its queue has made the jobs of the run.
 _JOBS_PATIENCE = 5.0
 _RUN_OVER = (RunState.COMPLETED, RunState.PROCESSED)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 1.0
@@ -132,6 +134,8 @@ def _start(client: KrakenClient, branch: str, groups: Sequence[str], marker: str
             return runs[0]
         note = client.run(runs[0].id).note
         client.cancel_run(runs[0].id)
+        # What SQLAlchemy says when two groups have the name, which the server writes into the run's note (seen on
+        # 1.7.36). A deleted group still counts there.
         if note and "Multiple rows" in note:
             for group in groups:
                 client.heal_group_name(group)

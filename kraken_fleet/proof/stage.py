@@ -65,6 +65,7 @@ def prepare_stage(client: KrakenClient, groups: Sequence[str], marker: str, bran
 
 def _project(client: KrakenClient) -> Project:
     for name in PROJECTS:
+        # Read again each time: whoever verifies at the same moment may have created it after our last reading.
         found = {project.name: project for project in client.projects()}
         for known in PROJECTS:
             if known in found:

@@ -124,7 +124,9 @@ class _Run:
     def events(self) -> Iterator[Event]:
         started = self.clock.now()
         plan = self.plan
+        # The order is that of ACTION_TYPES, which says why. New agents are judged last: that takes up to trial_timeout.
         yield from self._trials(plan.of(Recheck))
+        # One after the other: each rename first reads which names are taken.
         yield from self._each(plan.of(RenameGroup), self._rename, workers=1)
         if plan.summary().keys() & {SetGroups.kind, CreateGroup.kind}:
             self.groups = dict(LivingGroups.of(self._living()).ids)
@@ -134,6 +136,7 @@ class _Run:
         yield from self._each(plan.of(SetGroups), self._set_groups)
         yield from self._each(plan.of(Enable), lambda item: self.client.enable_agent(item.agent_id))
         yield from self._authorize(plan.of(Unauthorize), authorized=False)
+        # One after the other: each costs the server a second of work in the queue that also completes jobs.
         yield from self._each(plan.of(DeleteAgent), self._delete, workers=1)
         yield from self._trials([action for action in plan.of(Authorize) if action.on_trial])
         yield Finished(done=self.done, failed=len(self.failures), seconds=self.clock.now() - started)
@@ -180,6 +183,7 @@ class _Run:
             yield from ((number, None) for number in numbers)
 
     def _rename(self, action: RenameGroup) -> None:
+        # rename_group refuses a group `all` that may be the server's own, as a deleted one with the lowest id may be.
         if action.name == ALL_GROUP and action.deleted:
             self.client.heal_group_name(ALL_GROUP)
         else:

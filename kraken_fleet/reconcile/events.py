@@ -112,7 +112,7 @@ class Finished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundFailed(Event):
-    """One round of a watch ended in an error; the next one comes in so many seconds."""
+    """One round of a watch ended in an error; the next one follows after a Sleeping."""
 
     error: Mapping[str, object]
 

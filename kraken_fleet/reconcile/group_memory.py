@@ -34,6 +34,7 @@ class GroupMemory:
             text = self._file(client).read_text(encoding="utf-8")
             kept = json.loads(text)
             known = {int(number): _decode(int(number), group) for number, group in kept["groups"].items()}
+            # A number that is of a living group now: the server's database was set back to an earlier state.
             if kept["birth"] == _birth(alive) and known.keys().isdisjoint(group.id for group in alive):
                 client.add_known_deleted_groups(known)
 

@@ -36,6 +36,7 @@ def put_back(client: KrakenClient, agent_id: int, groups: Iterable[AgentsGroup])
             disabled |= own.disabled
         elif own or not is_own_group(ref.name):
             ids.add(ref.id)
+    # First of all: in its own groups an enabled agent would be given their jobs.
     if disabled:
         client.disable_agent(agent_id)
     client.set_agent_groups(agent_id, ids & living.keys() or everybody)
@@ -89,6 +90,7 @@ def persist(work: Callable[[], object], clock: Clock | None = None) -> None:
     for pause in _PAUSES:
         try:
             work()
+        # A server that is unreachable, the first of FATAL, may be back after a pause; an account that may not stays so.
         except FATAL[1:]:
             raise
         except ServerError:

@@ -44,6 +44,7 @@ def drain(
             idle[number] = 0 if number in busy else idle[number] + 1
             if idle[number] >= _LOOKS:
                 yield Changed(subject=waiting.pop(number).name, state="drained")
+        # Agents without a job only need their second look, which a time-out should not turn into a failure.
         if waiting and clock.now() - started >= timeout and busy:
             break
         if busy:

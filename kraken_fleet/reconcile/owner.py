@@ -28,6 +28,7 @@ def is_left(group: OwnGroup, now: datetime) -> bool:
         now: by the server's clock. Of another machine's processes only the time is known.
     """
     if group.owner.host == _machine():
+        # The time of its start tells a process from a later one with the same number.
         return _started(group.owner.pid) != group.owner.started
     return now.timestamp() - group.since > _PATIENCE[group.kind].total_seconds()
 
@@ -58,7 +59,9 @@ def _started(pid: int) -> int | None:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
+    # Behind the last bracket: the name of the command may have blanks and brackets of its own.
     fields = text.rpartition(")")[2].split()
+    # A zombie has ended; only its parent has not asked how.
     return None if fields[0] == "Z" else int(fields[_START_TIME])
 
 

@@ -104,6 +104,7 @@ def take_out(
             text = f"Another upgrade has agents of {', '.join(crowded)} out of work, for {timeout:g} s now"
             raise FleetError(text, where=client.url, hint=hint)
         yield Waiting(missing=tuple(crowded), seconds=clock.now() - started)
+        # A random pause: two upgrades that made way for each other at one moment must not return at one moment.
         clock.sleep(_PAUSE * (1 + 2 * chance()))
     yield from drain(client, agents, timeout, clock=clock)
 
@@ -147,6 +148,8 @@ def _crowded(client: KrakenClient, agents: Sequence[Agent], owner: Owner, max_un
         elsewhere = [agent for agent in members if agent.id not in mine]
         theirs = sum(_in(agent, out.others) for agent in elsewhere)
         idle = sum(agent.disabled and not _in(agent, out.others) for agent in elsewhere)
+        # Without other upgrades there is nothing to wait for: upgrade_batches has made this batch for the same limit,
+        # and lets it have one agent of a group even where agents that are disabled already leave no room.
         if theirs and theirs + idle + len(members) - len(elsewhere) > share(max_unavailable, len(members)):
             crowded.append(group.name)
     return crowded

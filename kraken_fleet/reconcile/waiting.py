@@ -48,10 +48,12 @@ def find_waiting_jobs(client: KrakenClient, max_calls: int | None = None) -> Wai
     """
     branches = sorted((branch.id for project in client.projects() for branch in project.branches), reverse=True)
     looks = [(number, kind) for number in branches for kind in ("ci", "dev")]
+    # A quarter of the calls is left for the runs, which the jobs themselves come from.
     seen = looks if max_calls is None else looks[: max_calls * 3 // 4]
     flows = _ask(lambda look: client.flows(*look), seen)
     unfinished = {run.id for found in flows for flow in found for run in flow.runs if run.jobs_waiting}
     runs = sorted(unfinished, reverse=True)
+    # One call was for the projects.
     asked = runs if max_calls is None else runs[: max_calls - 1 - len(seen)]
     found = (job for jobs in _ask(client.run_jobs, asked) for job in jobs)
     # One that was given to an agent stays queued until the agent asks for it.

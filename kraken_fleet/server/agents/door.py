@@ -101,10 +101,11 @@ class AgentsDoor:
 
     def _quick(self, kind: Any, address: str, entry: Entry | None, peer: str | None) -> bytes | None:
         """Return the answer when the roster is enough for it: unauthorized agents, and idle ones that only poll."""
+        # An agent that was silent becomes active again, and one without a peer gets one: both change its record.
         if entry is None or not entry.active or entry.peer is None:
             return None
         if entry.peer != peer:
-            check_peer(self._core, address, entry, peer)
+            check_peer(self._core, address, entry, peer)  # when it returns, the record gets another peer
             return None
         if not entry.authorized:
             reply = _UNAUTHORIZED
@@ -122,6 +123,7 @@ class AgentsDoor:
             with self._core.db.write() as session:
                 return json.dumps(answer(self._core, session, address, peer, message)).encode()
         except BaseException:
+            # The database has taken the message back; the roster may have kept what it said.
             self._core.roster.forget(address)
             raise
 
@@ -153,6 +155,7 @@ async def _body(receive: Receive, most: int) -> bytes:
 
 
 async def _reply(send: Send, status: int, body: bytes) -> None:
+    # JSON under this type is what the real server sends (recorded from 1.7.36).
     headers = [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", b"%d" % len(body))]
     start: Message = {"type": "http.response.start", "status": status, "headers": headers}
     await send(start)

@@ -62,6 +62,7 @@ def answer(core: Core, session: Session, address: str, peer: str | None, message
 
 def _reply(core: Core, session: Session, agent: Agent, message: Message) -> Answer:
     core.roster.heard(agent.id, now())
+    # 1 is what the watchdog sets when an agent was silent for too long.
     if agent.state != 0:
         agent.state, agent.status_line = 0, None
         assign(session, core)
@@ -77,6 +78,7 @@ def _announce(core: Core, session: Session, agent: Agent | None, address: str, p
         session.add(agent)
         log.info("a new agent announces itself as %s from %s", address, peer)
     else:
+        # The real server takes a deleted agent back under its old id, unauthorized and as disabled as it was (1.7.36).
         agent.deleted, agent.created = None, now()
     agent.authorized = False
     agent.ip_address, agent.last_seen = peer, now()
@@ -166,6 +168,7 @@ def _step_result(core: Core, session: Session, agent: Agent, message: Message) -
         test_results.store(session, job, step.tool.name, result["test-results"])
     if "data" in result:
         store_data(core, step, result["data"])
+    # An agent that sends step-result2 asks for the next step, and that question ends the job: seen on 1.7.36.
     if message["msg"] == "step-result" and _all_over(job):
         agent.job = None
         runs.finish_job(session, job)
@@ -193,6 +196,7 @@ def _dispatch_tests(core: Core, session: Session, agent: Agent, message: Message
     if not tests:
         raise IndexError("no tests to dispatch")
     mine = test_results.dispatch(session, job.steps[index], tests)
+    # The other half is in a new job, which waits for an agent now.
     if len(mine) < len(tests):
         assign(session, core)
     return {"tests": mine}

@@ -18,6 +18,7 @@ from kraken_fleet.server.store.tables import Agent, Job, LoginSession, Run, Stag
 
 log = logging.getLogger(__name__)
 
+# One transaction for all lines that came in a fifth of a second, instead of one for each.
 _LOG_INTERVAL = 0.2
 _FOLD_INTERVAL = 10.0
 _DAY = 86400.0
