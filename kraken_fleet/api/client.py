@@ -45,6 +45,11 @@ class KrakenClient(GroupsCalls, PassingGroupsCalls, SettingsCalls, WorkflowsCall
         """The server's URL without `/api` or `/bk`."""
         return self._session.address.root
 
+    @property
+    def user(self) -> str:
+        """The account that signs in; empty when all that is known of it is a token."""
+        return self._credentials.user if isinstance(self._credentials, PasswordCredentials) else ""
+
     def clock_ahead(self) -> timedelta:
         """Say how much the server's clock is ahead of this machine's, to about a second; ask when nothing is known yet.
 

@@ -7,35 +7,53 @@ from typing import Annotated
 import typer
 
 from kraken_fleet.api import KrakenClient
-from kraken_fleet.cli import output
+from kraken_fleet.cli import agent_verbs, output
 from kraken_fleet.cli.application import command_group
 from kraken_fleet.cli.connection import connected
-from kraken_fleet.cli.selection import find_agents, find_group
-from kraken_fleet.model import Agent, ago
+from kraken_fleet.cli.names import HostNames
+from kraken_fleet.cli.selection import PATTERNS, find_agents, find_group
+from kraken_fleet.inventory import Inventory
+from kraken_fleet.model import Activity, Agent, activity_of, ago
 
 app = command_group()
+app.add_typer(agent_verbs.app)
 
 
 @app.command("list")
 @connected
 def list_agents(
     client: KrakenClient,
+    patterns: Annotated[list[str] | None, typer.Argument(help=PATTERNS, metavar="AGENT", show_default=False)] = None,
     group: Annotated[str | None, typer.Option("--group", help="Only members of this agents group.")] = None,
+    inventory: Inventory | None = None,
     as_json: output.AsJson = False,
 ) -> None:
     """List the authorized agents, with their groups and what they are doing."""
-    agents = client.agents()
+    agents, names = client.agents(), HostNames.read(inventory)
     if group is not None:
         chosen = find_group(group, client.groups())
         agents = tuple(agent for agent in agents if chosen.id in {ref.id for ref in agent.groups})
+    if inventory and inventory.limit:
+        agents = tuple(agent for agent in agents if names.has(agent))
+    if patterns:
+        agents = tuple(find_agents(patterns, agents, names))
     if as_json:
-        output.answer(agents)
+        output.answer([_document(agent, names) for agent in agents])
         return
+    now, said = client.server_time(), any(agent.disabling for agent in agents)
     output.table(
-        ("NAME", "ADDRESS", "STATE", "GROUPS", "SYSTEM", "LAST SEEN"),
+        ("NAME", "ADDRESS", "STATE", "GROUPS", "SYSTEM", "LAST SEEN", *(["DISABLED"] if said else [])),
         [
-            (agent.name, agent.address, state(agent), groups(agent), system(agent), ago(agent.last_seen))
-            for agent in sorted(agents, key=lambda agent: agent.name)
+            (
+                names.name(agent) or "-",
+                agent.address,
+                state(agent, activity_of(agent, now)),
+                groups(agent),
+                system(agent),
+                ago(agent.last_seen, now),
+                *([agent.disabling.said if agent.disabling else ""] if said else []),
+            )
+            for agent in sorted(agents, key=lambda agent: (names.name(agent) or agent.address, agent.address))
         ],
         empty="There are no authorized agents. `kraken-fleet discovered list` shows those that wait.",
     )
@@ -45,38 +63,42 @@ def list_agents(
 @connected
 def show_agent(
     client: KrakenClient,
-    agent: Annotated[str, typer.Argument(help="Its name, address or id.", metavar="AGENT")],
+    agent: Annotated[str, typer.Argument(help="Its host name, name, address or id.", metavar="AGENT")],
+    inventory: Inventory | None = None,
     as_json: output.AsJson = False,
 ) -> None:
     """Show all that the server knows about one agent."""
+    names = HostNames.read(inventory)
     known = (*client.agents(), *client.agents(unauthorized=True))
-    found = find_agents([agent], known)[0]
+    (found,) = find_agents([agent], known, names, one_each=True)[:1]
     if as_json:
-        output.answer(found)
+        output.answer(_document(found, names))
         return
+    now = client.server_time()
     executors = sorted(found.host_info.executors) if found.host_info else []
     output.details(
         [
-            ("Name", found.name),
+            ("Name", names.name(found) or "-"),
             ("Id", found.id),
             ("Address", found.address),
             ("Speaks from", found.ip_address or "-"),
-            ("State", state(found)),
+            ("State", state(found, activity_of(found, now))),
+            *([("Disabled", found.disabling.said)] if found.disabling else []),
             ("Groups", groups(found)),
             ("System", system(found)),
             ("Executors", ", ".join(executors) or "-"),
-            ("Last seen", ago(found.last_seen)),
+            ("Last seen", ago(found.last_seen, now)),
         ]
     )
 
 
-def state(agent: Agent) -> str:
+def state(agent: Agent, activity: Activity) -> str:
     """Return what an agent is doing, in one word or two."""
-    if not agent.authorized:
+    if activity == Activity.DISCOVERED:
         return "not authorized"
-    if agent.disabled:
-        return "disabled"
-    return f"runs job {agent.job.id}" if agent.job else "idle"
+    if activity == Activity.BUSY and agent.job:
+        return f"runs job {agent.job.id}"
+    return str(activity)
 
 
 def groups(agent: Agent) -> str:
@@ -87,3 +109,10 @@ def groups(agent: Agent) -> str:
 def system(agent: Agent) -> str:
     """Return the system that an agent reports, once it has."""
     return agent.host_info.system if agent.host_info else "-"
+
+
+def _document(agent: Agent, names: HostNames) -> dict[str, object]:
+    """Return an agent for programs: as the server has it, and what the inventory calls it."""
+    plain = output.plain(agent)
+    assert isinstance(plain, dict)  # noqa: S101 - a dataclass becomes an object
+    return {**plain, "host": names.host(agent), "disabling": output.plain(agent.disabling)}

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
+
+# Commands inherit it from the first of them.
+HELP_OPTIONS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 
 def command_group() -> typer.Typer:
@@ -10,12 +15,12 @@ def command_group() -> typer.Typer:
 
     A command with commands of its own, even when there is only one.
     """
-    return typer.Typer(no_args_is_help=True, add_completion=False, callback=_nothing)
+    return typer.Typer(no_args_is_help=True, add_completion=False, callback=_nothing, context_settings=HELP_OPTIONS)
 
 
 def single_command() -> typer.Typer:
     """Make an application for `kraken-fleet serve`: the module has one function, which is the command."""
-    return typer.Typer(add_completion=False)
+    return typer.Typer(add_completion=False, context_settings=HELP_OPTIONS)
 
 
 def _nothing() -> None:

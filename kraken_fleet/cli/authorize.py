@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -10,8 +11,13 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import connected
-from kraken_fleet.cli.selection import find_agents
+from kraken_fleet.cli.names import HostNames
+from kraken_fleet.cli.selection import PATTERNS, find_agents
 from kraken_fleet.errors import UsageError
+from kraken_fleet.inventory import Inventory
+from kraken_fleet.model import Agent
+from kraken_fleet.reconcile import Ignored
+from kraken_fleet.state import state_dir
 
 app = single_command()
 
@@ -20,17 +26,21 @@ app = single_command()
 @connected
 def authorize(
     client: KrakenClient,
-    agents: Annotated[
-        list[str] | None, typer.Argument(help="Names, addresses or ids.", metavar="AGENT...", show_default=False)
-    ] = None,
-    everyone: Annotated[bool, typer.Option("--all", help="Every agent that waits.")] = False,
+    agents: Annotated[list[str] | None, typer.Argument(help=PATTERNS, metavar="AGENT", show_default=False)] = None,
+    everyone: Annotated[bool, typer.Option("--all", help="Every agent that waits and is not ignored.")] = False,
+    inventory: Inventory | None = None,
     as_json: output.AsJson = False,
 ) -> None:
     """Authorize agents. Whoever reaches the server can announce an agent: look at `discovered list` first."""
     if bool(agents) == everyone:
         raise UsageError("Name the agents to authorize, or give --all", hint="See `kraken-fleet discovered list`")
     waiting = client.agents(unauthorized=True)
-    chosen = list(waiting) if everyone else find_agents(agents or [], (*waiting, *client.agents()))
+    names, ignored = HostNames.read(inventory), Ignored(state_dir()).addresses()
+    chosen = (
+        [agent for agent in waiting if agent.address not in ignored]
+        if everyone
+        else _named(client, agents or [], waiting, names)
+    )
     fresh = [agent for agent in chosen if not agent.authorized]
     if fresh:
         client.set_authorized([agent.id for agent in fresh])
@@ -39,6 +49,12 @@ def authorize(
         output.answer({"authorized": [agent.name for agent in fresh], "already": already})
         return
     for agent in chosen:
-        output.line(f"{agent.name} {'was authorized already' if agent.authorized else 'is authorized now'}")
+        output.line(f"{names.label(agent)} {'was authorized already' if agent.authorized else 'is authorized now'}")
     if not chosen:
         output.line("No agent waits to be authorized.")
+
+
+def _named(
+    client: KrakenClient, patterns: Sequence[str], waiting: Sequence[Agent], names: HostNames
+) -> Sequence[Agent]:
+    return find_agents(patterns, (*waiting, *client.agents()), names, one_each=True)

@@ -2,28 +2,91 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import command_group
 from kraken_fleet.cli.connection import connected
+from kraken_fleet.cli.names import HostNames
+from kraken_fleet.cli.selection import PATTERNS, find_agents
+from kraken_fleet.inventory import Inventory
 from kraken_fleet.model import ago
+from kraken_fleet.reconcile import Ignored
+from kraken_fleet.state import state_dir
 
 app = command_group()
+
+Patterns = Annotated[list[str], typer.Argument(help=PATTERNS, metavar="AGENT", show_default=False)]
 
 
 @app.command("list")
 @connected
-def list_discovered(client: KrakenClient, as_json: output.AsJson = False) -> None:
+def list_discovered(
+    client: KrakenClient,
+    with_ignored: Annotated[bool, typer.Option("--ignored", help="Also those that are ignored.")] = False,
+    inventory: Inventory | None = None,
+    as_json: output.AsJson = False,
+) -> None:
     """List the agents that wait. Their address is what they claim; "speaks from" is what the server saw."""
-    agents = client.agents(unauthorized=True)
+    names, ignored = HostNames.read(inventory), Ignored(state_dir()).addresses()
+    waiting = client.agents(unauthorized=True)
+    agents = [agent for agent in waiting if with_ignored or agent.address not in ignored]
     if as_json:
         output.answer(agents)
         return
+    hidden = len(waiting) - len(agents)
+    now = client.server_time()
     output.table(
-        ("ID", "NAME", "ADDRESS", "SPEAKS FROM", "LAST SEEN"),
+        ("ID", "NAME", "ADDRESS", "SPEAKS FROM", "LAST SEEN", *(["IGNORED"] if with_ignored else [])),
         [
-            (agent.id, agent.name, agent.address, agent.ip_address or "-", ago(agent.last_seen))
-            for agent in sorted(agents, key=lambda agent: agent.name)
+            (
+                agent.id,
+                names.name(agent) or "-",
+                agent.address,
+                agent.ip_address or "-",
+                ago(agent.last_seen, now),
+                *(["yes" if agent.address in ignored else "no"] if with_ignored else []),
+            )
+            for agent in sorted(agents, key=lambda agent: agent.address)
         ],
-        empty="No agent waits to be authorized.",
+        empty="No agent waits to be authorized." if not hidden else f"No agent waits but {hidden} that are ignored.",
     )
+
+
+@app.command("ignore")
+@connected
+def ignore(
+    client: KrakenClient, patterns: Patterns, inventory: Inventory | None = None, as_json: output.AsJson = False
+) -> None:
+    """Leave agents out of `discovered list`, `authorize --all` and the console's page. Changes nothing on the server.
+
+    Kept in this account's state directory, which a console of this account reads too.
+    """
+    names = HostNames.read(inventory)
+    found = find_agents(patterns, client.agents(unauthorized=True), names)
+    Ignored(state_dir()).add(agent.address for agent in found)
+    if as_json:
+        output.answer({"ignored": [agent.address for agent in found]})
+        return
+    for agent in found:
+        output.line(f"{names.label(agent)} is ignored now")
+
+
+@app.command("heed")
+@connected
+def heed(
+    client: KrakenClient, patterns: Patterns, inventory: Inventory | None = None, as_json: output.AsJson = False
+) -> None:
+    """Ignore agents no longer."""
+    names, ignored = HostNames.read(inventory), Ignored(state_dir())
+    waiting = [agent for agent in client.agents(unauthorized=True) if agent.address in ignored.addresses()]
+    found = find_agents(patterns, waiting, names)
+    ignored.discard(agent.address for agent in found)
+    if as_json:
+        output.answer({"heeded": [agent.address for agent in found]})
+        return
+    for agent in found:
+        output.line(f"{names.label(agent)} is ignored no longer")

@@ -6,7 +6,9 @@ command is used, so that a command pays only for what it needs.
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
@@ -16,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from kraken_fleet import __version__
 from kraken_fleet.cli import output
+from kraken_fleet.cli.application import HELP_OPTIONS
 from kraken_fleet.errors import FleetError, UsageError
 
 _PROGRAM = "kraken-fleet"
@@ -39,21 +42,42 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
-    "agents": Entry("agents", "Authorized agents: list them, look at one."),
+    "agents": Entry("agents", "Agents: list, show, enable, disable, drain, delete; groups."),
     "apply": Entry("apply", "Make the server as an inventory, or a saved plan, says."),
     "authorize": Entry("authorize", "Authorize agents that have announced themselves."),
     "bundle": Entry("bundle", "Build kkagent and kktool, the files that run on hosts."),
+    "completion": Entry("completion", "A script that completes commands in your shell."),
     "console": Entry("console", "The web console, for any Kraken server.", extra="console"),
-    "discovered": Entry("discovered", "Agents that wait to be authorized."),
+    "discovered": Entry("discovered", "Agents that wait to be authorized: list, ignore."),
     "doctor": Entry("doctor", "Can the hosts of an inventory be agents?"),
     "firewall": Entry("firewall", "Firewall rules that let only an inventory's agents in."),
     "groups": Entry("groups", "Agents groups: list, create, rename, delete."),
-    "jobs": Entry("jobs", "Jobs that wait for an agent, and those that nobody can take."),
+    "jobs": Entry("jobs", "Jobs that wait for an agent or that nobody can take; cancel."),
     "lab": Entry("lab", "A disposable fleet on this machine."),
     "plan": Entry("plan", "What a deploy would change on the server."),
     "reconcile": Entry("reconcile", "Apply an inventory, once or again and again."),
     "serve": Entry("serve", "Run the embedded Kraken-compatible server.", extra="server"),
 }
+# What people type who look for one of these.
+_ELSEWHERE = {
+    **dict.fromkeys(
+        ["deploy", "deploy-agents", "install"], "ansible-playbook -i INVENTORY kraken_ci.fleet.deploy_agents"
+    ),
+    **dict.fromkeys(
+        ["upgrade", "upgrade-agents", "update"], "ansible-playbook -i INVENTORY kraken_ci.fleet.upgrade_agents"
+    ),
+    **dict.fromkeys(["remove", "uninstall"], "ansible-playbook -i INVENTORY kraken_ci.fleet.remove_agents"),
+    "demo": "kraken-fleet lab demo",
+    "drain": "kraken-fleet agents drain",
+    "enable": "kraken-fleet agents enable",
+    "disable": "kraken-fleet agents disable",
+    "list": "kraken-fleet agents list",
+    "server": "kraken-fleet serve",
+    "watch": "kraken-fleet reconcile --watch",
+    "version": "kraken-fleet --version",
+    "help": "kraken-fleet --help",
+}
+_COMPLETE_VARIABLE = "_KRAKEN_FLEET_COMPLETE"
 
 
 class LazyCommands(TyperGroup):
@@ -67,8 +91,23 @@ class LazyCommands(TyperGroup):
         return TyperCommand(name=cmd_name, help=entry.help) if entry else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        name, command, rest = super().resolve_command(ctx, args)
+        try:
+            name, command, rest = super().resolve_command(ctx, args)
+        except _CommandLineError as error:
+            error.message = _with_suggestion(args[0], str(getattr(error, "message", error)))  # type: ignore[attr-defined]
+            raise
         return name, load(name) if name in COMMANDS else command, rest
+
+
+def _with_suggestion(typed: str, message: str) -> str:
+    """Say what a person may have meant who typed a command that there is not."""
+    if typed in COMMANDS or typed.startswith("-"):
+        return message
+    near = difflib.get_close_matches(typed, [*COMMANDS, *_ELSEWHERE], n=1)
+    if not near:
+        return message
+    meant = _ELSEWHERE.get(near[0], f"{_PROGRAM} {near[0]}")
+    return f"{message.rstrip('.')}. Did you mean `{meant}`?"
 
 
 def load(name: str) -> Any:
@@ -97,6 +136,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
+    context_settings=HELP_OPTIONS,
     epilog="Exit codes: 0 done; 1 failed; 2 there are changes (plan); 3 some done, some not; 4 there are findings "
     "(plan --fail-on); 64 wrong command line; 130 interrupted.",
 )
@@ -121,6 +161,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
+    if _COMPLETE_VARIABLE in os.environ:
+        from typer.completion import completion_init
+
+        completion_init()
     try:
         code = typer.main.get_command(app).main(arguments, prog_name=_PROGRAM, standalone_mode=False)
     except FleetError as error:

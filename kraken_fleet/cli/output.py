@@ -108,7 +108,7 @@ def error(problem: FleetError, *, as_json: bool) -> None:
     from rich.text import Text
 
     located = f"{problem.where}: {problem.message}" if problem.where else problem.message
-    text = Text.assemble(("Error: ", "bold red"), f"{located}.")
+    text = Text.assemble(("Error: ", "bold red"), located if located.endswith("?") else f"{located}.")
     if problem.hint:
         text.append(f"\n{problem.hint}.", style="dim")
     console(stderr=True).print(text)

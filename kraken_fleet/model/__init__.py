@@ -3,10 +3,11 @@
 from kraken_fleet.model.activity import SILENT_AFTER, Activity, activity_of
 from kraken_fleet.model.agent import Agent, GroupRef, HostInfo, JobRef
 from kraken_fleet.model.deploy import Deploy, HostResult
+from kraken_fleet.model.disabling import LONGEST_NOTE, Disabling
 from kraken_fleet.model.fleet import DesiredAgent, DesiredFleet, ObservedFleet, UncheckedUpdates, UnreadFile
 from kraken_fleet.model.group import ALL_GROUP, AgentsGroup
 from kraken_fleet.model.job import Job, JobState, LogLine, Run, RunState, Step, StepStatus
-from kraken_fleet.model.own_groups import Owner, OwnGroup, is_own_group
+from kraken_fleet.model.own_groups import Owner, OwnGroup, is_earlier_group, is_own_group
 from kraken_fleet.model.strangers import ip_of, is_host_name, names_a_host, shown
 from kraken_fleet.model.system import System
 from kraken_fleet.model.times import ago
@@ -14,6 +15,7 @@ from kraken_fleet.model.workflow import Branch, Flow, Project, Stage
 
 __all__ = [
     "ALL_GROUP",
+    "LONGEST_NOTE",
     "SILENT_AFTER",
     "Activity",
     "Agent",
@@ -22,6 +24,7 @@ __all__ = [
     "Deploy",
     "DesiredAgent",
     "DesiredFleet",
+    "Disabling",
     "Flow",
     "GroupRef",
     "HostInfo",
@@ -45,6 +48,7 @@ __all__ = [
     "activity_of",
     "ago",
     "ip_of",
+    "is_earlier_group",
     "is_host_name",
     "is_own_group",
     "names_a_host",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
+from kraken_fleet.model.disabling import Disabling
 from kraken_fleet.model.own_groups import is_own_group
 
 # host-info carries these beside one key for each executor the agent has ("docker": "20.10.24").
@@ -98,6 +99,14 @@ class Agent:
     def group_names(self) -> frozenset[str]:
         """The names of its groups, without those that kraken-fleet makes for itself for a while."""
         return frozenset(group.name for group in self.groups if not is_own_group(group.name))
+
+    @property
+    def disabling(self) -> Disabling | None:
+        """Who disabled it, why and until when, as far as that was said; None when it is enabled."""
+        if not self.disabled:
+            return None
+        said = (Disabling.parse(group.name) for group in self.groups)
+        return max((one for one in said if one), key=lambda one: one.since, default=None)
 
     @property
     def enabled(self) -> bool:

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal, Self
 
+from kraken_fleet.model.disabling import Disabling
+
 Kind = Literal["proof", "upgrade"]
 
 _PREFIX = "kraken-fleet-"
@@ -84,4 +86,9 @@ class OwnGroup:
 
 def is_own_group(name: str) -> bool:
     """Say whether kraken-fleet has made the group for itself: people are not shown it and do not choose it."""
-    return bool(_NAME.fullmatch(name) or _EARLIER.fullmatch(name))
+    return bool(_NAME.fullmatch(name) or is_earlier_group(name) or Disabling.parse(name))
+
+
+def is_earlier_group(name: str) -> bool:
+    """Say whether an earlier version of kraken-fleet has made the group for its proofs."""
+    return bool(_EARLIER.fullmatch(name))

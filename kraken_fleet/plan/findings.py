@@ -45,7 +45,7 @@ def findings(
     return [
         *_never_seen(desired, observed),
         *(finding for wanted, agent in pairs for finding in _stale(wanted.label, agent, now, stale_after)),
-        *(finding for wanted, agent in pairs for finding in _out_of_work(wanted, agent, observed)),
+        *(finding for wanted, agent in pairs for finding in _out_of_work(wanted, agent, observed, now)),
         *(finding for wanted, agent in pairs for finding in _contradictions(wanted, agent)),
         *_address_conflicts(desired, observed),
         *_peer_changes(desired, observed),
@@ -102,9 +102,17 @@ def _stale(label: str, agent: Agent, now: datetime, stale_after: timedelta) -> I
     yield Finding("stale", label, f"{agent.address} was last seen {minutes} minutes ago", hint)
 
 
-def _out_of_work(wanted: DesiredAgent, agent: Agent, observed: ObservedFleet) -> Iterator[Finding]:
+def _out_of_work(wanted: DesiredAgent, agent: Agent, observed: ObservedFleet, now: datetime) -> Iterator[Finding]:
     """Find agents that somebody has disabled without the inventory saying so: a drain that was forgotten."""
-    if not (agent.authorized and agent.disabled) or wanted.enabled is not None:
+    if not (agent.authorized and agent.disabled):
+        return
+    why = agent.disabling
+    if why and why.until and wanted.enabled is not False:
+        if not why.is_over(now):  # else the plan enables it
+            hint = f"It gets jobs again then; sooner with `kraken-fleet agents enable {agent.address}`"
+            yield Finding("disabled", wanted.label, f"{agent.address} is disabled {why.said}", hint, "info")
+        return
+    if wanted.enabled is not None:
         return
     if observed.left_by_upgrade(agent):
         message = f"{agent.address} is disabled: an upgrade that was broken off has left it so"
@@ -113,7 +121,8 @@ def _out_of_work(wanted: DesiredAgent, agent: Agent, observed: ObservedFleet) ->
         return
     doing = f"it ends job {agent.job.id} and" if agent.job else "it"
     hint = "Let it work with enable-agents.yml, or say kraken_agent_enabled: false when it is meant"
-    yield Finding("disabled", wanted.label, f"{agent.address} is disabled: {doing} gets no jobs", hint)
+    said = f" {why.said};" if why else ":"
+    yield Finding("disabled", wanted.label, f"{agent.address} is disabled{said} {doing} gets no jobs", hint)
 
 
 def _contradictions(wanted: DesiredAgent, agent: Agent) -> Iterator[Finding]:

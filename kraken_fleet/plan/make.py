@@ -55,7 +55,8 @@ def make_plan(
         asked_for = wanted.get(agent.address)
         if policy.give_back and asked_for and asked_for.enabled is None and observed.left_by_upgrade(agent):
             asked_for = dataclasses.replace(asked_for, enabled=True)
-        actions += _agent_actions(agent, asked_for, decisions.get(agent.id), living, policy)
+        actions += _given_back(agent, asked_for, now)
+        actions += _agent_actions(agent, _as_decided(agent, asked_for), decisions.get(agent.id), living, policy)
     actions += pruned
     actions.sort(key=lambda action: ACTION_TYPES.index(type(action)))
     told = findings(desired, observed, now, policy.stale_after, named)
@@ -76,6 +77,21 @@ def make_plan(
         inventory_fingerprint=inventory_fingerprint(desired),
         server_fingerprint=server_fingerprint(observed, scope, groups),
     )
+
+
+def _given_back(agent: Agent, desired: DesiredAgent | None, now: datetime) -> Iterator[Enable]:
+    """Enable an agent of the inventory that somebody has disabled until a moment which is over."""
+    why = agent.disabling
+    if why and why.is_over(now) and agent.authorized and desired and desired.enabled is not False:
+        yield Enable(agent_id=agent.id, address=agent.address, host=desired.label, reason=f"it was disabled {why.said}")
+
+
+def _as_decided(agent: Agent, desired: DesiredAgent | None) -> DesiredAgent | None:
+    """Leave what somebody has decided until a moment: the inventory counts again afterwards."""
+    why = agent.disabling
+    if why and why.until and desired and desired.enabled and agent.authorized:
+        return dataclasses.replace(desired, enabled=None)
+    return desired
 
 
 def _agent_actions(

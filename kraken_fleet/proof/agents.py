@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from functools import partial
 
 from kraken_fleet.api import KrakenClient
-from kraken_fleet.model import Agent, AgentsGroup, Owner, OwnGroup, is_own_group
+from kraken_fleet.model import Agent, AgentsGroup, Owner, OwnGroup, is_earlier_group
 from kraken_fleet.proof.groups import GroupProof, verify_groups
 from kraken_fleet.reconcile.clock import Clock
 from kraken_fleet.reconcile.leftovers import persist, put_back, sweep
@@ -121,4 +121,4 @@ class _Places:
 
 def _is_of_proofs(name: str) -> bool:
     own = OwnGroup.parse(name)
-    return own.kind == "proof" if own else is_own_group(name)
+    return own.kind == "proof" if own else is_earlier_group(name)

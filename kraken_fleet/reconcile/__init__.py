@@ -2,7 +2,9 @@
 
 from kraken_fleet.reconcile.apply import apply, apply_saved
 from kraken_fleet.reconcile.arrival import Arrival, wait_for_agents
+from kraken_fleet.reconcile.cancel import cancel_jobs
 from kraken_fleet.reconcile.clock import Clock, SystemClock
+from kraken_fleet.reconcile.disabling import are_over, disabling
 from kraken_fleet.reconcile.events import (
     Changed,
     Done,
@@ -19,7 +21,9 @@ from kraken_fleet.reconcile.events import (
     Waiting,
 )
 from kraken_fleet.reconcile.group_memory import GroupMemory
-from kraken_fleet.reconcile.lifecycle import drain, enable, remove
+from kraken_fleet.reconcile.groups_of_agents import change_groups
+from kraken_fleet.reconcile.ignored import Ignored
+from kraken_fleet.reconcile.lifecycle import disable, drain, enable, remove
 from kraken_fleet.reconcile.observe import observe, with_waiting_jobs
 from kraken_fleet.reconcile.peer_memory import PeerMemory
 from kraken_fleet.reconcile.run import reconcile, watch
@@ -34,6 +38,7 @@ __all__ = [
     "Failed",
     "Finished",
     "GroupMemory",
+    "Ignored",
     "Missing",
     "PeerMemory",
     "Planned",
@@ -45,6 +50,11 @@ __all__ = [
     "Waiting",
     "apply",
     "apply_saved",
+    "are_over",
+    "cancel_jobs",
+    "change_groups",
+    "disable",
+    "disabling",
     "drain",
     "enable",
     "observe",

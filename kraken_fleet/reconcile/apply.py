@@ -32,6 +32,7 @@ from kraken_fleet.plan import (
 )
 from kraken_fleet.plan.membership import LivingGroups
 from kraken_fleet.reconcile.clock import Clock, SystemClock
+from kraken_fleet.reconcile.disabling import enable_agent, tidy
 from kraken_fleet.reconcile.events import Done, Event, Failed, Finished, TrialFailed
 from kraken_fleet.reconcile.group_memory import GroupMemory
 from kraken_fleet.reconcile.observe import observe
@@ -134,7 +135,7 @@ class _Run:
         yield from self._each(plan.of(Disable), lambda item: self.client.disable_agent(item.agent_id))
         yield from self._authorize(plan.of(Authorize), authorized=True)
         yield from self._each(plan.of(SetGroups), self._set_groups)
-        yield from self._each(plan.of(Enable), lambda item: self.client.enable_agent(item.agent_id))
+        yield from self._enable(plan.of(Enable))
         yield from self._authorize(plan.of(Unauthorize), authorized=False)
         # One after the other: each costs the server a second of work in the queue that also completes jobs.
         yield from self._each(plan.of(DeleteAgent), self._delete, workers=1)
@@ -146,6 +147,12 @@ class _Run:
                 failures=self.failures,
                 hint="Correct what is named and run it again",
             )
+
+    def _enable(self, actions: Sequence[Enable]) -> Iterator[Event]:
+        left: set[int] = set()
+        yield from self._each(actions, lambda item: left.update(enable_agent(self.client, item.agent_id)))
+        if left:
+            tidy(self.client, left)
 
     def _living(self) -> Iterable[AgentsGroup]:
         return self.client.groups() if self.observed is None or self.plan.of(RenameGroup) else self.observed.groups

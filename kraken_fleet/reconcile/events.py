@@ -95,7 +95,7 @@ class Draining(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed(Event):
-    """One agent is now `drained`, `enabled` or `removed`."""
+    """One agent or job is now `disabled`, `drained`, `enabled`, `removed`, `cancelled`, `over`, or in other groups."""
 
     subject: str
     state: str

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import ServerError
-from kraken_fleet.model import ALL_GROUP, Agent, AgentsGroup, OwnGroup, is_own_group
+from kraken_fleet.model import ALL_GROUP, Agent, AgentsGroup, OwnGroup, is_earlier_group
 from kraken_fleet.reconcile.clock import Clock, SystemClock
 from kraken_fleet.reconcile.observe import observe_agents
 from kraken_fleet.reconcile.owner import is_left
@@ -34,7 +34,7 @@ def put_back(client: KrakenClient, agent_id: int, groups: Iterable[AgentsGroup])
         if own and own.kind == "proof":
             ids |= {*(own.groups or ())}
             disabled |= own.disabled
-        elif own or not is_own_group(ref.name):
+        elif own or not is_earlier_group(ref.name):
             ids.add(ref.id)
     # First of all: in its own groups an enabled agent would be given their jobs.
     if disabled:
@@ -102,4 +102,4 @@ def persist(work: Callable[[], object], clock: Clock | None = None) -> None:
 
 def _is_left(name: str, now: datetime) -> bool:
     own = OwnGroup.parse(name)
-    return is_left(own, now) if own else is_own_group(name)
+    return is_left(own, now) if own else is_earlier_group(name)

@@ -1,13 +1,14 @@
-"""Taking agents out of work without cutting off a job, putting them back, and removing them."""
+"""Disabling agents without cutting off a job, enabling them again, and removing them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from kraken_fleet.api import KrakenClient
-from kraken_fleet.errors import PartialFailureError
-from kraken_fleet.model import Agent
+from kraken_fleet.errors import FleetError, PartialFailureError
+from kraken_fleet.model import Agent, Disabling
 from kraken_fleet.reconcile.clock import Clock, SystemClock
+from kraken_fleet.reconcile.disabling import enable_agent, keep, tidy
 from kraken_fleet.reconcile.events import Changed, Draining, Event, Failed
 from kraken_fleet.reconcile.parallel import each
 
@@ -16,13 +17,39 @@ _INTERVAL = 1.0
 _LOOKS = 2
 
 
+def disable(
+    client: KrakenClient, agents: Sequence[Agent], *, why: Disabling | None = None, concurrency: int = 8
+) -> Iterator[Event]:
+    """Give agents no more jobs; those that they run go on.
+
+    Args:
+        why: is kept on the server until they are enabled again.
+
+    Raises:
+        PartialFailureError: at the end: some could not be disabled.
+    """
+    failures: dict[str, str] = {}
+    for agent, error in _disable_each(client, agents, why, concurrency):
+        yield Failed(subject=agent.name, reason=str(error)) if error else Changed(subject=agent.name, state="disabled")
+        if error:
+            failures[agent.name] = str(error)
+    _report("disabled", failures, len(agents))
+
+
 def drain(
-    client: KrakenClient, agents: Sequence[Agent], timeout: float, *, concurrency: int = 8, clock: Clock | None = None
+    client: KrakenClient,
+    agents: Sequence[Agent],
+    timeout: float,
+    *,
+    why: Disabling | None = None,
+    concurrency: int = 8,
+    clock: Clock | None = None,
 ) -> Iterator[Event]:
     """Disable agents and wait until the jobs that they run have ended.
 
     Args:
         timeout: seconds to wait for those; the agents stay disabled after it.
+        why: is kept on the server until they are enabled again.
 
     Raises:
         PartialFailureError: at the end: some could not be disabled, or still run a job.
@@ -30,7 +57,7 @@ def drain(
     clock = clock or SystemClock()
     failures: dict[str, str] = {}
     waiting: dict[int, Agent] = {}
-    for agent, error in each(agents, lambda one: client.disable_agent(one.id), concurrency):
+    for agent, error in _disable_each(client, agents, why, concurrency):
         if error:
             failures[agent.name] = str(error)
             yield Failed(subject=agent.name, reason=str(error))
@@ -65,12 +92,15 @@ def enable(client: KrakenClient, agents: Sequence[Agent], *, concurrency: int = 
         PartialFailureError: at the end: some could not be enabled.
     """
     failures: dict[str, str] = {}
-    for agent, error in each(agents, lambda one: client.enable_agent(one.id), concurrency):
+    left: set[int] = set()
+    for agent, error in each(agents, lambda one: left.update(enable_agent(client, one.id)), concurrency):
         if error:
             failures[agent.name] = str(error)
             yield Failed(subject=agent.name, reason=str(error))
         else:
             yield Changed(subject=agent.name, state="enabled")
+    if left:
+        tidy(client, left)
     _report("enabled", failures, len(agents))
 
 
@@ -90,6 +120,24 @@ def remove(client: KrakenClient, agents: Sequence[Agent]) -> Iterator[Event]:
         else:
             yield Changed(subject=agent.name, state="removed")
     _report("removed", failures, len(agents))
+
+
+def _disable_each(
+    client: KrakenClient, agents: Sequence[Agent], why: Disabling | None, concurrency: int
+) -> Iterator[tuple[Agent, FleetError | None]]:
+    if not agents:
+        return
+    group = client.make_passing_group(why.group_name) if why else None
+
+    def work(agent: Agent) -> None:
+        client.disable_agent(agent.id)
+        # Only now: an agent in the group that is enabled is taken out of it again.
+        if group:
+            keep(client, agent.id, group.id)
+
+    yield from each(agents, work, concurrency)
+    if any(agent.disabling for agent in agents):  # what was said before has been replaced
+        tidy(client)
 
 
 def _report(state: str, failures: dict[str, str], total: int) -> None:

@@ -18,11 +18,11 @@ from starlette.types import Scope
 
 from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError, ServerUnreachableError
 from kraken_fleet.listen import AttemptLimit, RequestLimits
+from kraken_fleet.reconcile import Ignored
 from kraken_fleet.web import live
 from kraken_fleet.web.cache import FleetCache
 from kraken_fleet.web.context import COOKIE, Console, SignInNeededError, console_of, shown_page
 from kraken_fleet.web.history import History
-from kraken_fleet.web.ignored import Ignored
 from kraken_fleet.web.pages import agent, agents, discovered, downloads, fleet, groups, signin
 from kraken_fleet.web.parameters import BadParameterError
 from kraken_fleet.web.render import Renderer
@@ -67,7 +67,7 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
         attempts=AttemptLimit(settings.limits.wrong_passwords_per_account, settings.limits.wrong_passwords_per_peer),
         cache=cache,
         history=history,
-        ignored=Ignored(settings.state_dir / "ignored.json"),
+        ignored=Ignored(settings.state_dir),
         log=log,
         applying=Work("applying", applied),
         deleting=Work("deleting", deleted),

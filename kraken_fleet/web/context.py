@@ -15,10 +15,9 @@ from kraken_fleet.errors import FleetError
 from kraken_fleet.listen import AttemptLimit
 from kraken_fleet.listen import peer_of as peer_of_scope
 from kraken_fleet.model import Agent
-from kraken_fleet.reconcile import Event, remove
+from kraken_fleet.reconcile import Event, Ignored, remove
 from kraken_fleet.web.cache import FleetCache, Snapshot
 from kraken_fleet.web.history import History
-from kraken_fleet.web.ignored import Ignored
 from kraken_fleet.web.render import Renderer
 from kraken_fleet.web.security import AccessLog
 from kraken_fleet.web.sessions import Session, SessionStore

@@ -1,4 +1,4 @@
-"""Discovered agents that somebody chose to ignore. Kept by the console: Kraken has no such notion."""
+"""Discovered agents that somebody chose to ignore. Kept in the state directory: Kraken has no such notion."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from pathlib import Path
 
 
 class Ignored:
-    """Addresses in a JSON file, replaced whole on each change."""
+    """Addresses in a JSON file, replaced whole on each change.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    Args:
+        directory: the state directory; it need not be there.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "ignored.json"
         self._lock = threading.Lock()
 
     def addresses(self) -> frozenset[str]:

@@ -1,0 +1,55 @@
+"""Times that people type: `2h`, `1d12h`, `18:30`, `2026-11-29 08:00`."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+from kraken_fleet.errors import UsageError
+
+_UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SPAN = re.compile(r"(?:\d+(?:min|[smhdw]))+")
+_PART = re.compile(r"(\d+)(min|[smhdw])")
+_LONGEST = timedelta(days=366)
+
+
+def until(text: str, now: datetime) -> datetime:
+    """Return the moment that somebody means.
+
+    Args:
+        text: a span of time from now on, a time of day, or a date with one; times are of this machine's time zone
+            unless they say another one.
+        now: with its time zone.
+
+    Raises:
+        UsageError: it is no time, is over, or is more than a year away.
+    """
+    found = _span(text, now) or _moment(text, now)
+    if found is None:
+        raise UsageError(f"{text!r} is no time", where="--until", hint="Write 30min, 2h, 1d, 18:30 or 2026-11-29T08:00")
+    if found <= now:
+        raise UsageError(f"{text!r} is over already", where="--until", hint="Name a moment in the future")
+    if found - now > _LONGEST:
+        raise UsageError(f"{text!r} is more than a year away", where="--until", hint="Leave --until out to set no end")
+    return found
+
+
+def _span(text: str, now: datetime) -> datetime | None:
+    compact = text.replace(" ", "").lower()
+    if not _SPAN.fullmatch(compact):
+        return None
+    seconds = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(compact))
+    return now + timedelta(seconds=min(seconds, 10 * _LONGEST.total_seconds()))
+
+
+def _moment(text: str, now: datetime) -> datetime | None:
+    here = now.astimezone()
+    try:
+        if re.fullmatch(r"\d?\d:\d\d", text):
+            hour, minute = map(int, text.split(":"))
+            found = here.replace(hour=hour, minute=minute, second=0, microsecond=0)
+            return found if found > here else found + timedelta(days=1)
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.astimezone()
