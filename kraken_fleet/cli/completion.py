@@ -29,7 +29,7 @@ def completion(
 
     For bash: kraken-fleet completion bash > ~/.local/share/bash-completion/completions/kraken-fleet
     """
-    from typer.completion import get_completion_script
+    from typer._completion_shared import get_completion_script  # what Typer's own --show-completion calls
 
     name = "kraken-fleet"
     output.line(get_completion_script(prog_name=name, complete_var="_KRAKEN_FLEET_COMPLETE", shell=shell.value))

@@ -30,8 +30,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KrakenCl
         monkeypatch.setenv("KRAKEN_FLEET_PASSWORD_FILE", str(tmp_path / "password"))
         monkeypatch.setenv("KRAKEN_FLEET_STATE_DIR", str(tmp_path / "state"))
         for address in (A, B):
-            message = {"address": address, "msg": "get-job"}
-            requests.post(f"{found.url}/backend", json=message, timeout=10).raise_for_status()
+            _speak(client, address)
         client.set_authorized([agent.id for agent in client.agents(unauthorized=True)])
         client.set_agent_groups(_agent(client, A).id, [1, client.create_group("gpu").id])
         yield client
@@ -50,6 +49,13 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
 
 def _client(server: RunningServer) -> KrakenClient:
     return KrakenClient(server.url, PasswordCredentials(server.user, server.password))
+
+
+def _speak(client: KrakenClient, address: str) -> Any:
+    message = {"address": address, "msg": "get-job"}
+    answer = requests.post(f"{client.url}/backend", json=message, timeout=10)
+    answer.raise_for_status()
+    return answer.json()
 
 
 def _agent(client: KrakenClient, address: str) -> Agent:
@@ -159,6 +165,8 @@ def test_stranded_jobs_are_cancelled(client: KrakenClient, ask: Ask, capsys: pyt
     code = f"def stage(ctx):\n    return {stage | {'jobs': [job | {'environments': where}]}}\n"
     client.create_stage(branch.id, "s", code)
     client.disable_agent(_agent(client, B).id)
+    client.start_flow(branch.id)
+    eventually(lambda: _speak(client, A)["job"], bool)  # it is busy now, so the next job waits
     client.start_flow(branch.id)
     (waiting,) = eventually(lambda: ask("jobs", "waiting"), bool)
     number = str(waiting["job"]["id"])
