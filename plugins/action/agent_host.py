@@ -18,6 +18,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.telling import wha
 from kraken_fleet.address import ServerAddress
 from kraken_fleet.errors import UsageError
 
+# As the module preflight has them by default; no role sets others.
 _LEAST_DISK_MB = 512
 _CHECK_SECONDS = 5
 

@@ -45,6 +45,7 @@ class ActionModule(ControllerAction):
     ARGUMENTS = arguments_of("agent_registration")
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        # Of the batch, those that have not failed: an agent that could not be installed is not waited for.
         hosts = arguments["hosts"] or task_vars["ansible_play_batch"]
         inventory = PlayInventory(self, task_vars["hostvars"])
         fleet = registration.desired_fleet(inventory, hosts, arguments["groups_mode"])

@@ -22,6 +22,7 @@ class ActionModule(ControllerAction):
     ARGUMENTS = arguments_of("validate_inventory")
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        # All hosts of the play, not only those of this batch: nothing is done to any before all are right.
         hosts = arguments["hosts"] or task_vars["ansible_play_hosts_all"]
         inventory = PlayInventory(self, task_vars["hostvars"])
         hostvars: dict[str, dict[str, Any]] = {}

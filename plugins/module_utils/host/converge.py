@@ -125,6 +125,7 @@ def state(spec: AgentSpec) -> Dict[str, Any]:
 
 
 def _one_for_each_user(specs: Sequence[AgentSpec]) -> List[AgentSpec]:
+    # Reversed, so that of several agents with one account the first one stays: its data directory becomes the home.
     return list({spec.user: spec for spec in reversed(specs)}.values())
 
 

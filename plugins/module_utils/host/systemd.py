@@ -212,6 +212,7 @@ def _service(spec: AgentSpec, running: bool, *, restart: bool) -> Iterator[Chang
 def _state_change(spec: AgentSpec, verb: str, before: str, after: str) -> Change:
     def act() -> None:
         try:
+            # A stop takes TimeoutStopSec at most, drain_seconds and REPORT_SECONDS; a restart has to start it then.
             _systemctl(verb, spec.unit, timeout=spec.drain_seconds + 90.0)
         except HostError as error:
             raise HostError(f"{error}\n{_last_words(spec.unit)}".rstrip()) from error
@@ -241,6 +242,7 @@ def _last_words(unit: str) -> str:
 
 def _forget(unit: str) -> None:
     reload()
+    # systemd keeps a unit that has failed, also without its file, until it is told to forget that (systemctl(1)).
     run(["systemctl", "reset-failed", f"{unit}.service"], check=False)
 
 
@@ -267,6 +269,7 @@ def _hardening(spec: AgentSpec) -> str:
         if not (writable and spec.data.startswith(spec.directory + "/")):
             writable.append(spec.data)
         lines.append(_HARDENING.format(writable=" ".join(writable)))
+        # ProtectHome hides all of /home and /root, also where ReadWritePaths names a directory there.
         if not any(path.startswith(("/home/", "/root/")) for path in (spec.directory, spec.data)):
             lines.append("ProtectHome=yes\n")
     lines.append(_HARDENING_ALWAYS)

@@ -89,7 +89,7 @@ class HostAction(ControllerAction):
     def _see(self, interpreter: str, program: str, *, without_git: bool) -> Seen:
         if not program:
             done = self._run_on_host(prerequisites.look(interpreter))
-        elif self._is_pipelining_enabled("new"):
+        elif self._is_pipelining_enabled("new"):  # Ansible's word for what can go through standard input
             command = prerequisites.look_and_run(interpreter, without_git=without_git)
             done = self._run_on_host(command, program.encode())
         else:
@@ -100,6 +100,7 @@ class HostAction(ControllerAction):
 
     def _run_on_host(self, text: str, in_data: bytes | None = None) -> dict[str, Any]:
         command = prerequisites.one_line(text)
+        # The shell is named, for `executable` in an ansible.cfg may name one that is no POSIX shell.
         done: dict[str, Any] = self._low_level_execute_command(command, in_data=in_data, executable="/bin/sh")
         return done
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_settings import is_for_connections
 
-# Tried in order; a distribution's own default comes first.
+# Tried in order; a distribution's own default comes first. RHEL 8 has platform-python before anybody installs another.
 PYTHONS = (
     "python3", "/usr/bin/python3", "python3.13", "python3.12", "python3.11", "python3.10", "python3.9", "python3.8",
     "/usr/local/bin/python3", "/usr/libexec/platform-python",
@@ -18,7 +18,8 @@ LEAST = (3, 8)
 # Anywhere in a line: a login may print text or an escape sequence without a line end before it.
 _LINE = re.compile(r"kraken-fleet: (\w+)=(.*)$", re.MULTILINE)
 
-# Says one thing a line. The prefix tells them from what a login shell prints of itself.
+# Says one thing a line. The prefix tells them from what a login shell prints of itself, and the first `echo` ends a
+# line that it has begun. Python is run with -ESs: no variable and no package of the host is read for a version.
 _LOOK = """\
 echo
 say() {{ printf 'kraken-fleet: %s=%s\\n' "$1" "$2"; }}
@@ -166,7 +167,8 @@ def _printable(character: str) -> str:
     return character if plain else "".join(f"\\{byte:03o}" for byte in character.encode())
 
 
-# Reads its text from standard input: what a command line says, all users of the host can see.
+# Reads its text from standard input: what a command line says, all users of the host can see. What runs then
+# has no input, so that no package manager waits for an answer.
 FROM_INPUT = 'eval "$(cat)" </dev/null'
 
 

@@ -45,6 +45,7 @@ class PlayInventory:
         self._task = action._task
         self._templar = action._templar
         self._hostvars = hostvars
+        # Ansible hands no inventory to an action; this is the one that the play runs with, add_host and all.
         self._inventory = hostvars._inventory
         self._loader = hostvars._loader
         self._group_levels: dict[str, Any] = {}
@@ -167,6 +168,7 @@ class PlayInventory:
     def _of_entity(self, entity: Any, own: Mapping[str, Any]) -> Any:
         """Find the variable in the inventory, then in group_vars or host_vars beside it and beside the playbook."""
         found = own.get(GROUPS_VARIABLE)
+        # At the stage `task`: at the other one, `inventory`, Ansible by default asks no vars plugin.
         for more in (
             get_vars_from_inventory_sources(self._loader, self._inventory._sources, [entity], "task"),
             get_vars_from_path(self._loader, self._loader.get_basedir(), [entity], "task"),
