@@ -52,7 +52,8 @@ def allow_list(fleet: DesiredFleet, besides: Iterable[str] = ()) -> AllowList:
     unknown = []
     for agent in fleet.agents:
         try:
-            found.add(_network(agent.address))
+            # An address only: a network as an agent's address would let in strangers.
+            found.add(_network(str(ipaddress.ip_address(agent.address))))
         except ValueError:
             unknown.append(agent.label)
     if not found:

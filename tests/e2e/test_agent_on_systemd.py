@@ -142,6 +142,19 @@ def test_an_agent_that_hangs_is_started_again(host: SystemdHost) -> None:
     assert host.job("echo back").succeeded
 
 
+def test_a_daemon_does_not_outlive_an_agent_that_is_killed(host: SystemdHost) -> None:
+    """It has no parent, group, session, variable or directory of the job; systemd knows it by its control group."""
+    killed = host.await_agent()
+    daemon = "env -i setsid sh -c 'cd / && (trap \"\" TERM; sleep 7654 </dev/null >/dev/null 2>&1 &)'"
+    # The agent that takes its place runs the job again.
+    run = host.start(f"test -e again && exit; touch again; {daemon}; sleep 60")
+    until(lambda: host.run("pgrep -f '^sleep 7654'").returncode == 0, otherwise="the daemon did not begin")
+    host.out(f"kill -KILL {killed}")
+    until(lambda: host.run("pgrep -f '^sleep 7654'").returncode == 1, otherwise="the daemon outlived its agent")
+    assert host.finish(run).succeeded
+    assert host.await_agent() != killed
+
+
 def test_sudo_is_there_when_it_is_asked_for_and_gone_when_not(host: SystemdHost) -> None:
     file = "/etc/sudoers.d/kraken-agent-kraken"
     host.deploy(**AGENT, kraken_agent_sudo=True)

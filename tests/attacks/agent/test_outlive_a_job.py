@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from tests.unit.agent.conftest import RunningAgent
+import pytest
+
+from tests.unit.agent.conftest import RunningAgent, is_alive
 from tests.unit.agent.fake_server import FakeServer
+from tests.waiting import until
 
 # Each life lasts about a millisecond: fork, let the parent go, new session, again; ends by itself after a minute.
 RUNNER = """
@@ -23,6 +28,80 @@ while time.time() < end:
     if count % 20 == 0:
         open(sys.argv[1], "w").close()
 """
+
+# A daemon by the book: forks twice with a session of its own, closes all files, goes to `/`, and heeds no SIGTERM.
+# Nothing of the job is left in it: no parent, group, session, variable, directory or open file.
+DAEMON = """
+import os, signal, sys, time
+if os.fork():
+    os._exit(0)
+os.setsid()
+if os.fork():
+    os._exit(0)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.chdir("/")
+with open(sys.argv[1] + ".new", "w") as mark:
+    mark.write(str(os.getpid()))
+os.rename(sys.argv[1] + ".new", sys.argv[1])
+os.closerange(0, 100)
+time.sleep(120)
+"""
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> tuple[str, Path]:
+    """A command that starts a daemon, and the file that the daemon writes its process id into."""
+    program, mark = tmp_path / "daemon.py", tmp_path / "daemon.pid"
+    program.write_text(DAEMON)
+    return f"env -i {sys.executable} -S -E {program} {mark}", mark
+
+
+def is_gone(mark: Path) -> bool:
+    return not is_alive(int(mark.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("step", "job"),
+    [({"timeout": 3}, {}), ({}, {"timeout": 3})],
+    ids=["the step's time is over", "the job's time is over"],
+)
+def test_as_a_daemon_of_a_step_that_takes_too_long(
+    server: FakeServer,
+    start_agent: Callable[..., RunningAgent],
+    daemon: tuple[str, Path],
+    step: dict[str, Any],
+    job: dict[str, Any],
+) -> None:
+    start, mark = daemon
+    given = server.add_job({"cmd": f"{start}; sleep 60", **step}, **job)
+    agent = start_agent()
+    until(lambda: given.finished and is_gone(mark))
+    assert agent.process.poll() is None
+
+
+def test_as_a_daemon_of_a_job_that_is_cancelled(
+    server: FakeServer, start_agent: Callable[..., RunningAgent], daemon: tuple[str, Path]
+) -> None:
+    start, mark = daemon
+    job = server.add_job({"cmd": f"{start}; sleep 60"})
+    agent = start_agent()
+    until(mark.exists)
+    job.cancelled = True
+    until(lambda: job.finished and is_gone(mark))
+    assert agent.process.poll() is None
+
+
+def test_as_a_daemon_of_an_agent_that_is_stopped(
+    server: FakeServer, start_agent: Callable[..., RunningAgent], daemon: tuple[str, Path]
+) -> None:
+    start, mark = daemon
+    server.add_job({"cmd": f"{start}; sleep 60"})
+    agent = start_agent()
+    until(mark.exists)
+    agent.signal(signal.SIGTERM)
+    agent.signal(signal.SIGTERM)
+    agent.wait()
+    assert is_gone(mark)
 
 
 def test_by_forking_faster_than_anybody_counts(

@@ -14,6 +14,7 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import A
 
 _ROOT = Path(__file__).parents[3]
 _PAGE = (_ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+_PROMISED = _PAGE.partition("## What is promised")[2].partition("\n## ")[0]
 _NAMED = sorted(set(re.findall(r"`(tests/[\w/.]+\.py)::(\w+)`", _PAGE)))
 
 
@@ -27,9 +28,14 @@ def test_a_promise_names_a_test_that_is_there(path: str, name: str) -> None:
     assert name in _tests(path)
 
 
+def test_each_promise_names_a_test() -> None:
+    promises = re.findall(r"^- .*(?:\n  .*)*", _PROMISED, flags=re.MULTILINE)
+    assert len(promises) >= 25
+    assert [promise for promise in promises if "::test_" not in promise] == []
+
+
 def test_each_part_about_an_attacker_names_tests() -> None:
-    promised = _PAGE.partition("## What is promised")[2].partition("\n## ")[0]
-    parts = promised.split("\n### ")[1:]
+    parts = _PROMISED.split("\n### ")[1:]
     assert len(parts) >= 5
     assert [part.splitlines()[0] for part in parts if "::test_" not in part] == []
 
