@@ -34,7 +34,11 @@ class HttpAnswer:
         return status, self._rest()
 
     def head(self) -> Tuple[int, Dict[str, str]]:
-        """Return status and headers, their names in lower case."""
+        """Return status and headers, their names in lower case.
+
+        Raises:
+            ValueError: this is no HTTP.
+        """
         first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         words = first.split(" ", 2)
         if not first.startswith("HTTP/1.") or len(words) < 2 or not words[1].isdigit():

@@ -57,7 +57,11 @@ def read_answer(response: requests.Response, where: str) -> Answer:
 
 
 def raise_for_refusal(response: requests.Response, where: str) -> None:
-    """Raise the error that a status of 300 or more stands for."""
+    """Raise the error that a status of 300 or more stands for.
+
+    Raises:
+        NotSignedInError, NotPermittedError, RequestRejectedError, ServerFaultError, UnexpectedAnswerError: see there.
+    """
     status = response.status_code
     if 300 <= status < 400:
         target = response.headers.get("Location", "elsewhere").split("?")[0]

@@ -1,4 +1,8 @@
-"""Kraken's JSON to models. Fields that nobody asked for are let through: newer servers may add some."""
+"""Kraken's JSON to models. Fields that nobody asked for are let through: newer servers may add some.
+
+Each function takes decoded JSON and returns what it is named after; it raises MalformedError when a field that is
+needed is missing or of another type.
+"""
 
 from __future__ import annotations
 

@@ -16,12 +16,21 @@ class MalformedError(ValueError):
 
 
 def as_object(data: object, what: str = "the answer") -> Mapping[str, object]:
+    """Return the same, which has to be a JSON object.
+
+    Args:
+        what: what it is, for the message.
+
+    Raises:
+        MalformedError: it is none; so do all functions here.
+    """
     if not isinstance(data, dict):
         raise MalformedError(f"{what} should be an object, is {_kind(data)}")
     return data
 
 
 def as_list(data: object, what: str = "the answer") -> list[object]:
+    """Return the same, which has to be a JSON list."""
     if not isinstance(data, list):
         raise MalformedError(f"{what} should be a list, is {_kind(data)}")
     return data
@@ -48,6 +57,7 @@ def nested(row: Mapping[str, object], key: str, decode: Callable[[object], T]) -
 
 
 def whole(row: Mapping[str, object], key: str, default: int | None = None) -> int:
+    """Return the whole number at `key`; where it is absent or null, the default, which is an error when None."""
     value = optional_whole(row, key)
     if value is None:
         value = default
@@ -57,6 +67,7 @@ def whole(row: Mapping[str, object], key: str, default: int | None = None) -> in
 
 
 def optional_whole(row: Mapping[str, object], key: str) -> int | None:
+    """Return the whole number at `key`; None where it is absent or null."""
     value = row.get(key)
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
         return value
@@ -64,6 +75,7 @@ def optional_whole(row: Mapping[str, object], key: str) -> int | None:
 
 
 def text(row: Mapping[str, object], key: str, *, required: bool = False) -> str:
+    """Return the text at `key`; where it is absent or null, an empty one, which is an error when required."""
     value = optional_text(row, key)
     if value is None and required:
         raise MalformedError(f"`{key}` is missing")
@@ -71,6 +83,7 @@ def text(row: Mapping[str, object], key: str, *, required: bool = False) -> str:
 
 
 def optional_text(row: Mapping[str, object], key: str) -> str | None:
+    """Return the text at `key`; None where it is absent or null."""
     value = row.get(key)
     if value is None or isinstance(value, str):
         return value
@@ -78,6 +91,7 @@ def optional_text(row: Mapping[str, object], key: str) -> str | None:
 
 
 def flag(row: Mapping[str, object], key: str, *, default: bool = False) -> bool:
+    """Return what is true or false at `key`; the default where it is absent or null."""
     value = row.get(key)
     if value is None:
         return default

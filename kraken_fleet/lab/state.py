@@ -73,6 +73,7 @@ class LabState:
     server: ProcessRef | None = None
 
     def save(self, paths: LabPaths) -> None:
+        """Write it whole or not at all: another command may read it at any time."""
         content = asdict(self) | {"hosts": [_host_to_json(host) for host in self.hosts]}
         fresh = paths.memory.with_suffix(".new")
         fresh.write_text(json.dumps(content, indent=1), encoding="utf-8")
@@ -138,7 +139,11 @@ def held(paths: LabPaths) -> Iterator[None]:
 
 
 def forget(paths: LabPaths) -> None:
-    """Remove the lab's directory, and `.lab` with the last one. Repeatable."""
+    """Remove the lab's directory, and `.lab` with the last one. Repeatable.
+
+    Raises:
+        LabError: something in it cannot be removed.
+    """
     shutil.rmtree(paths.directory, ignore_errors=True)
     if paths.directory.exists():
         raise LabError("It could not be removed entirely", where=str(paths.directory))

@@ -129,6 +129,9 @@ def as_lab_error(faults: type[Exception] | tuple[type[Exception], ...], what: st
     Args:
         faults: those errors.
         what: what could not be done.
+
+    Raises:
+        LabError: one of them came.
     """
     try:
         yield

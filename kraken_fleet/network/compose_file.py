@@ -41,6 +41,11 @@ class ComposeFile:
         return re.sub(r"[^a-z0-9_-]", "", str(name).lower())
 
     def network(self, name: str) -> Mapping[str, Any]:
+        """Return the definition of a network; empty when the file only names it.
+
+        Raises:
+            NetworkError: the file has no network of that name.
+        """
         networks = self.content.get("networks") or {}
         if name not in networks:
             raise NetworkError(
@@ -80,6 +85,9 @@ def parse_compose(text: str, variables: Mapping[str, str | None], path: Path) ->
         text: the compose file's content.
         variables: the env file's content.
         path: where the file is, for messages and for the project's name.
+
+    Raises:
+        NetworkError: it is not YAML, has no services, or names a variable that nobody sets.
     """
     try:
         raw = yaml.safe_load(text)

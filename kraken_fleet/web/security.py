@@ -72,6 +72,13 @@ class AccessLog:
         self._lock = threading.Lock()
 
     def write(self, user: str, peer: str, action: str, target: str = "", outcome: str = "ok") -> None:
+        """Add a line.
+
+        Args:
+            peer: the address that the request came from, or `console` for work in the background.
+            target: what was changed.
+            outcome: `ok`, or why not.
+        """
         record = {
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "user": user,

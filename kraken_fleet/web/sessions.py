@@ -58,6 +58,7 @@ class SessionStore:
         return key
 
     def get(self, key: str) -> Session | None:
+        """Return the session of a cookie and begin its time anew; None when there is none, or its time is over."""
         with self._lock:
             old = self._take_the_old()
             session = self._sessions.get(key)

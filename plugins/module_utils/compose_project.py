@@ -15,7 +15,11 @@ class ComposeError(Exception):
 
 
 def compose_command() -> List[str]:
-    """Find `docker compose`, or the older `docker-compose` when the plugin is missing."""
+    """Find `docker compose`, or the older `docker-compose` when the plugin is missing.
+
+    Raises:
+        ComposeError: neither works.
+    """
     for command in (["docker", "compose"], ["docker-compose"]):
         try:
             done = subprocess.run([*command, "version"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
@@ -45,6 +49,14 @@ def run(command: Sequence[str], cwd: Optional[str] = None) -> str:
 
 
 def read_text(path: str, optional: bool = False) -> str:
+    """Read a text file.
+
+    Args:
+        optional: return an empty text for one that cannot be read.
+
+    Raises:
+        ComposeError: it cannot be read.
+    """
     try:
         with open(path, encoding="utf-8") as file:
             return file.read()
@@ -71,6 +83,7 @@ def subnets() -> Dict[str, str]:
 
 
 def write_atomically(path: str, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
     descriptor, fresh = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".compose-")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -56,7 +56,11 @@ def evaluate(node: ast.expr, names: Mapping[str, Any]) -> Any:
 
 
 def evaluate_text(text: str, names: Mapping[str, Any]) -> Any:
-    """Do the same for a text with one expression."""
+    """Do the same for a text with one expression.
+
+    Raises:
+        ExpressionError: it is none, or cannot be evaluated.
+    """
     try:
         tree = ast.parse(text.strip(), mode="eval")
         return evaluate(tree.body, names)

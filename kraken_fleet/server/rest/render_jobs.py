@@ -18,6 +18,7 @@ _RETENTION = {"ci_logs": 6, "dev_logs": 3, "ci_artifacts": 6, "dev_artifacts": 3
 
 
 def project_json(project: Project) -> dict[str, Any]:
+    """Return a project with its secrets, which are masked, and its branches; without those that were deleted."""
     return {
         "id": project.id,
         "created": iso(project.created),
@@ -46,6 +47,7 @@ def secret_json(secret: Secret) -> dict[str, Any]:
 
 
 def branch_json(branch: Branch, *, with_stages: bool = False) -> dict[str, Any]:
+    """Return a branch, on request with its stages that are not deleted."""
     data: dict[str, Any] = {
         "id": branch.id,
         "created": iso(branch.created),
@@ -87,6 +89,7 @@ def stage_json(stage: Stage) -> dict[str, Any]:
 
 
 def flow_json(flow: Flow) -> dict[str, Any]:
+    """Return a flow with its runs. While it goes on, its duration is that until now."""
     branch = flow.branch
     return {
         "id": flow.id,
@@ -117,6 +120,7 @@ def flow_label(flow: Flow) -> str:
 
 
 def run_json(run: Run) -> dict[str, Any]:
+    """Return a run with counts of its jobs and tests. Issues and artifacts are not kept, so their counts are 0."""
     flow = run.flow
     return {
         "id": run.id,

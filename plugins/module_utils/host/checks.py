@@ -73,6 +73,7 @@ def run_checks(
 
 
 def check_python() -> Finding:
+    """Check the version of the Python that runs this."""
     found = "%d.%d.%d" % sys.version_info[:3]
     return finding(
         "python",
@@ -84,11 +85,13 @@ def check_python() -> Finding:
 
 
 def check_git() -> Finding:
+    """Check that Git is on the PATH."""
     path = shutil.which("git")
     return finding("git", bool(path), path or "not found on PATH", "Install git: the role kraken_prereqs does it")
 
 
 def check_disk(directory: str, least_mb: int) -> Finding:
+    """Check the free space, in MiB, of the file system that a directory is on, or would be."""
     existing = os.path.abspath(directory)
     while not os.path.isdir(existing):
         existing = os.path.dirname(existing)

@@ -32,6 +32,9 @@ def directory(path: str, wanted: Attributes, *, deep: bool = False) -> Iterator[
 
     Args:
         deep: whether what is in it gets another owner with it.
+
+    Raises:
+        HostError: a link, or something else that is no directory, is there.
     """
     found = opening.status(path)
     if found is not None and stat.S_ISDIR(found.st_mode):
@@ -189,6 +192,9 @@ def give_tree(path: str, wanted: Attributes) -> None:
     """Give a directory with all that is in it to another owner.
 
     Links change hands themselves. A file with a second name is left as it is: the other one may be anybody's.
+
+    Raises:
+        HostError: directories in it are nested too deeply.
     """
     owners = _numbers(wanted)
     if owners is None:

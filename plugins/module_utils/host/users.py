@@ -83,7 +83,11 @@ def no_account(user: str, homes: Sequence[str]) -> Iterator[Change]:
 
 
 def sudoers(user: str, wanted: bool) -> Iterator[Change]:
-    """Write a sudoers file for the user, checked by visudo before it is in its place; or remove it."""
+    """Write a sudoers file for the user, checked by visudo before it is in its place; or remove it.
+
+    Raises:
+        HostError: the host has no sudo.
+    """
     # sudo reads no file there whose name has a dot (sudoers(5)).
     path = os.path.join(SUDOERS_DIRECTORY, f"kraken-agent-{user}".replace(".", "_"))
     if not wanted:

@@ -108,7 +108,11 @@ class EngineSocket:
                 raise
 
     def events(self, path: str, headers: Mapping[str, str]) -> Iterator[Dict[str, Any]]:
-        """Have the engine do something that takes long; yield what it says meanwhile, one object a line."""
+        """Have the engine do something that takes long; yield what it says meanwhile, one object a line.
+
+        Raises:
+            EngineError: it refuses, or does not answer.
+        """
         connection = http.client.HTTPConnection("docker", timeout=self._timeout)
         try:
             connection.sock = self._connect()
