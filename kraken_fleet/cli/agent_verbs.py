@@ -11,12 +11,10 @@ import typer
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.cli import changes, output
 from kraken_fleet.cli.connection import connected
-from kraken_fleet.cli.moments import until as moment
-from kraken_fleet.cli.names import HostNames
-from kraken_fleet.cli.selection import PATTERNS, find_agents, find_group
+from kraken_fleet.cli.selection import PATTERNS, find_agents, find_group, names_of
 from kraken_fleet.errors import FleetError, UsageError
 from kraken_fleet.inventory import Inventory
-from kraken_fleet.model import LONGEST_NOTE, Agent, Disabling
+from kraken_fleet.model import LONGEST_NOTE, Agent, Disabling, parse_moment
 from kraken_fleet.reconcile import are_over, change_groups, disable, disabling, drain, enable, remove
 
 app = typer.Typer(add_completion=False)
@@ -93,7 +91,7 @@ def enable_agents(
     if due:
         known = tuple(are_over(known, client.server_time()))
         if not patterns and not (inventory and inventory.limit):
-            names = HostNames.read(inventory)
+            names = names_of(inventory)
             changes.follow(enable(client, [names.named(agent) for agent in known]), as_json=as_json)
             return
     changes.follow(enable(client, _chosen(client, patterns, inventory, known)), as_json=as_json)
@@ -169,7 +167,7 @@ def _chosen(
     client: KrakenClient, patterns: list[str] | None, inventory: Inventory | None, known: Iterable[Agent]
 ) -> list[Agent]:
     """Return the agents that a command line names, called as people call them."""
-    names, agents = HostNames.read(inventory), list(known)
+    names, agents = names_of(inventory), list(known)
     limited = inventory is not None and inventory.limit is not None
     if not patterns and not limited:
         raise UsageError("No agent is named", hint="Name agents; all of them are `all`")
@@ -184,7 +182,7 @@ def _chosen(
 def _why(client: KrakenClient, note: str, until: str | None) -> Disabling:
     if len(note) > LONGEST_NOTE:
         raise UsageError(f"The note has more than {LONGEST_NOTE} characters", where="--note")
-    end = moment(until, client.server_time()) if until else None
+    end = parse_moment(until, client.server_time()) if until else None
     return disabling(client, client.user or getpass.getuser(), note, end)
 
 

@@ -10,10 +10,9 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.cli import agent_verbs, output
 from kraken_fleet.cli.application import command_group
 from kraken_fleet.cli.connection import connected
-from kraken_fleet.cli.names import HostNames
-from kraken_fleet.cli.selection import PATTERNS, find_agents, find_group
+from kraken_fleet.cli.selection import PATTERNS, find_agents, find_group, names_of
 from kraken_fleet.inventory import Inventory
-from kraken_fleet.model import Activity, Agent, activity_of, ago
+from kraken_fleet.model import Activity, Agent, HostNames, activity_of, ago
 
 app = command_group()
 app.add_typer(agent_verbs.app)
@@ -29,7 +28,7 @@ def list_agents(
     as_json: output.AsJson = False,
 ) -> None:
     """List the authorized agents, with their groups and what they are doing."""
-    agents, names = client.agents(), HostNames.read(inventory)
+    agents, names = client.agents(), names_of(inventory)
     if group is not None:
         chosen = find_group(group, client.groups())
         agents = tuple(agent for agent in agents if chosen.id in {ref.id for ref in agent.groups})
@@ -68,7 +67,7 @@ def show_agent(
     as_json: output.AsJson = False,
 ) -> None:
     """Show all that the server knows about one agent."""
-    names = HostNames.read(inventory)
+    names = names_of(inventory)
     known = (*client.agents(), *client.agents(unauthorized=True))
     (found,) = find_agents([agent], known, names, one_each=True)[:1]
     if as_json:

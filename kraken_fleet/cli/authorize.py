@@ -11,11 +11,10 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import connected
-from kraken_fleet.cli.names import HostNames
-from kraken_fleet.cli.selection import PATTERNS, find_agents
+from kraken_fleet.cli.selection import PATTERNS, find_agents, names_of
 from kraken_fleet.errors import UsageError
 from kraken_fleet.inventory import Inventory
-from kraken_fleet.model import Agent
+from kraken_fleet.model import Agent, HostNames
 from kraken_fleet.reconcile import Ignored
 from kraken_fleet.state import state_dir
 
@@ -35,7 +34,7 @@ def authorize(
     if bool(agents) == everyone:
         raise UsageError("Name the agents to authorize, or give --all", hint="See `kraken-fleet discovered list`")
     waiting = client.agents(unauthorized=True)
-    names, ignored = HostNames.read(inventory), Ignored(state_dir()).addresses()
+    names, ignored = names_of(inventory), Ignored(state_dir()).addresses()
     chosen = (
         [agent for agent in waiting if agent.address not in ignored]
         if everyone

@@ -10,8 +10,7 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import command_group
 from kraken_fleet.cli.connection import connected
-from kraken_fleet.cli.names import HostNames
-from kraken_fleet.cli.selection import PATTERNS, find_agents
+from kraken_fleet.cli.selection import PATTERNS, find_agents, names_of
 from kraken_fleet.inventory import Inventory
 from kraken_fleet.model import ago
 from kraken_fleet.reconcile import Ignored
@@ -31,7 +30,7 @@ def list_discovered(
     as_json: output.AsJson = False,
 ) -> None:
     """List the agents that wait. Their address is what they claim; "speaks from" is what the server saw."""
-    names, ignored = HostNames.read(inventory), Ignored(state_dir()).addresses()
+    names, ignored = names_of(inventory), Ignored(state_dir()).addresses()
     waiting = client.agents(unauthorized=True)
     agents = [agent for agent in waiting if with_ignored or agent.address not in ignored]
     if as_json:
@@ -65,7 +64,7 @@ def ignore(
 
     Kept in this account's state directory, which a console of this account reads too.
     """
-    names = HostNames.read(inventory)
+    names = names_of(inventory)
     found = find_agents(patterns, client.agents(unauthorized=True), names)
     Ignored(state_dir()).add(agent.address for agent in found)
     if as_json:
@@ -81,7 +80,7 @@ def heed(
     client: KrakenClient, patterns: Patterns, inventory: Inventory | None = None, as_json: output.AsJson = False
 ) -> None:
     """Ignore agents no longer."""
-    names, ignored = HostNames.read(inventory), Ignored(state_dir())
+    names, ignored = names_of(inventory), Ignored(state_dir())
     waiting = [agent for agent in client.agents(unauthorized=True) if agent.address in ignored.addresses()]
     found = find_agents(patterns, waiting, names)
     ignored.discard(agent.address for agent in found)

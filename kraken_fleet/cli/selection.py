@@ -7,12 +7,21 @@ import fnmatch
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from kraken_fleet.cli.names import HostNames
 from kraken_fleet.errors import FleetError, UsageError
-from kraken_fleet.model import Agent, AgentsGroup, ip_of
+from kraken_fleet.inventory import Inventory
+from kraken_fleet.model import Agent, AgentsGroup, HostNames, ip_of
 
 _NAMELESS = HostNames()
 PATTERNS = "Host names of the inventory, names, addresses, agents groups or ids; patterns as for Ansible's --limit."
+
+
+def names_of(inventory: Inventory | None) -> HostNames:
+    """Read the host names of an inventory; without one there are none.
+
+    Raises:
+        InventoryError: the inventory is wrong.
+    """
+    return HostNames(inventory.fleet().by_address() if inventory else None)
 
 
 def find_agents(

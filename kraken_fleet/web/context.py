@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,11 +12,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kraken_fleet.api import KrakenClient
-from kraken_fleet.errors import FleetError
+from kraken_fleet.errors import FleetError, PartialFailureError, UsageError
 from kraken_fleet.listen import AttemptLimit
 from kraken_fleet.listen import peer_of as peer_of_scope
-from kraken_fleet.model import Agent
-from kraken_fleet.reconcile import Event, Ignored, remove
+from kraken_fleet.model import Agent, parse_moment
+from kraken_fleet.reconcile import Changed, Event, Failed, Ignored, disable, disabling, enable, remove
 from kraken_fleet.web.cache import FleetCache, Snapshot
 from kraken_fleet.web.history import History
 from kraken_fleet.web.render import Renderer
@@ -134,6 +135,55 @@ class Change(SubmittedForm):
         self._write(action, target)
         self.session.notice = f"{action} {target}: done"
         return True
+
+    def named(self, agents: Sequence[Agent]) -> list[Agent]:
+        """Return agents that are told of by what the access log knows them by: their addresses."""
+        return [dataclasses.replace(agent, name=agent.address) for agent in agents]
+
+    def verb(self, action: str, agents: Sequence[Agent], note: str, until: str) -> Iterator[Event]:
+        """Return what does a daily verb to agents.
+
+        Args:
+            note, until: why they are disabled, and until when; both may be empty.
+
+        Raises:
+            HTTPException: there is no such verb, or `until` cannot be read.
+        """
+        chosen = self.named(agents)
+        if action == "enable":
+            return enable(self.client, chosen)
+        if action not in ("disable", "drain"):
+            raise HTTPException(400, f"There is no action {action!r}")
+        try:
+            end = parse_moment(until, self.client.server_time()) if until.strip() else None
+        except UsageError as error:
+            raise HTTPException(400, str(error)) from error
+        # Draining is disabling, too: a page does not wait for the jobs, which end by themselves.
+        return disable(self.client, chosen, why=disabling(self.client, self.session.user, note, end))
+
+    def follow(self, action: str, agents: Sequence[Agent], events: Iterator[Event]) -> None:
+        """Make changes to several agents, write each down, and keep a message for the next page."""
+        done, failures = 0, []
+        try:
+            for event in events:
+                if isinstance(event, Changed):
+                    done += 1
+                    self._write(action, event.subject)
+                elif isinstance(event, Failed):
+                    failures.append(f"{action} {event.subject}: {event.reason}")
+                    self._write(action, event.subject, outcome=event.reason)
+        except PartialFailureError:
+            pass  # each of them has been told of
+        except FleetError as error:
+            failures.append(str(error))
+            self._write(action, f"{len(agents)} agents", outcome=str(error))
+        finally:
+            self.console.cache.forget()
+        if len(agents) == 1 and not failures:
+            summary = f"{action} {agents[0].address}: done"
+        else:
+            summary = f"{action}: {done} of {len(agents)} done"
+        self.session.notice = ". ".join([summary, *failures[:3]])
 
     def delete(self, agents: Sequence[Agent]) -> None:
         """Delete agents in the background: the server's queue sets the pace, which may be minutes for each."""

@@ -6,8 +6,9 @@ import threading
 import time
 from collections.abc import Mapping
 
+from kraken_fleet.errors import FleetError
 from kraken_fleet.inventory import Inventory
-from kraken_fleet.model import ALL_GROUP, Agent, DesiredAgent, DesiredFleet
+from kraken_fleet.model import ALL_GROUP, Agent, DesiredAgent, DesiredFleet, HostNames
 from kraken_fleet.web.settings import ConsoleSettings
 
 # Reading an inventory starts ansible-inventory, about a second: once in a while is enough for a page.
@@ -22,6 +23,9 @@ class _Kept:
         self.inventory: Inventory | None = None
         self.read_at = 0.0
         self.fleet = DesiredFleet()
+        self.names = HostNames()
+        self.named: Inventory | None = None
+        self.names_at = 0.0
 
 
 _kept = _Kept()
@@ -45,6 +49,30 @@ def desired_fleet(settings: ConsoleSettings) -> DesiredFleet:
 
 def desired_by_address(settings: ConsoleSettings) -> Mapping[str, DesiredAgent]:
     return desired_fleet(settings).by_address()
+
+
+def host_names(settings: ConsoleSettings) -> HostNames:
+    """Return what the inventory calls agents; pages show them beside addresses, and do without when it is wrong.
+
+    Only the first page waits for the inventory. Later ones have what was read last, while it is read anew.
+    """
+    inventory = settings.inventory
+    if not inventory:
+        return HostNames()
+    if _kept.named is not inventory:
+        _read_names(settings)
+    elif time.monotonic() - _kept.names_at > _FRESH_SECONDS:
+        _kept.names_at = time.monotonic()
+        threading.Thread(target=_read_names, args=(settings,), name="reading the inventory", daemon=True).start()
+    return _kept.names
+
+
+def _read_names(settings: ConsoleSettings) -> None:
+    try:
+        names = HostNames(desired_by_address(settings))
+    except FleetError:
+        names = HostNames()  # the Fleet page says what is wrong with it
+    _kept.names, _kept.named, _kept.names_at = names, settings.inventory, time.monotonic()
 
 
 def difference(wanted: DesiredAgent, agent: Agent) -> list[str]:

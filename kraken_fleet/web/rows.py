@@ -9,11 +9,11 @@ from datetime import datetime
 from functools import lru_cache
 from urllib.parse import urlencode
 
-from kraken_fleet.model import Activity, Agent, activity_of
+from kraken_fleet.model import Activity, Agent, HostNames, activity_of
 from kraken_fleet.web.parameters import whole_number
 
 PAGE_SIZES = (25, 100, 500)
-SORTS = ("address", "system", "groups", "state", "last_seen")
+SORTS = ("name", "address", "system", "groups", "state", "last_seen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,15 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    """One agent.
+
+    Args:
+        name: what it is called beside its address, by the inventory where that has it; empty when nothing else.
+    """
+
     agent: Agent
     state: Activity
+    name: str = ""
 
     @property
     def system(self) -> str:
@@ -108,15 +115,17 @@ class Page:
         return min(self.query.page * self.query.size, self.total)
 
 
-def make_page(agents: Iterable[Agent], query: Query, now: datetime) -> Page:
+def make_page(agents: Iterable[Agent], query: Query, now: datetime, names: HostNames | None = None) -> Page:
     """Search, filter, sort and cut the rows.
 
     Args:
         agents: every authorized agent of the server.
         query: what to show.
         now: the moment that "silent" is measured from, timezone-aware.
+        names: of the inventory's hosts.
     """
-    every = [Row(agent, activity_of(agent, now)) for agent in agents]
+    called = names or HostNames()
+    every = [Row(agent, activity_of(agent, now), called.name(agent)) for agent in agents]
     shown = [row for row in every if _matches(row, query)]
     shown.sort(key=_SORT_KEYS[query.sort], reverse=query.descending)
     pages = max(-(-len(shown) // query.size), 1)
@@ -155,7 +164,8 @@ def _matches(row: Row, query: Query) -> bool:
 
 def _mentions(row: Row, text: str) -> bool:
     agent = row.agent
-    words = (agent.name, agent.address, agent.ip_address or "", row.system, *agent.group_names)
+    said = agent.disabling.said if agent.disabling else ""
+    words = (agent.name, row.name, said, agent.address, agent.ip_address or "", row.system, *agent.group_names)
     return any(text in word.lower() for word in words)
 
 
@@ -167,6 +177,7 @@ def _address_key(address: str) -> tuple[object, ...]:
 
 
 _SORT_KEYS: Mapping[str, Callable[[Row], tuple[object, ...]]] = {
+    "name": lambda row: (not row.name, row.name, _address_key(row.agent.address)),
     "address": lambda row: _address_key(row.agent.address),
     "system": lambda row: (row.system, _address_key(row.agent.address)),
     "groups": lambda row: (tuple(sorted(row.agent.group_names)), _address_key(row.agent.address)),

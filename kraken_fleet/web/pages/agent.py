@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Form
-from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from kraken_fleet.errors import FleetError
 from kraken_fleet.model import ALL_GROUP, LogLine, activity_of, is_own_group
 from kraken_fleet.web.context import Changing, SignedIn, Visit
-from kraken_fleet.web.desired import desired_by_address, difference
+from kraken_fleet.web.desired import desired_by_address, difference, host_names
 from kraken_fleet.web.rows import Row
 
 router = APIRouter()
@@ -28,7 +27,7 @@ def show_agent(visit: SignedIn, agent_id: int) -> HTMLResponse:
     return visit.page(
         "agent.html",
         agent=agent,
-        row=Row(agent, activity_of(agent, datetime.now(UTC))),
+        row=Row(agent, activity_of(agent, datetime.now(UTC)), host_names(visit.console.settings).name(agent)),
         groups=[group for group in snapshot.groups if group.name != ALL_GROUP],
         jobs=visit.client.agent_jobs(agent_id),
         log=_agent_log(visit, agent_id),
@@ -58,15 +57,18 @@ def set_groups(change: Changing, agent_id: int, group: Annotated[list[int] | Non
 
 
 @router.post("/agents/{agent_id:int}/{action}")
-def act(change: Changing, agent_id: int, action: str) -> Response:
+def act(
+    change: Changing,
+    agent_id: int,
+    action: str,
+    note: Annotated[str, Form()] = "",
+    until: Annotated[str, Form()] = "",
+) -> Response:
     agent = change.client.agent(agent_id)
     if action == "delete":
         change.delete([agent])
         return change.back_to("/agents")
-    if action not in ("enable", "disable", "drain"):
-        raise HTTPException(400, f"There is no action {action!r}")
-    client = change.client
-    change.do(action, agent.address, client.enable_agent if action == "enable" else client.disable_agent, agent.id)
+    change.follow(action, [agent], change.verb(action, [agent], note, until))
     return change.back_to(f"/agents/{agent_id}")
 
 

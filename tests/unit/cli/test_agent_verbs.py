@@ -128,7 +128,7 @@ def test_groups_of_agents_change_and_a_mistyped_group_is_refused(
     [
         (["disable"], 64, "No agent is named"),
         (["disable", "nobody"], 1, "no agent 'nobody'"),
-        (["drain", A, "--until", "soon"], 64, "no time"),
+        (["drain", A, "--until", "soon"], 64, "no moment"),
         (["drain", A, "--note", "n" * 201], 64, "more than 200"),
         (["delete", A], 64, "Give --yes"),
         (["disable", "-l", "x", A], 64, "no inventory"),

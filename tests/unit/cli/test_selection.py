@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kraken_fleet.cli.names import HostNames
 from kraken_fleet.cli.selection import find_agents, find_group
 from kraken_fleet.errors import FleetError, UsageError
-from kraken_fleet.model import Agent, AgentsGroup, DesiredAgent, GroupRef
+from kraken_fleet.model import Agent, AgentsGroup, DesiredAgent, GroupRef, HostNames
 
 _ALL = GroupRef(1, "all")
 _GPU = GroupRef(2, "gpu")

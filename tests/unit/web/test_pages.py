@@ -294,3 +294,39 @@ def test_a_hundred_agents_render_in_under_fifty_milliseconds(server: RunningServ
     assert answers[0].text.count('name="agent"') == 100
     timings = [float(answer.headers["Server-Timing"].partition("dur=")[2]) for answer in answers]
     assert min(timings) < 50, timings
+
+
+def _authorized(server: RunningServer, address: str) -> int:
+    """Let an agent in, if it is not; return its id."""
+    with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
+        waiting = [agent.id for agent in client.agents(unauthorized=True) if agent.address == address]
+        client.set_authorized(waiting)
+        return next(agent.id for agent in client.agents() if agent.address == address)
+
+
+def test_a_note_and_an_end_are_kept_with_a_disabled_agent_and_shown(person: Person, server: RunningServer) -> None:
+    number = _authorized(server, "10.0.0.22")
+    page = person.post("/agents/change", action="disable", agent=[number], note="a new disk", until="2h").text
+    assert "disable 10.0.0.22: done" in page
+    assert "by admin since" in person.get("/agents")
+    assert "a new disk" in person.get(f"/agents/{number}")
+    assert "kraken-fleet-disabled" not in person.get("/agents") + person.get("/groups")
+    assert "enable 10.0.0.22: done" in person.post(f"/agents/{number}/enable").text
+    assert "a new disk" not in person.get(f"/agents/{number}")
+
+
+def test_an_end_that_is_no_moment_is_refused_and_changes_nothing(person: Person, server: RunningServer) -> None:
+    number = _authorized(server, "10.0.0.22")
+    answer = person.post(f"/agents/{number}/disable", until="soon")
+    assert answer.status_code == 400
+    assert "no moment" in answer.text
+    with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
+        assert client.agent(number).enabled
+
+
+def test_agents_are_called_as_the_inventory_calls_them(person: Person, server: RunningServer) -> None:
+    number = _authorized(server, "10.0.0.21")
+    assert "<td>build-1</td>" in person.get("/agents")
+    assert "10.0.0.21" in person.get("/agents?q=build-1&sort=name")
+    assert "10.0.0.21" not in person.get("/agents?q=build-2&sort=name")
+    assert "<h1>build-1</h1>" in person.get(f"/agents/{number}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping
 
-from kraken_fleet.inventory import Inventory
-from kraken_fleet.model import Agent, DesiredAgent
+from kraken_fleet.model.agent import Agent
+from kraken_fleet.model.fleet import DesiredAgent
 
 
 class HostNames:
@@ -18,15 +18,6 @@ class HostNames:
 
     def __init__(self, hosts: Mapping[str, DesiredAgent] | None = None) -> None:
         self._hosts = hosts or {}
-
-    @classmethod
-    def read(cls, inventory: Inventory | None) -> HostNames:
-        """Read them from an inventory; without one there are none.
-
-        Raises:
-            InventoryError: the inventory is wrong.
-        """
-        return cls(inventory.fleet().by_address() if inventory else None)
 
     def of(self, agent: Agent) -> Collection[str]:
         """Return what the inventory calls an agent: its host, and the host with the instance when it has several."""

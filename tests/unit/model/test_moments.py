@@ -1,4 +1,4 @@
-"""Times that people type for --until."""
+"""Moments that people type."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kraken_fleet.cli.moments import until
 from kraken_fleet.errors import UsageError
+from kraken_fleet.model import parse_moment
 
 _NOW = datetime(2026, 11, 28, 21, 50, tzinfo=UTC)
 
@@ -25,28 +25,28 @@ _NOW = datetime(2026, 11, 28, 21, 50, tzinfo=UTC)
     ],
 )
 def test_a_span_of_time_counts_from_now(text: str, span: timedelta) -> None:
-    assert until(text, _NOW) == _NOW + span
+    assert parse_moment(text, _NOW) == _NOW + span
 
 
 def test_a_moment_is_taken_as_it_is() -> None:
-    assert until("2026-11-29T08:00Z", _NOW) == datetime(2026, 11, 29, 8, tzinfo=UTC)
-    assert until("2026-11-29 08:00+02:00", _NOW) == datetime(2026, 11, 29, 6, tzinfo=UTC)
+    assert parse_moment("2026-11-29T08:00Z", _NOW) == datetime(2026, 11, 29, 8, tzinfo=UTC)
+    assert parse_moment("2026-11-29 08:00+02:00", _NOW) == datetime(2026, 11, 29, 6, tzinfo=UTC)
 
 
 def test_a_time_of_day_is_the_next_one() -> None:
     here = _NOW.astimezone()
     earlier, later = here - timedelta(minutes=1), here + timedelta(minutes=1)
-    assert until(f"{later:%H:%M}", _NOW) == later
-    assert until(f"{earlier:%H:%M}", _NOW) == earlier + timedelta(days=1)
+    assert parse_moment(f"{later:%H:%M}", _NOW) == later
+    assert parse_moment(f"{earlier:%H:%M}", _NOW) == earlier + timedelta(days=1)
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("soon", "no time"),
-        ("2", "no time"),
-        ("-2h", "no time"),
-        ("25:00", "no time"),
+        ("soon", "no moment"),
+        ("2", "no moment"),
+        ("-2h", "no moment"),
+        ("25:00", "no moment"),
         ("0s", "over already"),
         ("2026-11-28T21:49Z", "over already"),
         ("99999999999999999999d", "more than a year"),
@@ -55,4 +55,4 @@ def test_a_time_of_day_is_the_next_one() -> None:
 )
 def test_what_is_no_moment_of_the_next_year_is_refused(text: str, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
-        until(text, _NOW)
+        parse_moment(text, _NOW)

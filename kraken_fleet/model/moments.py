@@ -1,4 +1,4 @@
-"""Times that people type: `2h`, `1d12h`, `18:30`, `2026-11-29 08:00`."""
+"""Moments that people type: `2h`, `1d12h`, `18:30`, `2026-11-29 08:00`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PART = re.compile(r"(\d+)(min|[smhdw])")
 _LONGEST = timedelta(days=366)
 
 
-def until(text: str, now: datetime) -> datetime:
+def parse_moment(text: str, now: datetime) -> datetime:
     """Return the moment that somebody means.
 
     Args:
@@ -26,11 +26,11 @@ def until(text: str, now: datetime) -> datetime:
     """
     found = _span(text, now) or _moment(text, now)
     if found is None:
-        raise UsageError(f"{text!r} is no time", where="--until", hint="Write 30min, 2h, 1d, 18:30 or 2026-11-29T08:00")
+        raise UsageError(f"{text!r} is no moment in time", hint="Write 30min, 2h, 1d, 18:30 or 2026-11-29T08:00")
     if found <= now:
-        raise UsageError(f"{text!r} is over already", where="--until", hint="Name a moment in the future")
+        raise UsageError(f"{text!r} is over already", hint="Name a moment in the future")
     if found - now > _LONGEST:
-        raise UsageError(f"{text!r} is more than a year away", where="--until", hint="Leave --until out to set no end")
+        raise UsageError(f"{text!r} is more than a year away", hint="Set no end instead")
     return found
 
 
