@@ -36,7 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Name the tests that were run again, for whoever runs several suites and looks at the end."""
-    if path := config.getoption("--again-file"):
+    # pytest-xdist's workers have this hook too, and send what they know to the process that started them.
+    if (path := config.getoption("--again-file")) and not hasattr(config, "workerinput"):
         with Path(path).open("a") as file:
             file.writelines(f"{report.nodeid}\n" for report in terminalreporter.getreports("rerun"))
 

@@ -15,6 +15,8 @@ from kraken_fleet.lab import AgentsReady, Deployed, JobVerified, LabEvent, LabEv
 from kraken_fleet.model import Agent, Deploy, HostResult
 
 _CHANGES_SHOWN = 5
+# How a line of Ansible begins that says that a host did not skip the task.
+_RAN = ("ok:", "changed:", "failed:", "fatal:", "included:")
 
 
 @dataclass(slots=True)
@@ -58,7 +60,7 @@ class Watcher:
         self._quiet, self._verbose = quiet, verbose
         self._console = output.console(stderr=True)
         self._status: Status | None = None
-        self._task, self._task_began = "", 0.0
+        self._task, self._task_began, self._task_ran = "", 0.0, False
 
     def title(self, text: str) -> None:
         """Print a heading between two parts."""
@@ -113,11 +115,14 @@ class Watcher:
             self._end_task()
             self._task, self._task_began = task, time.monotonic()
             self._now(task)
+        elif text.startswith(_RAN):
+            self._task_ran = True
 
     def _end_task(self) -> None:
-        if self._task:
+        """Say that the task is done, unless all hosts have skipped it."""
+        if self._task and self._task_ran:
             self._done(self._task, "", time.monotonic() - self._task_began)
-        self._task = ""
+        self._task, self._task_ran = "", False
 
     def _show_deploy(self, deploy: Deploy) -> None:
         self._end_task()

@@ -115,7 +115,7 @@ def _instances(value: object) -> tuple[Mapping[str, object], ...]:
         raise _WrongValueError(f"{value!r} is not a list of agents, each with a name and an address")
     known = list(_specification(INSTANCES_VARIABLE)["options"])
     for item in value:
-        for key in sorted(set(item).difference(known)):
+        for key in sorted(set(item).difference(known), key=repr):
             raise _WrongValueError(not_one_of(key, known))
         for key in ("name", "address"):
             if not item.get(key):

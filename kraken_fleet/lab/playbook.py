@@ -78,6 +78,8 @@ def ansible_environment(paths: LabPaths) -> dict[str, str]:
     programs = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
     return kept | {
         "ANSIBLE_CONFIG": str(paths.ansible_config),
+        # Without it Ansible says that a task has begun only when the first host is done with it.
+        "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "true",
         "ANSIBLE_NOCOLOR": "1",
         MARK: str(paths.directory),
         "KRAKEN_FLEET_STATE_DIR": str(paths.directory),

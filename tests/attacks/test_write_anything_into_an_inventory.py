@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kraken_fleet.collection import variables as declared_variables
@@ -59,6 +59,7 @@ def told(error: FleetError) -> None:
 
 @BOUNDED
 @given(hosts=INVENTORIES)
+@example(hosts={"a": {"kraken_agent_instances": [{"": None, None: None}]}})
 def test_each_problem_of_a_host_names_host_and_variable(hosts: dict[str, dict[str, Any]]) -> None:
     for host, variables in hosts.items():
         for problem in problems_of_host(host, variables):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,10 @@ def test_every_endpoint_and_message_has_a_test_of_success_and_of_refusal() -> No
 
 def test_every_covering_test_is_a_test_of_this_suite() -> None:
     command = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider", str(HERE)]
-    listed = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parents[1], check=False, timeout=100)
+    # Somebody's own options, such as -v, would change what is printed.
+    plain = {**os.environ, "PYTEST_ADDOPTS": ""}
+    listed = subprocess.run(
+        command, capture_output=True, text=True, cwd=HERE.parents[1], env=plain, check=False, timeout=100
+    )
     known = {name_of_test(line) for line in listed.stdout.splitlines()}
     assert {name for names in COVERING_TESTS.values() for name in names} - known == set()

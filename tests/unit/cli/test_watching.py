@@ -70,3 +70,18 @@ def test_hosts_are_told_with_what_was_changed_or_why_they_failed(capsys: pytest.
     Watcher(quiet=False, verbose=False).follow(events)
     lines = [line.strip() for line in capsys.readouterr().err.splitlines() if line.strip()]
     assert lines == ["✔ same  nothing to change", "✔ much  c, d, e, f, g and 2 more", "✔ bad  failed: no disk"]
+
+
+def test_a_task_that_all_hosts_skip_is_not_told_as_done(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = [
+        "TASK [a : Windows] ***",
+        "skipping: [build-1]",
+        "TASK [a : Linux] ***",
+        "ok: [build-1]",
+        "PLAY RECAP ***",
+    ]
+    events = (OutputLine(line, task=line.split(" : ")[1].split("]")[0] if " : " in line else None) for line in printed)
+    deployed = (Deployed(Deploy("deploy-agents.yml", "2026-01-01", 3.0, hosts={"build-1": HostResult(ok=1)})),)
+    Watcher(quiet=False, verbose=False).follow(event for part in (events, deployed) for event in part)
+    lines = [line.split()[1] for line in capsys.readouterr().err.splitlines() if line.strip()]
+    assert lines == ["Linux", "build-1"]

@@ -75,7 +75,7 @@ def test_a_playbook_that_ansible_cannot_read_shows_what_ansible_said(paths: LabP
 
 
 def test_closing_it_ends_ansible_and_what_ansible_started(paths: LabPaths) -> None:
-    events = playbook.run_playbook(paths, _write(paths, "sleep 50"))
+    events = playbook.run_playbook(paths, _write(paths, "sleep 500"))
     for event in events:
         if isinstance(event, OutputLine) and event.task == "Do something":
             break

@@ -25,7 +25,7 @@ def test_passes_the_first_time():
 def test_a_test_that_was_tried_again_is_named_in_the_file(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(TEST)
     again = tmp_path / "again"
-    options = ["--reruns", "1", f"--again-file={again}", "-p", "no:cacheprovider"]
+    options = ["-n", "1", "--reruns", "1", f"--again-file={again}", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", *options, "-c", str(ROOT / "pyproject.toml")]
     conftest = ["--rootdir", str(tmp_path), "-p", "tests.conftest"]
     done = subprocess.run(
