@@ -19,7 +19,7 @@ from kraken_fleet.collection import Specification, role_variables, settings_tabl
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "collections"))
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of  # noqa: E402
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of, arguments_of_fragment  # noqa: E402
 
 _SECTION = re.compile(r"(?<=^## Variables\n\n).*?(?=^## )", re.DOTALL | re.MULTILINE)
 _SETTINGS = re.compile(r"(?<=^## Settings on a host\n\n).*?(?=^## )", re.DOTALL | re.MULTILINE)
@@ -49,7 +49,9 @@ def files() -> dict[Path, str]:
     for path in sorted((ROOT / "plugins" / "modules").glob("*.py")):
         text = path.read_text(encoding="utf-8")
         if _ARGUMENTS.search(text):
-            found[path] = _ARGUMENTS.sub(lambda _, module=path.stem: arguments(module), text)
+            found[path] = _with_arguments(text, _of_module(path.stem))
+    path = ROOT / "plugins" / "module_utils" / "agent_arguments.py"
+    found[path] = _with_arguments(path.read_text(encoding="utf-8"), repr(arguments_of_fragment("agent")))
     return found
 
 
@@ -82,11 +84,21 @@ def _becomes(setting: Any, method: str) -> str:
     return str(setting.more.get(method, "yes"))
 
 
-def arguments(module: str) -> str:
-    """Write the argument specification of a module in the shape that ruff gives it."""
-    source = f"ARGUMENTS: dict[str, Any] = {arguments_of(module)!r}\n"
+def _of_module(module: str) -> str:
+    """Write the arguments of a module; those of an agent come from the file that has them for several modules."""
+    all_of_them, shared = arguments_of(module), arguments_of_fragment("agent")
+    if not shared.keys() <= all_of_them.keys():
+        return repr(all_of_them)
+    own = {name: argument for name, argument in all_of_them.items() if name not in shared}
+    return f"{repr(own)[:-1]}, **agent_arguments.ARGUMENTS}}"
+
+
+def _with_arguments(text: str, value: str) -> str:
+    """Write an argument specification into a file, in the shape that ruff gives it."""
+    source = f"ARGUMENTS: dict[str, Any] = {value}\n"
     command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(ROOT / "plugins" / "arguments.py"), "-"]
-    return subprocess.run(command, input=source, capture_output=True, text=True, check=True).stdout
+    shaped = subprocess.run(command, input=source, capture_output=True, text=True, check=True).stdout
+    return _ARGUMENTS.sub(lambda _: shaped, text)
 
 
 def _row(name: str, option: Specification) -> str:

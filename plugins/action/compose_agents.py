@@ -10,7 +10,6 @@ from typing import Any
 
 import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_settings import environment, unusable
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.container import pinned
@@ -19,7 +18,7 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting impor
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import drain_seconds_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import on_host
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import role_settings
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.telling import tell, what_changed
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.container_action import ContainerAction
 from dotenv import dotenv_values
 
 from kraken_fleet.errors import FleetError, NetworkError, UsageError
@@ -35,28 +34,17 @@ _PRIVATE = ("compose_text", "env_text", "override_text", "looked_at", "subnets",
 _LOOKS = 3
 
 
-class ActionModule(ActionBase):
+class ActionModule(ContainerAction):
     """Two round trips: look, and act when there is something to do."""
 
-    TRANSFERS_FILES = False
+    METHOD = COMPOSE
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        try:
-            completed = role_settings.completed(COMPOSE, self._task.args, task_vars or {}, self._templar)
-        except UsageError as error:
-            return {"failed": True, "msg": str(error)}
-        if boolean(completed.get("role_settings", False)):
-            completed["server_url"] = self._server_of_project(completed, task_vars or {})
-        self._task.args = {**completed, "agents": [on_host(one) for one in completed.get("agents") or ()]}
+    def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        if boolean(arguments.get("role_settings", False)):
+            arguments["server_url"] = self._server_of_project(arguments, task_vars)
+        self._task.args = {**arguments, "agents": [on_host(one) for one in arguments.get("agents") or ()]}
         # Plain values: Ansible's own strings and dicts know their origin, and no YAML writer knows them.
         arguments = json.loads(json.dumps(self._task.args))
-        result = self._settled(arguments, task_vars or {})
-        host = (task_vars or {}).get("inventory_hostname", "")
-        tell(self._display, what_changed(host, result, predicted=self._task.check_mode))
-        return result
-
-    def _settled(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         for _look in range(_LOOKS):
             result = self._looked_and_acted(arguments, task_vars)
             if result is not None:

@@ -86,6 +86,7 @@ agents:
 from typing import Any, Dict, List, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kraken_ci.fleet.plugins.module_utils import agent_arguments
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container, lock, others
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import (
     Change,
@@ -110,16 +111,7 @@ ARGUMENTS: dict[str, Any] = {
     },
     "predict": {"type": "bool", "default": False},
     "lock_timeout": {"type": "int", "default": 120},
-    "server_url": {"type": "str", "default": ""},
-    "clickhouse_addr": {"type": "str", "default": ""},
-    "minio_addr": {"type": "str", "default": ""},
-    "environment": {"type": "dict", "default": {}},
-    "drain_seconds": {"type": "int", "default": 300},
-    "tools_dirs": {"type": "list", "elements": "str", "default": []},
-    "system_id": {"type": "str", "default": ""},
-    "docker_socket_in_jobs": {"type": "bool", "default": False},
-    "ca_bundle": {"type": "str", "default": ""},
-    "role_settings": {"type": "bool", "default": False},
+    **agent_arguments.ARGUMENTS,
 }
 
 

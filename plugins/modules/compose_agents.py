@@ -153,7 +153,7 @@ import os
 from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kraken_ci.fleet.plugins.module_utils import compose_project
+from ansible_collections.kraken_ci.fleet.plugins.module_utils import agent_arguments, compose_project
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.compose_project import ComposeError, Project
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import lock
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError
@@ -195,16 +195,7 @@ ARGUMENTS: dict[str, Any] = {
     "superfluous": {"type": "list", "elements": "str", "default": []},
     "network": {"type": "str"},
     "project": {"type": "str"},
-    "server_url": {"type": "str", "default": ""},
-    "clickhouse_addr": {"type": "str", "default": ""},
-    "minio_addr": {"type": "str", "default": ""},
-    "environment": {"type": "dict", "default": {}},
-    "drain_seconds": {"type": "int", "default": 300},
-    "tools_dirs": {"type": "list", "elements": "str", "default": []},
-    "system_id": {"type": "str", "default": ""},
-    "docker_socket_in_jobs": {"type": "bool", "default": False},
-    "ca_bundle": {"type": "str", "default": ""},
-    "role_settings": {"type": "bool", "default": False},
+    **agent_arguments.ARGUMENTS,
 }
 
 

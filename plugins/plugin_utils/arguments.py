@@ -30,6 +30,11 @@ def arguments_of(module: str) -> dict[str, dict[str, Any]]:
     return {name: _argument(name, option) for name, option in _options(module)}
 
 
+def arguments_of_fragment(name: str) -> dict[str, dict[str, Any]]:
+    """Read the same out of a documentation fragment of this collection, such as `agent`."""
+    return {option: _argument(option, said) for option, said in _of_fragment(name)}
+
+
 def _options(module: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     documentation = read_yaml(import_module(f"{_PLUGINS}.modules.{module}").DOCUMENTATION)
     yield from documentation.get("options", {}).items()

@@ -1,0 +1,19 @@
+"""What every module takes that runs an agent in a container: the options of the documentation fragment `agent`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Written by `make docs` out of DOCUMENTATION.
+ARGUMENTS: dict[str, Any] = {
+    "server_url": {"type": "str", "default": ""},
+    "clickhouse_addr": {"type": "str", "default": ""},
+    "minio_addr": {"type": "str", "default": ""},
+    "environment": {"type": "dict", "default": {}},
+    "drain_seconds": {"type": "int", "default": 300},
+    "tools_dirs": {"type": "list", "elements": "str", "default": []},
+    "system_id": {"type": "str", "default": ""},
+    "docker_socket_in_jobs": {"type": "bool", "default": False},
+    "ca_bundle": {"type": "str", "default": ""},
+    "role_settings": {"type": "bool", "default": False},
+}
