@@ -44,7 +44,9 @@ class ActionModule(ContainerAction):
             arguments["server_url"] = self._server_of_project(arguments, task_vars)
         self._task.args = {**arguments, "agents": [on_host(one) for one in arguments.get("agents") or ()]}
         # Plain values: Ansible's own strings and dicts know their origin, and no YAML writer knows them.
-        arguments = json.loads(json.dumps(self._task.args))
+        return self._settled(json.loads(json.dumps(self._task.args)), task_vars)
+
+    def _settled(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         for _look in range(_LOOKS):
             result = self._looked_and_acted(arguments, task_vars)
             if result is not None:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import binaries, converge, files, opening, process
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.binaries import Binary, Release
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import converge, files, installed, opening, process
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all, as_result
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.files import Attributes
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.release import Binary, Release
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import AgentSpec
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.users import primary_group
 
@@ -254,7 +254,7 @@ def test_have_root_end_a_process_of_somebody_else(home: Path) -> None:
 @pytest.mark.parametrize("name", ["\x1b[2J", "a\nb", "-rf", "..", ""])
 def test_put_words_into_a_deploys_output_by_the_name_of_a_release(name: str, home: Path) -> None:
     (home / "current").symlink_to(f"versions/{name}" if name else "/")
-    assert binaries.installed(str(home)) is None
+    assert installed.installed(str(home)) is None
 
 
 def test_end_a_deploy_with_a_secret_that_is_no_text(home: Path) -> None:

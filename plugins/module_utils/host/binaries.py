@@ -1,4 +1,4 @@
-"""Versions of the agent's files: `versions/RELEASE/{kkagent,kktool}`, and `current`, which points at one of them."""
+"""Puts releases in place: `versions/RELEASE/{kkagent,kktool}`, and `current`, which points at one of them."""
 
 from __future__ import annotations
 
@@ -6,59 +6,17 @@ import contextlib
 import functools
 import hashlib
 import os
-import re
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Callable, Iterator, List, Optional, Sequence
 
-from . import opening, selinux, signatures
+from . import opening, selinux
 from .changes import ABSENT, Change, HostError
 from .commands import run
 from .files import Attributes, attributes_of, give_tree, owned_as, point_link, write_file
 from .files import directory as wanted_directory
-from .setting import OURS, UPSTREAM
+from .installed import installed
+from .release import Binary, Release, check, content_of
 
 _MODE = 0o755
-# The names of releases as deploys and agents give them; anything else was put there by hand, or by a job.
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*\Z")
-_TIMEOUT = 60.0
-_MANIFEST = "MANIFEST.json"  # as kraken_fleet.bundle writes it
-
-
-class Binary(NamedTuple):
-    """One file of a release: `sha256` is what its content must have. The content came along, or is at `url`.
-
-    Args:
-        allowed_signers: the text of a file of ssh-keygen's; what is downloaded has to be signed by one of them.
-    """
-
-    name: str
-    sha256: str
-    content: Optional[bytes] = None
-    url: str = ""
-    allowed_signers: str = ""
-
-
-class Release(NamedTuple):
-    """What belongs together under one version.
-
-    Args:
-        self_checking: whether kkagent has the command `check-integrity`.
-    """
-
-    version: str
-    binaries: Sequence[Binary]
-    self_checking: bool = False
-
-    @property
-    def name(self) -> str:
-        """The version with a checksum over all files: two builds that call themselves the same differ here."""
-        together = "".join(sorted(f"{binary.name} {binary.sha256}\n" for binary in self.binaries))
-        return f"{self.version}-{hashlib.sha256(together.encode()).hexdigest()[:8]}"
-
-
-def installed(directory: str) -> Optional[str]:
-    """Return the release that `current` points at, None when there is none."""
-    name = os.path.basename(opening.link_target(os.path.join(directory, "current")) or "")
-    return name if _PLAIN.match(name) else None
 
 
 def checked(release: Release, directories: Sequence[str]) -> Release:
@@ -73,14 +31,14 @@ def checked(release: Release, directories: Sequence[str]) -> Release:
     """
     for binary in release.binaries:
         if binary.content is not None:
-            _check(binary, binary.content)
+            check(binary, binary.content)
     versions = [os.path.join(directory, "versions", release.name) for directory in directories]
     return release._replace(binaries=[_fetched(binary, versions) for binary in release.binaries])
 
 
 def _fetched(binary: Binary, versions: Sequence[str]) -> Binary:
     missing = not all(_same(os.path.join(version, binary.name), binary.sha256) for version in versions)
-    return binary._replace(content=_content(binary)) if binary.allowed_signers and missing else binary
+    return binary._replace(content=content_of(binary)) if binary.allowed_signers and missing else binary
 
 
 def converge(
@@ -156,69 +114,6 @@ def go_back(directory: str, name: str, owner: Attributes) -> Iterator[Change]:
         yield _switching(directory, name, before, owner)
 
 
-def is_own(directory: str, name: str) -> bool:
-    """Tell whether a release on the host was built by kraken-fleet: its file then lists its own content."""
-    content = opening.read_bytes(os.path.join(directory, "versions", name, "kkagent"), opening.MOST_BYTES)
-    return _MANIFEST in _names_in(content or b"")
-
-
-def agent_of(content: bytes) -> str:
-    """Tell whose agent a file is: `ours`, unless it is known to be Kraken's own (a file made by shiv)."""
-    names = _names_in(content)
-    upstream = _MANIFEST not in names and any(name.startswith("site-packages/kraken/agent/") for name in names)
-    return UPSTREAM if upstream else OURS
-
-
-def _names_in(content: bytes) -> List[str]:
-    """Name the files in an archive; none when it is no archive."""
-    import io
-    import zipfile  # Imported here, as most hosts have nothing to unpack.
-
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return archive.namelist()
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
-        return []
-
-
-def agent_on_host(directory: str, name: str) -> str:
-    """Tell the same of a release that is on the host."""
-    path = os.path.join(directory, "versions", name, "kkagent")
-    return agent_of(opening.read_bytes(path, opening.MOST_BYTES) or b"")
-
-
-def has(directory: str, agent: str) -> bool:
-    """Tell whether a release of this agent is what `current` points at."""
-    name = installed(directory)
-    return name is not None and agent_on_host(directory, name) == agent
-
-
-def known_agent(parameters: Mapping[str, Any]) -> Dict[str, Any]:
-    """Find out whose agent is about to come, when the controller has not seen the file; what it takes is downloaded.
-
-    Args:
-        parameters: of the task on the host.
-
-    Returns:
-        The same with `agent`; the content of a file that was downloaded is among its `binaries`.
-
-    Raises:
-        HostError: the file cannot be had, or is damaged.
-    """
-    if parameters.get("agent", OURS) or parameters["releases"]:
-        return dict(parameters)
-    signers = parameters["allowed_signers"]
-    given = [Binary(one["name"], one["sha256"], None, one["url"], signers) for one in parameters["binaries"]]
-    release = Release(parameters["bundle_version"], given)
-    there = os.path.join(parameters["dir"], "versions", release.name, "kkagent")
-    content = opening.read_bytes(there, opening.MOST_BYTES)
-    kept: List[Dict[str, Any]] = [dict(one) for one in parameters["binaries"]]
-    if content is None or hashlib.sha256(content).hexdigest() != given[0].sha256.lower():
-        content = _content(given[0])
-        kept[0]["fetched"] = content
-    return {**parameters, "agent": agent_of(content), "binaries": kept}
-
-
 def _switching(directory: str, name: str, before: Optional[str], owner: Attributes) -> Change:
     return Change(
         f"switch from version {before} to {name}" if before else f"switch to version {name}",
@@ -250,50 +145,6 @@ def _same(path: str, sha256: str) -> bool:
     )
 
 
-def _check(binary: Binary, content: bytes) -> None:
-    found = hashlib.sha256(content).hexdigest()
-    if found != binary.sha256.lower():
-        raise HostError(
-            f"{binary.name} is damaged: its sha256 is {found}, expected {binary.sha256}. The version that is installed "
-            "stays. Build the bundle again, or correct kraken_agent_bundle_sha256"
-        )
-
-
-def _content(binary: Binary) -> bytes:
-    if binary.content is not None:
-        _check(binary, binary.content)
-        return binary.content
-    content = download(binary.url)
-    _check(binary, content)
-    if binary.allowed_signers:
-        _check_signature(binary, content)
-    return content
-
-
-def _check_signature(binary: Binary, content: bytes) -> None:
-    url = binary.url + signatures.SUFFIX
-    try:
-        signature = download(url)
-    except HostError as error:
-        raise HostError(f"{binary.url} is not signed, nothing was installed. {error}. {signatures.ADVICE}") from error
-    signatures.check(content, signature, binary.allowed_signers, url)
-
-
-def download(url: str) -> bytes:
-    """Download a URL, through the proxies that the environment of this process names.
-
-    Raises:
-        HostError: it cannot be had.
-    """
-    import urllib.request  # Imported here, as most hosts have nothing to download.
-
-    try:
-        with urllib.request.build_opener().open(url, timeout=_TIMEOUT) as answer:
-            return bytes(answer.read())
-    except (OSError, ValueError) as error:
-        raise HostError(f"{url} cannot be downloaded: {getattr(error, 'reason', error)}") from error
-
-
 def _install(directory: str, release: Release, owner: Attributes, python: str, user: str) -> None:
     """Unpack in the agent's directory itself: `versions` may be the agent's own, and it could change what is tried."""
     versions = os.path.join(directory, "versions")
@@ -320,7 +171,7 @@ def _install(directory: str, release: Release, owner: Attributes, python: str, u
 
 
 def _write(path: str, binary: Binary) -> None:
-    write_file(path, _content(binary), Attributes(_MODE))
+    write_file(path, content_of(binary), Attributes(_MODE))
     if not _same(path, binary.sha256):
         raise HostError(f"{path} reads back differently from what was written: look after the disk")
 

@@ -9,6 +9,8 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from . import binaries, env_file, install_script, nonce, opening, others, process, selinux, systemd, upstream, users
 from .changes import Change, HostError
 from .files import Attributes, absent, directory, read_text, text_file
+from .installed import has, installed, is_own
+from .release import Release
 from .spec import CA_NAME, AgentSpec
 
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -16,7 +18,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 def present(
     specs: Sequence[AgentSpec],
-    release: Optional[binaries.Release],
+    release: Optional[Release],
     *,
     root: bool,
     releases: Mapping[str, str] = _NONE,
@@ -118,7 +120,7 @@ def state(spec: AgentSpec) -> Dict[str, Any]:
         "dir": spec.directory,
         "unit": spec.unit if spec.manager == "systemd" else "",
         "address": spec.address,
-        "release": upstream.updated_to(spec) or binaries.installed(spec.directory) or "",
+        "release": upstream.updated_to(spec) or installed(spec.directory) or "",
         "service": service,
         "nonce_sha256": nonce.digest(spec),
     }
@@ -141,10 +143,10 @@ def _account(spec: AgentSpec) -> Iterator[Change]:
 
 def _running(spec: AgentSpec, name: str) -> AgentSpec:
     """Return the agent with a release that is on the host, which decides whether it notifies systemd."""
-    return spec._replace(notifies=binaries.is_own(spec.directory, name)) if name else spec
+    return spec._replace(notifies=is_own(spec.directory, name)) if name else spec
 
 
-def _files(spec: AgentSpec, release: Optional[binaries.Release], back_to: str, *, root: bool) -> Iterator[Change]:
+def _files(spec: AgentSpec, release: Optional[Release], back_to: str, *, root: bool) -> Iterator[Change]:
     agents_own = Attributes(0o700, spec.user, spec.group) if root else Attributes(0o700)
     top, inside = _keepers(spec, agents_own)
     yield from directory(spec.directory, top)
@@ -152,7 +154,7 @@ def _files(spec: AgentSpec, release: Optional[binaries.Release], back_to: str, *
     yield from directory(spec.data, agents_own, deep=True)
     if back_to:
         yield from binaries.go_back(spec.directory, back_to, inside)
-    elif release and not (spec.update == "server" and binaries.has(spec.directory, spec.agent)):
+    elif release and not (spec.update == "server" and has(spec.directory, spec.agent)):
         yield from binaries.converge(
             spec.directory, release, spec.keep_versions, inside, spec.python, spec.user if root else ""
         )

@@ -13,10 +13,10 @@ import tempfile
 from typing import Iterator, List
 
 from . import opening, systemd, users
-from .binaries import download
 from .changes import ABSENT, Change, HostError
 from .commands import find, run
 from .files import absent, attributes_of, read_text, write_file
+from .release import download
 from .spec import AgentSpec
 
 # Where the script installs, whatever it is told.

@@ -7,8 +7,8 @@ from typing import Any, Iterable, List, Mapping
 
 from . import systemd, upstream
 from .applied_settings import unusable
-from .binaries import agent_on_host
 from .changes import HostError
+from .installed import agent_on_host
 from .interpreter import choose
 from .setting import BINARIES, DATA_DIR, OURS, SCRIPT, UPDATE, UPSTREAM
 from .spec import (

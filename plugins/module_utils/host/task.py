@@ -9,12 +9,13 @@ import zlib
 from typing import Any, Dict, List, Mapping, Optional
 
 from . import converge
-from .binaries import Binary, Release, known_agent
 from .certificates import trusting
 from .changes import Change, HostError, apply_all, as_result
 from .checks import run_checks
+from .installed import known_agent
 from .lock import held
 from .others import Place
+from .release import Binary, Release
 from .setting import UPSTREAM
 from .spec import AgentSpec
 from .spec_of import specs_of

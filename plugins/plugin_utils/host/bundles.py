@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.binaries import agent_of
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.installed import agent_of
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import OURS
 
 from kraken_fleet import bundle

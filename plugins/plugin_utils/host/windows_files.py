@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.binaries import Binary, Release
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.release import Binary, Release
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.bundles import (
     allowed_signers,
     cache_directory,

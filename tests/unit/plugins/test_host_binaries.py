@@ -11,10 +11,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import binaries
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.binaries import Binary, Release
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import binaries, installed
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.files import Attributes
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.release import Binary, Release
 
 from kraken_fleet import bundle
 
@@ -139,19 +139,19 @@ def test_a_host_goes_back_to_a_release_that_it_still_has(tmp_path: Path) -> None
     deploy(tmp_path, one)
     deploy(tmp_path, two)
     apply_all(binaries.go_back(str(tmp_path), one.name, OWNER))
-    assert binaries.installed(str(tmp_path)) == one.name
+    assert installed.installed(str(tmp_path)) == one.name
     assert list(binaries.go_back(str(tmp_path), one.name, OWNER)) == []
     assert versions(tmp_path) == ["1.0", "2.0"]
     with pytest.raises(HostError, match=f"has no release 3.0-x; it has {one.name}, {two.name}"):
         list(binaries.go_back(str(tmp_path), "3.0-x", OWNER))
-    assert binaries.installed(str(tmp_path)) == one.name
+    assert installed.installed(str(tmp_path)) == one.name
 
 
 def test_an_own_release_is_told_from_another_agents(tmp_path: Path) -> None:
     bundle.build(tmp_path / "versions" / "ours")
     (tmp_path / "versions" / "theirs").mkdir()
     (tmp_path / "versions" / "theirs" / "kkagent").write_text("print()")
-    assert [binaries.is_own(str(tmp_path), name) for name in ("ours", "theirs", "none")] == [True, False, False]
+    assert [installed.is_own(str(tmp_path), name) for name in ("ours", "theirs", "none")] == [True, False, False]
 
 
 def test_a_link_that_changes_hands_stays_with_the_release_that_was_switched_to(

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.binaries import download
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.certificates import trusting
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.checks import check_server
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.release import download
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.bundles import fetched
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.role_settings import ca_text
 

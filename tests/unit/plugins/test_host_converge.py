@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from ansible_collections.kraken_ci.fleet.plugins.action.agent_host import ActionModule
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import converge
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.binaries import Binary, Release
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.release import Binary, Release
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import AgentSpec
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec_of import specs_of
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.users import current_user

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import binaries, files, selinux
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import binaries, files, release, selinux
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.files import Attributes
 
@@ -67,10 +67,10 @@ def test_what_is_written_gets_its_label_when_it_is_in_its_place(kernel: Kernel, 
 
 def test_a_release_and_the_link_to_it_get_theirs(kernel: Kernel, tmp_path: Path) -> None:
     (tmp_path / "versions").mkdir()
-    binary = binaries.Binary("kkagent", hashlib.sha256(b"x").hexdigest(), b"x")
-    release = binaries.Release("1", [binary])
-    apply_all(list(binaries.converge(str(tmp_path), release, 3, Attributes(0o755), sys.executable)))
-    assert kernel.calls[-2:] == [f"-R {tmp_path}/versions/{release.name}", f"-R {tmp_path}/current"]
+    binary = release.Binary("kkagent", hashlib.sha256(b"x").hexdigest(), b"x")
+    wanted = release.Release("1", [binary])
+    apply_all(list(binaries.converge(str(tmp_path), wanted, 3, Attributes(0o755), sys.executable)))
+    assert kernel.calls[-2:] == [f"-R {tmp_path}/versions/{wanted.name}", f"-R {tmp_path}/current"]
 
 
 def test_a_wrong_label_is_a_change_and_the_data_of_jobs_is_left_alone(kernel: Kernel, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import converge, systemd
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.binaries import agent_of
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.installed import agent_of
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import OURS, UPSTREAM
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec_of import specs_of
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import converge, systemd, upstream
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_settings import refusals
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.binaries import agent_of, has, known_agent
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.files import Attributes
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.installed import agent_of, has, known_agent
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import (
     BINARIES,
     OURS,
