@@ -127,7 +127,7 @@ def answers(*command: str) -> bool:
 
 
 def say(line: str) -> None:
-    """For the person who watches."""
+    """For the person at the terminal."""
     print(line, flush=True)
 
 

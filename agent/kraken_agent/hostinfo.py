@@ -84,7 +84,7 @@ def _text(path: str) -> str:
 
 
 def _nonce(path: str) -> Optional[str]:
-    """Return what the provisioner left on this very host, to prove that the agent runs on it."""
+    """Return what the provisioner left on this very host, to show that the agent runs on it."""
     if not path or not os.path.isfile(path):
         return None
     return _text(path).strip()[:_LONGEST_NONCE]

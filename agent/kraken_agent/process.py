@@ -83,7 +83,7 @@ class Process:
         self._output, self._messages = output[0], messages[0]
         for descriptor, callback in ((self._output, self._read_output), (self._messages, self._read_messages)):
             os.set_blocking(descriptor, False)
-            reactor.watch(descriptor, callback)
+            reactor.register(descriptor, callback)
         _RUNNING[self.pid] = self
 
     @property
@@ -148,15 +148,15 @@ class Process:
             self._kill()
         for descriptor in (self._output, self._messages):
             if descriptor >= 0:
-                self._reactor.unwatch(descriptor)
+                self._reactor.unregister(descriptor)
                 os.close(descriptor)
         self._output = self._messages = -1
         self._on_end()
 
     def _read_output(self) -> None:
         if self._is_full():
-            # Not watched for a moment: a pipe that nobody reads would keep the loop turning.
-            self._reactor.unwatch(self._output)
+            # Not registered for a moment: a pipe that nobody reads would keep the loop turning.
+            self._reactor.unregister(self._output)
             self._reactor.call_in(_FULL_PAUSE_SECONDS, self._read_output_again)
             self.held_seconds += _FULL_PAUSE_SECONDS
             return
@@ -166,21 +166,21 @@ class Process:
         if data:
             self._on_output(data)
             return
-        self._reactor.unwatch(self._output)
+        self._reactor.unregister(self._output)
         os.close(self._output)
         self._output = -1
         self._finish_when_read()
 
     def _read_output_again(self) -> None:
         if self._output >= 0:
-            self._reactor.watch(self._output, self._read_output)
+            self._reactor.register(self._output, self._read_output)
 
     def _read_messages(self) -> None:
         data = _read(self._messages)
         if data is None:
             return
         if not data:
-            self._reactor.unwatch(self._messages)
+            self._reactor.unregister(self._messages)
             os.close(self._messages)
             self._messages = -1
             self._finish_when_read()

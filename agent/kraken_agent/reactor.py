@@ -39,23 +39,23 @@ class Reactor:
 
     def __init__(self) -> None:
         self._poll = select.poll()
-        self._watched: Dict[int, Callback] = {}
+        self._callbacks: Dict[int, Callback] = {}
         self._timers: List[Timer] = []
         self._signals: Dict[int, Callback] = {}
         self._wakeup, write_end = os.pipe()
         os.set_blocking(self._wakeup, False)
         os.set_blocking(write_end, False)
         signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
-        self.watch(self._wakeup, self._on_wakeup)
+        self.register(self._wakeup, self._on_wakeup)
 
-    def watch(self, descriptor: int, callback: Callback, events: int = READ) -> None:
+    def register(self, descriptor: int, callback: Callback, events: int = READ) -> None:
         """Call back whenever a descriptor is ready, or its other end is gone."""
-        self._watched[descriptor] = callback
+        self._callbacks[descriptor] = callback
         self._poll.register(descriptor, events)
 
-    def unwatch(self, descriptor: int) -> None:
-        """Stop watching; harmless when it was not watched."""
-        if self._watched.pop(descriptor, None) is not None:
+    def unregister(self, descriptor: int) -> None:
+        """Stop calling back; harmless when it was not registered."""
+        if self._callbacks.pop(descriptor, None) is not None:
             self._poll.unregister(descriptor)
 
     def call_at(self, when: float, callback: Callback) -> Timer:
@@ -83,7 +83,7 @@ class Reactor:
     def turn(self, until: Optional[float] = None) -> None:
         """Wait for the next thing to happen, but not beyond a time, and deal with everything that is due."""
         for descriptor, _ in self._poll.poll(self._milliseconds(until)):
-            callback = self._watched.get(descriptor)
+            callback = self._callbacks.get(descriptor)
             if callback is not None:
                 callback()
         now = time.monotonic()

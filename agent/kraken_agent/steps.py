@@ -1,4 +1,4 @@
-"""Runs one step: starts it on the job's executor, watches it, and reports how it ended."""
+"""Runs one step: starts it on the job's executor, waits for its end, and reports how it ended."""
 
 from __future__ import annotations
 

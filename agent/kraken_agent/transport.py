@@ -248,7 +248,7 @@ class _Stream:
     def _wait(self, event: int) -> None:
         ready = []
         descriptor = self._socket.fileno()
-        self._reactor.watch(descriptor, lambda: ready.append(True), event)
+        self._reactor.register(descriptor, lambda: ready.append(True), event)
         try:
             while not ready:
                 if self._interrupted():
@@ -257,7 +257,7 @@ class _Stream:
                     raise OSError("it took too long")
                 self._reactor.turn(self._deadline)
         finally:
-            self._reactor.unwatch(descriptor)
+            self._reactor.unregister(descriptor)
 
     def close(self) -> None:
         self._socket.close()

@@ -2,7 +2,7 @@
 
 The agent replaces itself by exec, so it keeps its process id. The new files are on trial until the new agent has had an
 answer from the server: only then does `current` point at them, so whatever ends the trial, the next start is one of the
-old files. A small guard, forked just before, watches over the trial. A version that failed is not tried again.
+old files. A small guard, forked just before, ends the trial. A version that failed is not tried again.
 """
 
 from __future__ import annotations

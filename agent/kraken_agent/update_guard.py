@@ -60,7 +60,7 @@ def fork_guard(trial: Trial) -> None:
 def _guard(agent: int, began: str, trial: Trial) -> None:
     asked: List[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
-    end = time.monotonic() + float(os.environ.get("KRAKEN_AGENT_UPDATE_WATCH_SECONDS") or _GUARD_SECONDS)
+    end = time.monotonic() + float(os.environ.get("KRAKEN_AGENT_UPDATE_GUARD_SECONDS") or _GUARD_SECONDS)
     while os.getppid() == agent:
         if asked or trial.is_over():
             return

@@ -33,12 +33,12 @@ def authorize(
     """Authorize agents. Whoever reaches the server can announce an agent: look at `discovered list` first."""
     if bool(agents) == everyone:
         raise UsageError("Name the agents to authorize, or give --all", hint="See `kraken-fleet discovered list`")
-    waiting = client.agents(unauthorized=True)
+    discovered = client.agents(unauthorized=True)
     names, ignored = names_of(inventory), Ignored(state_dir()).addresses()
     chosen = (
-        [agent for agent in waiting if agent.address not in ignored]
+        [agent for agent in discovered if agent.address not in ignored]
         if everyone
-        else _named(client, agents or [], waiting, names)
+        else _named(client, agents or [], discovered, names)
     )
     fresh = [agent for agent in chosen if not agent.authorized]
     if fresh:
@@ -54,6 +54,6 @@ def authorize(
 
 
 def _named(
-    client: KrakenClient, patterns: Sequence[str], waiting: Sequence[Agent], names: HostNames
+    client: KrakenClient, patterns: Sequence[str], discovered: Sequence[Agent], names: HostNames
 ) -> Sequence[Agent]:
-    return find_agents(patterns, (*waiting, *client.agents()), names, one_each=True)
+    return find_agents(patterns, (*discovered, *client.agents()), names, one_each=True)

@@ -15,7 +15,7 @@ from kraken_fleet.errors import FleetError, UsageError
 from kraken_fleet.model import Job, ago
 from kraken_fleet.plan import stranded
 from kraken_fleet.reconcile import cancel_jobs
-from kraken_fleet.reconcile.waiting import waiting_jobs
+from kraken_fleet.reconcile.waiting_jobs import waiting_jobs
 
 app = command_group()
 

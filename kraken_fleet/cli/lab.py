@@ -14,7 +14,7 @@ import typer
 
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import command_group
-from kraken_fleet.cli.watching import Watcher
+from kraken_fleet.cli.lab_progress import LabProgress
 from kraken_fleet.errors import VerificationError
 from kraken_fleet.lab import DRIVERS, SERVERS, Lab, LabStatus, existing_labs
 
@@ -53,11 +53,11 @@ def up(
     as_json: output.AsJson = False,
 ) -> None:
     """Make hosts and a Kraken server, and put agents on the hosts with the real playbook."""
-    lab, watcher = Lab(parent, name), Watcher(quiet=as_json, verbose=verbose)
+    lab, progress = Lab(parent, name), LabProgress(quiet=as_json, verbose=verbose)
     with _ended_by_signals():
-        watcher.follow(lab.up(hosts=hosts, driver=driver, server=server, port=port))
+        progress.follow(lab.up(hosts=hosts, driver=driver, server=server, port=port))
         if deploy:
-            watcher.follow(lab.deploy())
+            progress.follow(lab.deploy())
     if as_json:
         output.answer(lab.status())
         return
@@ -79,16 +79,16 @@ def demo(
     verbose: Verbose = False,
     as_json: output.AsJson = False,
 ) -> None:
-    """Watch the product at work: a server, hosts, agents by the playbook, a job on each group; then all is removed."""
-    lab, watcher = Lab(parent, name), Watcher(quiet=as_json, verbose=verbose)
+    """See the product at work: a server, hosts, agents by the playbook, a job on each group; then all is removed."""
+    lab, progress = Lab(parent, name), LabProgress(quiet=as_json, verbose=verbose)
     with _ended_by_signals():
         lab.down()
         try:
-            watcher.follow(lab.up(hosts=hosts, driver=driver, server=server))
-            watcher.title("First deploy: from bare hosts to agents that have run a job")
-            first = watcher.follow(lab.deploy())
-            watcher.title("Second deploy: nothing is left to do")
-            second = watcher.follow(lab.deploy())
+            progress.follow(lab.up(hosts=hosts, driver=driver, server=server))
+            progress.title("First deploy: from bare hosts to agents that have run a job")
+            first = progress.follow(lab.deploy())
+            progress.title("Second deploy: nothing is left to do")
+            second = progress.follow(lab.deploy())
         finally:
             with _deaf():
                 lab.down()

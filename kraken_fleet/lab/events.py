@@ -1,4 +1,4 @@
-"""What a lab tells whoever watches it, while it works."""
+"""What a lab reports while it works."""
 
 from __future__ import annotations
 

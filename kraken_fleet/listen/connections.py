@@ -46,7 +46,7 @@ class Connections:
     open: set[Any] = field(default_factory=set)
     by_peer: Counter[str] = field(default_factory=Counter)
     total: int = 0
-    _watching: asyncio.Task[None] | None = None
+    _sweeping: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         self.most = min(self.limits.connections, _raise_file_limit())
@@ -76,9 +76,9 @@ class Connections:
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """See to it that slow connections are ended."""
-        self._watching = loop.create_task(self._watch())
+        self._sweeping = loop.create_task(self._sweep())
 
-    async def _watch(self) -> None:
+    async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             every = list(self.open)

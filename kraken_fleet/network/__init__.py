@@ -1,4 +1,4 @@
-"""Where MinIO and the ClickHouse proxy are for an agent outside the server's own network, and how to prove it.
+"""Where MinIO and the ClickHouse proxy are for an agent outside the server's own network, and how to check them.
 
 A Kraken server hands its agents the addresses from its settings. Under Docker Compose those name containers, which
 nothing outside the compose network can reach; the services are published on ports of the host instead.

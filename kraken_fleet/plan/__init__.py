@@ -30,7 +30,7 @@ from kraken_fleet.plan.trust import (
     TrustPolicy,
     decide,
 )
-from kraken_fleet.plan.waiting import stranded
+from kraken_fleet.plan.waiting_jobs import stranded
 
 __all__ = [
     "SCHEMA",

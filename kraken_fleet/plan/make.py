@@ -15,7 +15,7 @@ from kraken_fleet.plan.membership import LivingGroups, groups_change, healing, m
 from kraken_fleet.plan.policy import GroupsMode, PlanPolicy
 from kraken_fleet.plan.prune import prune
 from kraken_fleet.plan.trust import Decision, TrustPolicy, decide
-from kraken_fleet.plan.waiting import jobs_without_agents
+from kraken_fleet.plan.waiting_jobs import jobs_without_agents
 
 
 def make_plan(

@@ -83,7 +83,7 @@ def verify_groups(
         VerificationError: the run could not be started at all.
         ServerError: see kraken_fleet.errors.
     """
-    watch = clock or SystemClock()
+    clock = clock or SystemClock()
     alive = Counter(group.name for group in client.groups())
     wanted = list(dict.fromkeys(groups))
     yield from (_unusable(group, alive[group]) for group in wanted if alive[group] != 1)
@@ -91,8 +91,8 @@ def verify_groups(
     if usable:
         word = marker or secrets.token_hex(8)
         with own_branch() as branch:
-            run = _start(client, branch, usable, word, watch)
-            yield from _Proving(client, run, usable, mark(word), timeout, watch).results()
+            run = _start(client, branch, usable, word, clock)
+            yield from _Proving(client, run, usable, mark(word), timeout, clock).results()
 
 
 def require_proofs(proofs: Iterable[GroupProof]) -> tuple[GroupProof, ...]:

@@ -56,30 +56,30 @@ def drain(
     """
     clock = clock or SystemClock()
     failures: dict[str, str] = {}
-    waiting: dict[int, Agent] = {}
+    draining: dict[int, Agent] = {}
     for agent, error in _disable_each(client, agents, why, concurrency):
         if error:
             failures[agent.name] = str(error)
             yield Failed(subject=agent.name, reason=str(error))
         else:
-            waiting[agent.id] = agent
+            draining[agent.id] = agent
     started = clock.now()
-    idle = dict.fromkeys(waiting, 0)
-    while waiting:
-        busy = {agent.id: agent.job.id for agent in client.agents() if agent.id in waiting and agent.job}
-        for number in list(waiting):
+    idle = dict.fromkeys(draining, 0)
+    while draining:
+        busy = {agent.id: agent.job.id for agent in client.agents() if agent.id in draining and agent.job}
+        for number in list(draining):
             idle[number] = 0 if number in busy else idle[number] + 1
             if idle[number] >= _LOOKS:
-                yield Changed(subject=waiting.pop(number).name, state="drained")
+                yield Changed(subject=draining.pop(number).name, state="drained")
         # Agents without a job only need their second look, which a time-out should not turn into a failure.
-        if waiting and clock.now() - started >= timeout and busy:
+        if draining and clock.now() - started >= timeout and busy:
             break
         if busy:
-            named = {waiting[number].name: job for number, job in busy.items()}
+            named = {draining[number].name: job for number, job in busy.items()}
             yield Draining(busy=named, seconds=clock.now() - started)
-        if waiting:
+        if draining:
             clock.sleep(_INTERVAL)
-    for agent in waiting.values():
+    for agent in draining.values():
         failures[agent.name] = f"still runs a job after {timeout:g} s; it is disabled and gets no other"
         yield Failed(subject=agent.name, reason=failures[agent.name])
     _report("drained", failures, len(agents))

@@ -12,7 +12,7 @@ from kraken_fleet.model import Agent, AgentsGroup, ObservedFleet, OwnGroup
 from kraken_fleet.reconcile.group_memory import GroupMemory
 from kraken_fleet.reconcile.owner import is_left
 from kraken_fleet.reconcile.peer_memory import PeerMemory
-from kraken_fleet.reconcile.waiting import WaitingJobs, find_waiting_jobs
+from kraken_fleet.reconcile.waiting_jobs import WaitingJobs, find_waiting_jobs
 
 # How many deleted groups are asked for at most, newest first: each is a call of about 7 ms, which no list spares.
 DELETED_LIMIT = 2_000
@@ -74,7 +74,7 @@ def with_waiting_jobs(client: KrakenClient, observed: ObservedFleet) -> Observed
 
 def observe_agents(client: KrakenClient) -> tuple[Agent, ...]:
     """Return all agents, authorized or not, each once."""
-    # Waiting ones first: one that is authorized between the two calls is then in both lists, and not in none.
+    # Discovered ones first: one that is authorized between the two calls is then in both lists, and not in none.
     found = {agent.id: agent for agent in client.agents(unauthorized=True)}
     found.update((agent.id, agent) for agent in client.agents())
     return tuple(found[number] for number in sorted(found))

@@ -14,7 +14,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import 
 
 from kraken_fleet.model import Agent, AgentsGroup, Job, is_own_group
 from kraken_fleet.reconcile.observe import observe_agents
-from kraken_fleet.reconcile.waiting import waiting_jobs
+from kraken_fleet.reconcile.waiting_jobs import waiting_jobs
 
 
 class ActionModule(ControllerAction):

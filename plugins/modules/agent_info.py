@@ -38,11 +38,11 @@ EXAMPLES = r"""
     authorized: false
     server_url: http://kraken.example:6363
   run_once: true
-  register: waiting
+  register: discovered
 
 - name: Show where they speak from
   ansible.builtin.debug:
-    msg: "{{ waiting.agents | items2dict(key_name='address', value_name='ip_address') }}"
+    msg: "{{ discovered.agents | items2dict(key_name='address', value_name='ip_address') }}"
   run_once: true
 """
 

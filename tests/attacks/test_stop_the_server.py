@@ -240,9 +240,9 @@ def test_agents_that_went_away_make_room(tmp_path: Path) -> None:
         database.execute("UPDATE agents SET last_seen = last_seen - 100000")
         database.commit()
     core = Core.open(ServerSettings(tmp_path / "data"), lambda _password: None)
-    assert len(core.roster.waiting) == 3
+    assert len(core.roster.discovered) == 3
     watchdog.forget_strangers(core)
-    assert len(core.roster.waiting) == 1  # the newest record keeps its id
+    assert len(core.roster.discovered) == 1  # the newest record keeps its id
     core.close()
     with closing(sqlite3.connect(tmp_path / "data/server.sqlite")) as database:
         assert [row[0] for row in database.execute("SELECT address FROM agents ORDER BY id")] == [

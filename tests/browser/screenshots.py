@@ -57,12 +57,12 @@ def _populate(server: RunningServer) -> None:
     with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
         groups = {name: client.create_group(name).id for name in GROUPS}
         everybody = next(group.id for group in client.groups() if group.name == "all")
-        waiting = {agent.address: agent.id for agent in client.agents(unauthorized=True)}
-        client.set_authorized([waiting[address] for address in addresses[:38]])
+        discovered = {agent.address: agent.id for agent in client.agents(unauthorized=True)}
+        client.set_authorized([discovered[address] for address in addresses[:38]])
         for number, address in enumerate(addresses[:36]):
-            client.set_agent_groups(waiting[address], [everybody, groups[GROUPS[number % 3]]])
+            client.set_agent_groups(discovered[address], [everybody, groups[GROUPS[number % 3]]])
             _say(server, address, "host-info", number)
-        client.disable_agent(waiting[addresses[5]])
+        client.disable_agent(discovered[addresses[5]])
 
 
 def _say(server: RunningServer, address: str, message: str, number: int = 0) -> None:

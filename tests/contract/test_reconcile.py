@@ -67,7 +67,7 @@ def test_agents_are_enabled_and_disabled_only_when_the_inventory_says_so(
 
 
 def test_a_slice_of_an_inventory_touches_nobody_else(hand_agents: HandAgents) -> None:
-    (_, ours), (other, _), (waiting, _) = (
+    (_, ours), (other, _), (discovered, _) = (
         hand_agents.announce(),
         hand_agents.announce(authorized=True),
         hand_agents.announce(),
@@ -78,7 +78,7 @@ def test_a_slice_of_an_inventory_touches_nobody_else(hand_agents: HandAgents) ->
     plan = plan_of(hand_agents.reconcile(DesiredAgent("a", ours, frozenset({own})), policy=policy))
     assert {getattr(action, "address", ours) for action in plan.actions} == {ours}
     assert _state(hand_agents, other) == (True, False, {"all", own})
-    assert _state(hand_agents, waiting) == (False, False, set())
+    assert _state(hand_agents, discovered) == (False, False, set())
 
 
 def test_two_controllers_do_their_slices_at_the_same_time(hand_agents: HandAgents) -> None:

@@ -214,14 +214,14 @@ def test_an_agent_on_trial_gets_no_job_of_a_group_before_it_has_stood_it(hand_ag
     policy = _policy(AttestedTrust({address: NONCE}))
     seen: list[tuple[bool, set[str]]] = []
 
-    def watch() -> None:
+    def look() -> None:
         for event in reconcile(hand_agents.client, DesiredFleet((wanted,), complete=False), policy, trial_timeout=3):
             record = hand_agents.record(agent_id)
             if event.kind == "done" and record["authorized"]:
                 seen.append((record["disabled"], hand_agents.groups_of(agent_id)))
 
     with polling(hand_agents.server, address, None), pytest.raises(PartialFailureError, match="not as they should be"):
-        watch()
+        look()
     assert seen
     assert all(state == (True, {"all"}) for state in seen)
 

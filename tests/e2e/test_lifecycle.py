@@ -124,7 +124,7 @@ def test_an_upgrade_leaves_each_group_an_agent_at_work(new_fleet: NewFleet) -> N
     want(fleet, "2.0")
     fleet.variables["kraken_upgrade_serial"] = "100%"
     seen: set[int] = set()
-    with fleet.client() as client, watching(lambda: seen.add(at_work(client, "gpu"))):
+    with fleet.client() as client, looking(lambda: seen.add(at_work(client, "gpu"))):
         done = fleet.play(UPGRADE)
     assert done.code == 0, done.text
     assert [current(fleet, host).partition("-")[0] for host in ("gpu-1", "gpu-2", "other")] == ["2.0"] * 3
@@ -141,7 +141,7 @@ def test_an_upgrade_leaves_each_group_an_agent_at_work(new_fleet: NewFleet) -> N
 
 
 @contextmanager
-def watching(look: Callable[[], None]) -> Iterator[None]:
+def looking(look: Callable[[], None]) -> Iterator[None]:
     """Looks again and again while the block runs."""
     over = Event()
 

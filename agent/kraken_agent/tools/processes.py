@@ -13,11 +13,11 @@ def descendants(pid: int) -> List[int]:
     """Return the process ids of everything below a process; empty where there is no /proc."""
     children = children_of_all()
     found: List[int] = []
-    waiting = [pid]
-    while waiting:
-        below = [child for child in children.get(waiting.pop(), ()) if child not in found]
+    left = [pid]
+    while left:
+        below = [child for child in children.get(left.pop(), ()) if child not in found]
         found += below
-        waiting += below
+        left += below
     return found
 
 

@@ -41,12 +41,12 @@ def check_room(core: Core, peer: str | None) -> None:
     Raises:
         RefusedError: 429.
     """
-    limits, waiting = core.settings.limits, core.roster.waiting
+    limits, discovered = core.settings.limits, core.roster.discovered
     share = share_of(peer)
-    if waiting.by_share[share] >= limits.unknown_agents_per_peer:
+    if discovered.by_share[share] >= limits.unknown_agents_per_peer:
         words = f"{limits.unknown_agents_per_peer} agents that speak from {share} wait to be authorized"
         raise RefusedError(429, f"{words}: authorize or delete some")
-    if len(waiting) >= limits.unknown_agents:
+    if len(discovered) >= limits.unknown_agents:
         raise RefusedError(429, f"{limits.unknown_agents} agents wait to be authorized: authorize or delete some")
 
 

@@ -43,7 +43,7 @@ def answer(core: Core, session: Session, address: str, peer: str | None, message
         KeyError, IndexError, TypeError: the message lacks something; the caller answers 500, as the real server does.
         RefusedError: it comes from somebody else, is more than is taken, or says what cannot be.
     """
-    if address not in core.roster.waiting and not core.roster.is_authorized(address):
+    if address not in core.roster.discovered and not core.roster.is_authorized(address):
         # Nearly always somebody new, or somebody who was deleted.
         check_room(core, peer)
     agent = session.scalars(select(Agent).where(Agent.address == address)).one_or_none()

@@ -76,7 +76,7 @@ def prune(core: Core) -> None:
 def forget_strangers(core: Core) -> None:
     """Drop records of agents that nobody ever authorized and that are silent: for a day, or shorter when many wait."""
     most = core.settings.limits.unknown_agents
-    patience = _STRANGER_SECONDS if len(core.roster.waiting) < 0.8 * most else _STRANGER_SECONDS_WHEN_FULL
+    patience = _STRANGER_SECONDS if len(core.roster.discovered) < 0.8 * most else _STRANGER_SECONDS_WHEN_FULL
     never = (Agent.authorized.is_(False), Agent.host_info.is_(None), Agent.deleted.is_(None))
     # The newest record stays: SQLite would give its id to the next agent, and somebody may just be authorizing that id.
     newest = select(func.max(Agent.id)).scalar_subquery()

@@ -75,16 +75,16 @@ def count_parts(value: Any) -> int:
         ExpressionError: more than a hundred thousand.
     """
     total = 0
-    waiting = [value]
-    while waiting:
-        part = waiting.pop()
+    left = [value]
+    while left:
+        part = left.pop()
         total += 1 + (len(part) // 100 if isinstance(part, str) else 0)
         if total > _MAX_PARTS:
             raise ExpressionError("the result is too large")
         if isinstance(part, dict):
-            waiting += part.values()
+            left += part.values()
         elif isinstance(part, list | tuple):
-            waiting += part
+            left += part
     return total
 
 

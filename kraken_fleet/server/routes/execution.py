@@ -1,4 +1,4 @@
-"""Flows, runs and jobs: starting, watching, cancelling, running again."""
+"""Flows, runs and jobs: starting, listing, cancelling, running again."""
 
 from __future__ import annotations
 

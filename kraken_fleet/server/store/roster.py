@@ -30,7 +30,7 @@ class Entry:
     peer: str | None = None
 
 
-class Waiting:
+class Discovered:
     """The agents that wait to be authorized: where each speaks from, and how many speak from one place."""
 
     def __init__(self) -> None:
@@ -61,11 +61,11 @@ class Waiting:
 class Roster:
     """Entries by address, and when each agent was last heard (by id, seconds since 1970).
 
-    `waiting` are the agents that nobody has authorized yet.
+    `discovered` are the agents that nobody has authorized yet.
     """
 
     def __init__(self) -> None:
-        self.waiting = Waiting()
+        self.discovered = Discovered()
         self._authorized: dict[str, str | None] = {}
         self._peers: Counter[str | None] = Counter()
         self._refused: dict[int, str] = {}
@@ -112,7 +112,7 @@ class Roster:
     def drop(self, address: str, agent_id: int) -> None:
         """Forget an agent whose record is gone."""
         self.forget(address)
-        self.waiting.discard(address)
+        self.discovered.discard(address)
         self._seen.pop(agent_id, None)
         self._unwritten.discard(agent_id)
 
@@ -125,9 +125,9 @@ class Roster:
         if authorized:
             self._authorized[address] = peer
             self._peers[peer] += 1
-            self.waiting.discard(address)
+            self.discovered.discard(address)
         else:
-            self.waiting.add(address, peer)
+            self.discovered.add(address, peer)
 
     def forget(self, address: str) -> None:
         """Drop an entry."""
@@ -153,7 +153,7 @@ class Roster:
                 self.forget(row.address)
                 self._place(row.address, row.ip_address, authorized=row.authorized)
                 if row.deleted is not None:
-                    self.waiting.discard(row.address)
+                    self.discovered.discard(row.address)
 
     def write_seen(self, session: Session) -> int:
         """Write the times that were not written yet, all in one statement. Returns how many."""

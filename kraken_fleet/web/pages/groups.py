@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 
 from kraken_fleet.model import ALL_GROUP, Agent, AgentsGroup, DesiredFleet, Job
 from kraken_fleet.plan import stranded
-from kraken_fleet.reconcile.waiting import waiting_jobs
+from kraken_fleet.reconcile.waiting_jobs import waiting_jobs
 from kraken_fleet.web.context import Changing, SignedIn
 from kraken_fleet.web.desired import desired_fleet
 

@@ -155,7 +155,7 @@ def _connect(host: str, port: int, timeout: float) -> Finding:
 
 
 def _speak(url: str, timeout: float, ca_bundle: str) -> List[Finding]:
-    # Asking the agent's door proves the very address that the agent will use.
+    # Asking the agent's door tries the very address that the agent will use.
     door = urljoin(url, "backend")
     parts = urlsplit(door)
     if parts.scheme == "http" and not parts.username and plain_http.is_direct():

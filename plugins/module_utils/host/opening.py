@@ -205,11 +205,11 @@ def _remove(handle: int, name: str, path: str, depth: int) -> None:
 
 def _walk(directory: str, *, make: bool) -> int:
     handle = os.open("/", _SEARCH)
-    waiting = _parts(directory)
+    left = _parts(directory)
     links = 0
     try:
-        while waiting:
-            name = waiting.pop(0)
+        while left:
+            name = left.pop(0)
             if make:
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(name, 0o755, dir_fd=handle)
@@ -218,7 +218,7 @@ def _walk(directory: str, *, make: bool) -> int:
             except NotADirectoryError:
                 links += 1
                 target = _own_link(handle, name, directory, links)
-                waiting = _parts(target) + waiting
+                left = _parts(target) + left
                 inner = os.open("/" if target.startswith("/") else ".", _SEARCH, dir_fd=handle)
             os.close(handle)
             handle = inner

@@ -34,7 +34,7 @@ class AgentSpec(NamedTuple):
         drain_seconds: how long a job may go on after the agent was told to stop.
         update: `managed`, or `server` when the agent itself replaces its binaries.
         notifies: whether the agent tells systemd how it is, as ours does and others do not.
-        attested: whether it is to prove by a secret that it is the one on this host.
+        attested: whether it is to report a secret that only this host has.
         fresh_nonce: whether that is to be a new one.
         script: the URL of the server's script, when that is to install the agent at first; else empty.
         ca_bundle: the certificate authorities that it trusts, as text; empty for those of the host.

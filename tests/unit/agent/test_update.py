@@ -38,7 +38,7 @@ def root(tmp_path: Path) -> Path:
 def start(start_agent: StartAgent, root: Path, server: FakeServer) -> StartAgent:
     def start(*options: str, mode: str = "server") -> RunningAgent:
         argv = [PYTHON, str(root / "current" / "kkagent")]
-        variables = {"KRAKEN_AGENT_UPDATE": mode, "PYTHONPATH": "", "KRAKEN_AGENT_UPDATE_WATCH_SECONDS": "5"}
+        variables = {"KRAKEN_AGENT_UPDATE": mode, "PYTHONPATH": "", "KRAKEN_AGENT_UPDATE_GUARD_SECONDS": "5"}
         # The fake server speaks http, so somebody else has to vouch for its files.
         variables["KRAKEN_AGENT_UPDATE_SHA256"] = " ".join(digest(data) for data in server.files.values())
         return start_agent(*options, argv=argv, **variables)

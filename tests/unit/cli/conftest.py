@@ -16,7 +16,7 @@ from tests.unit.cli.planned_fleet import INVENTORY, Run
 
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KrakenClient]:
-    """A server with three agents waiting, one of which nobody asked for."""
+    """A server with three discovered agents, one of which nobody asked for."""
     with running(tmp_path / "server") as server:
         (tmp_path / "password").write_text(server.password)
         monkeypatch.setenv("KRAKEN_FLEET_SERVER", server.url)

@@ -116,8 +116,8 @@ def test_a_plan_is_refused_when_the_server_has_changed_meanwhile(
 ) -> None:
     saved = str(tmp_path / "plan.json")
     run("plan", "-i", inventory, "--out", saved)
-    (waiting,) = [agent for agent in client.agents(unauthorized=True) if agent.address == "127.0.0.21"]
-    client.set_authorized([waiting.id])
+    (discovered,) = [agent for agent in client.agents(unauthorized=True) if agent.address == "127.0.0.21"]
+    client.set_authorized([discovered.id])
     code, _, _ = run("apply", saved)
     assert code == 1
     assert addresses(client) == {"127.0.0.21"}

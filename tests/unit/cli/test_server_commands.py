@@ -21,7 +21,7 @@ Ask = Callable[..., Any]
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningServer]:
-    """A server that the environment names, with two agents waiting."""
+    """A server that the environment names, with two discovered agents."""
     with running(tmp_path / "server") as found:
         (tmp_path / "password").write_text(found.password + "\n")
         monkeypatch.setenv("KRAKEN_FLEET_SERVER", found.url)

@@ -112,19 +112,19 @@ def test_a_wrong_password_is_said_and_not_shown(stage: Stage) -> None:
 def test_agent_info_tells_what_is_known_and_narrows_it_down(stage: Stage) -> None:
     stage.join(ONE, "gpu", docker="28.1")
     stage.speak(TWO)
-    everybody, waiting, members, named = stage.play(
+    everybody, discovered, members, named = stage.play(
         {"kraken_ci.fleet.agent_info": {}},
         {"kraken_ci.fleet.agent_info": {"authorized": False}},
         {"kraken_ci.fleet.agent_info": {"groups": ["gpu"]}},
         {"kraken_ci.fleet.agent_info": {"agents": [ONE, "127.0.7.99"]}},
     )
-    assert not any(result["changed"] for result in (everybody, waiting, members, named))
+    assert not any(result["changed"] for result in (everybody, discovered, members, named))
     assert [one["address"] for one in everybody["agents"]] == [ONE, TWO]
     first = everybody["agents"][0]
     assert (first["system"], first["isolation"]) == ("debian-12", "bare-metal")
     assert first["executors"] == {"local": "", "docker": "28.1"}
     assert first["activity"] == "idle"
     assert everybody["agents"][1]["system"] is None
-    assert [one["address"] for one in waiting["agents"]] == [TWO]
+    assert [one["address"] for one in discovered["agents"]] == [TWO]
     assert [one["address"] for one in members["agents"]] == [ONE]
     assert ([one["address"] for one in named["agents"]], named["missing"]) == ([ONE], ["127.0.7.99"])

@@ -29,14 +29,14 @@ class SlowServer:
         return ()
 
 
-def watched(seconds: float) -> tuple[FleetCache, SlowServer, KrakenClient, FakeClock]:
+def cached(seconds: float) -> tuple[FleetCache, SlowServer, KrakenClient, FakeClock]:
     clock = FakeClock()
     server = SlowServer(clock, seconds)
     return FleetCache(2.0, clock=clock.now), server, cast(KrakenClient, server), clock
 
 
 def test_everybody_shares_one_view_until_it_is_old() -> None:
-    cache, server, client, clock = watched(0.01)
+    cache, server, client, clock = cached(0.01)
     for _ in range(10):
         cache.get(client)
     assert server.asked == 1
@@ -46,7 +46,7 @@ def test_everybody_shares_one_view_until_it_is_old() -> None:
 
 
 def test_a_slow_server_is_asked_less_often() -> None:
-    cache, server, client, clock = watched(3.0)
+    cache, server, client, clock = cached(3.0)
     cache.get(client)
     clock.time += 10
     cache.get(client)
@@ -57,7 +57,7 @@ def test_a_slow_server_is_asked_less_often() -> None:
 
 
 def test_after_a_change_the_next_look_asks() -> None:
-    cache, server, client, _ = watched(0.01)
+    cache, server, client, _ = cached(0.01)
     cache.get(client)
     cache.forget()
     cache.get(client)
@@ -65,7 +65,7 @@ def test_after_a_change_the_next_look_asks() -> None:
 
 
 def test_the_version_grows_only_when_a_person_would_see_a_difference() -> None:
-    cache, server, client, clock = watched(0.01)
+    cache, server, client, clock = cached(0.01)
     first = cache.get(client).version
     clock.time += 3
     server.fleet = (an_agent(1, silent_for=50),)

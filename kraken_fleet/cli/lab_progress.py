@@ -48,7 +48,7 @@ def _told(result: HostResult) -> str:
     return ", ".join(told[-_CHANGES_SHOWN:]) + rest
 
 
-class Watcher:
+class LabProgress:
     """Follows events on the terminal: a line for all that is done, and below it what is being done.
 
     Args:

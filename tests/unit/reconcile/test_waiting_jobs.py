@@ -11,7 +11,7 @@ from kraken_fleet.errors import ServerFaultError
 from kraken_fleet.model import Branch
 from kraken_fleet.plan import make_plan
 from kraken_fleet.reconcile import observe, with_waiting_jobs
-from kraken_fleet.reconcile.waiting import find_waiting_jobs
+from kraken_fleet.reconcile.waiting_jobs import find_waiting_jobs
 from tests.unit.reconcile.lab import Lab, fleet
 
 A = "127.0.0.21"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kraken_fleet.cli import output
-from kraken_fleet.cli.watching import Watcher
+from kraken_fleet.cli.lab_progress import LabProgress
 from kraken_fleet.lab import AgentsReady, Deployed, JobVerified, LabEvents, OutputLine, StepDone, StepStarted
 from kraken_fleet.model import Agent, Deploy, GroupRef, HostResult, Job
 
@@ -30,7 +30,7 @@ def _events(changed: int = 2) -> LabEvents:
 
 
 def test_each_thing_that_is_done_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    Watcher(quiet=False, verbose=False).follow(_events())
+    LabProgress(quiet=False, verbose=False).follow(_events())
     shown = capsys.readouterr()
     assert shown.out == ""
     lines = [" ".join(line.split()) for line in shown.err.splitlines() if line.strip()]
@@ -42,12 +42,12 @@ def test_each_thing_that_is_done_is_one_line(capsys: pytest.CaptureFixture[str])
 
 
 def test_verbose_shows_what_ansible_prints(capsys: pytest.CaptureFixture[str]) -> None:
-    Watcher(quiet=False, verbose=True).follow(_events())
+    LabProgress(quiet=False, verbose=True).follow(_events())
     assert "changed: [build-1]" in capsys.readouterr().err
 
 
 def test_quiet_shows_nothing_and_keeps_all(capsys: pytest.CaptureFixture[str]) -> None:
-    seen = Watcher(quiet=True, verbose=False).follow(_events())
+    seen = LabProgress(quiet=True, verbose=False).follow(_events())
     assert capsys.readouterr() == ("", "")
     assert [proof.groups for proof in seen.verified] == [("build",)]
     assert set(seen.agents) == {"build-1"}
@@ -55,9 +55,9 @@ def test_quiet_shows_nothing_and_keeps_all(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_deploy_that_changed_nothing_or_left_no_record_is_told_apart() -> None:
-    watcher = Watcher(quiet=True, verbose=False)
-    assert watcher.follow(_events(changed=0)).changes == ""
-    assert watcher.follow(event for event in _events() if event is None).changes == "the deploy left no record"
+    progress = LabProgress(quiet=True, verbose=False)
+    assert progress.follow(_events(changed=0)).changes == ""
+    assert progress.follow(event for event in _events() if event is None).changes == "the deploy left no record"
 
 
 def test_hosts_are_told_with_what_was_changed_or_why_they_failed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,7 +67,7 @@ def test_hosts_are_told_with_what_was_changed_or_why_they_failed(capsys: pytest.
         "bad": HostResult(failed=1, message="no disk"),
     }
     events = (event for event in [Deployed(Deploy("deploy-agents.yml", "2026-01-01", 3.0, hosts=hosts))])
-    Watcher(quiet=False, verbose=False).follow(events)
+    LabProgress(quiet=False, verbose=False).follow(events)
     lines = [line.strip() for line in capsys.readouterr().err.splitlines() if line.strip()]
     assert lines == ["✔ same  nothing to change", "✔ much  c, d, e, f, g and 2 more", "✔ bad  failed: no disk"]
 
@@ -82,6 +82,6 @@ def test_a_task_that_all_hosts_skip_is_not_told_as_done(capsys: pytest.CaptureFi
     ]
     events = (OutputLine(line, task=line.split(" : ")[1].split("]")[0] if " : " in line else None) for line in printed)
     deployed = (Deployed(Deploy("deploy-agents.yml", "2026-01-01", 3.0, hosts={"build-1": HostResult(ok=1)})),)
-    Watcher(quiet=False, verbose=False).follow(event for part in (events, deployed) for event in part)
+    LabProgress(quiet=False, verbose=False).follow(event for part in (events, deployed) for event in part)
     lines = [line.split()[1] for line in capsys.readouterr().err.splitlines() if line.strip()]
     assert lines == ["Linux", "build-1"]

@@ -9,7 +9,7 @@ import pytest
 from kraken_fleet.model import DesiredAgent, DesiredFleet, Job
 from kraken_fleet.plan import Plan, make_plan
 from kraken_fleet.reconcile import observe, with_waiting_jobs
-from kraken_fleet.reconcile.waiting import stranded_jobs, waiting_jobs
+from kraken_fleet.reconcile.waiting_jobs import stranded_jobs, waiting_jobs
 from tests.contract.hand_agents import ECHO, HandAgents
 from tests.contract.workflow import Workflow
 from tests.waiting import eventually
