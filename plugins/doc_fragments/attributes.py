@@ -19,15 +19,6 @@ attributes:
     support: full
 """
 
-    # Besides, for modules that run in ansible-playbook itself.
-    CONTROLLER = r"""
-options: {}
-attributes:
-  action:
-    description: Runs on the controller, inside ansible-playbook; nothing is sent to the managed host.
-    support: full
-"""
-
     # Instead, for modules that only look.
     INFO = r"""
 options: {}

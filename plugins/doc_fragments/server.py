@@ -41,6 +41,10 @@ options:
     description: Seconds to wait for each answer of the server. No role sets it.
     type: float
     default: 10.0
+attributes:
+  action:
+    description: Runs on the controller, inside ansible-playbook; nothing is sent to the managed host.
+    support: full
 requirements:
   - kraken-fleet, in the Python that runs ansible-playbook
 """

@@ -29,10 +29,7 @@ options:
     description: Delete it although it has agents; they are taken out of it first, and keep their other groups.
     type: bool
     default: false
-extends_documentation_fragment:
-  - kraken_ci.fleet.server
-  - kraken_ci.fleet.attributes
-  - kraken_ci.fleet.attributes.controller
+extends_documentation_fragment: [kraken_ci.fleet.server, kraken_ci.fleet.attributes]
 author: [kraken-fleet contributors (@kraken-ci)]
 """
 

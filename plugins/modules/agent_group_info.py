@@ -22,10 +22,7 @@ options:
       - The server has no list of them, so this costs a request for each branch and each run that has some.
     type: bool
     default: true
-extends_documentation_fragment:
-  - kraken_ci.fleet.server
-  - kraken_ci.fleet.attributes.controller
-  - kraken_ci.fleet.attributes.info
+extends_documentation_fragment: [kraken_ci.fleet.server, kraken_ci.fleet.attributes.info]
 author: [kraken-fleet contributors (@kraken-ci)]
 """
 

@@ -25,10 +25,7 @@ options:
     description: An agent that was not heard of for longer than this is C(silent).
     type: float
     default: 60.0
-extends_documentation_fragment:
-  - kraken_ci.fleet.server
-  - kraken_ci.fleet.attributes.controller
-  - kraken_ci.fleet.attributes.info
+extends_documentation_fragment: [kraken_ci.fleet.server, kraken_ci.fleet.attributes.info]
 author: [kraken-fleet contributors (@kraken-ci)]
 """
 

@@ -112,10 +112,7 @@ options:
     description: How many requests are on their way to the server at the same time. No role sets it.
     type: int
     default: 8
-extends_documentation_fragment:
-  - kraken_ci.fleet.server
-  - kraken_ci.fleet.attributes
-  - kraken_ci.fleet.attributes.controller
+extends_documentation_fragment: [kraken_ci.fleet.server, kraken_ci.fleet.attributes]
 author: [kraken-fleet contributors (@kraken-ci)]
 """
 

@@ -10,10 +10,7 @@ version_added: 0.1.0
 description:
   - Signs in and reads what only administrators may read.
   - The playbooks do so before they touch a host, in check mode too.
-extends_documentation_fragment:
-  - kraken_ci.fleet.server
-  - kraken_ci.fleet.attributes.controller
-  - kraken_ci.fleet.attributes.info
+extends_documentation_fragment: [kraken_ci.fleet.server, kraken_ci.fleet.attributes.info]
 author: [kraken-fleet contributors (@kraken-ci)]
 """
 

@@ -33,10 +33,7 @@ options:
     description: Leave alone those of O(settings) that have a value already, whatever it is.
     type: bool
     default: false
-extends_documentation_fragment:
-  - kraken_ci.fleet.server
-  - kraken_ci.fleet.attributes
-  - kraken_ci.fleet.attributes.controller
+extends_documentation_fragment: [kraken_ci.fleet.server, kraken_ci.fleet.attributes]
 author: [kraken-fleet contributors (@kraken-ci)]
 """
 

@@ -40,10 +40,7 @@ options:
     default: ""
 requirements:
   - docker, for O(docker_url); paramiko too when it is reached over SSH
-extends_documentation_fragment:
-  - kraken_ci.fleet.server
-  - kraken_ci.fleet.attributes.controller
-  - kraken_ci.fleet.attributes.info
+extends_documentation_fragment: [kraken_ci.fleet.server, kraken_ci.fleet.attributes.info]
 author: [kraken-fleet contributors (@kraken-ci)]
 """
 

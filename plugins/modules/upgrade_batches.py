@@ -26,10 +26,7 @@ options:
       - One agent of a group always may.
     type: str
     default: "50%"
-extends_documentation_fragment:
-  - kraken_ci.fleet.server
-  - kraken_ci.fleet.attributes.controller
-  - kraken_ci.fleet.attributes.info
+extends_documentation_fragment: [kraken_ci.fleet.server, kraken_ci.fleet.attributes.info]
 author: [kraken-fleet contributors (@kraken-ci)]
 """
 

@@ -22,9 +22,11 @@ options:
         for it looks at each host with that host's own server.
     type: bool
     default: true
-extends_documentation_fragment:
-  - kraken_ci.fleet.attributes.controller
-  - kraken_ci.fleet.attributes.info
+extends_documentation_fragment: [kraken_ci.fleet.attributes.info]
+attributes:
+  action:
+    description: Runs on the controller, inside ansible-playbook; nothing is sent to the managed host.
+    support: full
 author: [kraken-fleet contributors (@kraken-ci)]
 """
 

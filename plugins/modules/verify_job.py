@@ -38,10 +38,7 @@ options:
     description: Seconds to wait for a job to end.
     type: int
     default: 120
-extends_documentation_fragment:
-  - kraken_ci.fleet.server
-  - kraken_ci.fleet.attributes.controller
-  - kraken_ci.fleet.attributes.info
+extends_documentation_fragment: [kraken_ci.fleet.server, kraken_ci.fleet.attributes.info]
 author: [kraken-fleet contributors (@kraken-ci)]
 """
 
