@@ -101,7 +101,7 @@ def take_out(
         if clock.now() - started >= timeout:
             client.drop_passing_group(made.id)
             hint = "Wait for it, or allow more with kraken_upgrade_max_unavailable"
-            text = f"Another upgrade has agents of {', '.join(crowded)} out of work, for {timeout:g} s now"
+            text = f"After {timeout:g} s another upgrade still has agents of {', '.join(crowded)} disabled"
             raise FleetError(text, where=client.url, hint=hint)
         yield Waiting(missing=tuple(crowded), seconds=clock.now() - started)
         # A random pause: two upgrades that made way for each other at one moment must not return at one moment.

@@ -11,7 +11,7 @@ from typing import Dict, List, Optional, Sequence
 
 
 class ComposeError(Exception):
-    """A command failed; says which, and its last words."""
+    """A command failed; says which, and the end of its output."""
 
 
 def compose_command() -> List[str]:

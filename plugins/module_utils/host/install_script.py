@@ -135,7 +135,9 @@ def _run(spec: AgentSpec) -> None:
     finally:
         os.unlink(path)
     if not _installed(spec):
-        raise HostError(f"The server's kraken-agent-install.sh has installed no agent. Its last words:\n{said[-2000:]}")
+        raise HostError(
+            f"The server's kraken-agent-install.sh has installed no agent. The end of its output:\n{said[-2000:]}"
+        )
 
 
 @contextlib.contextmanager

@@ -73,8 +73,8 @@ def warnings(others: Sequence[Place], wanted: Sequence[Place]) -> List[str]:
     directories = {place.directory for place in wanted if place.directory}
     left = [other for other in others if _identity(other) not in claimed and other.directory not in directories]
     return [
-        f"Another agent of kraken-fleet's goes on here: the {other.kind} {other.name}, {other.address} for "
-        f"{other.server}; when nobody needs it, name it in an inventory and run remove-agents.yml"
+        f"Another agent of kraken-fleet keeps running here: the {other.kind} {other.name}, {other.address} for "
+        f"{other.server}. When it is not needed, name it in an inventory and run remove-agents.yml"
         for other in left
     ]
 

@@ -109,7 +109,7 @@ def start(spec: AgentSpec) -> None:
     """Start the agent in a session of its own, so that it outlives this connection.
 
     Raises:
-        HostError: it ended at once; the text has its last words.
+        HostError: it ended at once; the text has the end of its log.
     """
     log = logfile(spec.directory)
     found = opening.status(log)
@@ -133,7 +133,7 @@ def start(spec: AgentSpec) -> None:
         opening.remove(pidfile(spec.directory))
         written = opening.read_bytes(log, 2 * _LARGEST_LOG) or b""
         words = written[began:].decode("utf-8", "replace")[-2000:].strip()
-        raise HostError(f"The agent ended at once with exit code {agent.returncode}. Its last words:\n{words}")
+        raise HostError(f"The agent ended at once with exit code {agent.returncode}. The end of its log:\n{words}")
 
 
 def stop(directory: str, drain_seconds: int) -> None:

@@ -215,7 +215,7 @@ def _state_change(spec: AgentSpec, verb: str, before: str, after: str) -> Change
             # A stop takes TimeoutStopSec at most, drain_seconds and REPORT_SECONDS; a restart has to start it then.
             _systemctl(verb, spec.unit, timeout=spec.drain_seconds + 90.0)
         except HostError as error:
-            raise HostError(f"{error}\n{_last_words(spec.unit)}".rstrip()) from error
+            raise HostError(f"{error}\n{_end_of_log(spec.unit)}".rstrip()) from error
         if verb in ("start", "restart") and not _notifies(spec):
             _see_it_up(spec)
 
@@ -232,10 +232,10 @@ def _see_it_up(spec: AgentSpec) -> None:
         now = show(spec.unit)
     if now["ActiveState"] not in _RUNNING:
         state = f"{now['ActiveState']}, {now['SubState']}"
-        raise HostError(f"{spec.unit} does not stay up ({state}). Its last words:\n{_last_words(spec.unit)}")
+        raise HostError(f"{spec.unit} does not stay up ({state}). The end of its log:\n{_end_of_log(spec.unit)}")
 
 
-def _last_words(unit: str) -> str:
+def _end_of_log(unit: str) -> str:
     journal = run(["journalctl", "--no-pager", "--output=cat", "--lines=10", f"--unit={unit}.service"], check=False)
     return f"{journal}{selinux.advice()}"
 

@@ -157,7 +157,7 @@ def read(done: Mapping[str, Any]) -> Seen:
         raise AnsibleActionFail(f"The host's shell did not answer as a POSIX shell does: {_words(done)}")
     told = next((line[line.index(ANSWER) :] for line in output.splitlines() if ANSWER in line), None)
     if told is None and done.get("rc"):
-        raise AnsibleActionFail(f"What runs on the host broke off: {_words(done)}")
+        raise AnsibleActionFail(f"The program on the host ended before it had answered: {_words(done)}")
     return Seen(found, _neutral(json.loads(told[len(ANSWER) :])) if told else None)
 
 

@@ -68,7 +68,7 @@ def test_an_agent_that_does_not_work_stays_disabled_and_counts_as_told(four: Lab
 def test_another_upgrade_waits_while_too_many_of_a_group_are_out(four: Lab) -> None:
     out(four, 0, owner=THEY)
     out(four, 1)
-    with pytest.raises(FleetError, match="Another upgrade has agents of gpu out of work, for 5 s now"):
+    with pytest.raises(FleetError, match="After 5 s another upgrade still has agents of gpu disabled"):
         out(four, 2, owner=owner_of(os.getppid()))
     assert disabled(four) == [0, 1]
     give_back(four.client, THEY)
