@@ -43,7 +43,7 @@ demo: $(STAMP) ## Watch it work: a server, three hosts, agents, a job on each gr
 
 test: $(STAMP) ## All tests that this machine can run without root and without Docker
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) $(AGAIN) \
-	  -m 'not docker and not lxd and not real_server and not browser' $(TESTS)
+	  -m 'not docker and not lxd and not real_server and not browser and not prometheus' $(TESTS)
 
 test-browser: $(STAMP) ## The console in the system's Chromium, on the embedded server
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(AGAIN) -m 'browser and not real_server' tests/browser
@@ -53,7 +53,7 @@ test-real: $(STAMP) ## As root: all tests with Docker, LXD, a browser and the re
 	@$(BIN)/python tests/prepare_real.py
 	@failed=(); \
 	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --real-server -n 2 --dist loadfile --no-loadscope-reorder \
-	    $(AGAIN) --durations=20 -m 'docker or lxd or real_server or browser' \
+	    $(AGAIN) --durations=20 -m 'docker or lxd or real_server or browser or prometheus' \
 	    $(or $(TESTS),tests/e2e tests/browser tests/contract tests/unit) || failed+=(pytest); \
 	  $(MAKE) --no-print-directory molecule || failed+=(molecule); \
 	  (( $${#failed[@]} == 0 )) || { echo "Failed: $${failed[*]}" >&2; exit 1; }

@@ -30,6 +30,7 @@ PROGRAMS = {
     "lxd-client": "lxc",
     "openssh-client": "ssh",
     "openssh-server": "sshd",
+    "prometheus": "promtool",
     "sshpass": "sshpass",
 }
 START_SECONDS = 60.0

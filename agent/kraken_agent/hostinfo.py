@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from kraken_agent import __version__
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional
@@ -33,6 +35,7 @@ def collect(config: Config, executors: Dict[str, str], not_offered: Dict[str, st
         "isolation_type": isolation_type,
         "isolation": isolation,
         **executors,
+        "kraken_fleet_version": __version__,
     }
     if not_offered:
         info["kraken_fleet_not_offered"] = dict(not_offered)

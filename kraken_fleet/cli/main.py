@@ -54,6 +54,7 @@ COMMANDS = {
     "groups": Entry("groups", "Agents groups: list, create, rename, delete."),
     "jobs": Entry("jobs", "Jobs that wait for an agent or that nobody can take; cancel."),
     "lab": Entry("lab", "A disposable fleet on this machine."),
+    "metrics": Entry("metrics", "Numbers about a server for Prometheus.", extra="metrics"),
     "plan": Entry("plan", "What a deploy would change on the server."),
     "reconcile": Entry("reconcile", "Apply an inventory, once or again and again."),
     "serve": Entry("serve", "Run the embedded Kraken-compatible server.", extra="server"),

@@ -12,6 +12,7 @@ from kraken_fleet.model.own_groups import is_own_group
 
 # host-info carries these beside one key for each executor the agent has ("docker": "20.10.24").
 _LONGEST_REASON = 200
+_LONGEST_VERSION = 40
 _DESCRIPTIVE_KEYS = frozenset({"system", "system_type", "distro_name", "distro_version", "isolation_type", "isolation"})
 
 
@@ -61,6 +62,12 @@ class HostInfo:
             str(name): "".join(filter(str.isprintable, str(reason)))[:_LONGEST_REASON]
             for name, reason in reasons.items()
         }
+
+    @property
+    def agent_version(self) -> str:
+        """The release of kraken-fleet's own agent; empty when it does not say, as Kraken's own one."""
+        said = self.extra.get("kraken_fleet_version")
+        return "".join(filter(str.isprintable, said))[:_LONGEST_VERSION] if isinstance(said, str) else ""
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> HostInfo:

@@ -23,9 +23,10 @@ from kraken_fleet.web import live
 from kraken_fleet.web.cache import FleetCache
 from kraken_fleet.web.context import COOKIE, Console, SignInNeededError, console_of, shown_page
 from kraken_fleet.web.history import History
-from kraken_fleet.web.pages import agent, agents, discovered, downloads, fleet, groups, signin
+from kraken_fleet.web.pages import agent, agents, discovered, downloads, fleet, groups, metrics, signin
 from kraken_fleet.web.parameters import BadParameterError
 from kraken_fleet.web.render import Renderer
+from kraken_fleet.web.scrapers import Scrapers
 from kraken_fleet.web.security import AccessLog, add_headers, refuse_other_origins
 from kraken_fleet.web.sessions import SessionStore
 from kraken_fleet.web.settings import ConsoleSettings
@@ -53,12 +54,14 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
         outcome = ": ".join([run.outcome, *run.failures])
         log.write(run.user, "console", "delete agents", f"{run.done} of {run.total}", outcome)
 
+    scrapers = Scrapers()
     sessions = SessionStore(settings.session_hours * 3600)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         await run_in_threadpool(sessions.clear)
+        await run_in_threadpool(scrapers.clear)
 
     app = FastAPI(title="kraken-fleet console", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.console = Console(
@@ -72,6 +75,7 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
         applying=Work("applying", applied),
         deleting=Work("deleting", deleted),
         renderer=Renderer(),
+        scrapers=scrapers,
     )
     app.add_middleware(BaseHTTPMiddleware, dispatch=refuse_other_origins)
 
@@ -80,7 +84,7 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
 
     app.add_middleware(RequestLimits, limits=settings.limits, is_known=is_signed_in)
     app.add_middleware(BaseHTTPMiddleware, dispatch=add_headers)
-    for page in (signin, agents, agent, groups, discovered, downloads, fleet, live):
+    for page in (signin, agents, agent, groups, discovered, downloads, fleet, live, metrics):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_exception_handler(SignInNeededError, _to_sign_in)

@@ -20,6 +20,7 @@ from kraken_fleet.reconcile import Changed, Event, Failed, Ignored, disable, dis
 from kraken_fleet.web.cache import FleetCache, Snapshot
 from kraken_fleet.web.history import History
 from kraken_fleet.web.render import Renderer
+from kraken_fleet.web.scrapers import Scrapers
 from kraken_fleet.web.security import AccessLog
 from kraken_fleet.web.sessions import Session, SessionStore
 from kraken_fleet.web.settings import ConsoleSettings
@@ -42,6 +43,7 @@ class Console:
     applying: Work
     deleting: Work
     renderer: Renderer
+    scrapers: Scrapers
 
 
 class SignInNeededError(Exception):

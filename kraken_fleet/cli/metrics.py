@@ -1,0 +1,70 @@
+"""`kraken-fleet metrics`: numbers about a Kraken server, for Prometheus."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kraken_fleet.api import KrakenClient
+from kraken_fleet.cli import output, planning
+from kraken_fleet.cli.application import single_command
+from kraken_fleet.cli.connection import connected
+from kraken_fleet.errors import FleetError, UsageError
+from kraken_fleet.inventory import Inventory
+from kraken_fleet.metrics import failed_text, read, text
+from kraken_fleet.plan import PlanPolicy
+
+app = single_command()
+
+
+@app.command()
+@connected
+@planning.with_policy
+def metrics(
+    client: KrakenClient,
+    policy: PlanPolicy,
+    textfile: Annotated[
+        Path | None,
+        typer.Option(
+            "--textfile", help="Write them for the textfile collector of node_exporter: NAME.prom.", metavar="FILE"
+        ),
+    ] = None,
+    inventory: Inventory | None = None,
+) -> None:
+    """Print metrics of a server as Prometheus reads them; with an inventory also findings and drift.
+
+    When the server cannot be read, the file says so with kraken_fleet_server_up 0. Exit codes: 0 done; 1 failed.
+    """
+    if textfile and textfile.suffix != ".prom":
+        raise UsageError("node_exporter reads only files called *.prom", where=str(textfile))
+    started = time.monotonic()
+    try:
+        desired = inventory.fleet() if inventory else None
+        reading = read(client, desired, policy, memory=planning.memory(), peers=planning.peers())
+    except FleetError:
+        if textfile:
+            _write(textfile, failed_text())
+        raise
+    found = text(reading, time.monotonic() - started)
+    if textfile:
+        _write(textfile, found)
+    else:
+        output.line(found.decode().rstrip("\n"))
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write the file whole or not at all, so that it is never read half."""
+    try:
+        # node_exporter reads names that end in .prom, and runs as another user.
+        descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(fresh).chmod(0o644)
+        Path(fresh).replace(path)
+    except OSError as error:
+        raise FleetError(f"The metrics cannot be written: {error.strerror}", where=str(path)) from error

@@ -1,0 +1,97 @@
+"""Numbers for Prometheus, to whoever has an account of the server: by Basic authentication, which Prometheus can do."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import time
+from collections.abc import Mapping
+
+from fastapi import APIRouter, Request
+from starlette.responses import PlainTextResponse, Response
+
+from kraken_fleet.api import KrakenClient
+from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError
+from kraken_fleet.listen import peer_of as peer_address
+from kraken_fleet.model import DesiredFleet
+from kraken_fleet.reconcile import GroupMemory
+from kraken_fleet.state import state_dir
+from kraken_fleet.web.context import Console, console_of, peer_of
+from kraken_fleet.web.desired import desired_fleet
+
+router = APIRouter()
+_HINT = "The console needs the Python package prometheus-client: pip install 'kraken-fleet[metrics]'\n"
+
+
+@router.get("/metrics")
+def metrics(request: Request) -> Response:
+    """Answer a scrape."""
+    console, peer = console_of(request), peer_address(request.scope)
+    account = _account(request.headers)
+    if account is None:
+        return _unauthorized("Scrape with the name and password of a Kraken account (basic_auth)\n")
+    user, password = account
+    wait = console.attempts.wait_seconds(user, peer)
+    if wait:
+        return PlainTextResponse("Too many attempts\n", 429, {"Retry-After": str(math.ceil(wait))})
+    client, known = console.scrapers.get(console.settings, user, password)
+    try:
+        answer, let_in = _answer(console, client)
+    except NotSignedInError as error:
+        console.scrapers.drop(user, client)
+        console.attempts.failed(user, peer)
+        console.log.write(user, peer_of(request), "scrape", outcome=str(error))
+        return _unauthorized(f"{error.message}\n")
+    except NotPermittedError:
+        console.scrapers.drop(user, client)
+        return PlainTextResponse(f"{user} is not an administrator of this server\n", 403)
+    if let_in and not known:
+        console.attempts.succeeded(user, peer)
+        console.log.write(user, peer_of(request), "scrape")
+        console.scrapers.keep(user, password, client)
+    return answer
+
+
+def _answer(console: Console, client: KrakenClient) -> tuple[Response, bool]:
+    """Return the answer, and whether the server has let the account in.
+
+    When the server cannot be read, the numbers say so: a scrape that is answered is easier to understand.
+
+    Raises:
+        NotSignedInError, NotPermittedError: see there.
+    """
+    try:
+        from kraken_fleet.metrics import CONTENT_TYPE, failed_text, read, text
+    except ModuleNotFoundError:
+        return PlainTextResponse(_HINT, 501), False
+    started = time.monotonic()
+    try:
+        reading = read(client, _desired(console), memory=GroupMemory(state_dir()))
+    except (NotSignedInError, NotPermittedError):
+        raise
+    except FleetError:
+        return Response(failed_text(), media_type=CONTENT_TYPE), False
+    return Response(text(reading, time.monotonic() - started), media_type=CONTENT_TYPE), True
+
+
+def _desired(console: Console) -> DesiredFleet | None:
+    try:
+        return desired_fleet(console.settings) if console.settings.inventory else None
+    except FleetError:
+        return None  # an inventory that is wrong says nothing of the server
+
+
+def _account(headers: Mapping[str, str]) -> tuple[str, str] | None:
+    scheme, _, encoded = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return (user, password) if colon else None
+
+
+def _unauthorized(text: str) -> Response:
+    return PlainTextResponse(text, 401, {"WWW-Authenticate": 'Basic realm="kraken-fleet metrics", charset="UTF-8"'})

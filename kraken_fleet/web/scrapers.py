@@ -1,0 +1,52 @@
+"""Clients of accounts that scrape metrics."""
+
+from __future__ import annotations
+
+import hmac
+import threading
+
+from kraken_fleet.api import KrakenClient, PasswordCredentials
+from kraken_fleet.web.settings import ConsoleSettings
+
+_MOST_ACCOUNTS = 4
+
+
+class Scrapers:
+    """Signed-in clients for accounts that scrape, so that not every scrape signs in; those of the last few accounts."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[str, tuple[str, KrakenClient]] = {}
+
+    def get(self, settings: ConsoleSettings, user: str, password: str) -> tuple[KrakenClient, bool]:
+        """Return a client for an account, and whether it has been let in before with this password."""
+        with self._lock:
+            kept = self._kept.get(user)
+            if kept and hmac.compare_digest(kept[0].encode(), password.encode()):
+                return kept[1], True
+        credentials = PasswordCredentials(user, password)
+        return KrakenClient(settings.server_url, credentials, ca_bundle=settings.ca_bundle), False
+
+    def keep(self, user: str, password: str, client: KrakenClient) -> None:
+        """Keep a client that was let in."""
+        with self._lock:
+            old = [self._kept.pop(user, None)]
+            self._kept[user] = (password, client)
+            old += [self._kept.pop(next(iter(self._kept))) for _ in range(len(self._kept) - _MOST_ACCOUNTS)]
+        for one in old:
+            if one and one[1] is not client:
+                one[1].close()
+
+    def drop(self, user: str, client: KrakenClient) -> None:
+        """Forget a client that is let in no more."""
+        with self._lock:
+            if user in self._kept and self._kept[user][1] is client:
+                del self._kept[user]
+        client.close()
+
+    def clear(self) -> None:
+        """End all sessions."""
+        with self._lock:
+            kept, self._kept = self._kept, {}
+        for _, client in kept.values():
+            client.close()
