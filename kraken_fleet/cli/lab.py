@@ -22,7 +22,9 @@ app = command_group()
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-Name = Annotated[str, typer.Option("--name", help="Several labs may stand side by side.", show_default=True)]
+Name = Annotated[
+    str, typer.Option("--name", help="The name of the lab; several labs can exist at once.", show_default=True)
+]
 Parent = Annotated[Path, typer.Option("--dir", help="The directory that gets .lab/NAME.", metavar="DIR")]
 Hosts = Annotated[int, typer.Option("--hosts", help="How many hosts.", min=1)]
 DriverName = Annotated[

@@ -16,7 +16,7 @@ Proxies = Annotated[
     list[str] | None,
     typer.Option(
         "--proxy",
-        help="A proxy in front of it, by address or network: it says who a peer is. May be given more than once.",
+        help="A proxy in front of it, by address or network: its X-Forwarded-For is used. May be given more than once.",
         metavar="ADDRESS",
     ),
 ]

@@ -37,7 +37,7 @@ from kraken_fleet.state import state_dir
 
 AcceptPeers = Annotated[
     bool,
-    typer.Option("--accept-peers", help="Take the addresses that agents speak from now for right, and remember them."),
+    typer.Option("--accept-peers", help="Accept the addresses that agents connect from now, and remember them."),
 ]
 
 _POLICY = (
@@ -48,7 +48,7 @@ _POLICY = (
     ),
     option(
         "prune",
-        Annotated[Prune, typer.Option("--prune", help="What becomes of agents that the inventory has not.")],
+        Annotated[Prune, typer.Option("--prune", help="What to do with agents that the inventory does not have.")],
         Prune.REPORT,
     ),
     option(

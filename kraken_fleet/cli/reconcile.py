@@ -25,9 +25,11 @@ def reconcile(
     client: KrakenClient,
     policy: PlanPolicy,
     inventory: Inventory,
-    keep_watching: Annotated[bool, typer.Option("--watch", help="Go on until interrupted.")] = False,
+    keep_watching: Annotated[bool, typer.Option("--watch", help="Repeat until interrupted.")] = False,
     interval: Annotated[float, typer.Option(help="Seconds between two rounds.", min=1)] = 300.0,
-    jitter: Annotated[float, typer.Option(help="Part of the interval that is left to chance.", min=0, max=1)] = 0.1,
+    jitter: Annotated[
+        float, typer.Option(help="Share of the interval that is added or left out at random.", min=0, max=1)
+    ] = 0.1,
     accept_peers: planning.AcceptPeers = False,
     as_json: output.AsJson = False,
 ) -> None:

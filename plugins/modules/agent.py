@@ -10,7 +10,7 @@ version_added: 0.1.0
 description:
   - Manages agents that the server has heard of, one or many in one task.
   - What a task does not mention stays as it is.
-  - There is no way to make an agent on the server; it is there once it has spoken. To register all agents of a play by
+  - An agent cannot be made on the server; it exists there after its first message. To register all agents of a play by
     their inventory, use M(kraken_ci.fleet.agent_registration).
 options:
   agents:

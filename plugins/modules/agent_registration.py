@@ -10,12 +10,12 @@ version_added: 0.1.0
 description:
   - Waits for the agents of all hosts of the play to appear on the server, then authorizes them, creates missing agents
     groups, puts the agents into theirs, and enables or disables them, for all hosts in one call.
-  - Which groups an agent is in is said by the inventory. Each inventory group C(kraken_group_NAME) puts its hosts into
+  - The inventory says which groups an agent is in. Each inventory group C(kraken_group_NAME) puts its hosts into
     the agents group NAME, and the variable C(kraken_agent_groups) names more; both add up over all levels of the
     inventory. The server's own group C(all) is left alone.
   - Does not fail for agents that did not appear or could not be changed; it returns their hosts, so that a task can
     fail just those (see the examples).
-  - Agents that are not in the play are never touched, save those that O(trust) authorizes by network or rule.
+  - Agents that are not in the play are never changed, except those that O(trust) authorizes by network or rule.
 options:
   state:
     description:
@@ -61,11 +61,12 @@ options:
     default: merge
   trust:
     description:
-      - Whom to authorize. V(inventory) - agents whose address a host of the play has, once the server has heard of them
-        after their deploy.
-      - V(attested) - of those the ones that repeat a secret which M(kraken_ci.fleet.agent_host) has made on the host in
-        this play. Until then they are disabled; one that does not know it is unauthorized again.
-      - V(cidr) - all agents of O(trust_networks). V(rules) - those that satisfy one of O(trust_rules), into its groups.
+      - Which agents to authorize. V(inventory) - agents with the address of a host of the play, once the server has
+        heard of them after their deploy.
+      - V(attested) - the same, if they report the secret that M(kraken_ci.fleet.agent_host) has made on their host.
+        Until then they are disabled; one that does not report it is unauthorized again.
+      - V(cidr) - agents that claim an address in one of O(trust_networks) and connect from there.
+      - V(rules) - agents that satisfy one of O(trust_rules); they join its groups.
     type: str
     choices: [inventory, attested, cidr, rules]
     default: inventory

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: compose_agents
-short_description: Extra agents beside a Kraken server under Docker Compose
+short_description: Run extra agents beside a Kraken server under Docker Compose
 version_added: 0.1.0
 description:
   - Writes an override file beside the server's compose file and starts the agents in it. The user's own file is only
     read.
   - Kraken knows an agent by its address, so each agent gets a fixed one and C(lab_net) an IPAM subnet.
-  - With O(state=absent) the override file and the agents in it go, and nothing else does.
-  - Only the agents are started and stopped, save when C(lab_net) has to be made anew.
+  - With O(state=absent) the override file and the agents in it are removed, and nothing else.
+  - Only the agents are started and stopped, except when C(lab_net) has to be made again.
   - Clashing names or addresses, a subnet that another network uses, and one that is too small are refused before
     anything is stopped.
 options:

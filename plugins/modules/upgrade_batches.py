@@ -5,13 +5,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: upgrade_batches
-short_description: Divide the hosts of a play into batches that no agents group suffers from
+short_description: Divide the hosts of a play into batches that leave each agents group enough agents
 version_added: 0.1.0
 description:
   - A job for a group whose agents are all disabled fails at once. So hosts whose agents share a group come into
-    different batches when too many of the group would be out of work together.
+    different batches when too many of the group would be disabled at the same time.
   - The inventory says which groups there are. Agents of a group that are disabled on the server and not of the play
-    count as out of work.
+    are counted too.
 options:
   serial:
     description:
