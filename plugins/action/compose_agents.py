@@ -12,8 +12,8 @@ import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_settings import environment, unusable
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.container import pinned
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.env_file import shown
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.images import pinned
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import COMPOSE, REPORT_SECONDS, Place
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import drain_seconds_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import on_host

@@ -26,6 +26,8 @@ options:
     description:
       - The image with its version. Required when O(state=present).
       - An image without a version, with C(latest), or with a version that begins with C(v) is refused.
+      - With C(@sha256:) and a digest it is the image of the host that has this ID, or else the one of its registry that
+        has this digest; any other one is refused.
     type: str
     default: ""
   address:
@@ -87,7 +89,7 @@ from typing import Any, Dict, List, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kraken_ci.fleet.plugins.module_utils import agent_arguments
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container, lock, others
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container, images, lock, others
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import (
     Change,
     HostError,
@@ -162,8 +164,8 @@ def _absent(params: Dict[str, Any]) -> Tuple[List[Change], str]:
 
 
 def _present(params: Dict[str, Any], *, pull: bool) -> Tuple[List[Change], str]:
-    container.pinned(params["image"])
-    agent = container.agent_of_image(params["image"], pull=pull)
+    images.pinned(params["image"])
+    agent = images.agent_of_image(params["image"], pull=pull)
     wanted = container.wanted_of(params, agent)
     address = wanted.environment.get("KRAKEN_AGENT_ADDRESS", "") or container.address_of(params, agent)
     place = others.Place("container", wanted.name, "", address, wanted.environment.get("KRAKEN_SERVER_ADDR", ""))

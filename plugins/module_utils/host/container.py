@@ -10,24 +10,23 @@ import tempfile
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
+from . import images
 from .applied_settings import environment, unusable
 from .changes import ABSENT, Change, HostError
 from .commands import run
 from .env_file import shown
+from .images import AGENT_LABEL, PULL_SECONDS
 from .setting import DOCKER, OURS, REPORT_SECONDS, UPSTREAM, Place
 from .spec import drain_seconds_of, source_address
 
 LABEL = "kraken-fleet.definition"
-# `kraken-fleet bundle image` puts it on its images; those that are built on them have it too.
-AGENT_LABEL = "kraken-fleet.agent"
 # Kraken's own agent, as process 1 of its container, heeds no SIGTERM, and would take jobs until it is killed.
 _STOP_UPSTREAM_SECONDS = 5
-# The command of Kraken's own image (1.7.36), which puts the scheme before the variable.
-_WITHOUT_SCHEME = "http://${KRAKEN_SERVER_ADDR}"
 SOCKET = "/var/run/docker.sock"
 # Where a container has the certificate authorities that it is to trust.
 CA_FILE = "/etc/kraken-ca-bundle.crt"
-_PULL_SECONDS = 900.0
+# The image as it was asked for.
+_IMAGE_LABEL = "kraken-fleet.image"
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -55,27 +54,6 @@ class Container(NamedTuple):
     tools_dirs: Tuple[str, ...] = ()
     ca_bundle: str = ""
     agent: str = OURS
-
-
-def agent_of_image(image: str, *, pull: bool) -> str:
-    """Tell whose agent an image has: Kraken's own when it has the command of Kraken's image and not our label.
-
-    Args:
-        pull: whether to get an image that is not there; else it is taken for one of ours.
-
-    Raises:
-        HostError: Docker does not answer, or cannot get the image.
-    """
-    listed = _docker("image", "ls", "--quiet", image).split()
-    if not listed and not pull:
-        return OURS
-    if not listed:
-        run(["docker", "pull", "--quiet", image], timeout=_PULL_SECONDS)
-    config = json.loads(_docker("image", "inspect", image))[0]["Config"]
-    if (config.get("Labels") or {}).get(AGENT_LABEL):
-        return OURS
-    command = " ".join([*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())])
-    return UPSTREAM if _WITHOUT_SCHEME in command else OURS
 
 
 def wanted_of(params: Mapping[str, Any], agent: str = OURS) -> Container:
@@ -139,29 +117,13 @@ def _host_and_port(server: str) -> str:
     return parts.netloc
 
 
-def pinned(image: str) -> str:
-    """Return the image's name when it says a version.
-
-    Raises:
-        HostError: it has no version, a moving one, or one in a spelling that Kraken's registry does not have.
-    """
-    if "@sha256:" in image:
-        return image
-    name, _colon, version = image.rpartition(":")
-    if not name or "/" in version or version == "latest":
-        raise HostError(f"Image {image!r} is not pinned; write its version, as in kraken-fleet/kkagent:0.1.0")
-    if re.match(r"v\d", version):
-        raise HostError(f"Image {image}: Kraken's versions have no leading v; write {name}:{version[1:]}")
-    return image
-
-
 def present(wanted: Container) -> Iterator[Change]:
     """Make the container as wanted, and start it.
 
     Raises:
         HostError: the image or a variable is not usable, or Docker does not answer.
     """
-    pinned(wanted.image)
+    images.pinned(wanted.image)
     _refuse_unusable(wanted.environment)
     now = found(wanted.name)
     before = _definition_of(now)
@@ -186,7 +148,7 @@ def _creating(wanted: Container, now: Optional[Mapping[str, Any]]) -> str:
     """Say which version it is going to have, and which one it had when that was another."""
     if now is None:
         return f"create container {wanted.name} of image {wanted.image}"
-    before = now["Config"]["Image"]
+    before = _image_name(now)
     images = f" from image {before} to {wanted.image}" if before != wanted.image else ""
     return f"recreate container {wanted.name}{images}"
 
@@ -212,7 +174,13 @@ def found(name: str) -> Optional[Dict[str, Any]]:
 def image_of(name: str) -> str:
     """Return the image of a container that kraken-fleet made; empty when there is none."""
     now = found(name)
-    return str(now["Config"]["Image"]) if now and _definition_of(now) else ""
+    return _image_name(now) if now and _definition_of(now) else ""
+
+
+def _image_name(container: Mapping[str, Any]) -> str:
+    """Return the image as it was asked for: Docker itself may know it by its ID only."""
+    config = container["Config"]
+    return str((config.get("Labels") or {}).get(_IMAGE_LABEL) or config["Image"])
 
 
 def address_of_container(params: Mapping[str, Any]) -> str:
@@ -261,6 +229,7 @@ def _replace(wanted: Container, exists: bool) -> None:
 
 def _create(wanted: Container, name: str) -> None:
     command = ["create", "--name", name, "--label", f"{LABEL}={digest(wanted)}"]
+    command += ["--label", f"{_IMAGE_LABEL}={wanted.image}"]
     command += ["--network", wanted.network, "--restart", wanted.restart_policy]
     if wanted.agent == UPSTREAM:
         command += ["--label", f"{AGENT_LABEL}={UPSTREAM}", "--stop-timeout", str(_STOP_UPSTREAM_SECONDS)]
@@ -276,7 +245,7 @@ def _create(wanted: Container, name: str) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.writelines(f"{key}={value}\n" for key, value in sorted(wanted.environment.items()) if value != "")
-        run(["docker", *command, "--env-file", path, wanted.image], timeout=_PULL_SECONDS)
+        run(["docker", *command, "--env-file", path, images.reference(wanted.image)], timeout=PULL_SECONDS)
     finally:
         os.unlink(path)
     if wanted.ca_bundle:
@@ -312,11 +281,11 @@ def _shown(wanted: Container, now: Optional[Mapping[str, Any]]) -> str:
 def _shown_before(container: Optional[Mapping[str, Any]]) -> str:
     if container is None:
         return ""
-    config, host = container["Config"], container["HostConfig"]
+    host = container["HostConfig"]
     mounts = [bind.split(":")[0] for bind in host.get("Binds") or []]
     mounts += [mount["Source"] for mount in host.get("Mounts") or []]
     restart = host["RestartPolicy"]["Name"]
-    return _text(config["Image"], host["NetworkMode"], restart, mounts, _environment_of(container), {})
+    return _text(_image_name(container), host["NetworkMode"], restart, mounts, _environment_of(container), {})
 
 
 def _environment_of(container: Optional[Mapping[str, Any]]) -> Dict[str, str]:

@@ -244,7 +244,7 @@ SETTINGS: Tuple[Setting, ...] = (
         methods=(BINARIES, WINDOWS),
         more=_each((BINARIES, WINDOWS), "a check before anything is installed"),
         option="bundle_allowed_signers",
-        instead="Neither images nor the server's script are signed; take kraken_agent_bundle_allowed_signers out",
+        instead="Take it out; pin an image by its digest in kraken_agent_image, and the server's script is not signed",
     ),
     Setting(
         "kraken_agent_keep_versions",

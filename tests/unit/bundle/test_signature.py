@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,18 @@ def test_a_file_that_was_changed_or_is_not_signed_is_named_and_the_command_fails
     assert "incorrect signature" in said
     assert main(["bundle", "verify", str(tool), "--allowed-signers", str(signers)]) == 1
     assert "It is not signed" in capsys.readouterr().err
+
+
+def test_an_archive_of_an_image_is_verified_like_a_bundle(tmp_path: Path, key: Path, signers: Path) -> None:
+    """Signed with ssh-keygen alone, as docs/install-methods.md says."""
+    archive = tmp_path / "kkagent-0.1.0.tar"
+    archive.write_bytes(b"layers")
+    sign = ["ssh-keygen", "-Y", "sign", "-n", "kraken-fleet", "-f", str(key), str(archive)]
+    subprocess.run(sign, check=True, capture_output=True)
+    verify = ["bundle", "verify", str(archive), "--allowed-signers", str(signers)]
+    assert main(verify) == 0
+    archive.write_bytes(b"another's layers")
+    assert main(verify) == 1
 
 
 def test_a_key_that_may_not_sign_bundles_is_refused(tmp_path: Path, key: Path, signers: Path) -> None:

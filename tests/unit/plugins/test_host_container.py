@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 import pytest
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container, lock, others
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container, images, lock, others
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import OURS, UPSTREAM
 from ansible_collections.kraken_ci.fleet.plugins.modules import agent_container
@@ -18,17 +18,17 @@ WANTED = container.Container("kraken-agent", "kraken-fleet/kkagent:0.1.0", {"KRA
 @pytest.mark.parametrize("image", ["kkagent", "kkagent:latest", "registry.example:5000/kkagent"])
 def test_an_image_without_a_version_is_refused(image: str) -> None:
     with pytest.raises(HostError, match="not pinned"):
-        container.pinned(image)
+        images.pinned(image)
 
 
 def test_a_leading_v_is_refused_with_the_right_spelling() -> None:
     with pytest.raises(HostError, match=r"write kkci/agent:1\.7\.36"):
-        container.pinned("kkci/agent:v1.7.36")
+        images.pinned("kkci/agent:v1.7.36")
 
 
 @pytest.mark.parametrize("image", ["registry.example:5000/kkagent:1.7.36", "kkagent@sha256:" + "0" * 64])
 def test_a_pinned_image_is_taken(image: str) -> None:
-    assert container.pinned(image) == image
+    assert images.pinned(image) == image
 
 
 def test_only_what_is_fixed_at_creation_makes_another_container() -> None:
@@ -63,13 +63,13 @@ def test_the_label_or_the_command_of_an_image_says_whose_agent_it_has(
     config: dict[str, Any], agent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = {"ls": "1234\n", "inspect": json.dumps([{"Config": config}])}
-    monkeypatch.setattr(container, "_docker", lambda *arguments: answers[arguments[1]])
-    assert container.agent_of_image("image:1", pull=False) == agent
+    monkeypatch.setattr(images, "_docker", lambda *arguments: answers[arguments[1]])
+    assert images.agent_of_image("image:1", pull=False) == agent
 
 
 def test_an_image_that_is_not_there_is_taken_for_ours_until_it_is_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(container, "_docker", lambda *_arguments: "")
-    assert container.agent_of_image("image:1", pull=False) == OURS
+    monkeypatch.setattr(images, "_docker", lambda *_arguments: "")
+    assert images.agent_of_image("image:1", pull=False) == OURS
 
 
 def test_krakens_own_image_gets_host_and_port_and_no_variable_that_it_does_not_know() -> None:
@@ -122,7 +122,7 @@ class Engine:
 def module(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The parameters of the module, on a host with a container of another image; changing anything fails."""
     monkeypatch.setattr(container, "found", Engine("kkagent:1.0").found)
-    monkeypatch.setattr(container, "agent_of_image", lambda _image, pull: OURS)
+    monkeypatch.setattr(images, "agent_of_image", lambda _image, pull: OURS)
     monkeypatch.setattr(others, "on_host", lambda _places: [])
     defaults = {name: option.get("default") for name, option in agent_container.ARGUMENTS.items()}
     return {**defaults, "image": "kkagent:2.0", "server_url": "http://127.0.0.1:6363"}
