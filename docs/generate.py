@@ -51,7 +51,7 @@ def files() -> dict[Path, str]:
         if _ARGUMENTS.search(text):
             found[path] = _with_arguments(text, _of_module(path.stem))
     path = ROOT / "plugins" / "module_utils" / "agent_arguments.py"
-    found[path] = _with_arguments(path.read_text(encoding="utf-8"), repr(arguments_of_fragment("agent")))
+    found[path] = _with_arguments(path.read_text(encoding="utf-8"), repr(_of_agents()))
     return found
 
 
@@ -86,11 +86,16 @@ def _becomes(setting: Any, method: str) -> str:
 
 def _of_module(module: str) -> str:
     """Write the arguments of a module; those of an agent come from the file that has them for several modules."""
-    all_of_them, shared = arguments_of(module), arguments_of_fragment("agent")
+    all_of_them, shared = arguments_of(module), _of_agents()
     if not shared.keys() <= all_of_them.keys():
         return repr(all_of_them)
     own = {name: argument for name, argument in all_of_them.items() if name not in shared}
     return f"{repr(own)[:-1]}, **agent_arguments.ARGUMENTS}}"
+
+
+def _of_agents() -> dict[str, Any]:
+    """Return what every module takes that runs an agent in a container."""
+    return arguments_of_fragment("container") | arguments_of_fragment("agent")
 
 
 def _with_arguments(text: str, value: str) -> str:

@@ -15,10 +15,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agent_changes impo
 )
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import find, shown
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
-    ControllerAction,
-    client_of,
-)
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction, client_of
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import FleetError, PartialFailureError, UsageError

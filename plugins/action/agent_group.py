@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
-    ControllerAction,
-    client_of,
-)
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction, client_of
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import FleetError, UnsafeChangeError

@@ -7,10 +7,7 @@ from typing import Any
 
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import shown_job
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
-    ControllerAction,
-    client_of,
-)
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction, client_of
 
 from kraken_fleet.model import Agent, AgentsGroup, Job, is_own_group
 from kraken_fleet.reconcile.observe import observe_agents

@@ -7,10 +7,7 @@ from typing import Any
 
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import find, shown
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
-    ControllerAction,
-    client_of,
-)
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction, client_of
 
 from kraken_fleet.reconcile.observe import observe_agents
 

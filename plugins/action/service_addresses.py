@@ -9,22 +9,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
-    ControllerAction,
-    client_of,
-)
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction, client_of
 
+from kraken_fleet import network
 from kraken_fleet.address import ServerAddress
 from kraken_fleet.errors import UsageError
-from kraken_fleet.network import (
-    ServiceAddresses,
-    Source,
-    choose,
-    from_containers,
-    from_published_ports,
-    from_settings,
-    read_compose_file,
-)
+from kraken_fleet.network import ServiceAddresses, Source
 from kraken_fleet.network.containers import engine, published_ports
 
 _LOCAL = "local"
@@ -40,7 +30,7 @@ class ActionModule(ControllerAction):
         if not sources:
             hint = "Set at least one of docker_url, compose_file and server_url"
             raise UsageError("There is nobody to ask for the addresses", hint=hint)
-        return {"changed": False, **choose(sources).as_dict()}
+        return {"changed": False, **network.choose(sources).as_dict()}
 
 
 def _sources(arguments: dict[str, Any]) -> Iterator[tuple[Source, ServiceAddresses]]:
@@ -48,15 +38,15 @@ def _sources(arguments: dict[str, Any]) -> Iterator[tuple[Source, ServiceAddress
         url = None if arguments["docker_url"] == _LOCAL else arguments["docker_url"]
         with engine(url) as client:
             ports = published_ports(client, arguments["project"] or None)
-        yield Source.CONTAINERS, from_containers(ports, _docker_host(arguments))
+        yield Source.CONTAINERS, network.from_containers(ports, _docker_host(arguments))
     if arguments["compose_file"]:
         env_file = Path(arguments["env_file"]) if arguments["env_file"] else None
-        compose = read_compose_file(Path(arguments["compose_file"]), env_file)
+        compose = network.read_compose_file(Path(arguments["compose_file"]), env_file)
         ports = compose.published_ports()
-        yield Source.COMPOSE_FILE, from_published_ports(ports, _docker_host(arguments), Source.COMPOSE_FILE)
+        yield Source.COMPOSE_FILE, network.from_published_ports(ports, _docker_host(arguments), Source.COMPOSE_FILE)
     if _server(arguments):
         with client_of(arguments) as kraken:
-            yield Source.SETTINGS, from_settings(kraken.settings())
+            yield Source.SETTINGS, network.from_settings(kraken.settings())
 
 
 def _server(arguments: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What every module takes that runs an agent in a container: the options of the documentation fragment `agent`."""
+"""What every module takes that runs an agent in a container: the options of two documentation fragments."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ from typing import Any
 
 # Written by `make docs` out of DOCUMENTATION.
 ARGUMENTS: dict[str, Any] = {
+    "docker_socket": {"type": "bool", "default": False},
+    "restart_policy": {
+        "type": "str",
+        "choices": ["no", "on-failure", "always", "unless-stopped"],
+        "default": "unless-stopped",
+    },
+    "predict": {"type": "bool", "default": False},
+    "lock_timeout": {"type": "int", "default": 120},
     "server_url": {"type": "str", "default": ""},
     "clickhouse_addr": {"type": "str", "default": ""},
     "minio_addr": {"type": "str", "default": ""},

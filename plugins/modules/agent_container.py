@@ -40,24 +40,7 @@ options:
     description: The Docker network.
     type: str
     default: host
-  docker_socket:
-    description: Mount the engine's socket, for the Docker executor. Whoever has it is root on the host.
-    type: bool
-    default: false
-  restart_policy:
-    description: When Docker starts the container again.
-    type: str
-    choices: ["no", on-failure, always, unless-stopped]
-    default: unless-stopped
-  predict:
-    description: Only say what would be changed, in RV(changes), as check mode does; reports no change.
-    type: bool
-    default: false
-  lock_timeout:
-    description: Seconds to wait for another deploy that works on a container of this name.
-    type: int
-    default: 120
-extends_documentation_fragment: [kraken_ci.fleet.agent, kraken_ci.fleet.attributes]
+extends_documentation_fragment: [kraken_ci.fleet.container, kraken_ci.fleet.agent, kraken_ci.fleet.attributes]
 author: [kraken-fleet contributors (@kraken-ci)]
 """
 
@@ -105,14 +88,6 @@ ARGUMENTS: dict[str, Any] = {
     "image": {"type": "str", "default": ""},
     "address": {"type": "str", "default": ""},
     "network": {"type": "str", "default": "host"},
-    "docker_socket": {"type": "bool", "default": False},
-    "restart_policy": {
-        "type": "str",
-        "choices": ["no", "on-failure", "always", "unless-stopped"],
-        "default": "unless-stopped",
-    },
-    "predict": {"type": "bool", "default": False},
-    "lock_timeout": {"type": "int", "default": 120},
     **agent_arguments.ARGUMENTS,
 }
 

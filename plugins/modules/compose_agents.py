@@ -49,31 +49,12 @@ options:
       address: {description: The fixed IPv4 address., type: str, required: true}
       docker_socket: {description: As O(docker_socket)., type: bool}
       environment: {description: Added to O(environment)., type: dict, default: {}}
-  docker_socket:
-    description:
-      - Mount the engine's socket, for the Docker executor.
-      - Whoever has the socket is root on the host, so whoever can start a job is, too.
-    type: bool
-    default: false
-  restart_policy:
-    description: When Docker starts a container again.
-    type: str
-    choices: ["no", on-failure, always, unless-stopped]
-    default: unless-stopped
   recreate_network:
     description:
       - Allow to take the whole project down when C(lab_net) exists with another subnet, since Docker cannot change it.
       - When it is needed and not allowed, the task fails and says so, and nothing is stopped.
     type: bool
     default: false
-  predict:
-    description: Only say what would be changed, in RV(changes), as check mode does; reports no change.
-    type: bool
-    default: false
-  lock_timeout:
-    description: Seconds to wait for another deploy that works on the same override file.
-    type: int
-    default: 120
   looked_at:
     description: Used internally, the sha256 of the override file that the controller has planned with.
     type: str
@@ -102,7 +83,7 @@ options:
   project:
     description: Used internally, the compose project.
     type: str
-extends_documentation_fragment: [kraken_ci.fleet.agent, kraken_ci.fleet.attributes]
+extends_documentation_fragment: [kraken_ci.fleet.container, kraken_ci.fleet.agent, kraken_ci.fleet.attributes]
 author: [kraken-fleet contributors (@kraken-ci)]
 """
 
@@ -179,15 +160,7 @@ ARGUMENTS: dict[str, Any] = {
             "environment": {"type": "dict", "default": {}},
         },
     },
-    "docker_socket": {"type": "bool", "default": False},
-    "restart_policy": {
-        "type": "str",
-        "choices": ["no", "on-failure", "always", "unless-stopped"],
-        "default": "unless-stopped",
-    },
     "recreate_network": {"type": "bool", "default": False},
-    "predict": {"type": "bool", "default": False},
-    "lock_timeout": {"type": "int", "default": 120},
     "looked_at": {"type": "str", "default": ""},
     "operation": {"type": "str", "choices": ["inspect", "apply", "remove"], "default": "inspect"},
     "override": {"type": "str"},

@@ -1,0 +1,31 @@
+# Apache-2.0 (see LICENSE)
+"""What modules take whose agents run in containers, besides the agent's own settings."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The container and the deploy that makes it."""
+
+    DOCUMENTATION = r"""
+options:
+  docker_socket:
+    description:
+      - Mount the engine's socket, for the Docker executor.
+      - Whoever has the socket is root on the host, so whoever can start a job is, too.
+    type: bool
+    default: false
+  restart_policy:
+    description: When Docker starts a container again.
+    type: str
+    choices: ["no", on-failure, always, unless-stopped]
+    default: unless-stopped
+  predict:
+    description: Only say what would be changed, in RV(changes), as check mode does; reports no change.
+    type: bool
+    default: false
+  lock_timeout:
+    description: Seconds to wait for another deploy that works on the same container or override file.
+    type: int
+    default: 120
+"""
