@@ -55,6 +55,7 @@ class _AgentAction:
     """
 
     kind: ClassVar[str] = ""
+    result: ClassVar[str] = ""
     agent_id: int
     address: str
     host: str = ""
@@ -63,6 +64,13 @@ class _AgentAction:
     @property
     def label(self) -> str:
         return f"{self.host} ({self.address})" if self.host and self.host != self.address else self.address
+
+    def describe(self) -> str:
+        return f"{self.kind} {self.label}"
+
+    @property
+    def brief(self) -> str:
+        return self.result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,13 +134,7 @@ class Enable(_AgentAction):
     """Let an agent have jobs."""
 
     kind: ClassVar[str] = "enable"
-
-    def describe(self) -> str:
-        return f"enable {self.label}"
-
-    @property
-    def brief(self) -> str:
-        return "enabled"
+    result: ClassVar[str] = "enabled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,13 +142,7 @@ class Disable(_AgentAction):
     """Keep new jobs from an agent; one that it runs goes on."""
 
     kind: ClassVar[str] = "disable"
-
-    def describe(self) -> str:
-        return f"disable {self.label}"
-
-    @property
-    def brief(self) -> str:
-        return "disabled"
+    result: ClassVar[str] = "disabled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,13 +150,7 @@ class Unauthorize(_AgentAction):
     """Take an agent's authorization back."""
 
     kind: ClassVar[str] = "unauthorize"
-
-    def describe(self) -> str:
-        return f"unauthorize {self.label}"
-
-    @property
-    def brief(self) -> str:
-        return "not authorized any more"
+    result: ClassVar[str] = "not authorized any more"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,14 +162,11 @@ class Recheck(_AgentAction):
     """
 
     kind: ClassVar[str] = "recheck"
+    result: ClassVar[str] = "has to report its secret"
     policy: str
 
     def describe(self) -> str:
         return f"unauthorize {self.label} unless it reports its secret"
-
-    @property
-    def brief(self) -> str:
-        return "has to report its secret"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,13 +174,10 @@ class DeleteAgent(_AgentAction):
     """Delete an agent's record."""
 
     kind: ClassVar[str] = "delete_agent"
+    result: ClassVar[str] = "deleted"
 
     def describe(self) -> str:
         return f"delete {self.label}"
-
-    @property
-    def brief(self) -> str:
-        return "deleted"
 
 
 Action = CreateGroup | RenameGroup | Disable | Authorize | SetGroups | Enable | Unauthorize | DeleteAgent | Recheck

@@ -17,13 +17,14 @@ _KINDS = ("ci", "dev")
 _RETENTION = {"ci_logs": 6, "dev_logs": 3, "ci_artifacts": 6, "dev_artifacts": 3}
 
 
+def _record(row: Project | Secret | Branch | Stage) -> dict[str, Any]:
+    return {"id": row.id, "created": iso(row.created), "deleted": iso(row.deleted), "name": row.name}
+
+
 def project_json(project: Project) -> dict[str, Any]:
     """Return a project with its secrets, which are masked, and its branches; without those that were deleted."""
     return {
-        "id": project.id,
-        "created": iso(project.created),
-        "deleted": iso(project.deleted),
-        "name": project.name,
+        **_record(project),
         "description": project.description,
         "secrets": [secret_json(secret) for secret in project.secrets if secret.deleted is None],
         "webhooks": project.webhooks,
@@ -35,10 +36,7 @@ def secret_json(secret: Secret) -> dict[str, Any]:
     """Return a secret without what is secret in it."""
     shown = {name: "******" if name in ("key", "secret") else value for name, value in secret.data.items()}
     return {
-        "id": secret.id,
-        "created": iso(secret.created),
-        "deleted": iso(secret.deleted),
-        "name": secret.name,
+        **_record(secret),
         "project_id": secret.project_id,
         "project_name": secret.project.name,
         "kind": secret.kind,
@@ -49,10 +47,7 @@ def secret_json(secret: Secret) -> dict[str, Any]:
 def branch_json(branch: Branch, *, with_stages: bool = False) -> dict[str, Any]:
     """Return a branch, on request with its stages that are not deleted."""
     data: dict[str, Any] = {
-        "id": branch.id,
-        "created": iso(branch.created),
-        "deleted": iso(branch.deleted),
-        "name": branch.name,
+        **_record(branch),
         "project_id": branch.project_id,
         "project_name": branch.project.name,
         "branch_name": branch.branch_name,
@@ -67,10 +62,7 @@ def branch_json(branch: Branch, *, with_stages: bool = False) -> dict[str, Any]:
 def stage_json(stage: Stage) -> dict[str, Any]:
     """Return a stage. Stages from a repository are not offered, so those fields say that there is none."""
     return {
-        "id": stage.id,
-        "created": iso(stage.created),
-        "deleted": iso(stage.deleted),
-        "name": stage.name,
+        **_record(stage),
         "description": stage.description,
         "enabled": stage.enabled,
         "schema_from_repo_enabled": False,

@@ -81,22 +81,25 @@ class Project(Record, Base):
     secrets: Mapped[list[Secret]] = relationship(back_populates="project", order_by="Secret.name")
 
 
-class Secret(Record, Base):
+class OfProject(Record):
+    """What a project's own rows have."""
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str]
+
+
+class Secret(OfProject, Base):
     """`kind` is `simple` (data: secret) or `ssh-key` (data: username, key)."""
 
     __tablename__ = "secrets"
-    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     project: Mapped[Project] = relationship(back_populates="secrets")
-    name: Mapped[str]
     kind: Mapped[str]
     data: Mapped[dict[str, Any]]
 
 
-class Branch(Record, Base):
+class Branch(OfProject, Base):
     __tablename__ = "branches"
-    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     project: Mapped[Project] = relationship(back_populates="branches")
-    name: Mapped[str]
     branch_name: Mapped[str]
     env_vars: Mapped[dict[str, Any]] = mapped_column(default=dict)
     user_data: Mapped[dict[str, Any]] = mapped_column(default=dict)
