@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from tests.background import repeating
-from tests.e2e.loopback_fleet import Fleet
+from tests.e2e.loopback_fleet import Fleet, Played
 from tests.source_address import From
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -65,17 +65,23 @@ def test_attested_agents_come_in_and_stay_and_leave_nothing(new_fleet: NewFleet)
     assert fleet.agents() == {}
 
 
+def assert_put_out(fleet: Fleet, done: Played) -> str:
+    """See that the agent that claims the address of two, which is returned, is out, and that only two has failed."""
+    claimed = str(fleet.host("two")["kraken_agent_address"])
+    assert done.failed == {"one": False, "two": True}, done.text
+    assert f"the agent that claims {claimed} is not the one on two" in done.message
+    agent = fleet.agents()[claimed]
+    assert (agent.authorized, agent.enabled) == (False, False)
+    return claimed
+
+
 def test_one_who_only_says_to_be_a_host_is_put_out_and_fails_that_host_alone(new_fleet: NewFleet) -> None:
     fleet = new_fleet("one", "two")
     fleet.variables["kraken_registration_trust"] = "attested"
     with impostor(fleet, "two"):
         done = fleet.play(DEPLOY, *UNPROVEN)
-    claimed = fleet.host("two")["kraken_agent_address"]
-    assert done.failed == {"one": False, "two": True}, done.text
-    assert f"the agent that claims {claimed} is not the one on two" in done.message
-    agents = fleet.agents()
-    assert (agents[claimed].authorized, agents[claimed].enabled) == (False, False)
-    assert agents[fleet.host("one")["kraken_agent_address"]].authorized
+    claimed = assert_put_out(fleet, done)
+    assert fleet.agents()[fleet.host("one")["kraken_agent_address"]].authorized
 
     # Without the impostor the host's own agent comes in.
     again = fleet.play(DEPLOY, *UNPROVEN)
@@ -88,16 +94,12 @@ def test_one_who_took_over_an_attested_agents_address_is_put_out_by_the_next_dep
     fleet = new_fleet("one", "two")
     fleet.variables["kraken_registration_trust"] = "attested"
     assert fleet.play(DEPLOY, *UNPROVEN).code == 0
-    claimed = fleet.host("two")["kraken_agent_address"]
     with impostor(fleet, "two"):
         predicted = fleet.play(DEPLOY, "--check", *UNPROVEN)
         done = fleet.play(DEPLOY, *UNPROVEN)
-    assert done.failed == {"one": False, "two": True}, done.text
-    assert f"the agent that claims {claimed} is not the one on two" in done.message
+    claimed = assert_put_out(fleet, done)
     assert done.changed == predicted.changed
-    agents = fleet.agents()
-    assert (agents[claimed].authorized, agents[claimed].enabled) == (False, False)
-    assert agents[fleet.host("one")["kraken_agent_address"]].enabled
+    assert fleet.agents()[fleet.host("one")["kraken_agent_address"]].enabled
 
     again = fleet.play(DEPLOY, *UNPROVEN)
     assert again.code == 0, again.text

@@ -126,22 +126,22 @@ def _give(agent: RunningAgent, directory: Path, settings: str) -> None:
     agent.signal(signal.SIGHUP)
 
 
-def test_sighup_reads_the_settings_again(
-    server: FakeServer, start_agent: StartAgent, until: Until, tmp_path: Path
-) -> None:
+@pytest.fixture
+def agent(server: FakeServer, start_agent: StartAgent, until: Until) -> RunningAgent:
+    """An agent that has asked for a job."""
     agent = start_agent()
     until(lambda: server.said("get-job"))
+    return agent
+
+
+def test_sighup_reads_the_settings_again(server: FakeServer, agent: RunningAgent, until: Until, tmp_path: Path) -> None:
     _give(agent, tmp_path, '# settings\nKRAKEN_AGENT_ADDRESS="127.0.0.38"')
     until(lambda: server.said("host-info")[-1]["address"] == "127.0.0.38")
     _give(agent, tmp_path, "KRAKEN_AGENT_DRAIN_SECONDS=7")
     until(lambda: server.said("host-info")[-1]["address"] == "127.0.0.1")
 
 
-def test_bad_settings_are_refused_and_the_old_ones_stay(
-    server: FakeServer, start_agent: StartAgent, until: Until, tmp_path: Path
-) -> None:
-    agent = start_agent()
-    until(lambda: server.said("get-job"))
+def test_bad_settings_are_refused_and_the_old_ones_stay(agent: RunningAgent, until: Until, tmp_path: Path) -> None:
     _give(agent, tmp_path, "KRAKEN_AGENT_DRAIN_SECONDS=soon")
     until(lambda: "KRAKEN_AGENT_DRAIN_SECONDS is 'soon'" in agent.said())
     assert agent.process.poll() is None

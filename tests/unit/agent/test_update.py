@@ -46,6 +46,11 @@ def start(start_agent: StartAgent, root: Path, server: FakeServer) -> StartAgent
     return start
 
 
+def offer(server: FakeServer, directory: Path, version: str) -> None:
+    """Let the server have this version of the agent."""
+    server.version, server.files = version, own_release(directory, version)
+
+
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -69,8 +74,7 @@ def children(pid: int) -> list[int]:
 def test_the_agent_becomes_the_servers_version_and_keeps_its_process(
     server: FakeServer, root: Path, start: StartAgent, tmp_path: Path, until: Until
 ) -> None:
-    server.version = "2"
-    server.files = own_release(tmp_path, "2")
+    offer(server, tmp_path, "2")
     agent = start()
     until(lambda: "agent 2 for" in agent.said())
     digest = hashlib.sha256(server.files["/install/agent"]).hexdigest()[:8]
@@ -99,16 +103,14 @@ def test_a_job_is_never_interrupted_by_an_update(
 def test_a_managed_agent_stays_what_it_is(
     server: FakeServer, root: Path, start: StartAgent, tmp_path: Path, until: Until
 ) -> None:
-    server.version = "2"
-    server.files = own_release(tmp_path, "2")
+    offer(server, tmp_path, "2")
     start(mode="managed")
     until(lambda: len(server.said("get-job")) >= 2)
     assert current(root) == "versions/1-old"
 
 
 def test_no_update_wins(server: FakeServer, root: Path, start: StartAgent, tmp_path: Path, until: Until) -> None:
-    server.version = "2"
-    server.files = own_release(tmp_path, "2")
+    offer(server, tmp_path, "2")
     start("--no-update")
     until(lambda: len(server.said("get-job")) >= 2)
     assert current(root) == "versions/1-old"
@@ -118,8 +120,7 @@ def test_no_update_wins(server: FakeServer, root: Path, start: StartAgent, tmp_p
 def test_a_damaged_file_is_not_switched_to(
     server: FakeServer, root: Path, start: StartAgent, tmp_path: Path, until: Until, damage: str
 ) -> None:
-    server.version = "2"
-    server.files = own_release(tmp_path, "2")
+    offer(server, tmp_path, "2")
     content = server.files.pop("/install/agent")
     if damage != "missing":
         server.files["/install/agent"] = content[: len(content) // 2] if damage == "cut" else b"<html>sorry</html>"
@@ -212,8 +213,7 @@ def test_a_trial_that_the_service_manager_ends_leaves_the_old_version_current(
 def test_an_agent_that_is_stopped_on_trial_stays_stopped_and_tries_again_later(
     server: FakeServer, root: Path, start: StartAgent, tmp_path: Path, until: Until
 ) -> None:
-    server.version = "2"
-    server.files = own_release(tmp_path, "2")
+    offer(server, tmp_path, "2")
     agent = start()
     until(lambda: "restarting as" in agent.said())
     server.stop()

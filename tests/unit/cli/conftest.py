@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -11,7 +13,7 @@ import requests
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.cli.main import main
 from kraken_fleet.server.testing import running
-from tests.unit.cli.planned_fleet import INVENTORY, Run
+from tests.unit.cli.planned_fleet import INVENTORY, Ask, Run
 
 
 @pytest.fixture
@@ -42,5 +44,16 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         code = main(arguments)
         said = capsys.readouterr()
         return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Runs a command with --json and returns its data; the command has to succeed."""
+
+    def run(*arguments: str) -> Any:
+        assert main([*arguments, "--json"]) == 0, capsys.readouterr()
+        return json.loads(capsys.readouterr().out)["data"]
 
     return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from kraken_fleet.api import KrakenClient
 
@@ -17,6 +18,8 @@ kraken_group_linux:
 """
 # Runs a command; returns its exit code, and what it wrote to standard output and to standard error.
 Run = Callable[..., tuple[int, str, str]]
+# Runs a command with --json; returns its data.
+Ask = Callable[..., Any]
 
 
 def addresses(client: KrakenClient) -> set[str]:

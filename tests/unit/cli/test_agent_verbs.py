@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.cli.main import main
 from kraken_fleet.model import Agent
 from kraken_fleet.server.testing import RunningServer, running
+from tests.unit.cli.planned_fleet import Ask
 from tests.waiting import eventually
 
-Ask = Callable[..., Any]
 A, B = "127.0.0.21", "127.0.0.22"
 
 
@@ -34,17 +33,6 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KrakenCl
         client.set_authorized([agent.id for agent in client.agents(unauthorized=True)])
         client.set_agent_groups(_agent(client, A).id, [1, client.create_group("gpu").id])
         yield client
-
-
-@pytest.fixture
-def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
-    """Runs a command with --json and returns its data; the command has to succeed."""
-
-    def run(*arguments: str) -> Any:
-        assert main([*arguments, "--json"]) == 0, capsys.readouterr()
-        return json.loads(capsys.readouterr().out)["data"]
-
-    return run
 
 
 def _client(server: RunningServer) -> KrakenClient:

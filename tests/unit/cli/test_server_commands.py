@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -15,8 +14,7 @@ from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.cli.main import main
 from kraken_fleet.server.testing import RunningServer, running
 from tests.stages import shell_job, stage_code
-
-Ask = Callable[..., Any]
+from tests.unit.cli.planned_fleet import Ask
 
 
 @pytest.fixture
@@ -32,17 +30,6 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningS
             message = {"address": address, "msg": "host-info", "info": info}
             requests.post(f"{found.url}/backend", json=message, timeout=10).raise_for_status()
         yield found
-
-
-@pytest.fixture
-def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
-    """Runs a command with --json and returns its data; the command has to succeed."""
-
-    def run(*arguments: str) -> Any:
-        assert main([*arguments, "--json"]) == 0, capsys.readouterr()
-        return json.loads(capsys.readouterr().out)["data"]
-
-    return run
 
 
 @pytest.mark.usefixtures("server")

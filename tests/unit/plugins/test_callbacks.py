@@ -14,13 +14,17 @@ from kraken_fleet.state import recent_deploys
 from tests.terminal import on_a_terminal
 
 ROOT = Path(__file__).parents[3]
-PLAYBOOK = """
+CHANGE = """
 - hosts: all
   gather_facts: false
   tasks:
     - name: Make something
       ansible.builtin.command: "true"
       changed_when: true
+"""
+PLAYBOOK = (
+    CHANGE
+    + """\
     - name: Refuse one host
       ansible.builtin.fail: {msg: "the disk is full"}
       when: inventory_hostname == 'b'
@@ -29,6 +33,7 @@ PLAYBOOK = """
       no_log: true
       when: inventory_hostname == 'c'
 """
+)
 
 
 SLOW = """
@@ -73,19 +78,16 @@ SKIPPED = """
 """
 
 
-HANDLER = """
-- hosts: all
-  gather_facts: false
-  tasks:
-    - name: Make something
-      ansible.builtin.command: "true"
-      changed_when: true
+HANDLER = (
+    CHANGE
+    + """\
       notify: Restart what changed
   handlers:
     - name: Restart what changed
       ansible.builtin.command: "true"
       changed_when: true
 """
+)
 
 
 def _environment(folder: Path) -> dict[str, str]:
