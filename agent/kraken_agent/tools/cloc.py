@@ -5,7 +5,6 @@ Step fields: `not-match-f`, `exclude-dir`, `cwd`, `timeout`.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Callable, Dict, Mapping, Tuple
 
 from kraken_agent.tools import results
@@ -27,10 +26,9 @@ def run_tests(step: Mapping[str, Any], report_result: Callable[[Dict[str, Any]],
     if done.code != 0:
         return done.code, f"cloc exited with non-zero retcode {done.code}"
     try:
-        languages = json.loads(done.output or "{}")
+        languages = done.from_json("cloc") or {}
     except ValueError as error:
-        say(done.output)
-        return 1, f"cloc's output is not JSON: {error}"
+        return 1, str(error)
     for language, counts in languages.items():
         if language != "header":
             say(f"{language}: {counts['code']} lines of code in {counts['nFiles']} files")

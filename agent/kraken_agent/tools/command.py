@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import selectors
 import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Set, Union
+from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Sequence, Set, Union
 
 from kraken_agent.tools.masking import Masker
 from kraken_agent.tools.output import say
@@ -31,6 +32,18 @@ class Finished(NamedTuple):
 
     code: int
     output: str
+
+    def from_json(self, program: str) -> Any:
+        """Read what it wrote as JSON; None when it wrote nothing.
+
+        Raises:
+            ValueError: it is no JSON, and is in the log now; the text says whose it was.
+        """
+        try:
+            return json.loads(self.output or "null")
+        except ValueError as error:
+            say(self.output)
+            raise ValueError(f"{program}'s output is not JSON: {error}") from error
 
 
 def run_program(

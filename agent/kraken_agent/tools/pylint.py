@@ -5,7 +5,6 @@ Step fields: `pylint_exe`, `rcfile`, `modules_or_packages`, `cwd`, `timeout`.
 
 from __future__ import annotations
 
-import json
 import shlex
 from typing import Any, Callable, Dict, Mapping, Tuple
 
@@ -35,10 +34,9 @@ def run_analysis(step: Mapping[str, Any], report_issue: Callable[[Dict[str, Any]
     if done.code != 0:
         return done.code, f"pylint exited with non-zero retcode {done.code}"
     try:
-        issues = json.loads(done.output or "[]")
+        issues = done.from_json("pylint") or []
     except ValueError as error:
-        say(done.output)
-        return 1, f"pylint's output is not JSON: {error}"
+        return 1, str(error)
     for issue in issues:
         say(f"{issue.get('path')}:{issue.get('line')}  {issue.get('message')}")
         report_issue(issue)
