@@ -25,6 +25,13 @@ def answer(data: Any, status: int = 200) -> JSONResponse:
     return JSONResponse(data, status)
 
 
+def created(session: Session, row: Row, render: Callable[[Row], dict[str, Any]]) -> JSONResponse:
+    """Add a row, and answer with it."""
+    session.add(row)
+    session.flush()
+    return answer(render(row), 201)
+
+
 def page(
     core: Core, session: Session, query: Select[Any], start: int, limit: int, render: Callable[[Any], dict[str, Any]]
 ) -> JSONResponse:

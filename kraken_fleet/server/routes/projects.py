@@ -17,7 +17,7 @@ from kraken_fleet.server.rest.access import CoreDep, SignedIn, admin
 from kraken_fleet.server.rest.bodies import body
 from kraken_fleet.server.rest.problems import Problem
 from kraken_fleet.server.rest.render_jobs import branch_json, project_json, secret_json, stage_json
-from kraken_fleet.server.routes.common import answer, need, page
+from kraken_fleet.server.routes.common import answer, created, need, page
 from kraken_fleet.server.store.tables import Branch, Project, Secret, Sequence, Stage
 
 router = APIRouter()
@@ -49,9 +49,7 @@ async def create_project(core: CoreDep, wanted: Named) -> Response:
         if session.scalars(select(Project).where(Project.name == wanted["name"])).first():
             raise Problem(400, f"Project with name {wanted['name']} already exists")
         project = Project(name=wanted["name"], description=wanted.get("description", ""))
-        session.add(project)
-        session.flush()
-        return answer(project_json(project), 201)
+        return created(session, project, project_json)
 
 
 @router.get("/projects/{project_id:int}", dependencies=[Depends(admin("only superadmin can get a project"))])
@@ -96,9 +94,7 @@ async def create_secret(core: CoreDep, project_id: int, wanted: WantedSecret) ->
         owner = need(session, Project, project_id, f"Project with id {project_id} does not exist", 400)
         data = {part: wanted[part] for part in parts}
         secret = Secret(project=owner, name=wanted["name"], kind=wanted["kind"], data=data)
-        session.add(secret)
-        session.flush()
-        return answer(secret_json(secret), 201)
+        return created(session, secret, secret_json)
 
 
 @router.delete(
@@ -124,9 +120,7 @@ async def create_branch(core: CoreDep, project_id: int, wanted: Named) -> Respon
             raise Problem(500)  # the real server's database refuses the second branch of a name
         branch = Branch(project=owner, name=wanted["name"], branch_name=wanted.get("branch_name") or wanted["name"])
         branch.sequences = [Sequence(kind=kind) for kind in ("shared", "ci", "dev")]
-        session.add(branch)
-        session.flush()
-        return answer(branch_json(branch), 201)
+        return created(session, branch, branch_json)
 
 
 _VIEW_BRANCH = "only superadmin, project admin, project power user and project viewer roles can get a branch"
@@ -171,9 +165,7 @@ async def create_stage(core: CoreDep, branch_id: int, wanted: WantedStage) -> Re
         except StageError as error:
             raise Problem(400, str(error)) from error
         stage = Stage(branch=found, name=wanted["name"], schema_code=code, schema=schema)
-        session.add(stage)
-        session.flush()
-        return answer(stage_json(stage), 201)
+        return created(session, stage, stage_json)
 
 
 @router.get("/stages/{stage_id:int}", dependencies=[Depends(admin(_VIEW_BRANCH.replace("branch", "stage")))])

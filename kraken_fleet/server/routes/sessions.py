@@ -18,7 +18,7 @@ from kraken_fleet.server.rest.access import CoreDep, SignedIn, admin, token_hash
 from kraken_fleet.server.rest.bodies import body
 from kraken_fleet.server.rest.problems import Problem
 from kraken_fleet.server.rest.render import roles_json, session_json, user_json
-from kraken_fleet.server.routes.common import answer, need, page
+from kraken_fleet.server.routes.common import answer, created, need, page
 from kraken_fleet.server.store.passwords import NOBODY, check_password, hash_password
 from kraken_fleet.server.store.tables import LoginSession, User
 
@@ -110,9 +110,7 @@ async def create_user(core: CoreDep, wanted: NewUser) -> Response:
         if session.scalars(select(User).where(User.name == wanted["name"])).one_or_none():
             raise Problem(400, f"User with name {wanted['name']} already exists")
         user = User(name=wanted["name"], password=hashed)
-        session.add(user)
-        session.flush()
-        return answer(user_json(user), 201)
+        return created(session, user, user_json)
 
 
 @router.get("/users/{user_id:int}", dependencies=[Depends(admin("only superadmin role can get user"))])
