@@ -22,24 +22,13 @@ from kraken_fleet.lab.host_image import Recipe
 from tests.background import serving
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
-from tests.e2e.compose_project import (
-    FIRST,
-    OVERRIDE,
-    RUN,
-    SECOND,
-    SERVICES,
-    SUBNET,
-    containers,
-    idle_image,
-    running_project,
-    sh,
-)
+from tests.e2e import compose_project
 from tests.e2e.real_lab import RealLab, Recap, real_lab
 
 pytestmark = [pytest.mark.docker, pytest.mark.real_server, pytest.mark.slow, pytest.mark.timeout(1800)]
 
-IMAGE = f"kraken-fleet-test/kkagent:0.0.{RUN}"
-CONTAINER = f"kraken-agent-methods-{RUN}"
+IMAGE = f"kraken-fleet-test/kkagent:0.0.{compose_project.RUN}"
+CONTAINER = f"kraken-agent-methods-{compose_project.RUN}"
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "kraken_become": False}
 
 # What upstream's kkagent leaves when somebody has run the script by hand (kraken/agent/install.py, 1.7.36).
@@ -125,8 +114,10 @@ def methods(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MethodsLab]:
         first, second = (each["host"]["name"] for each in status["hosts"])
         server = yaml.safe_load((lab.directory / "hosts.yml").read_text())["kraken_agents"]["vars"]["kraken_server_url"]
         with (
-            idle_image(tmp_path_factory.mktemp("idle")),
-            running_project(folder / f"kfmethods{RUN}", f"KRAKEN_SERVER_ADDR={server}\n") as project,
+            compose_project.idle_image(tmp_path_factory.mktemp("idle")),
+            compose_project.running_project(
+                folder / f"kfmethods{compose_project.RUN}", f"KRAKEN_SERVER_ADDR={server}\n"
+            ) as project,
         ):
             variables = {
                 first: {"kraken_agent_install_method": "script"},
@@ -143,12 +134,12 @@ def methods(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MethodsLab]:
                     **LOCAL,
                     "kraken_agent_install_method": "compose",
                     "kraken_compose_file": str(project),
-                    "kraken_compose_subnet": SUBNET,
+                    "kraken_compose_subnet": compose_project.SUBNET,
                     "kraken_compose_recreate_network": True,
                     "kraken_agent_image": IMAGE,
                     "kraken_agent_instances": [
-                        {"name": "agent1", "address": FIRST},
-                        {"name": "agent2", "address": SECOND},
+                        {"name": "agent1", "address": compose_project.FIRST},
+                        {"name": "agent2", "address": compose_project.SECOND},
                     ],
                 },
             }
@@ -184,11 +175,11 @@ def test_every_method_gives_agents_that_work_and_a_second_deploy_changes_nothing
     assert "active" in units[scripted]
     assert set(methods.lab.on_hosts(LEFT_BY_UPSTREAM).values()) == {""}
     assert methods.lab.on_hosts("sha256sum /etc/sudoers", scripted) == sudoers
-    assert set(containers(methods.project)) == {*SERVICES, "agent1", "agent2"}
+    assert set(compose_project.containers(methods.project)) == {*compose_project.SERVICES, "agent1", "agent2"}
     groups = {
         agent["address"]: {group["name"] for group in agent["groups"]} for agent in methods.lab.asked("agents", "list")
     }
-    assert groups[FIRST] == groups[SECOND] == {"all", "beside"}
+    assert groups[compose_project.FIRST] == groups[compose_project.SECOND] == {"all", "beside"}
     assert groups[methods.variables["engine"]["kraken_agent_address"]] == {"all", "engine"}
 
 
@@ -235,9 +226,9 @@ def test_every_method_can_be_undone(methods: MethodsLab) -> None:
     assert all(removed.changed[name] for name in methods.variables)
     assert methods.lab.asked("agents", "list") == []
     assert set(methods.lab.on_hosts(LEFT).values()) == {""}
-    assert set(containers(methods.project)) == SERVICES
-    assert not methods.project.with_name(OVERRIDE).exists()
-    assert sh("docker", "ps", "--all", "--quiet", "--filter", f"name={CONTAINER}") == ""
+    assert set(compose_project.containers(methods.project)) == compose_project.SERVICES
+    assert not methods.project.with_name(compose_project.OVERRIDE).exists()
+    assert compose_project.sh("docker", "ps", "--all", "--quiet", "--filter", f"name={CONTAINER}") == ""
     again = methods.play("remove-agents.yml")
     assert (again.code, again.changed) == (0, dict.fromkeys(methods.variables, 0)), again.output
 
