@@ -1,4 +1,4 @@
-"""Runs, jobs, steps and log lines. The numbers are Kraken's own (kraken/server/consts.py, 1.7.36)."""
+"""Runs, jobs, steps, log lines and systems. The numbers are Kraken's own (kraken/server/consts.py, 1.7.36)."""
 
 from __future__ import annotations
 
@@ -90,3 +90,16 @@ class LogLine:
     step: int | None = None
     agent: str | None = None
     service: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What a job asks its host to be: a name that the server knows.
+
+    Args:
+        executor: which provides it: `local`, `docker` or `lxd`.
+    """
+
+    id: int
+    name: str
+    executor: str
