@@ -11,9 +11,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -27,64 +28,70 @@ class HttpGit(NamedTuple):
     logins: list[tuple[str, str]]
 
 
+class _GitHandler(BaseHTTPRequestHandler):
+    """git's own CGI program, for any user and one password; notes who has signed in how."""
+
+    def __init__(self, root: Path, password: str, logins: list[tuple[str, str]], *connection: Any) -> None:
+        self._root, self._password, self._logins = root, password, logins
+        super().__init__(*connection)
+
+    def do_GET(self) -> None:
+        self._serve()
+
+    def do_POST(self) -> None:
+        self._serve()
+
+    def _serve(self) -> None:
+        scheme, _, value = self.headers.get("Authorization", "").partition(" ")
+        user, _, given = base64.b64decode(value).decode().partition(":") if scheme == "Basic" else ("", "", "")
+        if scheme:
+            self._logins.append((user, given))
+        if given != self._password:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="git"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self._answer(user)
+
+    def _answer(self, user: str) -> None:
+        path, _, query = self.path.partition("?")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        environment = {
+            **os.environ,
+            "GIT_PROJECT_ROOT": str(self._root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "REMOTE_USER": user,
+        }
+        done = subprocess.run(
+            ["git", "http-backend"], input=body, env=environment, capture_output=True, check=True
+        ).stdout
+        head, _, content = done.partition(b"\r\n\r\n")
+        headers = [line.split(": ", 1) for line in head.decode().split("\r\n")]
+        status = next((value for name, value in headers if name == "Status"), "200 OK")
+        self.send_response(int(status.split()[0]))
+        for name, value in headers:
+            if name != "Status":
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        pass
+
+
 @contextlib.contextmanager
 def http_git(root: Path, password: str) -> Iterator[HttpGit]:
     """Serve the repositories in a directory with git's own CGI program; any user, one password."""
     logins: list[tuple[str, str]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._serve()
-
-        def do_POST(self) -> None:
-            self._serve()
-
-        def _serve(self) -> None:
-            scheme, _, value = self.headers.get("Authorization", "").partition(" ")
-            user, _, given = base64.b64decode(value).decode().partition(":") if scheme == "Basic" else ("", "", "")
-            if scheme:
-                logins.append((user, given))
-            if given != password:
-                self.send_response(401)
-                self.send_header("WWW-Authenticate", 'Basic realm="git"')
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            self._answer(user)
-
-        def _answer(self, user: str) -> None:
-            path, _, query = self.path.partition("?")
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            environment = {
-                **os.environ,
-                "GIT_PROJECT_ROOT": str(root),
-                "GIT_HTTP_EXPORT_ALL": "1",
-                "PATH_INFO": path,
-                "QUERY_STRING": query,
-                "REQUEST_METHOD": self.command,
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-                "CONTENT_LENGTH": str(len(body)),
-                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                "REMOTE_USER": user,
-            }
-            done = subprocess.run(
-                ["git", "http-backend"], input=body, env=environment, capture_output=True, check=True
-            ).stdout
-            head, _, content = done.partition(b"\r\n\r\n")
-            headers = [line.split(": ", 1) for line in head.decode().split("\r\n")]
-            status = next((value for name, value in headers if name == "Status"), "200 OK")
-            self.send_response(int(status.split()[0]))
-            for name, value in headers:
-                if name != "Status":
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-            pass
-
-    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), partial(_GitHandler, root, password, logins))) as server:
         yield HttpGit(f"http://127.0.0.1:{server.server_port}", logins)
 
 

@@ -40,11 +40,7 @@ def make_plan(
     """
     policy = policy or PlanPolicy()
     wanted = desired.by_address()
-    decisions = {
-        agent.id: decide(policy.trust, agent, wanted.get(agent.address))
-        for agent in observed.agents
-        if not agent.authorized or agent.address not in wanted
-    }
+    decisions = _decisions(wanted, observed, policy)
     named = {number for number, decision in decisions.items() if decision.admitted}
     groups = desired.groups | {name for decision in decisions.values() for name in decision.groups}
     heals = healing(observed, groups) if policy.heal else ()
@@ -77,6 +73,15 @@ def make_plan(
         inventory_fingerprint=inventory_fingerprint(desired),
         server_fingerprint=server_fingerprint(observed, scope, groups),
     )
+
+
+def _decisions(wanted: Mapping[str, DesiredAgent], observed: ObservedFleet, policy: PlanPolicy) -> dict[int, Decision]:
+    """Ask the trust policies about each agent that is not authorized or not of the inventory; by the agents' ids."""
+    return {
+        agent.id: decide(policy.trust, agent, wanted.get(agent.address))
+        for agent in observed.agents
+        if not agent.authorized or agent.address not in wanted
+    }
 
 
 def _given_back(agent: Agent, desired: DesiredAgent | None, now: datetime) -> Iterator[Enable]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import datetime
 
 from kraken_fleet.api import KrakenClient
@@ -55,10 +55,7 @@ def reconcile(
     policy, clock = policy or PlanPolicy(), clock or SystemClock()
     missing: dict[str, str] = {}
     if timeout and not dry_run:
-        arrival = yield from arrivals(client, desired, timeout, clock=clock, seen_after=seen_after)
-        for absent in arrival.missing:
-            missing[absent.host] = f"{absent.reason}. {absent.hint}"
-            yield absent
+        missing = yield from _wait(client, desired, timeout, clock, seen_after)
     observed = observe(client, names=desired.groups, memory=memory, peers=peers)
     plan = make_plan(desired, observed, policy, now=now() if now else client.server_time(), server=client.url)
     yield Planned(plan=plan)
@@ -77,6 +74,19 @@ def reconcile(
         except PartialFailureError as error:
             failures = error.failures
     _report({**missing, **failures})
+
+
+def _wait(
+    client: KrakenClient,
+    desired: DesiredFleet,
+    timeout: float,
+    clock: Clock,
+    seen_after: Mapping[str, datetime] | None,
+) -> Generator[Event, None, dict[str, str]]:
+    """Wait for the agents of a fleet; return why some have not come, by their hosts."""
+    arrival = yield from arrivals(client, desired, timeout, clock=clock, seen_after=seen_after)
+    yield from arrival.missing
+    return {absent.host: f"{absent.reason}. {absent.hint}" for absent in arrival.missing}
 
 
 def watch(

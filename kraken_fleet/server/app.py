@@ -90,16 +90,7 @@ def create_app(
             yield
 
     app = _application(core, lifespan)
-    api = _application(core)
-    for module in _API:
-        api.include_router(module.router)
-    installer = _application(core)
-    installer.include_router(install.router)
-    for prefix in ("", "/bk"):
-        app.mount(f"{prefix}/api", api)
-        app.mount(f"{prefix}/install", installer)
-        app.include_router(logs.text_router, prefix=prefix)
-        app.include_router(webhooks.router, prefix=prefix)
+    _mount_own_paths(app, core)
     for path, inner in mounts:
         app.mount(path, inner)
     app.add_middleware(AgentsDoor, core=core)
@@ -111,6 +102,19 @@ def create_app(
 
     app.add_middleware(RequestLimits, limits=server_settings.limits, is_known=is_known, refusals=core.refusals)
     return app
+
+
+def _mount_own_paths(app: FastAPI, core: Core) -> None:
+    api = _application(core)
+    for module in _API:
+        api.include_router(module.router)
+    installer = _application(core)
+    installer.include_router(install.router)
+    for prefix in ("", "/bk"):
+        app.mount(f"{prefix}/api", api)
+        app.mount(f"{prefix}/install", installer)
+        app.include_router(logs.text_router, prefix=prefix)
+        app.include_router(webhooks.router, prefix=prefix)
 
 
 def _application(core: Core, lifespan: Callable[[FastAPI], object] | None = None) -> FastAPI:
