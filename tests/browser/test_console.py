@@ -104,7 +104,7 @@ def test_everything_works_without_javascript(plain_page: Page, kraken: Kraken) -
 def test_wrong_passwords_are_told_and_then_rationed(page: Page, kraken: Kraken) -> None:
     for _ in range(5):
         sign_in(page, kraken, user="mallory", password="guess")
-        expect(page.get_by_role("alert")).to_contain_text("does not know this user")
+        expect(page.get_by_role("alert")).to_contain_text("knows no user 'mallory' with this password")
     sign_in(page, kraken, user="mallory", password="guess")
     expect(page.get_by_role("alert")).to_contain_text(re.compile(r"Try again in \d+ s"))
 
