@@ -35,7 +35,7 @@ def _tell_the_whole_story(page: Page, kraken: Kraken) -> None:
 
     page.goto(f"{kraken.console}/discovered")
     for address in (first, second):
-        expect(page.get_by_role("link", name=address)).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("link", name=address)).to_be_visible(timeout=60_000)
         page.get_by_label(f"Select {address}").check()
     expect(page.locator("#count")).to_have_text("2 selected")
     page.get_by_label(group).check()
@@ -45,14 +45,14 @@ def _tell_the_whole_story(page: Page, kraken: Kraken) -> None:
     page.goto(f"{kraken.console}/agents?group={group}")
     row = page.get_by_role("row").filter(has_text=first)
     # No reload: the page itself learns that the agents have reported their system.
-    expect(row).to_contain_text("idle", timeout=20_000)
-    expect(row).not_to_contain_text("not reported", timeout=20_000)
+    expect(row).to_contain_text("idle", timeout=60_000)
+    expect(row).not_to_contain_text("not reported", timeout=60_000)
 
     job = kraken.start_job(group, "for i in 1 2 3 4 5 6; do echo beat $i; sleep 1; done")
     page.goto(f"{kraken.console}/jobs/{job.id}")
-    expect(page.locator(".log")).to_contain_text("beat 2", timeout=20_000)
-    expect(page.locator(".log")).to_contain_text("beat 6", timeout=20_000)
-    expect(page.locator("#live")).to_contain_text("succeeded", timeout=20_000)
+    expect(page.locator(".log")).to_contain_text("beat 2", timeout=60_000)
+    expect(page.locator(".log")).to_contain_text("beat 6", timeout=60_000)
+    expect(page.locator("#live")).to_contain_text("succeeded", timeout=60_000)
 
     page.goto(f"{kraken.console}/agents?group={group}")
     page.get_by_label(f"Select {first}").check()
