@@ -88,6 +88,30 @@ def test_a_record_that_waits_cannot_be_taken_over_while_its_host_speaks(api: Api
     assert api.get("/agents/1")["ip_address"] == "127.0.0.5"
 
 
+def test_the_host_itself_takes_its_record_at_once_from_one_who_was_heard_first(api: Api) -> None:
+    own = "127.0.0.5"
+    assert say(api.server, "127.0.0.66", "get-job", own).status_code == 200
+    assert api.get("/agents/1")["ip_address"] == "127.0.0.66"
+    assert say(api.server, own, "get-job", own).status_code == 200
+    assert api.get("/agents/1")["ip_address"] == own
+    assert f"Another host, at {own}" in say(api.server, "127.0.0.66", "get-job", own).json()["detail"]
+    authorize(api)
+    assert "job" in say(api.server, own, "get-job", own).json()
+    assert say(api.server, "127.0.0.66", "get-job", own).status_code == 403
+
+
+def test_the_host_has_its_record_after_another_one_was_authorized_by_mistake(api: Api) -> None:
+    own = "127.0.0.5"
+    assert say(api.server, "127.0.0.66", "get-job", own).status_code == 200
+    authorize(api)
+    assert say(api.server, own, "get-job", own).status_code == 403, "who was authorized stays until somebody decides"
+    authorize(api, authorized=False)
+    assert say(api.server, "127.0.0.66", "get-job", own).status_code == 200
+    assert say(api.server, own, "get-job", own).status_code == 200
+    assert api.get("/agents/1")["ip_address"] == own
+    assert say(api.server, "127.0.0.66", "get-job", own).status_code == 403
+
+
 def test_several_agents_behind_one_address_are_each_served(api: Api) -> None:
     agents = [HandAgent(api, f"10.0.1.{number}").enrol() for number in (1, 2, 3)]
     assert [agent.job() for agent in agents] == [{}, {}, {}]

@@ -14,7 +14,8 @@ from kraken_fleet.server.store.roster import Entry
 from kraken_fleet.server.store.tables import Agent
 
 # A record that waits to be authorized belongs to the peer that made it while that one still speaks: agents ask every
-# ten seconds. After that another may have the address: hosts move.
+# ten seconds. After that another may have the address: hosts move. Whoever speaks from the very address that it claims
+# need not wait: it has a connection from there, and the other one has only said so.
 _STILL_THERE_SECONDS = 60.0
 
 
@@ -31,6 +32,8 @@ def check_peer(core: Core, address: str, entry: Entry, peer: str | None) -> None
             f"The agent {address} was authorized when it spoke from {entry.peer}, and this comes from {peer}. "
             "If its host has moved, authorize it again",
         )
+    if peer == address:
+        return
     if now() - (core.roster.last_seen(entry.id, None) or 0.0) < _STILL_THERE_SECONDS:
         raise RefusedError(403, f"Another host, at {entry.peer}, asks to be the agent {address}")
 
