@@ -1,6 +1,6 @@
 """From an Ansible inventory to the fleet it asks for; errors name host, variable and file."""
 
-from kraken_fleet.inventory.addresses import resolve_name
+from kraken_fleet.inventory.addresses import resolve_name, unsure_hosts
 from kraken_fleet.inventory.check import listed, merged, problems_of_host
 from kraken_fleet.inventory.fleet import fleet_from_hostvars, fleet_from_inventory
 from kraken_fleet.inventory.levels import AGENTS_GROUP, GROUP_PREFIX, Level
@@ -27,4 +27,5 @@ __all__ = [
     "resolve_name",
     "unchecked_updates",
     "unread_files",
+    "unsure_hosts",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -67,6 +68,36 @@ def resolve_all(names: Mapping[str, str], resolve: Resolver) -> dict[str, str]:
     with ThreadPoolExecutor(max_workers=min(16, len(names))) as pool:
         found = pool.map(lambda host: _resolved(host, names[host], resolve), names)
         return dict(zip(names, found, strict=True))
+
+
+def unsure_hosts(hostvars: Mapping[str, Mapping[str, object]], resolve: Resolver = resolve_name) -> list[str]:
+    """Return hosts of which only they themselves can say by which address their agent introduces itself.
+
+    What Ansible connects to is no such address when it is unknown, when it is this very machine, or when several hosts
+    are reached through it.
+
+    Raises:
+        InventoryError: a variable is not an IP address.
+    """
+    single = {host: found for host, found in hostvars.items() if found.get("kraken_agent_instances") is None}
+    known = {host: address for host, found in single.items() if (address := set_address(host, found))}
+    names = {host: connection_name(host, found) for host, found in single.items() if host not in known}
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        reached = dict(zip(names, pool.map(lambda name: _reached(name, resolve), names.values()), strict=True))
+    uses = Counter([*known.values(), *reached.values()])
+    return [
+        host
+        for host, address in reached.items()
+        if not address or uses[address] > 1 or ipaddress.ip_address(address).is_loopback
+    ]
+
+
+def _reached(name: str, resolve: Resolver) -> str:
+    """Return the IP address that Ansible connects to; empty when nobody knows it."""
+    try:
+        return _ip(name) or resolve(name)
+    except OSError:
+        return ""
 
 
 def refuse_shared(agents: Iterable[DesiredAgent]) -> None:

@@ -12,7 +12,14 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory imp
 
 from kraken_fleet.address import ServerAddress
 from kraken_fleet.errors import InventoryError, UsageError
-from kraken_fleet.inventory import fleet_from_hostvars, listed, merged, problems_of_host, unchecked_updates
+from kraken_fleet.inventory import (
+    fleet_from_hostvars,
+    listed,
+    merged,
+    problems_of_host,
+    unchecked_updates,
+    unsure_hosts,
+)
 from kraken_fleet.model import UncheckedUpdates
 
 
@@ -28,7 +35,12 @@ class ActionModule(ControllerAction):
         hostvars: dict[str, dict[str, Any]] = {}
         wrong = merged(_problems(inventory, hosts, hostvars, one_server=arguments["one_server"]))
         if not wrong:
-            return {"changed": False, "hosts": len(hosts), "warnings": _warnings(inventory, hostvars)}
+            return {
+                "changed": False,
+                "hosts": len(hosts),
+                "hosts_to_ask": unsure_hosts(hostvars) if arguments["ask_hosts"] else [],
+                "warnings": _warnings(inventory, hostvars),
+            }
         text = f"The inventory is wrong; nothing was done.\n{listed(wrong)}"
         return {"failed": True, "msg": text, "problems": [str(problem) for problem in wrong]}
 

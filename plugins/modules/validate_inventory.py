@@ -22,6 +22,12 @@ options:
         for it looks at each host with that host's own server.
     type: bool
     default: true
+  ask_hosts:
+    description:
+      - Whether to return, in RV(hosts_to_ask), the hosts of which only they themselves can say the address of their
+        agent. It is for plays that find agents on the server without a deploy before.
+    type: bool
+    default: false
 extends_documentation_fragment: [kraken_ci.fleet.attributes.info]
 attributes:
   action:
@@ -41,6 +47,13 @@ hosts:
   description: How many hosts were looked at.
   returned: success
   type: int
+hosts_to_ask:
+  description:
+    - Hosts without C(kraken_agent_address) that Ansible reaches by a name that has no address here, by this machine's
+      own address, or by one that other hosts have too.
+  returned: success
+  type: list
+  elements: str
 problems:
   description: What is wrong, each with its host.
   returned: failure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kraken_fleet.errors import InventoryError
-from kraken_fleet.inventory import fleet_from_hostvars, fleet_from_inventory
+from kraken_fleet.inventory import fleet_from_hostvars, fleet_from_inventory, unsure_hosts
 from kraken_fleet.model import DesiredAgent, DesiredFleet
 
 
@@ -222,3 +222,27 @@ def test_a_host_whose_updates_nothing_vouches_for_is_found(more: dict[str, objec
     host = {"ansible_host": "10.0.0.1", "kraken_agent_update": "server", **more}
     found = fleet_from_hostvars({"a": host}, {}).unchecked_updates
     assert [(one.host, one.server) for one in found] == ([("a", server)] if server else [])
+
+
+def test_hosts_are_asked_for_the_address_that_only_they_can_know() -> None:
+    known = {"web2.example": "10.0.0.2", "web3.example": "127.0.1.1"}
+
+    def resolve(name: str) -> str:
+        if name not in known:
+            raise OSError("no such name")
+        return known[name]
+
+    hosts: dict[str, dict[str, object]] = {
+        "web1": {"ansible_host": "10.0.0.1"},
+        "web2": {"ansible_host": "web2.example"},
+        "set": {"kraken_agent_address": "10.0.0.9", "ansible_connection": "local"},
+        "several": {"kraken_agent_instances": [{"name": "a", "address": "10.0.0.5"}]},
+        # By a name that nobody here knows, by this machine's own address, and through one machine.
+        "nameless": {"ansible_connection": "local"},
+        "web3": {"ansible_host": "web3.example"},
+        "forwarded": {"ansible_host": "127.0.0.1", "ansible_port": 2222},
+        "vm-1": {"ansible_host": "192.0.2.5", "ansible_port": 2201},
+        "vm-2": {"ansible_host": "192.0.2.5", "ansible_port": 2202},
+        "told": {"ansible_host": "192.0.2.5", "kraken_agent_detected_address": "10.0.0.7"},
+    }
+    assert unsure_hosts(hosts, resolve) == ["nameless", "web3", "forwarded", "vm-1", "vm-2"]
