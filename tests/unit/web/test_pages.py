@@ -2,162 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from http.cookiejar import Cookie
 from pathlib import Path
-from typing import cast
 
 import pytest
 import requests
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.api.deletions import DeletionPace
-from kraken_fleet.inventory import Inventory
-from kraken_fleet.server.testing import RunningServer, running
-from kraken_fleet.web import ConsoleSettings
+from kraken_fleet.server.testing import RunningServer
 from tests.console_server import serving
 from tests.stages import shell_job, stage_code
+from tests.unit.web.person import Person, settings_for, signed_in
 from tests.waiting import eventually
-
-INVENTORY = """
-kraken_agents:
-  hosts:
-    build-1: {kraken_agent_address: 10.0.0.21}
-    build-2: {kraken_agent_address: 10.0.0.22}
-kraken_group_linux:
-  hosts: {build-1: {}, build-2: {}}
-"""
-
-
-@dataclass
-class Person:
-    """Somebody with a browser that shows no pictures."""
-
-    console: str
-    http: requests.Session
-    csrf: str = ""
-
-    def get(self, path: str) -> str:
-        answer = self.http.get(self.console + path, timeout=20)
-        assert answer.status_code == 200, answer.text
-        if found := re.search(r'name="csrf" value="([^"]+)"', answer.text):
-            self.csrf = found[1]
-        return answer.text
-
-    def post(self, path: str, **fields: object) -> requests.Response:
-        return self.http.post(self.console + path, data={"csrf": self.csrf, **fields}, timeout=20)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running(tmp_path_factory.mktemp("pages")) as server:
-        for address in ("10.0.0.21", "10.0.0.22", "10.0.0.23"):
-            requests.post(f"{server.url}/backend", json={"address": address, "msg": "get-job"}, timeout=60)
-        yield server
-
-
-def settings_for(
-    server: RunningServer, folder: Path, *, read_only: bool = False, poll_seconds: float = 0
-) -> ConsoleSettings:
-    inventory = folder / "hosts.yml"
-    inventory.write_text(INVENTORY)
-    return ConsoleSettings(
-        server.url, folder / "state", inventory=Inventory([inventory]), read_only=read_only, poll_seconds=poll_seconds
-    )
-
-
-def signed_in(console: str, server: RunningServer) -> Person:
-    person = Person(console, requests.Session())
-    credentials = {"user": server.user, "password": server.password}
-    answer = person.http.post(f"{console}/sign-in", data=credentials, timeout=20)
-    assert answer.url.endswith("/agents")
-    person.get("/agents")
-    return person
-
-
-@pytest.fixture
-def person(server: RunningServer, tmp_path: Path) -> Iterator[Person]:
-    with serving(settings_for(server, tmp_path)) as console:
-        yield signed_in(console, server)
-
-
-def test_nothing_is_shown_before_signing_in(server: RunningServer, tmp_path: Path) -> None:
-    with serving(settings_for(server, tmp_path)) as console:
-        for path in ("/agents", "/groups", "/discovered", "/fleet", "/downloads", "/agents/1", "/jobs/1"):
-            answer = requests.get(console + path, timeout=60, allow_redirects=False)
-            assert (answer.status_code, answer.headers["location"]) == (303, f"/sign-in?next={path}")
-        assert requests.get(f"{console}/live", headers={"Accept": "text/event-stream"}, timeout=60).status_code == 401
-
-
-def test_the_cookie_cannot_be_read_by_scripts_or_sent_by_other_sites(person: Person) -> None:
-    answer = requests.get(f"{person.console}/sign-in", timeout=60)
-    (cookie,) = cast(Iterable[Cookie], person.http.cookies)
-    assert cookie.has_nonstandard_attr("HttpOnly")
-    assert cookie.get_nonstandard_attr("SameSite") == "strict"
-    policy = answer.headers["Content-Security-Policy"]
-    assert "script-src 'self'" in policy
-    assert "unsafe" not in policy
-    assert answer.headers["X-Frame-Options"] == "DENY"
-
-
-def test_behind_https_the_cookie_never_travels_in_the_clear(server: RunningServer, tmp_path: Path) -> None:
-    settings = dataclasses.replace(settings_for(server, tmp_path), secure_cookie=True)
-    with serving(settings) as console:
-        credentials = {"user": server.user, "password": server.password}
-        answer = requests.post(f"{console}/sign-in", data=credentials, timeout=20, allow_redirects=False)
-    assert "secure" in answer.headers["Set-Cookie"].lower().split("; ")
-
-
-@pytest.mark.parametrize(
-    "path", ["/agents/change", "/groups/create", "/discovered/change", "/fleet/apply", "/sign-out"]
-)
-def test_a_change_without_the_csrf_word_is_refused(person: Person, path: str) -> None:
-    data = {"action": "enable", "name": "x"}
-    assert person.http.post(person.console + path, data=data, timeout=60).status_code == 403
-
-
-def test_a_change_from_another_site_is_refused_even_with_the_word(person: Person) -> None:
-    answer = person.http.post(
-        f"{person.console}/groups/create",
-        data={"csrf": person.csrf, "name": "x"},
-        headers={"Origin": "http://evil.example"},
-        timeout=60,
-    )
-    assert answer.status_code == 403
-
-
-def test_after_signing_in_one_only_gets_to_pages_of_the_console(server: RunningServer, tmp_path: Path) -> None:
-    with serving(settings_for(server, tmp_path)) as console:
-        for wanted in ("//evil.example", "https://evil.example", "/\\evil.example"):
-            answer = requests.post(
-                f"{console}/sign-in",
-                data={"user": server.user, "password": server.password, "next": wanted},
-                timeout=10,
-                allow_redirects=False,
-            )
-            assert answer.headers["location"] == "/"
-
-
-def test_a_read_only_console_shows_everything_and_changes_nothing(server: RunningServer, tmp_path: Path) -> None:
-    with serving(settings_for(server, tmp_path, read_only=True)) as console:
-        person = signed_in(console, server)
-        assert "read-only" in person.get("/agents")
-        answer = person.post("/groups/create", name="never")
-        assert answer.status_code == 403
-        assert "never" not in person.get("/groups")
-
-
-def test_somebody_who_is_no_administrator_stays_out(server: RunningServer, tmp_path: Path) -> None:
-    with serving(settings_for(server, tmp_path)) as console:
-        answer = requests.post(f"{console}/sign-in", data={"user": "demo", "password": "demo"}, timeout=10)
-        assert answer.status_code in (401, 403)
-        assert "Sign out" not in answer.text
 
 
 def test_the_discovered_page_says_what_speaks_for_each(person: Person) -> None:
