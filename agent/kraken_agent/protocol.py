@@ -186,7 +186,7 @@ class Answer:
 
     @property
     def cancel(self) -> bool:
-        """Return the job is over for the server."""
+        """Return whether the job is over for the server."""
         return bool(self.data.get("cancel"))
 
     @property

@@ -86,7 +86,7 @@ class DockerExecutor(ContainerExecutor):
         return DockerBox(EngineSocket(), self.state["container"])
 
     def shares_directory(self) -> bool:
-        """Return an agent in a container shares its job's directory only if its data directory is a mount."""
+        """Return whether both see the job's directory: an agent in a container shows only what is on a mount."""
         return bool(self.state.get("shares"))
 
     def default_user(self) -> str:
