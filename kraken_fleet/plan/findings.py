@@ -191,9 +191,15 @@ def _one_source(source_ip: str, agents: Iterable[Agent], hosts: Mapping[str, Des
         message = f"also speaks as {others}: one host with two addresses, or an agent behind it"
         yield Finding("one_host_two_addresses", known.pop(), message, "Delete the record that is not used any more")
         return
-    message = f"the agents {_listed(claims)} all speak from {source_ip}"
+    message = f"the agents {_listed([_called(claim, hosts) for claim in claims])} all speak from {source_ip}"
     hint = "They are behind one NAT: each needs an address of its own in kraken_agent_address"
     yield Finding("nat", source_ip, message, hint, "info")
+
+
+def _called(address: str, hosts: Mapping[str, DesiredAgent]) -> str:
+    """Return how people call an agent: by its host, too, when the inventory has it."""
+    host = hosts.get(address)
+    return f"{host.label} ({address})" if host and host.label != address else address
 
 
 def _unknown(desired: DesiredFleet, observed: ObservedFleet, named: Collection[int]) -> Iterator[Finding]:

@@ -68,5 +68,12 @@ def are_over(agents: Iterable[Agent], now: datetime) -> list[Agent]:
     return [agent for agent in agents if agent.disabling and agent.disabling.is_over(now)]
 
 
+def seconds_to_next_end(client: KrakenClient) -> float | None:
+    """Say in how many seconds the first agent is to be enabled again; None when none is."""
+    now = client.server_time()
+    ends = [said.until for agent in client.agents() if (said := agent.disabling) and said.until and said.until > now]
+    return (min(ends) - now).total_seconds() if ends else None
+
+
 def _said_by(agent: Agent) -> frozenset[int]:
     return frozenset(ref.id for ref in agent.groups if Disabling.parse(ref.name))

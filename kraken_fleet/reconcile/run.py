@@ -13,6 +13,7 @@ from kraken_fleet.plan import PlanPolicy, make_plan
 from kraken_fleet.reconcile.apply import apply
 from kraken_fleet.reconcile.arrival import arrivals
 from kraken_fleet.reconcile.clock import Clock, SystemClock
+from kraken_fleet.reconcile.disabling import seconds_to_next_end
 from kraken_fleet.reconcile.events import Event, Planned, RoundFailed, Sleeping
 from kraken_fleet.reconcile.group_memory import GroupMemory
 from kraken_fleet.reconcile.observe import observe
@@ -107,7 +108,8 @@ def watch(
 
     Args:
         load: reads the inventory, anew in each round.
-        interval: seconds from the end of a round to the next one.
+        interval: seconds from the end of a round to the next one; that comes earlier when an agent is to be enabled
+            again before.
         jitter: up to this part of the interval is added or taken, so that many controllers do not come at once.
         rounds: how many; None for ever.
         chance: a number from 0 to 1.
@@ -123,9 +125,18 @@ def watch(
             yield RoundFailed(error=error.as_dict())
         done += 1
         if rounds is None or done < rounds:
-            pause = interval * (1 + jitter * (2 * chance() - 1))
+            pause = _until_next_end(client, interval * (1 + jitter * (2 * chance() - 1)))
             yield Sleeping(seconds=pause)
             clock.sleep(pause)
+
+
+def _until_next_end(client: KrakenClient, pause: float) -> float:
+    try:
+        end = seconds_to_next_end(client)
+    except FleetError:
+        return pause  # the next round says what is wrong
+    # Its time has come a moment later: times on the server have whole seconds.
+    return pause if end is None else min(pause, end + 1)
 
 
 def _report(failures: dict[str, str]) -> None:

@@ -263,4 +263,5 @@ def test_agents_behind_one_nat_are_named(hand_agents: HandAgents) -> None:
     plan = plan_of(hand_agents.reconcile(DesiredAgent("a", a), DesiredAgent("b", b), dry_run=True))
     (finding,) = _about(plan, "nat")
     assert finding.subject == nat
-    assert finding.message == f"the agents {', '.join(sorted((a, b)))} all speak from {nat}"
+    called = {a: f"a ({a})", b: f"b ({b})"}
+    assert finding.message == f"the agents {', '.join(called[one] for one in sorted(called))} all speak from {nat}"

@@ -22,7 +22,17 @@ from kraken_fleet.plan import (
     plan_from_json,
     plan_to_json,
 )
-from kraken_fleet.reconcile import Planned, apply, apply_saved, observe, reconcile, wait_for_agents, watch
+from kraken_fleet.reconcile import (
+    Planned,
+    apply,
+    apply_saved,
+    disable,
+    disabling,
+    observe,
+    reconcile,
+    wait_for_agents,
+    watch,
+)
 from tests.fake_clock import FakeClock
 from tests.unit.reconcile.lab import Lab, fleet, kinds
 
@@ -247,3 +257,14 @@ def test_every_event_is_a_json_line(lab: Lab) -> None:
     lab.speak(A)
     lines = [json.dumps(event.to_dict()) for event in reconcile(lab.client, fleet(("a", A, "gpu")))]
     assert json.loads(lines[1])["action"]["does"] == "create agents group gpu"
+
+
+def test_a_watch_comes_back_earlier_for_an_agent_that_is_to_be_enabled_before(lab: Lab) -> None:
+    lab.speak(A)
+    wanted = fleet(("a", A, "gpu"))
+    list(reconcile(lab.client, wanted))
+    end = lab.client.server_time() + timedelta(seconds=50)
+    list(disable(lab.client, [lab.agent(A)], why=disabling(lab.client, "anna", until=end)))
+    clock = FakeClock()
+    list(watch(lab.client, lambda: wanted, interval=300, jitter=0, rounds=2, clock=clock))  # type: ignore[arg-type]
+    assert 30 < clock.time <= 51
