@@ -266,5 +266,5 @@ def test_a_watch_comes_back_earlier_for_an_agent_that_is_to_be_enabled_before(la
     end = lab.client.server_time() + timedelta(seconds=50)
     list(disable(lab.client, [lab.agent(A)], why=disabling(lab.client, "anna", until=end)))
     clock = FakeClock()
-    list(watch(lab.client, lambda: wanted, interval=300, jitter=0, rounds=2, clock=clock))  # type: ignore[arg-type]
+    list(watch(lab.client, lambda: wanted, interval=300, jitter=0, rounds=2, clock=clock))
     assert 30 < clock.time <= 51
