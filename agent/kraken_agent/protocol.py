@@ -181,7 +181,7 @@ class Answer:
 
     @property
     def unauthorized(self) -> bool:
-        """Return the server knows the agent, or not, but gives it nothing."""
+        """Return whether the server gives the agent nothing, because it has not authorized it."""
         return bool(self.data.get("unauthorized"))
 
     @property
