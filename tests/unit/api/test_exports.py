@@ -61,6 +61,7 @@ def test_the_client_offers_exactly_these_calls() -> None:
         "systems",
         "install_file",
         "url",
+        "user",
         "close",
         "server_time",
         "clock_ahead",
