@@ -43,7 +43,8 @@ def _prometheus(folder: Path, target: str, password: str) -> Iterator[str]:
     """Prometheus with the configuration that we give to users, scraping one target; its URL."""
     config = yaml.safe_load((_CONTRIB / "prometheus/prometheus.yml").read_text())
     (job,) = config["scrape_configs"]
-    job["scrape_interval"] = "1s"
+    job["scrape_interval"] = "5s"
+    job["scrape_timeout"] = "5s"
     job["basic_auth"]["password_file"] = str(folder / "password")
     job["static_configs"][0]["targets"] = [target.removeprefix("http://")]
     (folder / "password").write_text(password)

@@ -24,3 +24,10 @@ def test_a_reason_is_text_that_prints_and_has_an_end() -> None:
     assert "\x1b" not in reasons["lxd"]
     assert len(reasons["lxd"]) == 200
     assert reasons["docker"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("said", "read"), [("0.1.0", "0.1.0"), ("1\x1b[2J" + "9" * 99, "1[2J" + "9" * 36), (7, ""), (None, ""), ({}, "")]
+)
+def test_a_release_is_a_short_word_that_prints(said: object, read: str) -> None:
+    assert HostInfo.from_json({"kraken_fleet_version": said}).agent_version == read
