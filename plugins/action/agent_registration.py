@@ -53,6 +53,9 @@ class ActionModule(ControllerAction):
                 outcome = self._change_state(client, fleet, arguments)
             else:
                 outcome = self._present(client, fleet, arguments, task_vars["hostvars"])
+        if arguments["state"] == "present" and not arguments["upgrade"]:
+            # Their hosts fail at the end of the play, which may be after the proof of all others.
+            self.tell(f"{host}: not registered: {why}" for host, why in sorted(outcome.failures.items()))
         would = "would be " if self._task.check_mode else ""
         self.tell(f"{host}: {would}{', '.join(done)}" for host, done in sorted(outcome.host_changes.items()))
         return outcome.result(fleet)

@@ -13,6 +13,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import 
     playbook_owner,
 )
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play import registration
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.deploy import unregistered_hosts
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import PlayInventory
 
 from kraken_fleet.api import KrakenClient
@@ -43,8 +44,11 @@ class ActionModule(ControllerAction):
 
     def _of_hosts(self, client: KrakenClient, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         inventory = PlayInventory(self, task_vars["hostvars"])
-        # Of the hosts that have not failed.
-        hosts = arguments["hosts"] or task_vars["ansible_play_batch"]
+        # Of the hosts that have not failed, and will not for what registration has found.
+        bad = unregistered_hosts(task_vars)
+        hosts = arguments["hosts"] or [host for host in task_vars["ansible_play_batch"] if host not in bad]
+        if not hosts:
+            return {"changed": False, "skipped": True, "msg": "All hosts have failed", "failed_hosts": {}}
         fleet = registration.desired_fleet(inventory, hosts, "merge")
         changed = registration.changed_hosts(task_vars["hostvars"], hosts)
         each, alone = arguments["each_agent"], arguments["alone"]

@@ -120,10 +120,12 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats: Any) -> None:
         self._end_task()
         self._stop_bars()
+        if not stats.processed:
+            self._console.print("No hosts matched: check --limit and the inventory", style="yellow", markup=False)
         self._console.print(self._summary(stats))
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
-        self._console.print("No hosts matched: check --limit and the inventory", style="yellow", markup=False)
+        """Say nothing yet: a play for special hosts has none in most fleets."""
 
     def _finish(self, result: Any) -> None:
         host = result._host.get_name()

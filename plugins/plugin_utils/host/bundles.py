@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import ssl
+import tempfile
 import urllib.request
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +56,49 @@ def sent_files(arguments: Mapping[str, Any]) -> dict[str, Any]:
         return _of_server(arguments, wanted, version)
     if url := str(arguments.get("bundle_url") or ""):
         return _downloaded_by_host(url, wanted, version, allowed_signers(arguments))
-    given = str(arguments.get("bundle") or "")
+    given, signers = str(arguments.get("bundle") or ""), allowed_signers(arguments)
     directory = Path(given).expanduser() if given else built()
-    found = [_file(directory / name, wanted.get(name), allowed_signers(arguments)) for name in NAMES]
+    if wanted or version or signers:
+        return _of_directory(directory, wanted, version, signers)
+    return _kept(directory)
+
+
+def _kept(directory: Path) -> dict[str, Any]:
+    """Return what was read of a directory while its files are the same; else each host of a play has it packed anew."""
+    try:
+        # This file too: it says what is kept.
+        mark = _mark_of([Path(__file__), *(directory.resolve() / name for name in NAMES)])
+    except OSError:
+        return _of_directory(directory, {}, "", None)  # which says what is missing
+    kept = cache_directory() / "sent" / f"{mark}.json"
+    try:
+        found: dict[str, Any] = json.loads(kept.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        found = _of_directory(directory, {}, "", None)
+        with contextlib.suppress(OSError):
+            _keep(kept, found)
+    return found
+
+
+def _keep(path: Path, found: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for older in sorted(path.parent.glob("*.json"), key=lambda one: one.stat().st_mtime)[: -_KEPT_BUILDS + 1]:
+        older.unlink(missing_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        json.dump(found, file)
+    Path(file.name).replace(path)  # Another host's process may be reading it.
+
+
+def _mark_of(paths: Iterable[Path]) -> str:
+    mark = hashlib.sha256()
+    for path in paths:
+        stat = path.stat()
+        mark.update(f"{path} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}\n".encode())
+    return mark.hexdigest()[:32]
+
+
+def _of_directory(directory: Path, wanted: Mapping[str, str], version: str, signers: Path | None) -> dict[str, Any]:
+    found = [_file(directory / name, wanted.get(name), signers) for name in NAMES]
     return {
         "bundle_version": version or found[0]["version"] or "custom",
         "self_checking": bool(_own_version(directory / NAMES[0])),

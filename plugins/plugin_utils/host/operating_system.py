@@ -8,6 +8,7 @@ from typing import Any
 WINDOWS, LINUX = "windows", "linux"
 _WINDOWS_CONNECTIONS = ("winrm", "psrp")
 _WINDOWS_SHELLS = ("powershell", "cmd")
+_TEMPLATE = "{{"
 
 
 def operating_system(variables: Mapping[str, Any], templar: Any) -> str:
@@ -20,6 +21,15 @@ def operating_system(variables: Mapping[str, Any], templar: Any) -> str:
     connection, shell = (
         str(templar.template(variables.get(name) or "")) for name in ("ansible_connection", "ansible_shell_type")
     )
+    return WINDOWS if _windows(connection, shell) else LINUX
+
+
+def could_be_windows(variables: Mapping[str, Any]) -> bool:
+    """Say the same without filling in templates: a host that has one in these variables could be."""
+    connection, shell = (str(variables.get(name) or "") for name in ("ansible_connection", "ansible_shell_type"))
+    return _TEMPLATE in connection + shell or _windows(connection, shell)
+
+
+def _windows(connection: str, shell: str) -> bool:
     # A connection may be named in full, as in ansible.builtin.winrm.
-    windows = connection.rpartition(".")[2] in _WINDOWS_CONNECTIONS or shell in _WINDOWS_SHELLS
-    return WINDOWS if windows else LINUX
+    return connection.rpartition(".")[2] in _WINDOWS_CONNECTIONS or shell in _WINDOWS_SHELLS

@@ -104,3 +104,17 @@ def test_a_page_is_not_taken_for_an_agent(serving: str, tmp_path: Path) -> None:
 def test_the_server_may_be_written_in_every_way_that_the_command_line_takes(serving: str, path: str) -> None:
     sent = bundles.sent_files({"source": "server", "server_url": f"{serving}{path}"})
     assert [one["url"] for one in sent["binaries"]] == [f"{serving}/bk/install/{name}" for name in ("agent", "tool")]
+
+
+def test_what_is_sent_is_packed_once_and_anew_when_a_file_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = tmp_path / "given"
+    bundle.build(given)
+    first = bundles.sent_files({"bundle": str(given)})
+    with monkeypatch.context() as patched:
+        patched.setattr(bundles, "_file", None)
+        assert bundles.sent_files({"bundle": str(given)}) == first
+    (given / "kkagent").write_bytes(b"damaged")
+    with pytest.raises(BundleError, match="kkagent"):
+        bundles.sent_files({"bundle": str(given)})
