@@ -64,7 +64,7 @@ class LookupModule(LookupBase):
     def _failed(self, hosts: list[str], hostvars: Any) -> list[str]:
         for host in hosts:
             found = hostvars.raw_get(host)
-            if deploy.SERVER_RESULT in found or deploy.PROOF_RESULT in found:
+            if deploy.has_results(found):
                 failed = deploy.failed_hosts(found)
                 return [name for name in hosts if name in failed]
         return []

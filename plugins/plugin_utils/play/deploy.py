@@ -41,6 +41,11 @@ def with_another(some: list[str], hosts: Iterable[str]) -> list[str]:
     return [*some, *[host for host in hosts if host not in chosen][:1]] if some else []
 
 
+def has_results(variables: Mapping[str, Any]) -> bool:
+    """Say whether registration or proof has run for a host."""
+    return SERVER_RESULT in variables or PROOF_RESULT in variables
+
+
 def failed_hosts(variables: Mapping[str, Any]) -> dict[str, str]:
     """Say which hosts have failed in registration or proof, and why.
 
