@@ -6,8 +6,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import findings
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.operating_system import WINDOWS, operating_system
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.role_settings import ca_text
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.operating_system import WINDOWS, operating_system
 
 from kraken_fleet.address import ServerAddress
 from kraken_fleet.errors import UsageError

@@ -30,7 +30,7 @@ _raw:
 from typing import Any
 
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.operating_system import operating_system
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.operating_system import operating_system
 
 
 class LookupModule(LookupBase):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.operating_system import LINUX, could_be_windows
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.operating_system import LINUX, could_be_windows
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import SERVER_RESULT
 
 # What the deploy registers about the proofs; see roles/kraken_verify.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.operating_system import operating_system
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.operating_system import operating_system
 
 
 @pytest.mark.parametrize(
