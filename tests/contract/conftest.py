@@ -12,6 +12,7 @@ from tests.contract.embedded import Embedded
 from tests.contract.exchanges import recorded
 from tests.contract.hand_agents import HandAgents, client_of
 from tests.contract.kraken_server import TIMEOUT, KrakenServer
+from tests.contract.workflow import Workflow
 from tests.real_server.fixtures import RealServer
 
 SERVERS = ["embedded", pytest.param("real", marks=pytest.mark.real_server)]
@@ -60,6 +61,12 @@ def hand_agents(server: KrakenServer) -> Iterator[HandAgents]:
         mine = HandAgents(server, client)
         yield mine
         mine.leave()
+
+
+@pytest.fixture
+def workflow(hand_agents: HandAgents) -> Workflow:
+    """A branch to start runs in, and an agent to do their jobs."""
+    return hand_agents.workflow()
 
 
 def _kraken_server(kind: str, url: str, user: str, password: str, plain_user: str, plain_password: str) -> KrakenServer:

@@ -22,12 +22,6 @@ from tests.contract.kraken_server import KrakenServer
 from tests.contract.workflow import Workflow
 
 
-@pytest.fixture
-def workflow(hand_agents: HandAgents) -> Workflow:
-    """A branch to start runs in, and an agent to do their jobs."""
-    return hand_agents.workflow()
-
-
 @pytest.mark.parametrize("name", ["everyone", "all-2"])
 def test_the_group_all_is_neither_deleted_nor_renamed(hand_agents: HandAgents, workflow: Workflow, name: str) -> None:
     with pytest.raises(UnsafeChangeError, match="Will not delete"):

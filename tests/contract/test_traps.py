@@ -25,12 +25,6 @@ from tests.contract.workflow import Workflow
 from tests.unique_names import unique_name
 
 
-@pytest.fixture
-def workflow(hand_agents: HandAgents) -> Workflow:
-    """A branch to start runs in, and an agent to do their jobs."""
-    return hand_agents.workflow()
-
-
 def _join(hand_agents: HandAgents, workflow: Workflow, group_id: int) -> None:
     hand_agents.client.set_agent_groups(workflow.agent_id, {1, group_id})
 

@@ -15,12 +15,6 @@ from tests.contract.workflow import Workflow
 from tests.waiting import eventually
 
 
-@pytest.fixture
-def workflow(hand_agents: HandAgents) -> Workflow:
-    """A branch with a group and its only agent."""
-    return hand_agents.workflow()
-
-
 def _of(workflow: Workflow, jobs: tuple[Job, ...]) -> list[Job]:
     return [job for job in jobs if job.agents_group_name == workflow.group]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.unit.agent.conftest import RunningAgent, is_alive
-from tests.unit.agent.fake_server import FakeServer
+from tests.unit.agent.fake_server import FakeJob, FakeServer
 from tests.waiting import until
 
 # Each life lasts about a millisecond: fork, let the parent go, new session, again; ends by itself after a minute.
@@ -79,25 +79,27 @@ def test_as_a_daemon_of_a_step_that_takes_too_long(
     assert agent.process.poll() is None
 
 
-def test_as_a_daemon_of_a_job_that_is_cancelled(
+@pytest.fixture
+def at_work(
     server: FakeServer, start_agent: Callable[..., RunningAgent], daemon: tuple[str, Path]
-) -> None:
+) -> tuple[FakeJob, RunningAgent, Path]:
+    """A job that has started the daemon and goes on, its agent, and the file of the daemon."""
     start, mark = daemon
     job = server.add_job({"cmd": f"{start}; sleep 60"})
     agent = start_agent()
     until(mark.exists)
+    return job, agent, mark
+
+
+def test_as_a_daemon_of_a_job_that_is_cancelled(at_work: tuple[FakeJob, RunningAgent, Path]) -> None:
+    job, agent, mark = at_work
     job.cancelled = True
     until(lambda: job.finished and is_gone(mark))
     assert agent.process.poll() is None
 
 
-def test_as_a_daemon_of_an_agent_that_is_stopped(
-    server: FakeServer, start_agent: Callable[..., RunningAgent], daemon: tuple[str, Path]
-) -> None:
-    start, mark = daemon
-    server.add_job({"cmd": f"{start}; sleep 60"})
-    agent = start_agent()
-    until(mark.exists)
+def test_as_a_daemon_of_an_agent_that_is_stopped(at_work: tuple[FakeJob, RunningAgent, Path]) -> None:
+    _, agent, mark = at_work
     agent.signal(signal.SIGTERM)
     agent.signal(signal.SIGTERM)
     agent.wait()

@@ -51,6 +51,12 @@ def offer(server: FakeServer, directory: Path, version: str) -> None:
     server.version, server.files = version, own_release(directory, version)
 
 
+def offer_silent(server: FakeServer) -> None:
+    """Let the server have a version that stays and says nothing, as upstream's agent does."""
+    server.version = "9"
+    server.files = {"/install/agent": liar("import time; time.sleep(60)"), "/install/tool": liar("")}
+
+
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -195,8 +201,7 @@ def test_a_trial_that_the_service_manager_ends_leaves_the_old_version_current(
     server: FakeServer, root: Path, start: StartAgent, until: Until
 ) -> None:
     """systemd kills everything of the service, the guard too, as soon as the agent is gone."""
-    server.version = "9"
-    server.files = {"/install/agent": liar("import time; time.sleep(60)"), "/install/tool": liar("")}
+    offer_silent(server)
     agent = start()
     until(lambda: (root.parent / "data" / "update.json").exists() and children(agent.pid))
     assert state(root)["state"] == "trying"
@@ -233,8 +238,7 @@ def test_a_version_that_says_nothing_but_stays_is_taken(
     server: FakeServer, root: Path, start: StartAgent, until: Until
 ) -> None:
     """As upstream's agent does, which knows nothing of trials."""
-    server.version = "9"
-    server.files = {"/install/agent": liar("import time; time.sleep(60)"), "/install/tool": liar("")}
+    offer_silent(server)
     agent = start()
     until(lambda: "restarting as" in agent.said())
     began = time.monotonic()
