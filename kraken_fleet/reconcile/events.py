@@ -32,6 +32,14 @@ class Waiting(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Crowded(Event):
+    """Agents groups of which another upgrade has too many agents disabled, after so many seconds."""
+
+    groups: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Missing(Event):
     """An agent that did not appear in time, and why that may be."""
 

@@ -16,7 +16,7 @@ from kraken_fleet.errors import FleetError
 from kraken_fleet.model import ALL_GROUP, Agent, AgentsGroup, Owner, OwnGroup, is_own_group
 from kraken_fleet.plan import share
 from kraken_fleet.reconcile.clock import Clock, SystemClock
-from kraken_fleet.reconcile.events import Event, Waiting
+from kraken_fleet.reconcile.events import Crowded, Event
 from kraken_fleet.reconcile.leftovers import persist, sweep
 from kraken_fleet.reconcile.lifecycle import drain
 from kraken_fleet.reconcile.owner import is_left
@@ -103,7 +103,7 @@ def take_out(
             hint = "Wait for it, or allow more with kraken_upgrade_max_unavailable"
             text = f"After {timeout:g} s another upgrade still has agents of {', '.join(crowded)} disabled"
             raise FleetError(text, where=client.url, hint=hint)
-        yield Waiting(missing=tuple(crowded), seconds=clock.now() - started)
+        yield Crowded(groups=tuple(crowded), seconds=clock.now() - started)
         # A random pause: two upgrades that made way for each other at one moment must not return at one moment.
         clock.sleep(_PAUSE * (1 + 2 * chance()))
     yield from drain(client, agents, timeout, clock=clock)
