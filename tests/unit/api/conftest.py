@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
-from tests.unit.api.fake_kraken import PASSWORD, FakeKraken
+from tests.unit.api.fake_kraken import FakeKraken
+from tests.unit.api.recorded import PASSWORD
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import RequestRejectedError, ServerFaultError, UnexpectedAnswerError
 from kraken_fleet.model import GroupRef
-from tests.unit.api.fake_kraken import FakeKraken, Reply, agent_json
+from tests.unit.api.fake_kraken import FakeKraken
+from tests.unit.api.recorded import Reply, agent_json
 
 
 def test_an_agent_is_read_whole(fake: FakeKraken, client: KrakenClient) -> None:

@@ -9,7 +9,8 @@ import pytest
 from kraken_fleet.api import DELETE_BURST, DELETE_INTERVAL, KrakenClient
 from kraken_fleet.api.deletions import DeletionPace
 from kraken_fleet.api.pacing import Pacer
-from tests.unit.api.fake_kraken import FakeKraken, Reply, Request, problem
+from tests.unit.api.fake_kraken import FakeKraken
+from tests.unit.api.recorded import Reply, Request, problem
 
 
 @dataclass

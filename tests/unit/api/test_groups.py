@@ -9,7 +9,8 @@ import pytest
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import RequestRejectedError, UnsafeChangeError
 from kraken_fleet.model import AgentsGroup
-from tests.unit.api.fake_kraken import FakeKraken, Reply, Request, agent_json, group_json, problem
+from tests.unit.api.fake_kraken import FakeKraken
+from tests.unit.api.recorded import Reply, Request, agent_json, group_json, problem
 
 
 def _writes(fake: FakeKraken) -> list[tuple[str, str]]:

@@ -18,7 +18,8 @@ from kraken_fleet.errors import (
     NotSignedInError,
     UsageError,
 )
-from tests.unit.api.fake_kraken import BAD_TOKEN, PASSWORD, FakeKraken, Reply, agent_json, problem
+from tests.unit.api.fake_kraken import FakeKraken
+from tests.unit.api.recorded import BAD_TOKEN, PASSWORD, Reply, agent_json, problem
 
 
 def test_nothing_is_sent_before_the_first_call_and_one_sign_in_serves_many(

@@ -16,7 +16,8 @@ from kraken_fleet.errors import (
     ServerUnreachableError,
     UnexpectedAnswerError,
 )
-from tests.unit.api.fake_kraken import PASSWORD, FakeKraken, Reply, agent_json, problem
+from tests.unit.api.fake_kraken import FakeKraken
+from tests.unit.api.recorded import PASSWORD, Reply, agent_json, problem
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pytest
 from kraken_fleet.api import KrakenClient, TokenCredentials
 from kraken_fleet.errors import NotPermittedError, NotSignedInError, RequestRejectedError, ServerFaultError
 from kraken_fleet.model import System
-from tests.unit.api.fake_kraken import FakeKraken, Reply, Request
+from tests.unit.api.fake_kraken import FakeKraken
+from tests.unit.api.recorded import Reply, Request
 
 PUBLIC = {"idp": {"auth0_enabled": False, "ldap_enabled": False}}
 ALL: dict[str, Any] = {"general": {"server_url": "", "clickhouse_addr": "", "clickhouse_log_ttl": 6}, **PUBLIC}

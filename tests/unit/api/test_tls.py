@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.errors import ServerUnreachableError
-from tests.unit.api.fake_kraken import PASSWORD, FakeKraken
+from tests.unit.api.fake_kraken import FakeKraken
+from tests.unit.api.recorded import PASSWORD
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import RequestRejectedError, UnexpectedAnswerError
 from kraken_fleet.model import Branch, Project, RunState, Stage, StepStatus
-from tests.unit.api.fake_kraken import FakeKraken, Reply, Request, problem
+from tests.unit.api.fake_kraken import FakeKraken
+from tests.unit.api.recorded import Reply, Request, problem
 
 STAGE = {"id": 4, "name": "s", "schema_code": "def stage(ctx): ...", "schema": {}, "enabled": True, "repo_state": 1}
 RUN = {"id": 6, "stage_id": 4, "flow_id": 5, "state": "in-progress", "stage_name": "s", "note": None, "seq": {}}

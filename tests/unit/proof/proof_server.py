@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from tests.unit.api.fake_kraken import FakeKraken, Reply, Request, group_json, problem
+from tests.unit.api.fake_kraken import FakeKraken
+from tests.unit.api.recorded import Reply, Request, group_json, problem
 
 Change = Callable[["ProofServer"], None]
 

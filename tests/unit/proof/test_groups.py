@@ -12,7 +12,7 @@ from kraken_fleet.errors import ServerFaultError, VerificationError
 from kraken_fleet.proof.groups import GroupProof, require_proofs, verify_groups
 from kraken_fleet.proof.stage import stage_code
 from tests.fake_clock import FakeClock
-from tests.unit.api.fake_kraken import PASSWORD, Reply
+from tests.unit.api.recorded import PASSWORD, Reply
 from tests.unit.proof.proof_server import ProofServer
 
 
