@@ -87,12 +87,16 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
     for page in (signin, agents, agent, groups, discovered, downloads, fleet, live, metrics):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    _answer_errors(app)
+    return app
+
+
+def _answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(SignInNeededError, _to_sign_in)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(BadParameterError, _bad_parameter)
     app.add_exception_handler(RequestValidationError, _bad_parameter)
     app.add_exception_handler(FleetError, _failed)
-    return app
 
 
 def _to_sign_in(request: Request, _error: Exception) -> Response:

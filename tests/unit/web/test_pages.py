@@ -161,8 +161,8 @@ def test_a_hundred_agents_render_in_under_fifty_milliseconds(server: RunningServ
 def _authorized(server: RunningServer, address: str) -> int:
     """Let an agent in, if it is not; return its id."""
     with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
-        waiting = [agent.id for agent in client.agents(unauthorized=True) if agent.address == address]
-        client.set_authorized(waiting)
+        discovered = [agent.id for agent in client.agents(unauthorized=True) if agent.address == address]
+        client.set_authorized(discovered)
         return next(agent.id for agent in client.agents() if agent.address == address)
 
 
