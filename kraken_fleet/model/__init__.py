@@ -8,10 +8,9 @@ from kraken_fleet.model.fleet import DesiredAgent, DesiredFleet, ObservedFleet, 
 from kraken_fleet.model.group import ALL_GROUP, AgentsGroup
 from kraken_fleet.model.host_names import HostNames
 from kraken_fleet.model.job import Job, JobState, LogLine, Run, RunState, Step, StepStatus, System
-from kraken_fleet.model.moments import parse_moment
+from kraken_fleet.model.moments import ago, parse_moment
 from kraken_fleet.model.own_groups import Owner, OwnGroup, is_earlier_group, is_own_group
 from kraken_fleet.model.strangers import ip_of, is_host_name, names_a_host, shown
-from kraken_fleet.model.times import ago
 from kraken_fleet.model.workflow import Branch, Flow, Project, Stage
 
 __all__ = [

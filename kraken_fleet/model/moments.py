@@ -1,9 +1,9 @@
-"""Moments that people type: `2h`, `1d12h`, `18:30`, `2026-11-29 08:00`."""
+"""Moments as people type them (`2h`, `1d12h`, `18:30`, `2026-11-29 08:00`), and as they read them ("3 min ago")."""
 
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from kraken_fleet.errors import UsageError
 
@@ -11,6 +11,7 @@ _UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SPAN = re.compile(r"(?:\d+(?:min|[smhdw]))+")
 _PART = re.compile(r"(\d+)(min|[smhdw])")
 _LONGEST = timedelta(days=366)
+_SHOWN_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def parse_moment(text: str, now: datetime) -> datetime:
@@ -53,3 +54,18 @@ def _moment(text: str, now: datetime) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else found.astimezone()
+
+
+def ago(then: datetime | None, now: datetime | None = None) -> str:
+    """Say how long ago something was: "4 s ago", "3 min ago"; "never" without a time.
+
+    Args:
+        then, now: with their time zone; `now` is this moment when it is not given.
+    """
+    if then is None:
+        return "never"
+    seconds = max(((now or datetime.now(UTC)) - then).total_seconds(), 0)
+    for size, unit in _SHOWN_UNITS:
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit} ago"
+    return f"{int(seconds)} s ago"
