@@ -1,4 +1,4 @@
-"""Times as people say them."""
+"""Moments as people read them."""
 
 from __future__ import annotations
 
