@@ -31,6 +31,9 @@ _DETECTED = "kraken_agent_detected_address"
 _CONNECTION = ("ansible_host",)
 _FOR_THE_SERVER = SERVER_VARIABLES.union(_CONNECTION)
 _NOTHING = object()
+# An empty list would mean all hosts.
+_NO_HOSTS = ["kraken-fleet-no-host"]
+_TEMPLATE_MARKS = ("{{", "{%", "{#")
 
 
 class PlayInventory:
@@ -115,7 +118,13 @@ class PlayInventory:
         if host not in self._raw:
             own = self._hostvars.raw_get(host)
             seen = self._hostvars._variable_manager.get_vars(
-                play=self._task.get_play(), host=self._host(host), task=self._task, include_hostvars=False
+                play=self._task.get_play(),
+                host=self._host(host),
+                task=self._task,
+                include_hostvars=False,
+                # Else the lists of all hosts are made for each host, which nobody reads here.
+                _hosts=_NO_HOSTS,
+                _hosts_all=_NO_HOSTS,
             )
             # That a role has a default does not mean that somebody has said so: an empty list of instances is no agent.
             given = {
@@ -177,6 +186,8 @@ class PlayInventory:
         return found
 
     def _filled(self, host: str, name: str, value: Any, variables: dict[str, Any]) -> Any:
+        if _is_plain(value):
+            return json.loads(json.dumps(value))
         templar = self._templar.copy_with_new_env(available_variables=variables)
         try:
             # Plain values: Ansible's own know where they come from, which no dataclass or YAML writer wants.
@@ -191,3 +202,17 @@ class PlayInventory:
         result = raw.get(HOST_RESULT)
         agents = result.get("agents", []) if isinstance(result, Mapping) else []
         return str(agents[0].get("address") or "") if len(agents) == 1 else ""
+
+
+def _is_plain(value: Any) -> bool:
+    """Say whether a value has no template in it, and is nothing that is told when it is read, such as a vaulted text.
+
+    Filling in what has nothing to fill in takes most of the time that a large inventory is checked in.
+    """
+    if isinstance(value, str):
+        return not any(mark in value for mark in _TEMPLATE_MARKS)
+    if isinstance(value, Mapping):
+        return all(_is_plain(key) and _is_plain(one) for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float)

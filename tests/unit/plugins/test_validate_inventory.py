@@ -145,3 +145,14 @@ def test_hosts_that_will_take_no_update_are_named_before_anything_is_done(stage:
     )
     assert "Use an https address, or name the files' SHA-256 sums with kraken_agent_update_sha256" in words
     assert "two: kraken_agent_update" not in words
+
+
+def test_a_template_is_filled_in_wherever_it_stands_in_a_value(stage: Stage) -> None:
+    hosts: dict[str, dict[str, Any]] = {
+        "one": {"ansible_host": ONE, "kraken_agent_environment": {"A": "plain", "B": "{{ nobody }}"}},
+        "two": {"ansible_host": TWO, "kraken_agent_extra_groups": ["docker", "{% if nobody %}lxd{% endif %}"]},
+    }
+    code, said = play(stage, hosts, tasks=[CHECK])
+    assert code == 2
+    assert "host one, variable kraken_agent_environment: It cannot be filled in" in said
+    assert "host two, variable kraken_agent_extra_groups: It cannot be filled in" in said
