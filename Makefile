@@ -15,7 +15,7 @@ TESTS ?=
 AGAIN ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-browser test-real molecule sanity check docs format wheel screenshots clean
+.PHONY: help setup lock lowest demo test test-browser test-real molecule sanity check docs format wheel screenshots clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -23,8 +23,16 @@ help: ## This list
 
 setup: $(STAMP) ## A virtual environment in .venv with everything in it
 
+# Where a mirror of packages lacks a pinned file, `make setup PINNED=no` takes the newest versions that pyproject.toml
+# allows, and looks at no hashes.
+PINNED ?= yes
+UNPINNED = $(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' && \
+  $(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+
 # Made again when the list of dependencies changes. A half-made environment has no stamp and is begun anew.
-$(STAMP): pyproject.toml tests/windows_collection.py tests/kraken_client.py
+# Everything is installed as requirements/ has it: nothing whose hash is another one, and nothing that is built here.
+# This checkout is installed with what is there then: pip would fetch the tools that build it without looking at hashes.
+$(STAMP): pyproject.toml $(wildcard requirements/*.txt) tests/windows_collection.py tests/kraken_client.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "kraken-fleet needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
 	         "Name another one: make setup PYTHON=python3.12" >&2; exit 1; }
@@ -32,11 +40,34 @@ $(STAMP): pyproject.toml tests/windows_collection.py tests/kraken_client.py
 	  { echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
 	@test -x $(BIN)/pip || { echo "Making $(VENV)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
 	@echo "Installing kraken-fleet and its tools into $(VENV): a minute or two the first time"
-	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	@if [ '$(PINNED)' = no ]; then $(UNPINNED); else \
+	  $(BIN)/python -m pip install --quiet --no-deps --only-binary :all: --require-hashes --requirement requirements/dev.txt || \
+	  { echo "What is pinned in requirements/ could not be installed; see above. Where a mirror lacks a file:" \
+	         "make setup PINNED=no" >&2; exit 1; }; fi
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python tests/windows_collection.py
 	@$(BIN)/python tests/kraken_client.py
 	@touch $@
+
+# `make lock` keeps the versions that still do; `make lock LOCK=--upgrade` takes the newest.
+LOCK ?=
+UV := $(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/uv.txt && $(BIN)/uv pip compile --quiet
+PIN := $(UV) --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' $(LOCK)
+
+lock: $(STAMP) ## Pin what pyproject.toml asks for, with hashes, in requirements/
+	@$(PIN) pyproject.toml --extra all --group dev --output-file requirements/dev.txt
+	@$(PIN) --group kkci --output-file requirements/kkci.txt
+	@$(PIN) --group uv --output-file requirements/uv.txt
+	@$(PIN) --group windows --no-deps --output-file requirements/windows.txt
+
+LOWEST := build/lowest
+lowest: $(STAMP) ## Quick tests with the lowest versions that pyproject.toml allows
+	@mkdir -p build
+	@$(UV) pyproject.toml --extra all --group test --resolution lowest-direct --no-header --output-file $(LOWEST).txt
+	@rm -rf $(LOWEST) && $(BIN)/python -m venv $(LOWEST)
+	@$(LOWEST)/bin/python -m pip install --quiet --requirement $(LOWEST).txt hatchling editables
+	@$(LOWEST)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(LOWEST)/bin/python -m pytest -q -n $(WORKERS) $(or $(TESTS),tests/unit/api tests/unit/plan tests/unit/cli tests/unit/web tests/unit/server)
 
 demo: $(STAMP) ## Watch it work: a server, three hosts, agents, a job on each group; then all is removed
 	@$(BIN)/kraken-fleet lab demo

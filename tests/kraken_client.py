@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-REQUIREMENT = "krakenci-client==1.7.36"
+PINNED = Path(__file__).parents[1] / "requirements" / "kkci.txt"
 _HOME = Path(sys.prefix) / "kkci"
 KKCI = _HOME / "bin" / "kkci"
 
 
 def main() -> None:
-    if not KKCI.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(_HOME)], check=True)
-        subprocess.run([_HOME / "bin" / "pip", "install", "--quiet", REQUIREMENT], check=True)
+    """Build its wheel with what is here already: pip would fetch the tools for that, and those without hashes."""
+    pip = [sys.executable, "-m", "pip", "--quiet"]
+    with tempfile.TemporaryDirectory() as wheels:
+        pinned = ["--no-deps", "--no-build-isolation", "--require-hashes", "--requirement", str(PINNED)]
+        subprocess.run([*pip, "wheel", "--wheel-dir", wheels, *pinned], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(_HOME)], check=True)
+        into = ["--python", str(_HOME / "bin" / "python"), "install", "--no-index", "--no-deps"]
+        subprocess.run([*pip, *into, *map(str, Path(wheels).glob("*.whl"))], check=True)
 
 
 if __name__ == "__main__":

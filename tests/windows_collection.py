@@ -13,15 +13,14 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-GROUP = "windows"  # of pyproject.toml's dependency groups
 PREFIX = "ansible_collections/ansible/windows/"
-PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+PINNED = Path(__file__).parents[1] / "requirements" / "windows.txt"
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", directory]
-        subprocess.run([*command, "--group", f"{PROJECT}:{GROUP}"], check=True)
+        subprocess.run([*command, "--require-hashes", "--requirement", str(PINNED)], check=True)
         (wheel,) = Path(directory).glob("ansible-*.whl")
         with zipfile.ZipFile(wheel) as archive:
             members = [name for name in archive.namelist() if name.startswith(PREFIX)]
