@@ -1,31 +1,58 @@
-"""Passes TCP connections on: what listens on loopback only can be reached from containers."""
+"""Passes connections on: what listens on loopback or at a path can be reached from containers."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 
 @contextlib.contextmanager
 def tcp_relay(listen: str, target: str) -> Iterator[str]:
     """Listen on a free port of an address and pass every connection on to `HOST:PORT`; yields `HOST:PORT` of it."""
     host, _, port = target.rpartition(":")
-    with socket.create_server((listen, 0)) as listener:
-        threading.Thread(target=_accept, args=(listener, (host, int(port))), daemon=True).start()
+    with (
+        socket.create_server((listen, 0)) as listener,
+        _passing(listener, lambda: socket.create_connection((host, int(port)))),
+    ):
         yield f"{listen}:{listener.getsockname()[1]}"
-        # Closing alone would leave the thread in its accept.
-        listener.shutdown(socket.SHUT_RDWR)
 
 
-def _accept(listener: socket.socket, target: tuple[str, int]) -> None:
+@contextlib.contextmanager
+def unix_relay(path: Path, target: str) -> Iterator[None]:
+    """Listen at a path, for everybody, and pass every connection on to the socket at another."""
+
+    def connect() -> socket.socket:
+        far = socket.socket(socket.AF_UNIX)
+        far.connect(target)
+        return far
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        path.chmod(0o666)
+        listener.listen()
+        with _passing(listener, connect):
+            yield
+    path.unlink()
+
+
+@contextlib.contextmanager
+def _passing(listener: socket.socket, connect: Callable[[], socket.socket]) -> Iterator[None]:
+    threading.Thread(target=_accept, args=(listener, connect), daemon=True).start()
+    yield
+    # Closing alone would leave the thread in its accept.
+    listener.shutdown(socket.SHUT_RDWR)
+
+
+def _accept(listener: socket.socket, connect: Callable[[], socket.socket]) -> None:
     while True:
         try:
             near, _ = listener.accept()
         except OSError:
             return
-        far = socket.create_connection(target)
+        far = connect()
         for source, sink in ((near, far), (far, near)):
             threading.Thread(target=pass_on, args=(source, sink), daemon=True).start()
 
