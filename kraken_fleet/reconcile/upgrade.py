@@ -144,10 +144,10 @@ def _crowded(client: KrakenClient, agents: Sequence[Agent], owner: Owner, max_un
     mine = {agent.id for agent in agents}
     crowded = []
     for group in _groups_of(client, agents):
-        members = [agent for agent in known if any(ref.id == group.id for ref in agent.groups)]
+        members = [agent for agent in known if _belongs(agent, {group.id})]
         elsewhere = [agent for agent in members if agent.id not in mine]
-        theirs = sum(_in(agent, out.others) for agent in elsewhere)
-        idle = sum(agent.disabled and not _in(agent, out.others) for agent in elsewhere)
+        theirs = sum(_belongs(agent, out.others) for agent in elsewhere)
+        idle = sum(agent.disabled and not _belongs(agent, out.others) for agent in elsewhere)
         # Without other upgrades there is nothing to wait for: upgrade_batches has made this batch for the same limit,
         # and lets it have one agent of a group even where agents that are disabled already leave no room.
         if theirs and theirs + idle + len(members) - len(elsewhere) > share(max_unavailable, len(members)):
@@ -162,6 +162,12 @@ def _groups_of(client: KrakenClient, agents: Sequence[Agent]) -> list[AgentsGrou
         for group in client.groups()
         if group.id in ids and group.name != ALL_GROUP and not is_own_group(group.name)
     ]
+
+
+def _belongs(agent: Agent, groups: Collection[int]) -> bool:
+    """Say whether an agent is in one of these groups, or was until its proof began, which gives it back to them."""
+    proofs = (own for ref in agent.groups if (own := OwnGroup.parse(ref.name)) and own.kind == "proof")
+    return _in(agent, groups) or any(number in groups for own in proofs for number in own.groups or ())
 
 
 def _in(agent: Agent, groups: Collection[int]) -> bool:

@@ -76,6 +76,20 @@ def test_another_upgrade_waits_while_too_many_of_a_group_are_out(four: Lab) -> N
     assert disabled(four) == [1, 2]
 
 
+def test_an_agent_that_is_proven_alone_counts_as_out_of_work(four: Lab) -> None:
+    out(four, 0, owner=THEY, allowed="2")
+    out(four, 1, allowed="2")
+    proven = agents(four, 0)[0]
+    groups = tuple(ref.id for ref in proven.groups)
+    proof = OwnGroup("proof", THEY, int(four.client.server_time().timestamp()), 1, groups=groups, disabled=True)
+    alone = four.client.make_passing_group(proof.name)
+    four.client.set_agent_groups(proven.id, [alone.id])
+    four.client.enable_agent(proven.id)
+    with pytest.raises(FleetError, match="still has agents of gpu disabled"):
+        out(four, 2, owner=owner_of(os.getppid()), allowed="2")
+    assert disabled(four) == [1]
+
+
 def test_agents_that_are_disabled_for_other_reasons_count_only_beside_other_upgrades(four: Lab) -> None:
     four.client.disable_agent(four.agent(ADDRESSES[3]).id)
     out(four, 0, 1)
