@@ -17,7 +17,7 @@ from kraken_fleet.model import ALL_GROUP, Agent, AgentsGroup, Owner, OwnGroup, i
 from kraken_fleet.plan import share
 from kraken_fleet.reconcile.clock import Clock, SystemClock
 from kraken_fleet.reconcile.events import Crowded, Event
-from kraken_fleet.reconcile.leftovers import persist, sweep
+from kraken_fleet.reconcile.leftovers import persist, put_back, sweep
 from kraken_fleet.reconcile.lifecycle import drain
 from kraken_fleet.reconcile.owner import is_left
 
@@ -120,8 +120,9 @@ def give_back(
     Returns:
         those that have come back, and why others have not, by address.
     """
+    failures = _end_proofs(client, owner, clock)
     out = who_is_out(client, owner)
-    back, failures = [], {}
+    back = []
     for agent in [one for one in client.agents() if _in(one, out.mine)] if out.mine else []:
         try:
             if agent.id not in keep_out:
@@ -136,6 +137,26 @@ def give_back(
     if out.left:
         sweep(client, client.server_time())
     return back, failures
+
+
+def _end_proofs(client: KrakenClient, owner: Owner, clock: Clock | None) -> dict[str, str]:
+    """Put agents back that a proof of this process has left, because the server failed; say why others are not."""
+    living = tuple(client.groups())
+    mine = {
+        group.id
+        for group in living
+        if (own := OwnGroup.parse(group.name)) and own.kind == "proof" and own.owner == owner
+    }
+    failures = {}
+    for agent in [one for one in client.agents() if _in(one, mine)] if mine else []:
+        try:
+            persist(lambda number=agent.id: put_back(client, number, living), clock)  # type: ignore[misc]
+        except FleetError as error:
+            failures[agent.address] = str(error)
+    if not failures:
+        for number in mine:
+            persist(lambda group=number: client.drop_passing_group(group), clock)  # type: ignore[misc]
+    return failures
 
 
 def _crowded(client: KrakenClient, agents: Sequence[Agent], owner: Owner, max_unavailable: str) -> list[str]:

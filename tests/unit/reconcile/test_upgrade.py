@@ -90,6 +90,21 @@ def test_an_agent_that_is_proven_alone_counts_as_out_of_work(four: Lab) -> None:
     assert disabled(four) == [1]
 
 
+def test_an_agent_that_its_proof_could_not_put_back_comes_back_with_the_others(four: Lab) -> None:
+    before = {agent.address: agent.groups for agent in four.client.agents()}
+    out(four, 0, 1)
+    proven = agents(four, 0)[0]
+    groups = tuple(ref.id for ref in proven.groups)
+    proof = OwnGroup("proof", ME, int(four.client.server_time().timestamp()), 1, groups=groups, disabled=True)
+    alone = four.client.make_passing_group(proof.name)
+    four.client.set_agent_groups(proven.id, [alone.id])
+    four.client.enable_agent(proven.id)
+    back, failures = give_back(four.client, ME)
+    assert ([agent.address for agent in back], failures) == (ADDRESSES[:2], {})
+    assert {agent.address: agent.groups for agent in four.client.agents()} == before
+    assert not any(is_own_group(group.name) for group in four.client.groups())
+
+
 def test_agents_that_are_disabled_for_other_reasons_count_only_beside_other_upgrades(four: Lab) -> None:
     four.client.disable_agent(four.agent(ADDRESSES[3]).id)
     out(four, 0, 1)
