@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import HTTPServer
 from typing import TypeVar
 
 Server = TypeVar("Server", bound=HTTPServer)
 _JOIN_SECONDS = 60.0
+_LOOK_SECONDS = 0.02
 
 
 @contextmanager
@@ -32,6 +34,24 @@ def repeating(work: Callable[[], object], pause: float = 0.1) -> Iterator[None]:
     finally:
         over.set()
         thread.join(_JOIN_SECONDS)
+
+
+@contextmanager
+def looking(look: Callable[[], None]) -> Iterator[None]:
+    """Look again and again while the block runs; what a look raises is raised after the block."""
+    over = threading.Event()
+
+    def repeat() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            look()
+
+    with ThreadPoolExecutor(1) as pool:
+        looks = pool.submit(repeat)
+        try:
+            yield
+        finally:
+            over.set()
+        looks.result()
 
 
 @contextmanager

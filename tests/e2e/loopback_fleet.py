@@ -116,6 +116,12 @@ class Fleet:
 
     def play(self, playbook: str, *arguments: str, **environment: str) -> Played:
         """Runs a playbook of the checkout, one host after another so that the output has one order."""
+        command, settings = self.prepared(playbook, *arguments, **environment)
+        done = subprocess.run(command, cwd=self.directory, env=settings, capture_output=True, text=True, check=False)
+        return Played(done.returncode, f"{done.stdout}\n{done.stderr}")
+
+    def prepared(self, playbook: str, *arguments: str, **environment: str) -> tuple[list[str], dict[str, str]]:
+        """Writes the inventory; the command that runs a playbook, and its environment."""
         sources = self.directory / "inventory"
         sources.mkdir(exist_ok=True)
         (sources / "hosts.yml").write_text(yaml.safe_dump(self.inventory))
@@ -127,9 +133,7 @@ class Fleet:
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_FORKS": "1",
         } | environment
-        command = [sys.executable, "-m", "ansible", "playbook", "-i", str(sources), str(file), *arguments]
-        done = subprocess.run(command, cwd=self.directory, env=kept, capture_output=True, text=True, check=False)
-        return Played(done.returncode, f"{done.stdout}\n{done.stderr}")
+        return [sys.executable, "-m", "ansible", "playbook", "-i", str(sources), str(file), *arguments], kept
 
     def client(self) -> KrakenClient:
         return KrakenClient(self.server.url, PasswordCredentials("admin", self.server.password))

@@ -72,11 +72,14 @@ class RealLab:
 
     def play(self, playbook: str, *arguments: str) -> Recap:
         """Run a playbook of the collection."""
-        command = [str(PROGRAMS / "ansible-playbook"), str(ROOT / "playbooks" / playbook), *arguments]
-        done = self._run(command)
+        done = self._run(self.prepared(playbook, *arguments)[0])
         found = RECAP.findall(done.stdout)
         second, third, fourth = ({row[0]: int(row[number]) for row in found} for number in (2, 3, 4))
         return Recap(done.returncode, second, third, fourth, output=done.stdout + done.stderr)
+
+    def prepared(self, playbook: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
+        """The command that runs a playbook of the collection, and its environment."""
+        return [str(PROGRAMS / "ansible-playbook"), str(ROOT / "playbooks" / playbook), *arguments], self._environment()
 
     def on_hosts(self, command: str, limit: str = "all") -> dict[str, str]:
         """What a shell command prints on each host."""

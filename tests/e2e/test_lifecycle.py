@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from threading import Event
+from collections.abc import Callable
 
 import pytest
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.model import is_own_group
+from tests.background import looking
 from tests.e2e.loopback_fleet import Fleet
 from tests.e2e.upgrade_helpers import release_of, start_long_job
 
@@ -138,24 +136,6 @@ def test_an_upgrade_leaves_each_group_an_agent_at_work(new_fleet: NewFleet) -> N
     refused = fleet.play(UPGRADE)
     assert refused.code != 0
     assert "'some' is no number of hosts or agents" in refused.message
-
-
-@contextmanager
-def looking(look: Callable[[], None]) -> Iterator[None]:
-    """Looks again and again while the block runs."""
-    over = Event()
-
-    def repeat() -> None:
-        while not over.wait(0.02):
-            look()
-
-    with ThreadPoolExecutor(1) as pool:
-        looks = pool.submit(repeat)
-        try:
-            yield
-        finally:
-            over.set()
-        looks.result()
 
 
 def at_work(client: KrakenClient, group: str) -> int:
