@@ -22,7 +22,8 @@ author: [kraken-fleet contributors (@kraken-ci)]
 """
 
 EXAMPLES = r"""
-- hosts: "{{ query('kraken_ci.fleet.deploy_hosts', 'failed') or 'all:!all' }}"
+- name: Look at the hosts that failed
+  hosts: "{{ query('kraken_ci.fleet.deploy_hosts', 'failed') or 'all:!all' }}"
 """
 
 RETURN = r"""
