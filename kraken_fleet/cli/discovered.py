@@ -74,9 +74,9 @@ def ignore(
         output.line(f"{names.label(agent)} is ignored now")
 
 
-@app.command("heed")
+@app.command("unignore")
 @connected
-def heed(
+def unignore(
     client: KrakenClient, patterns: Patterns, inventory: Inventory | None = None, as_json: output.AsJson = False
 ) -> None:
     """Ignore agents no longer."""
@@ -85,7 +85,7 @@ def heed(
     found = find_agents(patterns, waiting, names)
     ignored.discard(agent.address for agent in found)
     if as_json:
-        output.answer({"heeded": [agent.address for agent in found]})
+        output.answer({"unignored": [agent.address for agent in found]})
         return
     for agent in found:
         output.line(f"{names.label(agent)} is ignored no longer")

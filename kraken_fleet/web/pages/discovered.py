@@ -88,7 +88,7 @@ def change_discovered(
     elif action == "ignore":
         change.console.ignored.add(found.address for found in chosen)
         change.session.notice = f"Ignored {len(chosen)}. Nothing was changed on the server"
-    elif action == "heed":
+    elif action == "unignore":
         change.console.ignored.discard(found.address for found in chosen)
     return change.back_to("/discovered")
 

@@ -141,7 +141,7 @@ def test_ignored_agents_are_neither_listed_nor_authorized_by_all(client: KrakenC
     assert [agent["address"] for agent in ask("discovered", "list")] == [B]
     assert [agent["address"] for agent in ask("discovered", "list", "--ignored")] == [A, B]
     assert ask("authorize", "--all")["authorized"] == [B]
-    assert ask("discovered", "heed", A) == {"heeded": [A]}
+    assert ask("discovered", "unignore", A) == {"unignored": [A]}
     assert ask("authorize", "--all")["authorized"] == [A]
 
 
