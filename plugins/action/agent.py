@@ -77,18 +77,17 @@ def _changes(
 def _apply(
     client: KrakenClient, actions: tuple[Action, ...], concurrency: int
 ) -> tuple[tuple[Action, ...], dict[str, str]]:
-    """Make the changes; return what was done, and why the rest was not."""
-    done: list[Action] = []
+    """Make the changes; return what was done, in the order of the plan, and why the rest was not."""
+    done: set[Action] = set()
+    failures: dict[str, str] = {}
     try:
-        # What came before an error stays in the list.
-        done.extend(
-            event.action
-            for event in apply(client, Plan(actions=actions), concurrency=concurrency)
-            if isinstance(event, Done)
-        )
+        for event in apply(client, Plan(actions=actions), concurrency=concurrency):
+            if isinstance(event, Done):
+                done.add(event.action)
     except PartialFailureError as error:
-        return tuple(done), error.failures
-    return tuple(done), {}
+        failures = error.failures
+    # Several are made at once, and end in any order.
+    return tuple(action for action in actions if action in done), failures
 
 
 def _result(

@@ -60,7 +60,7 @@ def test_the_groups_mode_of_the_inventory_decides_who_leaves_other_groups(
     code, out, _ = run("plan", "-i", inventory)
     assert code == 2
     assert "groups of build-1 (127.0.0.21): -old" in out
-    assert "build-2" not in out
+    assert "groups of build-2" not in out
     assert "groups of build-2 (127.0.0.22): -old" in run("plan", "-i", inventory, "--groups", "exact")[1]
 
 
