@@ -146,7 +146,11 @@ class FakeServer:
         self.trouble: Callable[[Message], tuple[int, bytes, float] | None] = lambda message: None
         self.loses: Callable[[Message], bool] = lambda message: False
         self._lock = threading.Lock()
-        self._port = 0
+        # Bound, but nobody listens there: the port stays this server's while it is gone.
+        self._place = socket.socket()
+        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._place.bind(("0.0.0.0", 0))
+        self._port = self._place.getsockname()[1]
         self._http: ThreadingHTTPServer | None = None
         self.start()
 
@@ -158,7 +162,6 @@ class FakeServer:
         """Be there, on the same port as before."""
         self._http = ThreadingHTTPServer(("0.0.0.0", self._port), _handler(self))
         self._http.daemon_threads = True
-        self._port = self._http.server_address[1]
         threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self) -> None:
@@ -167,6 +170,12 @@ class FakeServer:
             self._http.shutdown()
             self._http.server_close()
             self._http = None
+
+    def close(self) -> None:
+        """Be gone for good."""
+        self.stop()
+        self._place.close()
+        self.sink.close()
 
     def add_job(self, *steps: Message, **fields: Any) -> FakeJob:
         """A job for the next agent that asks."""
@@ -283,5 +292,4 @@ def fake_server() -> Iterator[FakeServer]:
     try:
         yield server
     finally:
-        server.stop()
-        server.sink.close()
+        server.close()
