@@ -30,6 +30,7 @@ from kraken_fleet.server import Ready, ServerSettings, serve
 
 _PASSWORD = "siege"
 _TARGET_MS = 100.0
+_CONNTRACK = Path("/proc/sys/net/netfilter")
 _RECORD = {"@timestamp": "2026-01-01T00:00:00Z", "message": "x" * 200, "service": "agent", "tool": "shell", "job": 1}
 
 
@@ -239,9 +240,19 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "max_ms": percentile(took, 1),
         "bench's own delay, p99_ms": percentile(late, 0.99),
         "load average": round(os.getloadavg()[0], 1),
+        "tracked connections": tracked(),
         **strangers,
         "first failures": failed[:5],
     }
+
+
+def tracked() -> str:
+    """Say how full the kernel's table of tracked connections is: when it is full, new ones are dropped unseen."""
+    try:
+        count, most = (int((_CONNTRACK / f"nf_conntrack_{name}").read_text()) for name in ("count", "max"))
+    except OSError:
+        return "none are tracked"
+    return f"{count} of at most {most}"
 
 
 def main() -> int:
