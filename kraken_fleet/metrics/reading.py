@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from kraken_fleet.api import MAX_CONNECTIONS, KrakenClient
+from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import NotPermittedError, RequestRejectedError, ServerFaultError, UnexpectedAnswerError
 from kraken_fleet.model import Agent, AgentsGroup, DesiredFleet, HostNames, Job, JobState, is_own_group
 from kraken_fleet.plan import Plan, PlanPolicy, make_plan, stranded
 from kraken_fleet.reconcile import GroupMemory, PeerMemory, observe, with_waiting_jobs
+from kraken_fleet.reconcile.parallel import answers
 
 # Runs of which running jobs are asked for. Of the jobs of more runs the group is not known.
 _RUNS = 100
@@ -85,14 +85,6 @@ def _running(client: KrakenClient, agents: Iterable[Agent]) -> tuple[tuple[Job, 
     """Return the jobs that agents run, with their groups, which agents do not list; and whether these are all."""
     busy = {agent.job.id: agent.job.run_id for agent in agents if agent.authorized and agent.job}
     runs = sorted({run for run in busy.values() if run is not None}, reverse=True)
-    with ThreadPoolExecutor(max_workers=MAX_CONNECTIONS) as pool:
-        found = {job.id: job for jobs in pool.map(lambda run: _jobs_of(client, run), runs[:_RUNS]) for job in jobs}
+    found = {job.id: job for jobs in answers(client.run_jobs, runs[:_RUNS], _DOES_NOT_TELL) for job in jobs}
     jobs = (found.get(number) or Job(number, "", JobState.ASSIGNED) for number in sorted(busy))
     return tuple(jobs), busy.keys() <= found.keys()
-
-
-def _jobs_of(client: KrakenClient, run_id: int) -> Iterator[Job]:
-    try:
-        yield from client.run_jobs(run_id)
-    except _DOES_NOT_TELL:
-        return

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import PartialFailureError
 from kraken_fleet.model import ALL_GROUP, Agent, AgentsGroup, is_own_group
-from kraken_fleet.reconcile.events import Changed, Event, Failed
-from kraken_fleet.reconcile.parallel import each
+from kraken_fleet.reconcile.events import Event
+from kraken_fleet.reconcile.parallel import each, told
 
 Ids = frozenset[int]
 
@@ -38,13 +38,8 @@ def change_groups(
     kept = None if only is None else _ids(only)
     failures: dict[str, str] = {}
     now_in: dict[int, str] = {}
-    work = _work(client, added, removed, kept, now_in)
-    for agent, error in each(agents, work, concurrency):
-        if error:
-            failures[agent.name] = str(error)
-            yield Failed(subject=agent.name, reason=str(error))
-        else:
-            yield Changed(subject=agent.name, state=f"in {now_in[agent.id]}")
+    outcomes = each(agents, _work(client, added, removed, kept, now_in), concurrency)
+    yield from told(outcomes, failures, lambda agent: agent.name, lambda agent: f"in {now_in[agent.id]}")
     if failures:
         raise PartialFailureError(
             f"The groups of {len(failures)} of {len(agents)} agents could not be changed", failures=failures

@@ -10,7 +10,7 @@ from kraken_fleet.model import Agent, Disabling
 from kraken_fleet.reconcile.clock import Clock, SystemClock
 from kraken_fleet.reconcile.disabling import enable_agent, keep, tidy
 from kraken_fleet.reconcile.events import Changed, Draining, Event, Failed
-from kraken_fleet.reconcile.parallel import each
+from kraken_fleet.reconcile.parallel import each, told
 
 _INTERVAL = 1.0
 # The scheduler may just be handing out a job while an agent is disabled; it shows in the next look.
@@ -29,10 +29,7 @@ def disable(
         PartialFailureError: at the end: some could not be disabled.
     """
     failures: dict[str, str] = {}
-    for agent, error in _disable_each(client, agents, why, concurrency):
-        yield Failed(subject=agent.name, reason=str(error)) if error else Changed(subject=agent.name, state="disabled")
-        if error:
-            failures[agent.name] = str(error)
+    yield from told(_disable_each(client, agents, why, concurrency), failures, _name, lambda _: "disabled")
     _report("disabled", failures, len(agents))
 
 
@@ -93,12 +90,8 @@ def enable(client: KrakenClient, agents: Sequence[Agent], *, concurrency: int = 
     """
     failures: dict[str, str] = {}
     left: set[int] = set()
-    for agent, error in each(agents, lambda one: left.update(enable_agent(client, one.id)), concurrency):
-        if error:
-            failures[agent.name] = str(error)
-            yield Failed(subject=agent.name, reason=str(error))
-        else:
-            yield Changed(subject=agent.name, state="enabled")
+    outcomes = each(agents, lambda one: left.update(enable_agent(client, one.id)), concurrency)
+    yield from told(outcomes, failures, _name, lambda _: "enabled")
     if left:
         tidy(client, left)
     _report("enabled", failures, len(agents))
@@ -113,12 +106,8 @@ def remove(client: KrakenClient, agents: Sequence[Agent]) -> Iterator[Event]:
         PartialFailureError: at the end: some could not be deleted.
     """
     failures: dict[str, str] = {}
-    for agent, error in each(agents, lambda one: client.delete_agent(one.id), 1):
-        if error:
-            failures[agent.name] = str(error)
-            yield Failed(subject=agent.name, reason=str(error))
-        else:
-            yield Changed(subject=agent.name, state="removed")
+    outcomes = each(agents, lambda one: client.delete_agent(one.id), 1)
+    yield from told(outcomes, failures, _name, lambda _: "removed")
     _report("removed", failures, len(agents))
 
 
@@ -138,6 +127,10 @@ def _disable_each(
     yield from each(agents, work, concurrency)
     if any(agent.disabling for agent in agents):  # what was said before has been replaced
         tidy(client)
+
+
+def _name(agent: Agent) -> str:
+    return agent.name
 
 
 def _report(state: str, failures: dict[str, str], total: int) -> None:

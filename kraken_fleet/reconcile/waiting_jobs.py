@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
-from kraken_fleet.api import MAX_CONNECTIONS, KrakenClient
+from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import RequestRejectedError
 from kraken_fleet.model import Job, JobState
 from kraken_fleet.plan import stranded
+from kraken_fleet.reconcile.parallel import answers
 
 _WAITING = (JobState.PREQUEUED, JobState.QUEUED)
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+# What the server says of a branch or a run that was deleted since it was listed.
+_DELETED = (RequestRejectedError,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +48,12 @@ def find_waiting_jobs(client: KrakenClient, max_calls: int | None = None) -> Wai
     looks = [(number, kind) for number in branches for kind in ("ci", "dev")]
     # A quarter of the calls is left for the runs, which the jobs themselves come from.
     seen = looks if max_calls is None else looks[: max_calls * 3 // 4]
-    flows = _ask(lambda look: client.flows(*look), seen)
+    flows = answers(lambda look: client.flows(*look), seen, _DELETED)
     unfinished = {run.id for found in flows for flow in found for run in flow.runs if run.jobs_waiting}
     runs = sorted(unfinished, reverse=True)
     # One call was for the projects.
     asked = runs if max_calls is None else runs[: max_calls - 1 - len(seen)]
-    found = (job for jobs in _ask(client.run_jobs, asked) for job in jobs)
+    found = (job for jobs in answers(client.run_jobs, asked, _DELETED) for job in jobs)
     # One that was given to an agent stays queued until the agent asks for it.
     jobs = [job for job in found if job.state in _WAITING and job.agent_id is None]
     return WaitingJobs(tuple(sorted(jobs, key=lambda job: job.id)), len(seen) == len(looks) and asked == runs)
@@ -65,14 +63,3 @@ def stranded_jobs(client: KrakenClient) -> tuple[Job, ...]:
     """Return the waiting jobs that nobody will ever take, see kraken_fleet.plan.stranded."""
     waiting = waiting_jobs(client)
     return stranded(waiting, client.agents()) if waiting else ()
-
-
-def _ask(call: Callable[[Item], tuple[Answer, ...]], items: Sequence[Item]) -> list[tuple[Answer, ...]]:
-    def answer(item: Item) -> tuple[Answer, ...]:
-        try:
-            return call(item)
-        except RequestRejectedError:
-            return ()  # it was deleted since it was listed
-
-    with ThreadPoolExecutor(max_workers=MAX_CONNECTIONS) as pool:
-        return list(pool.map(answer, items))

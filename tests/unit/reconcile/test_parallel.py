@@ -1,49 +1,30 @@
-"""Many requests at once, with a bound."""
+"""Many requests at once."""
 
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
-from kraken_fleet.errors import NotSignedInError, ServerFaultError
-from kraken_fleet.reconcile.parallel import each
+from kraken_fleet.errors import FleetError, RequestRejectedError, ServerFaultError
+from kraken_fleet.reconcile.parallel import answers
 
 
-def test_no_more_than_so_many_at_the_same_time_and_more_than_one() -> None:
-    lock, running, most = threading.Lock(), [0], [0]
+def test_answers_come_in_the_order_of_the_items_and_are_asked_for_at_once() -> None:
+    both = threading.Barrier(2, timeout=20)
 
-    def work(_item: int) -> None:
-        with lock:
-            running[0] += 1
-            most[0] = max(most[0], running[0])
-        time.sleep(0.02)
-        with lock:
-            running[0] -= 1
+    def call(item: int) -> tuple[int, ...]:
+        both.wait()  # alone, nobody gets past this
+        return (item, -item)
 
-    assert {item for item, error in each(range(12), work, 3) if error is None} == set(range(12))
-    assert most[0] == 3
+    assert answers(call, [1, 2], ()) == [(1, -1), (2, -2)]
 
 
-def test_each_item_has_its_own_outcome() -> None:
-    def work(item: int) -> None:
-        if item % 2:
-            raise ServerFaultError(f"no {item}")
+def test_only_the_errors_that_stand_for_nothing_are_empty_answers() -> None:
+    def call(error: FleetError) -> tuple[int, ...]:
+        raise error
 
-    outcome = {item: str(error) if error else "" for item, error in each(range(4), work, 2)}
-    assert outcome == {0: "", 1: "no 1", 2: "", 3: "no 3"}
-
-
-@pytest.mark.parametrize("workers", [1, 4])
-def test_what_would_fail_for_all_ends_everything(workers: int) -> None:
-    tried = []
-
-    def work(item: int) -> None:
-        tried.append(item)
-        time.sleep(0.01)
-        raise NotSignedInError("who are you")
-
-    with pytest.raises(NotSignedInError):
-        list(each(range(100), work, workers))
-    assert len(tried) < 20
+    gone, broken = RequestRejectedError("gone", status=404), ServerFaultError("broken")
+    assert answers(call, [gone], (RequestRejectedError,)) == [()]
+    with pytest.raises(ServerFaultError, match="broken"):
+        answers(call, [gone, broken], (RequestRejectedError,))

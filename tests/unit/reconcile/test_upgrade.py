@@ -47,6 +47,15 @@ def out(lab: Lab, *numbers: int, owner: Owner = ME, allowed: str = "50%", second
     list(take_out(lab.client, chosen, owner, max_unavailable=allowed, timeout=seconds, clock=clock, chance=lambda: 0))
 
 
+def proven_alone(lab: Lab, number: int, owner: Owner) -> None:
+    """Have a disabled agent as a proof of it has it: enabled, and in the proof's group alone."""
+    (agent,) = agents(lab, number)
+    groups = tuple(ref.id for ref in agent.groups)
+    proof = OwnGroup("proof", owner, int(lab.client.server_time().timestamp()), 1, groups=groups, disabled=True)
+    lab.client.set_agent_groups(agent.id, [lab.client.make_passing_group(proof.name).id])
+    lab.client.enable_agent(agent.id)
+
+
 def test_agents_come_back_into_the_groups_that_they_had_and_nothing_is_left(four: Lab) -> None:
     before = {agent.address: agent.groups for agent in four.client.agents()}
     out(four, 0, 1)
@@ -79,12 +88,7 @@ def test_another_upgrade_waits_while_too_many_of_a_group_are_out(four: Lab) -> N
 def test_an_agent_that_is_proven_alone_counts_as_out_of_work(four: Lab) -> None:
     out(four, 0, owner=THEY, allowed="2")
     out(four, 1, allowed="2")
-    proven = agents(four, 0)[0]
-    groups = tuple(ref.id for ref in proven.groups)
-    proof = OwnGroup("proof", THEY, int(four.client.server_time().timestamp()), 1, groups=groups, disabled=True)
-    alone = four.client.make_passing_group(proof.name)
-    four.client.set_agent_groups(proven.id, [alone.id])
-    four.client.enable_agent(proven.id)
+    proven_alone(four, 0, THEY)
     with pytest.raises(FleetError, match="still has agents of gpu disabled"):
         out(four, 2, owner=owner_of(os.getppid()), allowed="2")
     assert disabled(four) == [1]
@@ -93,12 +97,7 @@ def test_an_agent_that_is_proven_alone_counts_as_out_of_work(four: Lab) -> None:
 def test_an_agent_that_its_proof_could_not_put_back_comes_back_with_the_others(four: Lab) -> None:
     before = {agent.address: agent.groups for agent in four.client.agents()}
     out(four, 0, 1)
-    proven = agents(four, 0)[0]
-    groups = tuple(ref.id for ref in proven.groups)
-    proof = OwnGroup("proof", ME, int(four.client.server_time().timestamp()), 1, groups=groups, disabled=True)
-    alone = four.client.make_passing_group(proof.name)
-    four.client.set_agent_groups(proven.id, [alone.id])
-    four.client.enable_agent(proven.id)
+    proven_alone(four, 0, ME)
     back, failures = give_back(four.client, ME)
     assert ([agent.address for agent in back], failures) == (ADDRESSES[:2], {})
     assert {agent.address: agent.groups for agent in four.client.agents()} == before
