@@ -10,13 +10,15 @@ from typing import Optional
 from .changes import HostError
 from .users import current_user
 
+# What distributions call a Python beside their own `python3`, newest first. Names that no release has yet cost nothing.
+VERSIONED = tuple(f"python3.{minor}" for minor in range(19, 7, -1))
+# RHEL 8 has platform-python before anybody installs another.
+PLATFORM_PYTHON = "/usr/libexec/platform-python"
 _OTHERS = (
     "/usr/bin/python3",
     "/usr/local/bin/python3",
-    "/usr/bin/python3.12",
-    "/usr/bin/python3.11",
-    "/usr/bin/python3.9",
-    "/usr/libexec/platform-python",
+    *(f"/usr/bin/{name}" for name in VERSIONED),
+    PLATFORM_PYTHON,
 )
 
 

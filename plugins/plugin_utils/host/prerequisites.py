@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_settings import is_for_connections
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.interpreter import PLATFORM_PYTHON, VERSIONED
 
-# Tried in order; a distribution's own default comes first. RHEL 8 has platform-python before anybody installs another.
-PYTHONS = (
-    "python3", "/usr/bin/python3", "python3.13", "python3.12", "python3.11", "python3.10", "python3.9", "python3.8",
-    "/usr/local/bin/python3", "/usr/libexec/platform-python",
-)  # fmt: skip
+# Tried in order; a distribution's own default comes first.
+PYTHONS = ("python3", "/usr/bin/python3", *VERSIONED, "/usr/local/bin/python3", PLATFORM_PYTHON)
 LEAST = (3, 8)
 # Anywhere in a line: a login may print text or an escape sequence without a line end before it.
 _LINE = re.compile(r"kraken-fleet: (\w+)=(.*)$", re.MULTILINE)

@@ -50,6 +50,13 @@ def test_python_and_git_are_found(tmp_path: Path) -> None:
     assert (found.git, found.manager, found.missing) == (str(tmp_path / "bin" / "git"), "apt-get", ())
 
 
+@pytest.mark.parametrize("name", ["python3.8", "python3.13", "python3.14", "python3.15"])
+def test_a_python_that_only_its_version_names_is_found(tmp_path: Path, name: str) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / name).symlink_to(sys.executable)
+    assert looked(tmp_path / "bin", "git").python == str(tmp_path / "bin" / name)
+
+
 def test_only_the_python_that_the_inventory_names_counts(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python3").symlink_to(sys.executable)

@@ -50,9 +50,10 @@ _NO_PYTHON = 96
 _NO_FILES = 97
 # Any Python from 3.8 on with its standard library, of which distributions have cut-down packages; the names beside
 # python3 are those that distributions with an older python3 give a newer one. $1 must be there for the tool to run.
+_PYTHONS = " ".join(["python3", *(f"python3.{minor}" for minor in range(19, 7, -1)), "python"])
 _WITH_PYTHON = (
     f'for needed in {HOME}/kktool $1; do [ -e "$needed" ] || exit {_NO_FILES}; done; shift; '
-    "for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8 python; do "
+    f"for python in {_PYTHONS}; do "
     'if "$python" -c "import json, sys, zipfile; sys.exit(sys.version_info < (3, 8))" 2>/dev/null; '
     'then exec "$python" "$@"; fi; '
     f"done; exit {_NO_PYTHON}"
