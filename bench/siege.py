@@ -1,4 +1,4 @@
-"""Strangers besiege one embedded server while authorized agents poll it: how long do these wait?
+"""Load one embedded server with unknown clients while authorized agents poll it: how long do these wait?
 
     python bench/siege.py                  10,000 held connections, 100,000 datagrams a minute, 20,000 unknown agents
     python bench/siege.py --seconds 10 --connections 2000 --json
@@ -79,7 +79,7 @@ class _Held(asyncio.Protocol):
 
 
 class Besiegers:
-    """Three kinds of strangers, as fast as they are told to be, until `over`."""
+    """Three kinds of unknown clients, at the rate that was asked for, until `over`."""
 
     def __init__(self, arguments: argparse.Namespace, port: int, log_port: int, over: Event) -> None:
         self.arguments, self.port, self.log_port, self.over = arguments, port, log_port, over
@@ -137,7 +137,7 @@ class Besiegers:
     async def _introduce(self) -> None:
         number = self.counts["unknown agents"]
         self.counts["unknown agents"] += 1
-        message = {"address": f"stranger-{number}", "msg": "get-job"}
+        message = {"address": f"unknown-{number}", "msg": "get-job"}
         try:
             status = await exchange(self.port, message, f"127.8.{number % 100}.1")
             self.counts[f"unknown agents answered {status}"] += 1
@@ -148,7 +148,7 @@ class Besiegers:
 def run_besiegers(
     arguments: argparse.Namespace, ports: tuple[int, int], over: Event, told: multiprocessing.Queue[dict[str, int]]
 ) -> None:
-    """The process of the strangers."""
+    """The process of the unknown clients."""
     _open_many_files()
     besiegers = Besiegers(arguments, *ports, over)
     asyncio.run(besiegers.attack())
@@ -226,7 +226,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
             besiegers.start()
             took, failed, late = asyncio.run(poll(ports[0], arguments.agents, arguments.seconds))
             over.set()
-            strangers = told.get(timeout=60)
+            unknown_clients = told.get(timeout=60)
         finally:
             over.set()
             for process in filter(None, (besiegers, server)):
@@ -241,7 +241,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "bench's own delay, p99_ms": percentile(late, 0.99),
         "load average": round(os.getloadavg()[0], 1),
         "tracked connections": tracked(),
-        **strangers,
+        **unknown_clients,
         "first failures": failed[:5],
     }
 
@@ -256,7 +256,7 @@ def tracked() -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Strangers against one embedded server on loopback.")
+    parser = argparse.ArgumentParser(description="Unknown clients against one embedded server on loopback.")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long (default 60)")
     parser.add_argument("--agents", type=int, default=100, help="authorized agents that poll (default 100)")
     parser.add_argument("--connections", type=int, default=10_000, help="silent connections (default 10000)")

@@ -29,8 +29,8 @@ _LIMITS = (
     "head_bytes",
     "url_bytes",
     "body_bytes",
-    "stranger_body_bytes",
-    "stranger_bodies_bytes",
+    "unknown_client_body_bytes",
+    "unknown_client_bodies_bytes",
     "wrong_passwords_per_account",
     "wrong_passwords_per_peer",
 )

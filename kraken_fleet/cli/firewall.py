@@ -1,4 +1,4 @@
-"""`kraken-fleet firewall`: rules that let only the agents of an inventory reach a server's door for agents."""
+"""`kraken-fleet firewall`: rules that allow only the agents of an inventory at a server's agent endpoint."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def firewall(
     form: Annotated[Format, typer.Option("--format", help="Whose rules to print.")],
     besides: Annotated[
         list[str] | None,
-        typer.Option("--allow", help="An address or network to let in besides, such as a NAT.", metavar="NETWORK"),
+        typer.Option("--allow", help="An address or network to allow besides, such as a NAT.", metavar="NETWORK"),
     ] = None,
     port: Annotated[int, typer.Option(help="nftables: the server's TCP port.", min=1, max=65535)] = SERVER_PORT,
     log_port: Annotated[int, typer.Option(help="nftables: the UDP port for logs.", min=1, max=65535)] = LOG_PORT,

@@ -1,4 +1,4 @@
-"""One option for each limit on what strangers may do, the same for `serve` and `console`."""
+"""One option for each limit on what unknown clients may do, the same for `serve` and `console`."""
 
 from __future__ import annotations
 

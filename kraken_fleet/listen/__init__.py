@@ -1,4 +1,4 @@
-"""What stands between a socket and an application that strangers reach: connections, bodies, peers, attempts, limits.
+"""Limits between a socket and an application: connections, bodies, peers, attempts.
 
 The embedded server and the console share it.
 """

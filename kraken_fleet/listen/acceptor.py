@@ -1,4 +1,4 @@
-"""Takes connections from a listening socket: known agents' at once, strangers' in turns, too many not at all.
+"""Takes connections from a listening socket: those of known agents at once, others in turns, none beyond the limit.
 
 uvicorn takes whatever waits before it looks at anything else, and builds a protocol for each connection even when that
 is refused. Under a flood an agent then waits behind everybody who came before it.
@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 
 # So many connections are looked at before others get their turn. Looking is cheap: it costs some microseconds.
 _AT_A_TIME = 128
-# So many strangers become connections in one turn of theirs.
-_STRANGERS_AT_A_TIME = 8
+# How many sockets of unknown clients become connections in one turn.
+_UNKNOWN_AT_A_TIME = 8
 # So many may wait for that.
-_STRANGERS_WAITING = 1024
+_UNKNOWN_WAITING = 1024
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 5\r\nConnection: close\r\n\r\n"
 # The system has no room for another connection: it is asked again after a while.
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -50,9 +50,9 @@ class Acceptor:
         self._connections = connections
         self._protocol = protocol
         self._loop = asyncio.get_running_loop()
-        self._strangers: deque[tuple[socket.socket, str]] = deque()
+        self._unknown: deque[tuple[socket.socket, str]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._taking_strangers = False
+        self._taking_unknown = False
 
     def begin(self, backlog: int) -> None:
         """Take connections until `end`."""
@@ -63,8 +63,8 @@ class Acceptor:
     def end(self) -> None:
         """Take no more, and close those that wait."""
         self._loop.remove_reader(self._listener)
-        while self._strangers:
-            connection, peer = self._strangers.popleft()
+        while self._unknown:
+            connection, peer = self._unknown.popleft()
             connection.close()
             self._connections.release(peer)
 
@@ -94,25 +94,25 @@ class Acceptor:
             _refuse(connection)
         elif known:
             self._start(self._connect(connection, peer))
-        elif len(self._strangers) >= _STRANGERS_WAITING:
+        elif len(self._unknown) >= _UNKNOWN_WAITING:
             self._connections.release(peer)
-            words = f"{_STRANGERS_WAITING} connections of strangers wait to be taken"
+            words = f"{_UNKNOWN_WAITING} connections of unknown clients wait to be taken"
             self._connections.refusals.note("connections", None, words)
             _refuse(connection)
         else:
-            self._strangers.append((connection, peer))
-            if not self._taking_strangers:
-                self._taking_strangers = True
-                self._start(self._take_strangers())
+            self._unknown.append((connection, peer))
+            if not self._taking_unknown:
+                self._taking_unknown = True
+                self._start(self._take_unknown())
 
-    async def _take_strangers(self) -> None:
+    async def _take_unknown(self) -> None:
         try:
-            while self._strangers:
+            while self._unknown:
                 async with self._connections.turns.turn():
-                    for _ in range(min(len(self._strangers), _STRANGERS_AT_A_TIME)):
-                        await self._connect(*self._strangers.popleft())
+                    for _ in range(min(len(self._unknown), _UNKNOWN_AT_A_TIME)):
+                        await self._connect(*self._unknown.popleft())
         finally:
-            self._taking_strangers = False
+            self._taking_unknown = False
 
     async def _connect(self, connection: socket.socket, peer: str) -> None:
         try:

@@ -34,9 +34,9 @@ class Connections:
 
     Args:
         limits: how many, and how slow.
-        is_known: whether an authorized agent speaks from this address: it gets a connection when strangers get none,
+        is_known: whether an authorized agent connects from this address: it gets a connection when others get none,
             and does not wait for theirs.
-        turns: when strangers get their connections.
+        turns: when unknown clients get their connections.
     """
 
     limits: Limits

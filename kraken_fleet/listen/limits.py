@@ -18,7 +18,7 @@ def _limit(default: int, meaning: str) -> int:
 class Limits:
     """How much the embedded server takes from whom. Each has an option of `kraken-fleet serve`, named after it.
 
-    A *stranger* is who has no valid token and does not speak from where an authorized agent does.
+    An *unknown client* has no valid token, and its address is not that of an authorized agent.
 
     Raises:
         UsageError: a limit is less than 1.
@@ -32,16 +32,16 @@ class Limits:
     head_bytes: int = _limit(64 * _KIB, "Size of a request's head.")
     url_bytes: int = _limit(4 * _KIB, "Size of a request's path with its query.")
     body_bytes: int = _limit(128 * _MIB, "Size of a request's body, such as that of a tool that is uploaded.")
-    stranger_body_bytes: int = _limit(_MIB, "Size of a stranger's body.")
-    stranger_bodies_bytes: int = _limit(128 * _MIB, "Size of all strangers' bodies that are on their way.")
+    unknown_client_body_bytes: int = _limit(_MIB, "Size of an unknown client's body.")
+    unknown_client_bodies_bytes: int = _limit(128 * _MIB, "Size of all bodies being received from unknown clients.")
     message_bytes: int = _limit(16 * _MIB, "Size of a message of an authorized agent.")
-    stranger_message_bytes: int = _limit(128 * _KIB, "Size of a message of any other agent.")
+    unknown_client_message_bytes: int = _limit(128 * _KIB, "Size of a message of any other agent.")
     json_depth: int = _limit(64, "How deep JSON may be nested.")
     json_values: int = _limit(500_000, "How many values a JSON body may have.")
     host_info_bytes: int = _limit(64 * _KIB, "Size of what an agent says of its host.")
     systems: int = _limit(1_000, "How many systems agents may add.")
     unknown_agents: int = _limit(5_000, "How many agents may wait to be authorized.")
-    unknown_agents_per_peer: int = _limit(1_024, "How many of them may speak from one address.")
+    unknown_agents_per_peer: int = _limit(1_024, "How many of them may connect from one address.")
     wrong_passwords_per_account: int = _limit(5, "Wrong passwords a minute for one account from one address.")
     wrong_passwords_per_peer: int = _limit(30, "Wrong passwords a minute from one address.")
     page_items: int = _limit(1_000, "How many items of a list one answer has at most.")

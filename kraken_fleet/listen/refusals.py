@@ -1,4 +1,4 @@
-"""One line in the log for what was refused, however often it happens: the log is not a stranger's to fill."""
+"""One line in the log for what was refused, however often it happens: an unknown client must not fill the log."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Refusals:
         Args:
             kind: the limit's name or another word for the reason.
             peer: who was refused.
-            text: what happened, in a sentence. Of what strangers wrote only printable characters are kept.
+            text: what happened, in a sentence. Of what clients wrote only printable characters are kept.
         """
         moment, key = self._clock(), (kind, peer or "")
         if moment - self._told.get(key, float("-inf")) < _QUIET_SECONDS or not self._room(moment):

@@ -23,7 +23,7 @@ class RequestLimits:
     Args:
         app: what comes behind.
         limits: how much is allowed.
-        is_known: asked about a request whose body is larger than a stranger's may be.
+        is_known: asked about a request whose body is larger than an unknown client's may be.
         refusals: where refusals are written down.
     """
 
@@ -38,7 +38,7 @@ class RequestLimits:
         self._limits = limits
         self._is_known = is_known
         self._refusals = refusals or Refusals(logging.getLogger(__name__))
-        self._strangers_bytes = 0
+        self._unknown_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,7 +51,7 @@ class RequestLimits:
         if scope["method"] in _WITHOUT_BODY and not declared:
             await self._app(scope, receive, send)
             return
-        limit = self._limits.stranger_body_bytes
+        limit = self._limits.unknown_client_body_bytes
         if (declared is None or declared > limit) and await self._is_known(scope):
             limit = self._limits.body_bytes
         if declared is not None and declared > limit:
@@ -61,7 +61,7 @@ class RequestLimits:
         try:
             await self._app(scope, body.receive, send)
         finally:
-            self._strangers_bytes -= body.held
+            self._unknown_bytes -= body.held
 
     async def _refuse(self, scope: Scope, send: Send, status: int, words: str) -> None:
         self.note(scope, words)
@@ -81,15 +81,15 @@ class RequestLimits:
         self._refusals.note("request size", peer, f"{peer}: {scope['method']} {scope['path'][:100]}: {words}")
 
     def has_room(self, size: int) -> bool:
-        """Count so many further bytes of strangers, if they may still come."""
-        if self._strangers_bytes + size > self._limits.stranger_bodies_bytes:
+        """Count so many further bytes of unknown clients, unless the limit for all of them is reached."""
+        if self._unknown_bytes + size > self._limits.unknown_client_bodies_bytes:
             return False
-        self._strangers_bytes += size
+        self._unknown_bytes += size
         return True
 
 
 class _Body:
-    """The body of one request while it comes. `held` is what of it counts among the strangers' bytes."""
+    """The body of one request as it comes. `held` is how many of its bytes count as those of unknown clients."""
 
     def __init__(self, owner: RequestLimits, scope: Scope, receive: Receive, limit: int, *, counted: bool) -> None:
         self._owner, self._scope, self._receive = owner, scope, receive

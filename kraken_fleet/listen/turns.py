@@ -1,4 +1,4 @@
-"""Strangers' work is done in turns, so that whoever is known does not wait behind it."""
+"""Limits the time that unknown clients take, so that known agents do not wait behind them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _LONGEST_PAUSE = 0.1
 
 
 class Turns:
-    """One piece of strangers' work at a time, and after it a pause that is as long.
+    """Lets through one piece of unknown clients' work at a time, and after it a pause that is as long.
 
-    So strangers get at most half of the server's time, however many they are, and a server that has to share its
+    So unknown clients get at most half of the server's time, however many they are, and a server that has to share its
     machine has time left when a known agent comes.
 
     Args:

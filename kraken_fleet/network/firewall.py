@@ -1,4 +1,4 @@
-"""Rules that let only an inventory's agents reach a server's door for agents. Pure: nothing is looked up or changed.
+"""Rules that allow only an inventory's agents at a server's agent endpoint. Pure: nothing is looked up or changed.
 
 A real Kraken server asks nobody at `/backend` who he is, and takes log records over UDP from anybody. The rules name
 addresses only: a name of the inventory is somebody's text, and has no place in a firewall's file.
@@ -17,12 +17,12 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # As Kraken's Compose project has them: the server's port, and that of the log proxy in front of ClickHouse.
 SERVER_PORT = 6363
 LOG_PORT = 9001
-_DOORS = ("/backend", "/bk/backend")
+_ENDPOINTS = ("/backend", "/bk/backend")
 
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """Who may reach the door.
+    """Who may reach the endpoint.
 
     Args:
         networks: the agents' addresses, and what was named besides; IPv4 first, each once.
@@ -44,7 +44,7 @@ def allow_list(fleet: DesiredFleet, besides: Iterable[str] = ()) -> AllowList:
         besides: more addresses and networks, such as that of a NAT that agents are behind.
 
     Raises:
-        UsageError: one of these is neither; the fleet is only a slice; or nobody would be left to let in.
+        UsageError: one of these is neither; the fleet is only a slice; or nobody would be allowed.
     """
     if not fleet.complete:
         raise UsageError("The rules are for all agents of an inventory, and this is a slice", hint="Omit --limit")
@@ -52,13 +52,13 @@ def allow_list(fleet: DesiredFleet, besides: Iterable[str] = ()) -> AllowList:
     unknown = []
     for agent in fleet.agents:
         try:
-            # An address only: a network as an agent's address would let in strangers.
+            # An address only: a network as an agent's address would admit every host in it.
             found.add(_network(str(ipaddress.ip_address(agent.address))))
         except ValueError:
             unknown.append(agent.label)
     if not found:
         hint = "Set kraken_agent_address of the hosts"
-        raise UsageError("No agent has an address that is known, so the rules would let nobody in", hint=hint)
+        raise UsageError("No agent has an address that is known, so the rules would allow nobody", hint=hint)
     ordered = sorted(found, key=lambda one: (one.version, int(one.network_address), one.prefixlen))
     return AllowList(tuple(ordered), tuple(unknown))
 
@@ -71,8 +71,8 @@ def nginx_rules(allowed: AllowList, upstream: str) -> str:
     """
     allows = [f"    allow {_text(network)};" for network in allowed.networks]
     lines = ["# Made by kraken-fleet firewall: include it in the block `server`."]
-    for door in _DOORS:
-        lines += [f"location {door} {{", *allows, "    deny all;", f"    proxy_pass {upstream};", "}"]
+    for endpoint in _ENDPOINTS:
+        lines += [f"location {endpoint} {{", *allows, "    deny all;", f"    proxy_pass {upstream};", "}"]
     return "\n".join(lines) + "\n"
 
 
@@ -95,7 +95,7 @@ def nftables_rules(allowed: AllowList, port: int = SERVER_PORT, log_port: int = 
             lines.append(f"        elements = {{ {', '.join(map(_text, networks))} }}")
         lines.append("    }")
     lines += [
-        "    chain agents_door {",
+        "    chain agent_endpoint {",
         "        type filter hook prerouting priority -150; policy accept;",
         '        iifname "lo" accept',
         "        fib daddr type != local accept",

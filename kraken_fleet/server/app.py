@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Scope
 
 from kraken_fleet.listen import RequestLimits, peer_of
 from kraken_fleet.server.agents import watchdog
-from kraken_fleet.server.agents.door import AGENTS_PATHS, AgentsDoor
+from kraken_fleet.server.agents.endpoint import AGENTS_PATHS, AgentsEndpoint
 from kraken_fleet.server.core import Core
 from kraken_fleet.server.rest import problems
 from kraken_fleet.server.rest.access import is_signed_in
@@ -93,7 +93,7 @@ def create_app(
     _mount_own_paths(app, core)
     for path, inner in mounts:
         app.mount(path, inner)
-    app.add_middleware(AgentsDoor, core=core)
+    app.add_middleware(AgentsEndpoint, core=core)
 
     async def is_known(scope: Scope) -> bool:
         if scope["path"] in AGENTS_PATHS:  # where nobody signs in

@@ -34,7 +34,7 @@ _HASHES = max(1, (os.cpu_count() or 1) // 2)
 
 @dataclass
 class Core:
-    """What routes, the agents' door and the watchdog share. Everything here is used from one thread only.
+    """What routes, the agents' endpoint and the watchdog share. Everything here is used from one thread only.
 
     `agent_cfg` says to agents where to send logs, and the server's version; `no_job` is the whole answer to an idle
     agent's poll, ready to send. `deletions` are the last deleted agents: id and time.

@@ -132,7 +132,7 @@ class Project:
         if services:
             self.compose("up", "--detach", "--no-deps", *self._patience, *services)
 
-    def refuse_strangers(self, project: str) -> None:
+    def refuse_other_services(self, project: str) -> None:
         """Refuse to continue when services of other compose files run, which would not come up again.
 
         Raises:
@@ -140,11 +140,11 @@ class Project:
         """
         label = "com.docker.compose.service"
         chosen = ["--filter", "label=com.docker.compose.project=%s" % project, "--format", '{{.Label "%s"}}' % label]
-        strangers = set(run(["docker", "ps", *chosen]).split()) - set(self.compose("config", "--services").split())
-        if strangers:
+        others = set(run(["docker", "ps", *chosen]).split()) - set(self.compose("config", "--services").split())
+        if others:
             raise ComposeError(
                 "The project must go down, and it runs %s from other compose files, which would not come up again. "
-                "Nothing was stopped. Take them down first" % ", ".join(sorted(strangers))
+                "Nothing was stopped. Take them down first" % ", ".join(sorted(others))
             )
 
     def start_anew(self, network: str) -> None:

@@ -216,7 +216,7 @@ def inspect(wanted: Dict[str, Any], project: Project, env_file: str) -> Dict[str
 
 def apply(wanted: Dict[str, Any], project: Project) -> None:
     if wanted["network"]:
-        project.refuse_strangers(wanted["project"])
+        project.refuse_other_services(wanted["project"])
     project.take_out(wanted["superfluous"])
     compose_project.write_atomically(project.override_file, wanted["override"])
     if wanted["network"]:

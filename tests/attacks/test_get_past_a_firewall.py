@@ -1,4 +1,4 @@
-"""A host that is no agent wants to reach a server's door, or to have the rules of the firewall let it in."""
+"""A host that is no agent wants to reach a server's agent endpoint, or to have the rules of the firewall let it in."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from kraken_fleet.model import DesiredAgent, DesiredFleet
 from kraken_fleet.network.firewall import allow_list, nftables_rules, nginx_rules
 
 AGENTS = ("192.0.2.21", "2001:db8::21")
-STRANGERS = ("192.0.2.66", "2001:db8::66")
-# Two hosts, as namespaces of the network: `out` has the addresses of agents and strangers, `in` is the server's host.
+OTHERS = ("192.0.2.66", "2001:db8::66")
+# Two hosts, as network namespaces: `out` has the addresses of agents and of other hosts, `in` is the server's host.
 HOSTS = """
 unshare --net sleep 60 & host=$!
 until [ "$(readlink /proc/$host/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
@@ -40,10 +40,10 @@ HOST = """
 import json, socket, sys, threading, time
 TCP, UDP = 6363, 9001
 def echo(family, place):
-    door = socket.socket(family, socket.SOCK_DGRAM)
-    door.bind((place, UDP))
+    receiver = socket.socket(family, socket.SOCK_DGRAM)
+    receiver.bind((place, UDP))
     while True:
-        door.sendto(*door.recvfrom(10))
+        receiver.sendto(*receiver.recvfrom(10))
 def reached(kind, source):
     server = "2001:db8::1" if ":" in source else "192.0.2.1"
     family = socket.AF_INET6 if ":" in source else socket.AF_INET
@@ -65,7 +65,7 @@ def wait_for(source):
         except OSError:
             time.sleep(0.05)
 if sys.argv[1] == "serve":
-    doors = [socket.create_server((place, TCP), family=family) for family, place in
+    listeners = [socket.create_server((place, TCP), family=family) for family, place in
              ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))]
     threading.Thread(target=echo, args=(socket.AF_INET, "192.0.2.1"), daemon=True).start()
     echo(socket.AF_INET6, "2001:db8::1")
@@ -92,10 +92,10 @@ def test_from_an_address_that_the_rules_do_not_name(tmp_path: Path) -> None:
     rules, program = tmp_path / "rules.nft", tmp_path / "host.py"
     rules.write_text(nftables_rules(allow_list(fleet([*AGENTS]))))
     program.write_text(HOST)
-    of_out = [f"{text}/{64 if ':' in text else 24}" for text in AGENTS + STRANGERS]
+    of_out = [f"{text}/{64 if ':' in text else 24}" for text in AGENTS + OTHERS]
     hosts = ["bash", "-eu", "-c", HOSTS, sys.executable, str(rules), str(program), " ".join(of_out)]
     done = subprocess.run(
-        ["unshare", "--user", "--map-root-user", "--net", *hosts, " ".join(AGENTS + STRANGERS)],
+        ["unshare", "--user", "--map-root-user", "--net", *hosts, " ".join(AGENTS + OTHERS)],
         capture_output=True,
         text=True,
         check=False,
@@ -103,7 +103,7 @@ def test_from_an_address_that_the_rules_do_not_name(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     both, none = [True, True], [False, False]
-    assert json.loads(done.stdout) == {**dict.fromkeys(AGENTS, both), **dict.fromkeys(STRANGERS, none)}
+    assert json.loads(done.stdout) == {**dict.fromkeys(AGENTS, both), **dict.fromkeys(OTHERS, none)}
 
 
 @given(addresses=st.lists(TEXTS, max_size=4), besides=st.lists(TEXTS, max_size=2))

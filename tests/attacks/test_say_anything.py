@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from kraken_fleet.listen import Limits, peer_of, plain_address
 from kraken_fleet.server import intake
-from kraken_fleet.server.agents.door import AgentsDoor
+from kraken_fleet.server.agents.endpoint import AgentsEndpoint
 from kraken_fleet.server.core import Core
 from kraken_fleet.server.intake import Intake, RefusedError
 from kraken_fleet.server.rest.render import agent_json
@@ -74,13 +74,13 @@ class _Failures(logging.Handler):
 
 @BOUNDED
 @given(MESSAGES | VALUES)
-def test_no_message_of_an_agent_breaks_the_door_or_a_list(core: Core, message: Any) -> None:
+def test_no_message_of_an_agent_breaks_the_endpoint_or_a_list(core: Core, message: Any) -> None:
     refused = 0
-    failures, door = _Failures(), AgentsDoor(lambda *_: None, core)  # type: ignore[arg-type]
+    failures, endpoint = _Failures(), AgentsEndpoint(lambda *_: None, core)  # type: ignore[arg-type]
     logging.getLogger("kraken_fleet").addHandler(failures)
     try:
         decoded = core.intake.decode(json.dumps(message).encode())
-        answer = door._answer(decoded, "10.0.0.1")
+        answer = endpoint._answer(decoded, "10.0.0.1")
         assert answer is None or isinstance(json.loads(answer), dict)
     except RefusedError as error:
         refused = error.status
@@ -97,12 +97,12 @@ def test_no_message_of_an_agent_breaks_the_door_or_a_list(core: Core, message: A
 @given(VALUES)
 def test_host_info_is_kept_as_it_was_said_or_not_at_all(core: Core, value: Any) -> None:
     said = {"address": "10.0.0.1", "msg": "host-info", "info": {"system": "x", "value": value}}
-    door = AgentsDoor(lambda *_: None, core)  # type: ignore[arg-type]
+    endpoint = AgentsEndpoint(lambda *_: None, core)  # type: ignore[arg-type]
     try:
         decoded = core.intake.decode(json.dumps(said).encode())
     except RefusedError:
         return
-    assert door._answer(decoded, "10.0.0.1") is not None
+    assert endpoint._answer(decoded, "10.0.0.1") is not None
     with core.db.read() as session:
         info = session.query(Agent).filter_by(address="10.0.0.1").one().host_info
     assert info == {"system": "x", "value": value}

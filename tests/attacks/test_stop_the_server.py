@@ -1,4 +1,4 @@
-"""One stranger wants that nobody else is served: by much, by deep, by many, by slow, or by something that breaks."""
+"""An unknown client tries to stop the server for others, with large, deep, many, slow or broken requests."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_one_peer_announces_so_many_agents_and_no_more(tmp_path: Path) -> None:
         assert HandAgent(api, "10.0.0.100").post("get-job").status_code == 200
 
 
-def test_a_body_of_a_stranger_is_refused_before_it_is_kept(server: RunningServer) -> None:
+def test_an_unknown_clients_body_is_refused_before_it_is_kept(server: RunningServer) -> None:
     for path in ("/api/sessions", "/bk/api/sessions", "/webhooks/1/github", "/api/groups", "/backend"):
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-GitHub-Event: push\r\n"
         with closing(raw(server, head.encode(), b"Content-Length: 300000000\r\n\r\n")) as connection:
@@ -116,7 +116,7 @@ def test_one_peer_has_so_many_connections_and_others_are_served(tmp_path: Path) 
         with closing(raw(server, b"GET / HTTP/1.1\r\n\r\n", source="127.0.0.66")) as refused:
             assert refused.recv(100).startswith(b"HTTP/1.1 503")
         assert agent.job() == {}
-        # Many peers take all there is for strangers: authorized agents have the rest.
+        # Many peers take all connections for unknown clients: authorized agents have the rest.
         held += [raw(server, source=f"127.0.1.{number // 5}") for number in range(5, 40)]
 
         def is_refused() -> bool:
@@ -241,7 +241,7 @@ def test_agents_that_went_away_make_room(tmp_path: Path) -> None:
         database.commit()
     core = Core.open(ServerSettings(tmp_path / "data"), lambda _password: None)
     assert len(core.roster.discovered) == 3
-    watchdog.forget_strangers(core)
+    watchdog.forget_unauthorized(core)
     assert len(core.roster.discovered) == 1  # the newest record keeps its id
     core.close()
     with closing(sqlite3.connect(tmp_path / "data/server.sqlite")) as database:
@@ -251,7 +251,7 @@ def test_agents_that_went_away_make_room(tmp_path: Path) -> None:
         ]
 
 
-def test_the_log_is_not_a_strangers_to_fill(server: RunningServer, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_client_cannot_fill_the_log(server: RunningServer, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(200):
         requests.post(f"{server.url}/backend", data="x\x1b[31m", headers={"Origin": "http://e"}, timeout=10)
     lines = [line for line in caplog.messages if line.startswith("Refused")]

@@ -151,19 +151,19 @@ COVERING_TESTS = {
     ),
     "message dispatch-tests": (
         "test_job.py::test_tests_are_dispatched_once_and_their_results_taken",
-        "test_agent_door.py::test_reports_without_a_job_and_unknown_messages_are_ignored[dispatch-tests]",
+        "test_agent_endpoint.py::test_reports_without_a_job_and_unknown_messages_are_ignored[dispatch-tests]",
     ),
     "message get-job": (
         "test_job.py::test_a_job_comes_to_the_agent_of_its_group_and_again_while_it_runs[get-job]",
-        "test_agent_door.py::test_nothing_to_do[get-job]",
+        "test_agent_endpoint.py::test_nothing_to_do[get-job]",
     ),
     "message get-job-step": (
         "test_job.py::test_a_step_comes_until_it_is_reported_and_the_last_question_ends_the_job",
-        "test_agent_door.py::test_the_next_step_of_no_job",
+        "test_agent_endpoint.py::test_the_next_step_of_no_job",
     ),
     "message host-info": (
-        "test_agent_door.py::test_host_info_after_authorization_is_kept_and_its_system_listed",
-        "test_agent_door.py::test_host_info_with_an_empty_system",
+        "test_agent_endpoint.py::test_host_info_after_authorization_is_kept_and_its_system_listed",
+        "test_agent_endpoint.py::test_host_info_with_an_empty_system",
     ),
     "message keep-alive": (
         "test_job.py::test_keep_alive_of_a_running_job_and_of_one_that_was_deleted",

@@ -23,7 +23,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class KrakenServer:
-    """A server's two doors: the API with its tokens, and the one for agents.
+    """The two interfaces of a server: the REST API with its tokens, and the agents' endpoint.
 
     Args:
         kind: `embedded` or `real`.
@@ -59,7 +59,7 @@ class KrakenServer:
         return self.message({"address": address, "msg": msg, **fields}, prefix=prefix)
 
     def message(self, message: object, *, prefix: str = "") -> Answer:
-        """Any JSON at the agents' door."""
+        """Send any JSON to the agents' endpoint."""
         return _answer(requests.post(f"{self.url}{prefix}/backend", json=message, timeout=TIMEOUT))
 
     def file(self, path: str) -> requests.Response:

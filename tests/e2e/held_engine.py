@@ -16,7 +16,7 @@ _LIST = b"GET /containers/json"
 
 
 class HeldEngine:
-    """The engine, with a door of our own.
+    """A proxy before the Docker engine that can hold a request back.
 
     Args:
         path: of the socket.

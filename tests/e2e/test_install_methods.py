@@ -26,11 +26,11 @@ NAME = "kraken-agent-methods-test"
 
 
 class ServesItsAgent(SimpleHTTPRequestHandler):
-    """A Kraken server as far as somebody sees it who takes the agent from it: files, and the door for agents."""
+    """A Kraken server as far as somebody sees it who takes the agent from it: files, and the agents' endpoint."""
 
     def do_GET(self) -> None:
         if self.path == "/backend":
-            self.send_error(405)  # as Kraken's door answers whoever only looks at it
+            self.send_error(405)  # as Kraken answers a GET of it
         else:
             super().do_GET()
 

@@ -1,4 +1,4 @@
-"""The Kraken server itself: migration, planner, queue workers, scheduler, watchdog and the HTTP door."""
+"""The Kraken server itself: migration, planner, queue workers, scheduler, watchdog and the web server."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def _start(instance: Instance, name: str, command: list[Any]) -> None:
 
 
 def _gunicorn(instance: Instance) -> list[Any]:
-    door = f"{instance.bind}:{SERVER_PORT + instance.offset}"
-    options = ["--workers", "2", "--timeout", "180", "--bind", door]
+    bind = f"{instance.bind}:{SERVER_PORT + instance.offset}"
+    options = ["--workers", "2", "--timeout", "180", "--bind", bind]
     return [instance.program("gunicorn"), *options, "kraken.server.server:create_app()"]
 
 

@@ -1,4 +1,4 @@
-"""The object store that stands where MinIO does: SeaweedFS with its S3 door on the public address."""
+"""The object store that stands where MinIO does: SeaweedFS with its S3 port on the public address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAME = "s3"
 
 
 def up(instance: Instance) -> None:
-    """Start master, volume, filer and S3 door as one process."""
+    """Start master, volume, filer and S3 gateway as one process."""
     folder = instance.directory / NAME
     folder.mkdir(exist_ok=True, mode=0o700)
     processes.start(instance.directory, NAME, _command(instance, folder, _write_accounts(instance, folder)), cwd=folder)
@@ -28,11 +28,11 @@ def down(instance: Instance) -> bool:
 
 
 def _command(instance: Instance, folder: Path, accounts: Path) -> list[str | Path]:
-    """Only the S3 door is public. All ports differ by instance: SeaweedFS names sockets in /tmp after them."""
+    """Only the S3 gateway is public. All ports differ by instance: SeaweedFS names sockets in /tmp after them."""
     addresses = [f"-ip={instance.private}", f"-ip.bind={instance.private}", f"-s3.ip.bind={instance.bind}"]
     inner = {"master": 9333, "volume": 8080, "filer": 8888}
     ports = [f"-{part}.port={port + instance.offset}" for part, port in inner.items()]
-    doors = ["-s3", f"-s3.port={S3_PORT + instance.offset}", f"-s3.port.grpc={18333 + instance.offset}"]
+    gateway = ["-s3", f"-s3.port={S3_PORT + instance.offset}", f"-s3.port.grpc={18333 + instance.offset}"]
     unused = ["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"]
     # A lone master elects itself after one to two of these; the default makes a restart last 20 s.
     patience = ["-master.electionTimeout=1s", "-volume.preStopSeconds=0"]
@@ -43,7 +43,7 @@ def _command(instance: Instance, folder: Path, accounts: Path) -> list[str | Pat
         f"-dir={folder}",
         *addresses,
         *ports,
-        *doors,
+        *gateway,
         *unused,
         *patience,
         *limits,

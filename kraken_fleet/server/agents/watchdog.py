@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 _LOG_INTERVAL = 0.2
 _FOLD_INTERVAL = 10.0
 _DAY = 86400.0
-_STRANGER_SECONDS = _DAY
-_STRANGER_SECONDS_WHEN_FULL = 600.0
+_UNAUTHORIZED_SECONDS = _DAY
+_UNAUTHORIZED_SECONDS_WHEN_FULL = 600.0
 _PRUNE_INTERVAL = 600.0
 # kraken/server/consts.py, DEFAULT_RUN_TIMEOUT.
 _RUN_TIMEOUT = 3 * 3600
@@ -67,16 +67,16 @@ def look(core: Core) -> None:
 
 def prune(core: Core) -> None:
     """Drop log lines and log-ins that are too old, and agents that asked for authorization and then went silent."""
-    forget_strangers(core)
+    forget_unauthorized(core)
     core.logs.drop_older(core.settings.log_retention_days * _DAY)
     with core.db.write() as session:
         session.execute(delete(LoginSession).where(LoginSession.created < now() - core.settings.session_days * _DAY))
 
 
-def forget_strangers(core: Core) -> None:
+def forget_unauthorized(core: Core) -> None:
     """Drop records of agents that nobody ever authorized and that are silent: for a day, or shorter when many wait."""
     most = core.settings.limits.unknown_agents
-    patience = _STRANGER_SECONDS if len(core.roster.discovered) < 0.8 * most else _STRANGER_SECONDS_WHEN_FULL
+    patience = _UNAUTHORIZED_SECONDS if len(core.roster.discovered) < 0.8 * most else _UNAUTHORIZED_SECONDS_WHEN_FULL
     never = (Agent.authorized.is_(False), Agent.host_info.is_(None), Agent.deleted.is_(None))
     # The newest record stays: SQLite would give its id to the next agent, and somebody may just be authorizing that id.
     newest = select(func.max(Agent.id)).scalar_subquery()

@@ -28,8 +28,8 @@ Finding = Dict[str, Any]
 OLDEST_PYTHON = (3, 8)
 # An agent signs S3 requests with its own clock; S3 stores refuse more than 15 minutes, log order suffers far earlier.
 LARGEST_CLOCK_SKEW_SECONDS = 30
-# What the agents' door answers to a GET.
-_DOOR_STATUS = 405
+# What the agents' endpoint answers to a GET (recorded from 1.7.36): it takes POST only.
+_ENDPOINT_STATUS = 405
 
 _CHECK_URL = (
     "Check the URL's scheme, port and certificate. If its certificate authority is your own, set "
@@ -115,7 +115,7 @@ def check_server(server: str, timeout: float, ca_bundle: str) -> List[Finding]:
     if findings[-1]["ok"]:
         findings.append(_connect(host, port, timeout))
     if findings[-1]["ok"]:
-        findings += _speak(url, timeout, ca_bundle)
+        findings += _check_http(url, timeout, ca_bundle)
     return findings
 
 
@@ -154,25 +154,25 @@ def _connect(host: str, port: int, timeout: float) -> Finding:
     return finding("tcp", True, "%s:%d in %.0f ms" % (host, port, 1000 * (time.monotonic() - started)))
 
 
-def _speak(url: str, timeout: float, ca_bundle: str) -> List[Finding]:
-    # Asking the agent's door tries the very address that the agent will use.
-    door = urljoin(url, "backend")
-    parts = urlsplit(door)
+def _check_http(url: str, timeout: float, ca_bundle: str) -> List[Finding]:
+    # This is the URL that the agent will use, so a proxy that forwards only the API is found too.
+    endpoint = urljoin(url, "backend")
+    parts = urlsplit(endpoint)
     if parts.scheme == "http" and not parts.username and plain_http.is_direct():
         answer = plain_http.get(parts.hostname or "", parts.port or 80, parts.path, timeout)
-        if answer and answer.status == _DOOR_STATUS:
+        if answer and answer.status == _ENDPOINT_STATUS:
             return [_is_kraken(parts.path, answer.status), _compare_clocks(answer.time)]
-    return _speak_as_agents_do(url, door, timeout, ca_bundle)
+    return _get_endpoint(url, endpoint, timeout, ca_bundle)
 
 
-def _speak_as_agents_do(url: str, door: str, timeout: float, ca_bundle: str) -> List[Finding]:
+def _get_endpoint(url: str, endpoint: str, timeout: float, ca_bundle: str) -> List[Finding]:
     """Ask through proxies, over https, and along redirections."""
     from email.utils import parsedate_to_datetime
     from http.client import HTTPException
     from urllib.error import HTTPError
 
     try:
-        with _opener(ca_bundle).open(door, timeout=timeout) as response:
+        with _opener(ca_bundle).open(endpoint, timeout=timeout) as response:
             status, headers = response.status, response.headers
     except HTTPError as error:
         status, headers = error.code, error.headers
@@ -180,12 +180,12 @@ def _speak_as_agents_do(url: str, door: str, timeout: float, ca_bundle: str) -> 
         why = getattr(error, "reason", error)
         return [finding("http", False, "%s: %s" % (url, why), _CHECK_URL)]
     date = parsedate_to_datetime(headers["Date"]).timestamp() if "Date" in headers else None
-    return [_is_kraken(urlsplit(door).path, status), _compare_clocks(date)]
+    return [_is_kraken(urlsplit(endpoint).path, status), _compare_clocks(date)]
 
 
 def _is_kraken(path: str, status: int) -> Finding:
     remedy = "Something else than a Kraken server answers there: check kraken_server_url, also its path"
-    return finding("http", status == _DOOR_STATUS, "GET %s gives %d" % (path, status), remedy)
+    return finding("http", status == _ENDPOINT_STATUS, "GET %s gives %d" % (path, status), remedy)
 
 
 def _compare_clocks(servers: Optional[float]) -> Finding:

@@ -1,4 +1,4 @@
-"""A Kraken server as far as one agent can tell: the door for agents, their files, and the log sink.
+"""A Kraken server as far as one agent can tell: the agents' endpoint, their files, and the log sink.
 
 It answers as krakenci-server 1.7.36 does, and can be told to be slow, broken or gone.
 """

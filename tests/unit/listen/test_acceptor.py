@@ -13,7 +13,7 @@ from kraken_fleet.listen import Limits
 from kraken_fleet.listen.acceptor import Server
 from kraken_fleet.listen.connections import Connections, server_config
 
-AGENT, STRANGER = "127.0.0.9", "127.0.0.8"
+AGENT, UNKNOWN = "127.0.0.9", "127.0.0.8"
 
 
 async def hello(_scope: Any, _receive: Any, send: Any) -> None:
@@ -48,12 +48,12 @@ async def status(port: int, source: str) -> int:
         writer.close()
 
 
-def test_a_known_agent_does_not_wait_for_the_turn_of_strangers() -> None:
+def test_a_known_agent_does_not_wait_for_the_turn_of_unknown_clients() -> None:
     async def work() -> tuple[int, bool, int]:
         connections = Connections(Limits(), is_known=lambda peer: peer == AGENT)
         async with serving(connections) as port:
             async with connections.turns.turn():
-                waiting = asyncio.create_task(status(port, STRANGER))
+                waiting = asyncio.create_task(status(port, UNKNOWN))
                 agents = await status(port, AGENT)
                 was_waiting = not waiting.done()
             return agents, was_waiting, await waiting
@@ -65,13 +65,13 @@ def test_more_connections_than_allowed_are_refused_and_counted_back() -> None:
     async def work() -> tuple[list[int], int]:
         connections = Connections(Limits(connections_per_peer=2))
         async with serving(connections) as port:
-            held = [await asyncio.open_connection("127.0.0.1", port, local_addr=(STRANGER, 0)) for _ in range(2)]
-            statuses = [await status(port, STRANGER), await status(port, AGENT)]
+            held = [await asyncio.open_connection("127.0.0.1", port, local_addr=(UNKNOWN, 0)) for _ in range(2)]
+            statuses = [await status(port, UNKNOWN), await status(port, AGENT)]
             for _, writer in held:
                 writer.close()
             while connections.total:
                 await asyncio.sleep(0.01)
-            statuses.append(await status(port, STRANGER))
+            statuses.append(await status(port, UNKNOWN))
             while connections.total:
                 await asyncio.sleep(0.01)
             return statuses, len(connections.by_peer)
@@ -79,12 +79,12 @@ def test_more_connections_than_allowed_are_refused_and_counted_back() -> None:
     assert asyncio.run(work()) == ([503, 200, 200], 0)
 
 
-def test_strangers_that_wait_at_the_end_are_closed_and_counted_back() -> None:
+def test_unknown_clients_that_wait_at_the_end_are_closed_and_counted_back() -> None:
     async def work() -> tuple[bytes, int]:
         connections = Connections(Limits())
         async with connections.turns.turn():
             async with serving(connections) as port:
-                opened = [await asyncio.open_connection("127.0.0.1", port, local_addr=(STRANGER, 0)) for _ in range(2)]
+                opened = [await asyncio.open_connection("127.0.0.1", port, local_addr=(UNKNOWN, 0)) for _ in range(2)]
                 while connections.total < 2:
                     await asyncio.sleep(0.01)
             return await opened[1][0].read(), connections.total

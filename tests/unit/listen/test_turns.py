@@ -1,4 +1,4 @@
-"""Strangers' work takes turns, and leaves as much time as it takes."""
+"""The work of unknown clients takes turns, and leaves as much time as it takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules that let only an inventory's agents reach a server's door for agents."""
+"""Rules that allow only an inventory's agents at a server's agent endpoint."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def test_each_address_is_there_once_in_order_and_unknown_agents_are_named() -> N
     ("asked", "besides", "reason"),
     [
         (fleet("10.0.0.1", complete=False), [], "a slice"),
-        (fleet("a-name"), [], "would let nobody in"),
-        (fleet(), [], "would let nobody in"),
+        (fleet("a-name"), [], "would allow nobody"),
+        (fleet(), [], "would allow nobody"),
         (fleet("10.0.0.1"), ["10.0.0.1; drop"], "neither an address nor a network"),
         (fleet("10.0.0.1"), ["192.0.2.1/24"], "neither an address nor a network"),
     ],
@@ -49,7 +49,7 @@ def test_what_would_lock_out_or_let_in_too_much_is_refused(
         allow_list(asked, besides)
 
 
-def test_nginx_closes_both_doors_and_nothing_else() -> None:
+def test_nginx_closes_both_endpoints_and_nothing_else() -> None:
     inside = (
         "    allow 10.0.0.2;\n    allow 10.0.0.12;\n    allow 192.0.2.0/24;\n    allow 2001:db8::5;\n    deny all;\n"
         "    proxy_pass http://127.0.0.1:6363;\n"

@@ -92,7 +92,7 @@ OURS = "# Written by kraken-fleet; changes here are overwritten by the next depl
 THEIRS = "[Service]\nEnvironmentFile={}/kraken.env\n"
 
 
-def test_a_unit_of_ours_is_known_by_what_it_says_and_a_strangers_is_left_alone(tmp_path: Path) -> None:
+def test_a_unit_of_ours_is_known_by_its_content_and_any_other_is_left_alone(tmp_path: Path) -> None:
     wanted = Place("unit", "kraken-agent-small", str(tmp_path / "small"), ADDRESS, f"{SERVER}/")
     unit(tmp_path, "kraken-agent", THEIRS.format(tmp_path))
     assert plan(wanted) == []

@@ -16,7 +16,7 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import checks
 from tests.background import serving
 
 
-class Door(BaseHTTPRequestHandler):
+class WebServer(BaseHTTPRequestHandler):
     """Answers as the server's class attributes say."""
 
     status = 405
@@ -34,9 +34,13 @@ class Door(BaseHTTPRequestHandler):
         pass
 
 
+# Its handler's class, which a test may change, and its port.
+Running = tuple[type[WebServer], int]
+
+
 @pytest.fixture
-def door() -> Iterator[tuple[type[Door], int]]:
-    handler = type("ThisDoor", (Door,), {})
+def web_server() -> Iterator[Running]:
+    handler = type("ThisServer", (WebServer,), {})
     with serving(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
         yield handler, server.server_port
 
@@ -45,26 +49,26 @@ def by_check(findings: list[dict[str, object]]) -> dict[str, dict[str, object]]:
     return {str(finding["check"]): finding for finding in findings}
 
 
-def test_a_kraken_server_is_reached_step_by_step(door: tuple[type[Door], int]) -> None:
-    found = by_check(preflight.check_server(f"http://127.0.0.1:{door[1]}", 2, ""))
+def test_a_kraken_server_is_reached_step_by_step(web_server: Running) -> None:
+    found = by_check(preflight.check_server(f"http://127.0.0.1:{web_server[1]}", 2, ""))
     assert list(found) == ["dns", "tcp", "http", "clock"]
     assert all(finding["ok"] for finding in found.values())
 
 
-def test_the_server_may_be_given_without_a_scheme(door: tuple[type[Door], int]) -> None:
-    assert by_check(preflight.check_server(f"127.0.0.1:{door[1]}", 2, ""))["http"]["ok"]
+def test_the_server_may_be_given_without_a_scheme(web_server: Running) -> None:
+    assert by_check(preflight.check_server(f"127.0.0.1:{web_server[1]}", 2, ""))["http"]["ok"]
 
 
-def test_another_web_server_is_told_from_kraken(door: tuple[type[Door], int]) -> None:
-    door[0].status = 200
-    http = by_check(preflight.check_server(f"http://127.0.0.1:{door[1]}", 2, ""))["http"]
+def test_another_web_server_is_told_from_kraken(web_server: Running) -> None:
+    web_server[0].status = 200
+    http = by_check(preflight.check_server(f"http://127.0.0.1:{web_server[1]}", 2, ""))["http"]
     assert http["ok"] is False
     assert "Something else than a Kraken server" in str(http["remedy"])
 
 
-def test_a_clock_that_is_off_is_a_finding_with_its_remedy(door: tuple[type[Door], int]) -> None:
-    door[0].clock_offset = 300
-    clock = by_check(preflight.check_server(f"http://127.0.0.1:{door[1]}", 2, ""))["clock"]
+def test_a_clock_that_is_off_is_a_finding_with_its_remedy(web_server: Running) -> None:
+    web_server[0].clock_offset = 300
+    clock = by_check(preflight.check_server(f"http://127.0.0.1:{web_server[1]}", 2, ""))["clock"]
     assert clock["ok"] is False
     assert "Synchronise" in str(clock["remedy"])
 
@@ -83,14 +87,14 @@ def test_an_unknown_name_ends_the_row_at_dns() -> None:
     assert [(finding["check"], finding["ok"]) for finding in found] == [("dns", False)]
 
 
-def test_an_s3_store_is_known_by_its_refusal(door: tuple[type[Door], int]) -> None:
-    door[0].status, door[0].body = 403, b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>"
-    assert preflight.check_minio(f"127.0.0.1:{door[1]}", 2)["ok"]
+def test_an_s3_store_is_known_by_its_refusal(web_server: Running) -> None:
+    web_server[0].status, web_server[0].body = 403, b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>"
+    assert preflight.check_minio(f"127.0.0.1:{web_server[1]}", 2)["ok"]
 
 
-def test_a_web_page_is_no_s3_store(door: tuple[type[Door], int]) -> None:
-    door[0].status, door[0].body = 404, b"not here"
-    assert preflight.check_minio(f"127.0.0.1:{door[1]}", 2)["ok"] is False
+def test_a_web_page_is_no_s3_store(web_server: Running) -> None:
+    web_server[0].status, web_server[0].body = 404, b"not here"
+    assert preflight.check_minio(f"127.0.0.1:{web_server[1]}", 2)["ok"] is False
 
 
 def test_the_log_record_arrives_with_every_field_that_the_proxy_requires() -> None:
@@ -112,9 +116,9 @@ def test_the_disk_is_judged_where_the_directory_will_be(tmp_path: Path) -> None:
     assert preflight.check_disk(str(tmp_path), 10**9)["ok"] is False
 
 
-def test_a_proxy_is_what_has_to_be_reached(door: tuple[type[Door], int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_is_what_has_to_be_reached(web_server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """The proxy asks the server; its answer is the server's. The server itself has a name that only the proxy knows."""
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{door[1]}")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{web_server[1]}")
     monkeypatch.delenv("no_proxy", raising=False)
     found = by_check(preflight.check_server("http://kraken.invalid:6363", 2, ""))
     assert list(found) == ["dns", "tcp", "http", "clock"]

@@ -11,7 +11,7 @@ GROUPS = {"a": {"build"}, "b": {"build"}, "c": {"test"}, "d": set()}
 FLEET = DesiredFleet(tuple(DesiredAgent(host, f"10.0.0.{host}", frozenset(groups)) for host, groups in GROUPS.items()))
 AGENTS = {host: Agent(number, host, f"10.0.0.{host}", authorized=True) for number, host in enumerate(GROUPS)}
 # Not of the play, and in the same group.
-STRANGER = Agent(99, "x", "10.0.0.99", authorized=True)
+OTHER_AGENT = Agent(99, "x", "10.0.0.99", authorized=True)
 
 
 def chosen(choice: Choice) -> list[str]:
@@ -19,7 +19,7 @@ def chosen(choice: Choice) -> list[str]:
 
 
 def with_agents(**changes: Agent | None) -> list[Agent]:
-    return [agent for agent in {**AGENTS, **changes}.values() if agent] + [STRANGER]
+    return [agent for agent in {**AGENTS, **changes}.values() if agent] + [OTHER_AGENT]
 
 
 def test_hosts_that_changed_and_one_of_each_other_group() -> None:

@@ -56,8 +56,8 @@ def test_enabling_lets_agents_have_jobs_again(busy: Lab) -> None:
 
 
 def test_removing_deletes_records_and_names_those_that_cannot_be(busy: Lab) -> None:
-    stranger = replace(busy.agent(B), id=999, name="stranger")
+    missing = replace(busy.agent(B), id=999, name="missing")
     with pytest.raises(PartialFailureError) as caught:
-        list(remove(busy.client, [busy.agent(B), stranger]))
-    assert list(caught.value.failures) == ["stranger"]
+        list(remove(busy.client, [busy.agent(B), missing]))
+    assert list(caught.value.failures) == ["missing"]
     assert [agent.address for agent in busy.client.agents()] == [A]

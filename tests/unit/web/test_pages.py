@@ -30,11 +30,11 @@ def test_the_discovered_page_says_what_speaks_for_each(person: Person) -> None:
 
 def test_ignoring_hides_an_agent_and_changes_nothing_on_the_server(person: Person, server: RunningServer) -> None:
     with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
-        (stranger,) = [one for one in client.agents(unauthorized=True) if one.address == "10.0.0.23"]
-        person.post("/discovered/change", action="ignore", agent=stranger.id)
+        (waiting,) = [one for one in client.agents(unauthorized=True) if one.address == "10.0.0.23"]
+        person.post("/discovered/change", action="ignore", agent=waiting.id)
         assert ">10.0.0.23<" not in person.get("/discovered")
         assert ">10.0.0.23<" in person.get("/discovered?ignored=1")
-        assert client.agent(stranger.id) == stranger
+        assert client.agent(waiting.id) == waiting
 
 
 def test_the_plan_is_shown_applied_with_progress_and_then_empty(person: Person, server: RunningServer) -> None:

@@ -154,7 +154,7 @@ def test_systems_start_with_any_and_grow_with_host_info(api: Api) -> None:
     assert [system["name"] for system in api.get("/systems")["items"]] == ["any", "debian-12"]
 
 
-def test_settings_show_the_public_part_to_strangers(api: Api) -> None:
+def test_settings_show_the_public_part_without_a_token(api: Api) -> None:
     public = dict.fromkeys(("auth0", "github", "google", "ldap", "microsoft"), False)
     expected = {"idp": {f"{name}_enabled": value for name, value in public.items()}}
     for headers in ({}, {"Authorization": "Bearer deadbeef"}):

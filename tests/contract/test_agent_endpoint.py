@@ -1,4 +1,4 @@
-"""What agents without a job say and hear."""
+"""What agents without a job send, and what they are answered."""
 
 from __future__ import annotations
 
@@ -124,6 +124,6 @@ def test_what_is_not_json(server: KrakenServer) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "/bk"])
-def test_the_door_takes_posts_only(server: KrakenServer, prefix: str) -> None:
+def test_the_endpoint_takes_posts_only(server: KrakenServer, prefix: str) -> None:
     said = server.api("GET", "/backend", prefix=prefix, token=None)
     assert (said.status, said.body) == (405, problem(405, WRONG_METHOD))

@@ -1,4 +1,4 @@
-"""The agents' door, POST /backend: in front of everything else, because nearly all requests come here.
+"""The agents' endpoint, POST /backend, as a middleware before the REST API: nearly all requests come here.
 
 It is plain ASGI: a poll of an idle agent costs one dictionary look-up and a prepared answer.
 """
@@ -30,11 +30,11 @@ AGENTS_PATHS = frozenset({"/backend", "/bk/backend"})
 _UNAUTHORIZED = json.dumps(UNAUTHORIZED).encode()
 
 
-class AgentsDoor:
+class AgentsEndpoint:
     """Middleware that answers agents and passes everything else on.
 
     Args:
-        app: what comes behind.
+        app: the application that answers everything else.
         core: the server.
     """
 
@@ -68,7 +68,7 @@ class AgentsDoor:
 
     def _most_from(self, peer: str | None) -> int:
         limits = self._core.settings.limits
-        return limits.message_bytes if self._core.roster.is_known(peer) else limits.stranger_message_bytes
+        return limits.message_bytes if self._core.roster.is_known(peer) else limits.unknown_client_message_bytes
 
     async def _in_turn(self, message: Any, peer: str | None) -> bytes | None:
         """The answer: at once for an authorized agent; others wait for one another, for a new one costs a commit."""

@@ -1,4 +1,4 @@
-"""What agents hear at /backend (recorded messages; rest.md section 4)."""
+"""What agents are answered at /backend (recorded messages; rest.md section 4)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def post(server: RunningServer, body: Any, path: str = "/backend") -> requests.R
     return requests.post(f"{server.url}{path}", data=json.dumps(body), headers=JSON, timeout=10)
 
 
-def test_strangers_are_unauthorized_at_both_doors(server: RunningServer) -> None:
+def test_unknown_agents_are_unauthorized_at_both_paths(server: RunningServer) -> None:
     for path, address in (("/backend", "127.0.9.1"), ("/bk/backend", "127.0.9.1"), ("/bk/backend", None)):
         for msg in ("host-info", "get-job", "get-job2", "keep-alive"):
             answer = post(server, {"address": address, "msg": msg, "info": DEBIAN}, path)
