@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from kraken_agent import __version__
+from kraken_agent import __version__, resources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def collect(config: Config, executors: Dict[str, str], not_offered: Dict[str, st
         "isolation": isolation,
         **executors,
         "kraken_fleet_version": __version__,
+        "kraken_fleet_host": resources.measure(config.data_dir),
     }
     if not_offered:
         info["kraken_fleet_not_offered"] = dict(not_offered)

@@ -8,10 +8,11 @@ import signal
 import sys
 import time
 
-from kraken_agent import __version__, hostinfo
+from kraken_agent import __version__
 from kraken_agent.config import Config, ConfigError, check_data_dir
 from kraken_agent.detect import Engines
 from kraken_agent.env_file import EnvFile
+from kraken_agent.introduction import Introduction
 from kraken_agent.logs import Log, LogSink
 from kraken_agent.notify import ServiceManager
 from kraken_agent.process import reap
@@ -22,7 +23,7 @@ from kraken_agent.transport import InterruptedExchangeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Mapping, Optional
+    from typing import Mapping, Optional
 
     from kraken_agent.leftovers import JobDirectories
     from kraken_agent.protocol import Answer
@@ -58,8 +59,7 @@ class Agent:
         self._log = Log(self._reactor, LogSink(self._config.source_address()))
         check_data_dir(self._config.data_dir, self._log.warning)
         self._engines = Engines(self._reactor, self._log)
-        # What the server was told of the engines.
-        self._told: Dict[str, str] = {}
+        self._introduction = Introduction(self._engines)
         self._job_directories: Optional[JobDirectories] = None
         self._service = ServiceManager(self._reactor, os.environ)
         self._spool = Spool(os.path.join(self._config.data_dir, "spool"), self._log.warning)
@@ -152,7 +152,7 @@ class Agent:
                 self._service.status("idle")
                 self._between_jobs(answer)
                 self._engines.ask_when_due()
-                known = not self._has_news()
+                known = not self._introduction.has_news(self._config)
                 self._wait(self._pause(_POLL_SECONDS))
 
     def _register(self) -> bool:
@@ -185,18 +185,12 @@ class Agent:
         answer = self._host_info()
         if not self._engines.has_answered and not answer.unauthorized:
             self._engines.wait()
-            if self._has_news():
+            if self._introduction.has_news(self._config):
                 answer = self._host_info()
         return answer
 
     def _host_info(self) -> Answer:
-        answer = self._session.host_info(hostinfo.collect(self._config, self._engines.found, self._engines.not_offered))
-        self._told = {**self._engines.not_offered, **self._engines.found}
-        return answer
-
-    def _has_news(self) -> bool:
-        """Return whether the server was told something else of the engines than what is true now."""
-        return self._told != {**self._engines.not_offered, **self._engines.found}
+        return self._session.host_info(self._introduction.make(self._config))
 
     def _apply(self, answer: Answer) -> None:
         """Take over what the server configures: where logs go, unless that is set here."""

@@ -10,6 +10,7 @@ from kraken_fleet.model.host_names import HostNames
 from kraken_fleet.model.job import Job, JobState, LogLine, Run, RunState, Step, StepStatus, System
 from kraken_fleet.model.moments import ago, parse_moment
 from kraken_fleet.model.own_groups import Owner, OwnGroup, is_earlier_group, is_own_group
+from kraken_fleet.model.resources import Resources
 from kraken_fleet.model.untrusted_text import ip_of, is_host_name, names_a_host, shown
 from kraken_fleet.model.workflow import Branch, Flow, Project, Stage
 
@@ -38,6 +39,7 @@ __all__ = [
     "OwnGroup",
     "Owner",
     "Project",
+    "Resources",
     "Run",
     "RunState",
     "Stage",

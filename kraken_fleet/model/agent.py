@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from kraken_fleet.model.disabling import Disabling
 from kraken_fleet.model.own_groups import is_own_group
+from kraken_fleet.model.resources import Resources
 
 # host-info carries these beside one key for each executor the agent has ("docker": "20.10.24").
 _LONGEST_REASON = 200
@@ -68,6 +69,11 @@ class HostInfo:
         """The release of kraken-fleet's own agent; empty when it does not say, as Kraken's own one."""
         said = self.extra.get("kraken_fleet_version")
         return "".join(filter(str.isprintable, said))[:_LONGEST_VERSION] if isinstance(said, str) else ""
+
+    @property
+    def resources(self) -> Resources:
+        """What its host has; Kraken's own agent says nothing of that, and then all of it is None."""
+        return Resources.parse(self.extra.get("kraken_fleet_host"))
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> HostInfo:

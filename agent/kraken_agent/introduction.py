@@ -1,0 +1,42 @@
+"""What the agent tells the server of its host, and whether that is still true."""
+
+from __future__ import annotations
+
+from kraken_agent import hostinfo, resources
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict
+
+    from kraken_agent.config import Config
+    from kraken_agent.detect import Engines
+
+# Free space is told again when it has changed by this part of the disk: less is not worth a message.
+_PART_OF_DISK = 0.05
+
+
+class Introduction:
+    """Remembers what the server was told.
+
+    Args:
+        engines: which executors the agent offers.
+    """
+
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
+        self._told_engines: Dict[str, str] = {}
+        self._told_host: Dict[str, int] = {}
+
+    def make(self, config: Config) -> Dict[str, Any]:
+        """Return the `info` of host-info, as it is true now."""
+        info = hostinfo.collect(config, self._engines.found, self._engines.not_offered)
+        self._told_engines = {**self._engines.not_offered, **self._engines.found}
+        self._told_host = info["kraken_fleet_host"]
+        return info
+
+    def has_news(self, config: Config) -> bool:
+        """Return whether the server was told something else than what is true now."""
+        if self._told_engines != {**self._engines.not_offered, **self._engines.found}:
+            return True
+        told, free = self._told_host.get("disk_free"), resources.free_space(config.data_dir)
+        return told is not None and free is not None and abs(free - told) > _PART_OF_DISK * self._told_host["disk"]
