@@ -16,8 +16,9 @@ from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import connected
 from kraken_fleet.errors import FleetError, UsageError
 from kraken_fleet.inventory import Inventory
-from kraken_fleet.metrics import failed_text, read, text
+from kraken_fleet.metrics import failed_text, text
 from kraken_fleet.plan import PlanPolicy
+from kraken_fleet.reconcile import read_server
 
 app = single_command()
 
@@ -45,7 +46,7 @@ def metrics(
     started = time.monotonic()
     try:
         desired = inventory.fleet() if inventory else None
-        reading = read(client, desired, policy, memory=planning.memory(), peers=planning.peers())
+        reading = read_server(client, desired, policy, memory=planning.memory(), peers=planning.peers())
     except FleetError:
         if textfile:
             _write(textfile, failed_text())

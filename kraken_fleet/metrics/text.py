@@ -14,8 +14,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYP
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from kraken_fleet.metrics.reading import Reading
 from kraken_fleet.model import Activity, Agent, Job, activity_of
+from kraken_fleet.reconcile import Reading
 
 __all__ = ["CONTENT_TYPE", "MOST_AGENTS", "MOST_GROUPS", "MOST_VALUES", "failed_text", "text"]
 

@@ -26,6 +26,7 @@ from kraken_fleet.reconcile.ignored import Ignored
 from kraken_fleet.reconcile.lifecycle import disable, drain, enable, remove
 from kraken_fleet.reconcile.observe import observe, with_waiting_jobs
 from kraken_fleet.reconcile.peer_memory import PeerMemory
+from kraken_fleet.reconcile.reading import Reading, read_server
 from kraken_fleet.reconcile.run import reconcile, watch
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Missing",
     "PeerMemory",
     "Planned",
+    "Reading",
     "RoundFailed",
     "Sleeping",
     "SystemClock",
@@ -58,6 +60,7 @@ __all__ = [
     "drain",
     "enable",
     "observe",
+    "read_server",
     "reconcile",
     "remove",
     "wait_for_agents",

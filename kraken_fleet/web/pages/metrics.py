@@ -15,7 +15,7 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError
 from kraken_fleet.listen import peer_of as peer_address
 from kraken_fleet.model import DesiredFleet
-from kraken_fleet.reconcile import GroupMemory
+from kraken_fleet.reconcile import GroupMemory, read_server
 from kraken_fleet.state import state_dir
 from kraken_fleet.web.context import Console, console_of, peer_of
 from kraken_fleet.web.desired import desired_fleet
@@ -62,12 +62,12 @@ def _answer(console: Console, client: KrakenClient) -> tuple[Response, bool]:
         NotSignedInError, NotPermittedError: see there.
     """
     try:
-        from kraken_fleet.metrics import CONTENT_TYPE, failed_text, read, text
+        from kraken_fleet.metrics import CONTENT_TYPE, failed_text, text
     except ModuleNotFoundError:
         return PlainTextResponse(_HINT, 501), False
     started = time.monotonic()
     try:
-        reading = read(client, _desired(console), memory=GroupMemory(state_dir()))
+        reading = read_server(client, _desired(console), memory=GroupMemory(state_dir()))
     except (NotSignedInError, NotPermittedError):
         raise
     except FleetError:

@@ -7,10 +7,11 @@ from datetime import timedelta
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from kraken_fleet.metrics import Reading, failed_text, text
+from kraken_fleet.metrics import failed_text, text
 from kraken_fleet.metrics.text import MOST_AGENTS, MOST_GROUPS
 from kraken_fleet.model import AgentsGroup, DesiredAgent, DesiredFleet, HostInfo, HostNames, Job, ObservedFleet
 from kraken_fleet.plan import make_plan
+from kraken_fleet.reconcile import Reading
 from tests.unit.web.model_builders import NOW, an_agent
 
 Samples = dict[str, dict[tuple[str, ...], float]]

@@ -1,4 +1,5 @@
-"""What is read of a server for one scrape: a bounded number of requests, however many agents and jobs there are."""
+"""What is read of a server for its metrics and for messages about it: a bounded number of requests, however many agents
+and jobs there are."""
 
 from __future__ import annotations
 
@@ -10,8 +11,10 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import NotPermittedError, RequestRejectedError, ServerFaultError, UnexpectedAnswerError
 from kraken_fleet.model import Agent, AgentsGroup, DesiredFleet, HostNames, Job, JobState, is_own_group
 from kraken_fleet.plan import Plan, PlanPolicy, make_plan, stranded
-from kraken_fleet.reconcile import GroupMemory, PeerMemory, observe, with_waiting_jobs
+from kraken_fleet.reconcile.group_memory import GroupMemory
+from kraken_fleet.reconcile.observe import observe, with_waiting_jobs
 from kraken_fleet.reconcile.parallel import answers
+from kraken_fleet.reconcile.peer_memory import PeerMemory
 
 # Runs of which running jobs are asked for. Of the jobs of more runs the group is not known.
 _RUNS = 100
@@ -45,7 +48,7 @@ class Reading:
     plan: Plan | None = None
 
 
-def read(
+def read_server(
     client: KrakenClient,
     desired: DesiredFleet | None = None,
     policy: PlanPolicy | None = None,
