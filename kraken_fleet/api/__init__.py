@@ -2,6 +2,7 @@
 
 from kraken_fleet.api.account import Level, credentials_from, find_credentials, find_server, of_environment, of_files
 from kraken_fleet.api.agents import SORT_FIELDS
+from kraken_fleet.api.changes import Recorder
 from kraken_fleet.api.client import KrakenClient
 from kraken_fleet.api.credentials import Credentials, PasswordCredentials, TokenCredentials, read_secret
 from kraken_fleet.api.deleted_groups import KnownGroups
@@ -20,6 +21,7 @@ __all__ = [
     "Level",
     "Page",
     "PasswordCredentials",
+    "Recorder",
     "TokenCredentials",
     "credentials_from",
     "find_credentials",

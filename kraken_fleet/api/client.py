@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from kraken_fleet.address import ServerAddress
+from kraken_fleet.api.changes import Recorder
 from kraken_fleet.api.credentials import Credentials, PasswordCredentials
 from kraken_fleet.api.groups import GroupsCalls
 from kraken_fleet.api.passing_groups import PassingGroupsCalls
@@ -49,6 +52,17 @@ class KrakenClient(GroupsCalls, PassingGroupsCalls, SettingsCalls, WorkflowsCall
     def user(self) -> str:
         """The account that signs in; empty when all that is known of it is a token."""
         return self._credentials.user if isinstance(self._credentials, PasswordCredentials) else ""
+
+    def recorded(self, recorder: Recorder, agents: Mapping[int, str] | None = None) -> Self:
+        """Return the same client, with the same session on the server; this recorder is told of its changes.
+
+        Args:
+            agents: addresses of agents by their ids, for the record of changes; those that it lists itself it knows.
+        """
+        twin = copy.copy(self)
+        twin._session = self._session.recorded(recorder)
+        twin._session.names.add_agents(agents or {})
+        return twin
 
     def clock_ahead(self) -> timedelta:
         """Say how much the server's clock is ahead of this machine's, to about a second; ask when nothing is known yet.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -19,6 +21,7 @@ from kraken_fleet import __version__
 from kraken_fleet.address import ServerAddress
 from kraken_fleet.api import decode
 from kraken_fleet.api.answers import Answer, raise_for_refusal, read_answer
+from kraken_fleet.api.changes import Names, Recorder, in_words
 from kraken_fleet.api.credentials import Credentials, PasswordCredentials, TokenCredentials
 from kraken_fleet.api.unreachable import unreachable
 from kraken_fleet.errors import FleetError, NotSignedInError, RequestRejectedError, UsageError
@@ -39,6 +42,17 @@ _TOO_MANY = 429
 _SIGN_OUT_TIMEOUT = (1.0, 3.0)
 # The time in a late answer may be from long after the question.
 _PROMPT = timedelta(seconds=1)
+
+
+@dataclasses.dataclass(slots=True)
+class _Shared:
+    """What a session and its twins that are recorded have in common.
+
+    `clock_ahead` says how much the server's clock is ahead of ours, after its last prompt answer: to about a second.
+    """
+
+    token: str | None
+    clock_ahead: timedelta | None = None
 
 
 class Session:
@@ -74,9 +88,19 @@ class Session:
         self._adapter = HTTPAdapter(pool_maxsize=MAX_CONNECTIONS, pool_block=True, max_retries=_retry())
         self._of_thread = threading.local()
         self._signing_in = threading.Lock()
-        # How much the server's clock is ahead of ours, after its last prompt answer: to about a second.
-        self.clock_ahead: timedelta | None = None
-        self._token = credentials.token if isinstance(credentials, TokenCredentials) else None
+        self._shared = _Shared(credentials.token if isinstance(credentials, TokenCredentials) else None)
+        self._recorder: Recorder | None = None
+        self.names = Names()
+
+    @property
+    def clock_ahead(self) -> timedelta | None:
+        return self._shared.clock_ahead
+
+    def recorded(self, recorder: Recorder) -> Self:
+        """Return the same session, with the same token and connections; this recorder is told of its changes."""
+        twin = copy.copy(self)
+        twin._recorder, twin.names = recorder, Names()
+        return twin
 
     def request(
         self, method: Method, path: str, *, params: Mapping[str, str | int] | None = None, body: object = None
@@ -90,7 +114,32 @@ class Session:
 
         Raises:
             ServerError: one of its subclasses, see kraken_fleet.errors.
+            FleetError: it would change something, and the recorder cannot record that.
         """
+        if self._recorder is None:
+            return self._answer(method, path, params, body)
+        if method != "GET":
+            return self._recorded(self._recorder, method, path, params, body)
+        answer = self._answer(method, path, params, body)
+        self.names.note(path, answer.body)
+        return answer
+
+    def _recorded(
+        self, recorder: Recorder, method: Method, path: str, params: Mapping[str, str | int] | None, body: object
+    ) -> Answer:
+        recorder.check()
+        change = in_words(method, path, body, self.names)
+        try:
+            answer = self._answer(method, path, params, body)
+        except FleetError as error:
+            recorder.record(dataclasses.replace(change, result=str(error)))
+            raise
+        self.names.note(path, answer.body)
+        # Again: what was just made has a name only now. A group that was renamed is told of by the name that it had.
+        recorder.record(change if path.startswith("/groups") else in_words(method, path, body, self.names))
+        return answer
+
+    def _answer(self, method: Method, path: str, params: Mapping[str, str | int] | None, body: object) -> Answer:
         token = self._current_token()
         try:
             return self._send(method, path, token, params=params, body=body)
@@ -118,7 +167,7 @@ class Session:
         """
         if isinstance(self._credentials, PasswordCredentials):
             with self._signing_in:
-                token, self._token = self._token, None
+                token, self._shared.token = self._shared.token, None
             if token:
                 self._sign_out(token)
         self._adapter.close()
@@ -134,12 +183,12 @@ class Session:
         Of several threads that were refused at the same time only the first signs in.
         """
         if not isinstance(self._credentials, PasswordCredentials):
-            return self._token
+            return self._shared.token
         with self._signing_in:
-            if self._token is None or self._token == refused:
-                self._token = None
-                self._token = self._sign_in(self._credentials)
-            return self._token
+            if self._shared.token is None or self._shared.token == refused:
+                self._shared.token = None
+                self._shared.token = self._sign_in(self._credentials)
+            return self._shared.token
 
     def _sign_in(self, credentials: PasswordCredentials) -> str:
         try:
@@ -188,8 +237,8 @@ class Session:
             )
         except requests.RequestException as error:
             raise unreachable(error, f"{method} {url}", waits[1]) from error
-        if (stated := _date(response)) is not None and (self.clock_ahead is None or response.elapsed < _PROMPT):
-            self.clock_ahead = stated - began
+        if (stated := _date(response)) is not None and (self._shared.clock_ahead is None or response.elapsed < _PROMPT):
+            self._shared.clock_ahead = stated - began
         return response
 
     @property

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextvars import ContextVar
+from itertools import takewhile
 from typing import Any
 
 import typer
+
+PROGRAM = "kraken-fleet"
+_typed: ContextVar[str] = ContextVar("typed", default=PROGRAM)
 
 # Commands inherit it from the first of them.
 HELP_OPTIONS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
@@ -25,3 +31,14 @@ def single_command() -> typer.Typer:
 
 def _nothing() -> None:
     """Do nothing: the commands of a group share no options."""
+
+
+def remember_command(arguments: Sequence[str]) -> None:
+    """Keep the first two words of a command line for the audit log; options may have what is nobody's business."""
+    words = list(takewhile(lambda word: not word.startswith("-"), arguments))
+    _typed.set(" ".join([PROGRAM, *words[:2]]))
+
+
+def running_command() -> str:
+    """Return what runs: "kraken-fleet agents disable"."""
+    return _typed.get()

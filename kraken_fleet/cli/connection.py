@@ -27,7 +27,9 @@ from kraken_fleet.api import (
     of_environment,
     of_files,
 )
+from kraken_fleet.audit import Origin, audited, of_this_machine
 from kraken_fleet.cli import config_file
+from kraken_fleet.cli.application import running_command
 from kraken_fleet.cli.options import option, with_options
 from kraken_fleet.cli.source import given_inventory, inventory_options
 from kraken_fleet.errors import UsageError
@@ -119,7 +121,12 @@ def connect(inventory: Inventory | None = None, **options: Any) -> KrakenClient:
     levels = levels_of(inventory, **options)
     server, ca_bundle = find_server(levels)
     credentials = find_credentials(levels, _asked if sys.stdin.isatty() else None)
-    return KrakenClient(server, credentials, ca_bundle=ca_bundle)
+    return audited(KrakenClient(server, credentials, ca_bundle=ca_bundle), origin_of_command())
+
+
+def origin_of_command() -> Origin:
+    """Return what the audit log says of the command that runs: who, with which command, on which machine."""
+    return of_this_machine(running_command())
 
 
 def levels_of(inventory: Inventory | None, **options: Any) -> list[Level]:

@@ -52,7 +52,7 @@ def console(
         bool, typer.Option("--secure-cookie", help="The console is reached over https, through a proxy.")
     ] = False,
     proxy: Proxies = None,
-    state_dir: Annotated[Path | None, typer.Option(help="Where it keeps its access log and history.")] = None,
+    state_dir: Annotated[Path | None, typer.Option(help="Where it keeps its history and audit log.")] = None,
     ca_bundle: Annotated[
         Path | None, typer.Option(help="Certificates to trust for the server. [KRAKEN_FLEET_CA_BUNDLE]")
     ] = None,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from kraken_fleet.api import KrakenClient
+from kraken_fleet.audit import usual_log
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import command_group
-from kraken_fleet.cli.connection import connected
+from kraken_fleet.cli.connection import connected, origin_of_command
 from kraken_fleet.cli.selection import PATTERNS, find_agents, names_of
 from kraken_fleet.inventory import Inventory
-from kraken_fleet.model import ago
+from kraken_fleet.model import Agent, Change, ago
 from kraken_fleet.reconcile import Ignored
 from kraken_fleet.state import state_dir
 
@@ -67,6 +69,7 @@ def ignore(
     names = names_of(inventory)
     found = find_agents(patterns, client.agents(unauthorized=True), names)
     Ignored(state_dir()).add(agent.address for agent in found)
+    _record(client, "ignore agents", found)
     if as_json:
         output.answer({"ignored": [agent.address for agent in found]})
         return
@@ -84,8 +87,15 @@ def unignore(
     waiting = [agent for agent in client.agents(unauthorized=True) if agent.address in ignored.addresses()]
     found = find_agents(patterns, waiting, names)
     ignored.discard(agent.address for agent in found)
+    _record(client, "unignore agents", found)
     if as_json:
         output.answer({"unignored": [agent.address for agent in found]})
         return
     for agent in found:
         output.line(f"{names.label(agent)} is ignored no longer")
+
+
+def _record(client: KrakenClient, action: str, agents: Sequence[Agent]) -> None:
+    """Write into the audit log what the client cannot tell it: the server knows nothing of agents that are ignored."""
+    change = Change(action, tuple(agent.address for agent in agents))
+    usual_log().write(origin_of_command(), change, client.url, client.user)

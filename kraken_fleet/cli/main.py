@@ -18,10 +18,9 @@ from typer.core import TyperCommand, TyperGroup
 
 from kraken_fleet import __version__
 from kraken_fleet.cli import output
-from kraken_fleet.cli.application import HELP_OPTIONS
+from kraken_fleet.cli.application import HELP_OPTIONS, PROGRAM, remember_command
 from kraken_fleet.errors import FleetError, UsageError
 
-_PROGRAM = "kraken-fleet"
 _INTERRUPTED = 130
 # The base of every error that Typer itself finds in a command line. Typer exports only its children.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
@@ -107,7 +106,7 @@ def _with_suggestion(typed: str, message: str) -> str:
     near = difflib.get_close_matches(typed, [*COMMANDS, *_ELSEWHERE], n=1)
     if not near:
         return message
-    meant = _ELSEWHERE.get(near[0], f"{_PROGRAM} {near[0]}")
+    meant = _ELSEWHERE.get(near[0], f"{PROGRAM} {near[0]}")
     return f"{message.rstrip('.')}. Did you mean `{meant}`?"
 
 
@@ -124,7 +123,7 @@ def load(name: str) -> Any:
         if not entry.extra or (error.name or "").startswith("kraken_fleet"):
             raise
         hint = f"Install it with `pip install 'kraken-fleet[{entry.extra}]'`"
-        raise FleetError(f"`{_PROGRAM} {name}` needs the Python package {error.name!r}", hint=hint) from error
+        raise FleetError(f"`{PROGRAM} {name}` needs the Python package {error.name!r}", hint=hint) from error
     command = typer.main.get_command(module.app)
     command.name = name
     command.help = entry.help
@@ -132,7 +131,7 @@ def load(name: str) -> Any:
 
 
 app = typer.Typer(
-    name=_PROGRAM,
+    name=PROGRAM,
     cls=LazyCommands,
     no_args_is_help=True,
     add_completion=False,
@@ -145,7 +144,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        output.line(f"{_PROGRAM} {__version__}")
+        output.line(f"{PROGRAM} {__version__}")
         raise typer.Exit
 
 
@@ -162,12 +161,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
+    remember_command(arguments)
     if _COMPLETE_VARIABLE in os.environ:
         from typer._completion_classes import completion_init  # what Typer's own --show-completion calls
 
         completion_init()
     try:
-        code = typer.main.get_command(app).main(arguments, prog_name=_PROGRAM, standalone_mode=False)
+        code = typer.main.get_command(app).main(arguments, prog_name=PROGRAM, standalone_mode=False)
     except FleetError as error:
         output.error(error, as_json=as_json)
         return error.exit_code
@@ -184,7 +184,7 @@ def _wrong_command_line(error: Any, *, as_json: bool) -> int:
     message = error.format_message()
     if not message:  # a group without a command: its help has been shown instead
         return UsageError.exit_code
-    path = error.ctx.command_path if getattr(error, "ctx", None) else _PROGRAM
+    path = error.ctx.command_path if getattr(error, "ctx", None) else PROGRAM
     output.error(UsageError(message.rstrip("."), hint=f"See `{path} --help`"), as_json=as_json)
     return UsageError.exit_code
 

@@ -2,6 +2,7 @@
 
 from kraken_fleet.model.activity import SILENT_AFTER, Activity, activity_of
 from kraken_fleet.model.agent import Agent, GroupRef, HostInfo, JobRef
+from kraken_fleet.model.change import Change
 from kraken_fleet.model.deploy import Deploy, HostResult
 from kraken_fleet.model.disabling import LONGEST_NOTE, Disabling
 from kraken_fleet.model.fleet import DesiredAgent, DesiredFleet, ObservedFleet, UncheckedUpdates, UnreadFile
@@ -22,6 +23,7 @@ __all__ = [
     "Agent",
     "AgentsGroup",
     "Branch",
+    "Change",
     "Deploy",
     "DesiredAgent",
     "DesiredFleet",

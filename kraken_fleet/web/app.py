@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from kraken_fleet.audit import usual_log
 from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError, ServerUnreachableError
 from kraken_fleet.listen import AttemptLimit, RequestLimits
 from kraken_fleet.reconcile import Ignored
@@ -27,7 +28,7 @@ from kraken_fleet.web.pages import agent, agents, discovered, downloads, fleet, 
 from kraken_fleet.web.parameters import BadParameterError
 from kraken_fleet.web.render import Renderer
 from kraken_fleet.web.scrapers import Scrapers
-from kraken_fleet.web.security import AccessLog, add_headers, refuse_other_origins
+from kraken_fleet.web.security import add_headers, refuse_other_origins
 from kraken_fleet.web.sessions import SessionStore
 from kraken_fleet.web.settings import ConsoleSettings
 from kraken_fleet.web.work import Run, Work
@@ -43,16 +44,9 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
     """
     history = History(settings.state_dir / "history.jsonl")
     cache = FleetCache(settings.poll_seconds, on_snapshot=history.record)
-    log = AccessLog(settings.state_dir / "access.log")
 
-    def applied(run: Run) -> None:
+    def look_anew(_run: Run) -> None:
         cache.forget()
-        log.write(run.user, "console", "apply plan", f"{run.done} of {run.total} changes", run.outcome)
-
-    def deleted(run: Run) -> None:
-        cache.forget()
-        outcome = ": ".join([run.outcome, *run.failures])
-        log.write(run.user, "console", "delete agents", f"{run.done} of {run.total}", outcome)
 
     scrapers = Scrapers()
     sessions = SessionStore(settings.session_hours * 3600)
@@ -71,9 +65,9 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
         cache=cache,
         history=history,
         ignored=Ignored(settings.state_dir),
-        log=log,
-        applying=Work("applying", applied),
-        deleting=Work("deleting", deleted),
+        log=usual_log(directory=settings.state_dir),
+        applying=Work("applying", look_anew),
+        deleting=Work("deleting", look_anew),
         renderer=Renderer(),
         scrapers=scrapers,
     )

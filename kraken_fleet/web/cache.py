@@ -26,8 +26,12 @@ class Snapshot:
     def age_seconds(self) -> float:
         return (datetime.now(UTC) - self.taken).total_seconds()
 
+    @property
+    def everybody(self) -> tuple[Agent, ...]:
+        return (*self.agents, *self.discovered)
+
     def agent(self, agent_id: int) -> Agent | None:
-        return next((agent for agent in (*self.agents, *self.discovered) if agent.id == agent_id), None)
+        return next((agent for agent in self.everybody if agent.id == agent_id), None)
 
 
 # A server with ten thousand agents needs seconds to list them: never ask it for more than this part of its time.
@@ -64,6 +68,11 @@ class FleetCache:
             if self._clock() - self._taken_at > max(self._max_age, _SHARE * self._took):
                 self._refresh(client)
             return self._snapshot
+
+    @property
+    def last(self) -> Snapshot:
+        """The newest view that there is, however old; without agents before the first look."""
+        return self._snapshot
 
     def forget(self) -> None:
         """Forget the view after a change: the next look asks the server."""

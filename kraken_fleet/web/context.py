@@ -11,17 +11,18 @@ from fastapi import Depends, Form, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from kraken_fleet import audit
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import FleetError, PartialFailureError, UsageError
 from kraken_fleet.listen import AttemptLimit
 from kraken_fleet.listen import peer_of as peer_of_scope
 from kraken_fleet.model import Agent, parse_moment
+from kraken_fleet.model import Change as ChangeRecord
 from kraken_fleet.reconcile import Changed, Event, Failed, Ignored, disable, disabling, enable, remove
 from kraken_fleet.web.cache import FleetCache, Snapshot
 from kraken_fleet.web.history import History
 from kraken_fleet.web.render import Renderer
 from kraken_fleet.web.scrapers import Scrapers
-from kraken_fleet.web.security import AccessLog
 from kraken_fleet.web.sessions import Session, SessionStore
 from kraken_fleet.web.settings import ConsoleSettings
 from kraken_fleet.web.work import Work
@@ -39,7 +40,7 @@ class Console:
     cache: FleetCache
     history: History
     ignored: Ignored
-    log: AccessLog
+    log: audit.AuditLog
     applying: Work
     deleting: Work
     renderer: Renderer
@@ -56,8 +57,21 @@ def console_of(request: Request) -> Console:
 
 
 def peer_of(request: Request) -> str:
-    """Say where a request comes from, for the access log."""
+    """Say where a request comes from, for the audit log."""
     return peer_of_scope(request.scope) or "unknown"
+
+
+def origin_of(request: Request, user: str) -> audit.Origin:
+    """Return what the audit log says of a request."""
+    return audit.Origin(user, "console", peer_of(request))
+
+
+def record(request: Request, user: str, action: str, targets: Sequence[str] = (), result: str = "ok") -> None:
+    """Write into the audit log what is no change of the server, such as signing in."""
+    console = console_of(request)
+    console.log.write(
+        origin_of(request, user), ChangeRecord(action, tuple(targets), result=result), console.settings.server_url, user
+    )
 
 
 def shown_page(
@@ -115,12 +129,20 @@ class Change(SubmittedForm):
         super().__init__(request, csrf)
         if self.console.settings.read_only:
             raise HTTPException(403, "This console is read-only")
+        known = {agent.id: agent.address for agent in self.console.cache.last.everybody}
+        origin = origin_of(request, self.session.user)
+        self._audited = audit.audited(self.session.client, origin, self.console.log, known)
+
+    @property
+    def client(self) -> KrakenClient:
+        """The person's client; what it changes goes to the audit log."""
+        return self._audited
 
     def do(self, action: str, target: str, change: Callable[..., object], *args: object) -> bool:
-        """Make one change, write it down, and keep a message for the next page.
+        """Make one change, and keep a message for the next page.
 
         Args:
-            action, target: what is done to what, for people and for the access log.
+            action, target: what is done to what, for people.
             change: the client's method, with its arguments.
 
         Returns:
@@ -129,17 +151,15 @@ class Change(SubmittedForm):
         try:
             change(*args)
         except FleetError as error:
-            self._write(action, target, outcome=str(error))
             self.session.notice = f"{action} {target}: {error}"
             return False
         finally:
             self.console.cache.forget()
-        self._write(action, target)
         self.session.notice = f"{action} {target}: done"
         return True
 
     def named(self, agents: Sequence[Agent]) -> list[Agent]:
-        """Return agents that are told of by what the access log knows them by: their addresses."""
+        """Return agents that are told of by their addresses."""
         return [dataclasses.replace(agent, name=agent.address) for agent in agents]
 
     def verb(self, action: str, agents: Sequence[Agent], note: str, until: str) -> Iterator[Event]:
@@ -164,21 +184,18 @@ class Change(SubmittedForm):
         return disable(self.client, chosen, why=disabling(self.client, self.session.user, note, end))
 
     def follow(self, action: str, agents: Sequence[Agent], events: Iterator[Event]) -> None:
-        """Make changes to several agents, write each down, and keep a message for the next page."""
+        """Make changes to several agents, and keep a message for the next page."""
         done, failures = 0, []
         try:
             for event in events:
                 if isinstance(event, Changed):
                     done += 1
-                    self._write(action, event.subject)
                 elif isinstance(event, Failed):
                     failures.append(f"{action} {event.subject}: {event.reason}")
-                    self._write(action, event.subject, outcome=event.reason)
         except PartialFailureError:
             pass  # each of them has been told of
         except FleetError as error:
             failures.append(str(error))
-            self._write(action, f"{len(agents)} agents", outcome=str(error))
         finally:
             self.console.cache.forget()
         if len(agents) == 1 and not failures:
@@ -191,10 +208,8 @@ class Change(SubmittedForm):
         """Delete agents in the background: the server's queue sets the pace, which may be minutes for each."""
         named = ", ".join(agent.address for agent in agents)
         if self.console.deleting.start(self.session.user, len(agents), self.in_background(remove(self.client, agents))):
-            self._write("delete", named, outcome="begun")
             self.session.notice = f"Deleting {named if len(agents) == 1 else f'{len(agents)} agents'}"
         else:
-            self._write("delete", named, outcome="others are being deleted")
             self.session.notice = "Other agents are being deleted: try again when that is over"
 
     def in_background(self, events: Iterator[Event]) -> Iterator[Event]:
@@ -204,9 +219,6 @@ class Change(SubmittedForm):
         finally:
             if not self.console.sessions.holds(self.session):
                 self.client.close()
-
-    def _write(self, action: str, target: str, outcome: str = "ok") -> None:
-        self.console.log.write(self.session.user, peer_of(self.request), action, target, outcome)
 
 
 SignedIn = Annotated[Visit, Depends(Visit)]

@@ -1,14 +1,10 @@
-"""What protects the console: headers on every answer, and a log of who changed what."""
+"""What protects the console: headers on every answer, and nothing from other sites."""
 
 from __future__ import annotations
 
-import json
 import logging
-import threading
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -58,37 +54,3 @@ async def add_headers(request: Request, call_next: Callable[[Request], Awaitable
     if not request.url.path.startswith(f"{request.scope.get('root_path', '')}/static/"):
         response.headers.setdefault("Cache-Control", "no-store")
     return response
-
-
-class AccessLog:
-    """One JSON line for each sign-in and each change: when, who, from where, what, and how it ended.
-
-    Args:
-        path: the file, readable by its owner only.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-
-    def write(self, user: str, peer: str, action: str, target: str = "", outcome: str = "ok") -> None:
-        """Add a line.
-
-        Args:
-            peer: the address that the request came from, or `console` for work in the background.
-            target: what was changed.
-            outcome: `ok`, or why not.
-        """
-        record = {
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "user": user,
-            "from": peer,
-            "action": action,
-            "target": target,
-            "outcome": outcome,
-        }
-        with self._lock:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.touch(mode=0o600, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record, ensure_ascii=True) + "\n")

@@ -19,7 +19,7 @@ class ConsoleSettings:
         inventory: makes drift, matches and the Fleet page possible; None when the console was started without one.
         read_only: show everything, change nothing.
         secure_cookie: the console is reached over https, so its cookie must never travel over http.
-        state_dir: where the access log, ignored agents and the fleet's history are kept.
+        state_dir: where ignored agents and the fleet's history are kept, and the audit log when nothing else names it.
         session_hours: after that long without a request a person signs in again.
         poll_seconds: how old the view of the server may be.
         limits: how much is taken from whom.

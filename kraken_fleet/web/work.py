@@ -36,7 +36,7 @@ class Work:
 
     Args:
         name: what it does, for the thread.
-        on_end: called after each run, for the cache and the access log.
+        on_end: called after each run, for the cache.
     """
 
     def __init__(self, name: str, on_end: Callable[[Run], None]) -> None:

@@ -6,8 +6,10 @@ import json
 import os
 from abc import abstractmethod
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ansible import context
 from ansible.plugins.action import ActionBase
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.telling import tell
 
@@ -16,6 +18,7 @@ from kraken_fleet.errors import FleetError
 # Imported where a client is made: each host of a task has a process of its own, and most tasks need no server.
 if TYPE_CHECKING:
     from kraken_fleet.api import KrakenClient
+    from kraken_fleet.audit import Origin
     from kraken_fleet.model import Owner
 
 
@@ -67,6 +70,7 @@ def client_of(arguments: dict[str, Any]) -> KrakenClient:
         UsageError: there is no server or no account.
     """
     from kraken_fleet.api import KrakenClient, Level, find_credentials, find_server, of_environment
+    from kraken_fleet.audit import audited
 
     # A file that was encrypted with Ansible Vault ends its line, and the line end is not of the secret.
     url, user, password, token, bundle = (
@@ -75,4 +79,13 @@ def client_of(arguments: dict[str, Any]) -> KrakenClient:
     )
     levels = [Level("the task", url, user, password, token, bundle), of_environment()]
     server, ca_bundle = find_server(levels)
-    return KrakenClient(server, find_credentials(levels), ca_bundle=ca_bundle, timeout=arguments["server_timeout"])
+    client = KrakenClient(server, find_credentials(levels), ca_bundle=ca_bundle, timeout=arguments["server_timeout"])
+    return audited(client, playbook_origin())
+
+
+def playbook_origin() -> Origin:
+    """Return what the audit log says of the playbooks that run: who, which, on which machine."""
+    from kraken_fleet.audit import of_this_machine
+
+    playbooks = " ".join(Path(name).name for name in context.CLIARGS.get("args") or ())
+    return of_this_machine(f"ansible-playbook {playbooks}".strip())

@@ -17,7 +17,7 @@ from kraken_fleet.listen import peer_of as peer_address
 from kraken_fleet.model import DesiredFleet
 from kraken_fleet.reconcile import GroupMemory, read_server
 from kraken_fleet.state import state_dir
-from kraken_fleet.web.context import Console, console_of, peer_of
+from kraken_fleet.web.context import Console, console_of, record
 from kraken_fleet.web.desired import desired_fleet
 
 router = APIRouter()
@@ -41,14 +41,14 @@ def metrics(request: Request) -> Response:
     except NotSignedInError as error:
         console.scrapers.drop(user, client)
         console.attempts.failed(user, peer)
-        console.log.write(user, peer_of(request), "scrape", outcome=str(error))
+        record(request, user, "scrape", result=str(error))
         return _unauthorized(f"{error.message}\n")
     except NotPermittedError:
         console.scrapers.drop(user, client)
         return PlainTextResponse(f"{user} is not an administrator of this server\n", 403)
     if let_in and not known:
         console.attempts.succeeded(user, peer)
-        console.log.write(user, peer_of(request), "scrape")
+        record(request, user, "scrape")
         console.scrapers.keep(user, password, client)
     return answer
 

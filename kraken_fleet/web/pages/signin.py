@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError
 from kraken_fleet.listen import peer_of as peer_address
-from kraken_fleet.web.context import COOKIE, Console, Submitted, console_of, peer_of, shown_page
+from kraken_fleet.web.context import COOKIE, Console, Submitted, console_of, record, shown_page
 from kraken_fleet.web.sessions import Session
 
 router = APIRouter()
@@ -30,11 +30,11 @@ def sign_in(
     next: Annotated[str, Form()] = "/",  # noqa: A002 - the field's name in the form
 ) -> Response:
     """Sign a person in; an account that may not look at agents is told so and stays out."""
-    console, peer = console_of(request), peer_of(request)
+    console = console_of(request)
     where = peer_address(request.scope)
     wait = console.attempts.wait_seconds(user, where)
     if wait:
-        console.log.write(user, peer, "sign in", outcome="too many attempts")
+        record(request, user, "sign in", result="too many attempts")
         message = f"Too many attempts. Try again in {math.ceil(wait)} s."
         return _form(request, _safe(next), message, status=429, retry_after=math.ceil(wait))
     client = KrakenClient(
@@ -46,7 +46,7 @@ def sign_in(
         client.close()
         return _rejected(request, console, user, error, _safe(next))
     console.attempts.succeeded(user, where)
-    console.log.write(user, peer, "sign in")
+    record(request, user, "sign in")
     return _let_in(request, console, Session(user, client), _safe(next))
 
 
@@ -54,14 +54,14 @@ def sign_in(
 def sign_out(form: Submitted) -> Response:
     """End the session here and on the server. It changes nothing else, so a read-only console does it too."""
     form.console.sessions.remove(form.request.cookies.get(COOKIE, ""))
-    form.console.log.write(form.session.user, peer_of(form.request), "sign out")
+    record(form.request, form.session.user, "sign out")
     response = form.back_to("/sign-in")
     response.delete_cookie(COOKIE, path=_cookie_path(form.request))
     return response
 
 
 def _rejected(request: Request, console: Console, user: str, error: FleetError, wanted: str) -> Response:
-    console.log.write(user, peer_of(request), "sign in", outcome=str(error))
+    record(request, user, "sign in", result=str(error))
     if isinstance(error, NotSignedInError):
         console.attempts.failed(user, peer_address(request.scope))
         return _form(request, wanted, f"{error.message}.", status=401)

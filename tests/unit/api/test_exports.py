@@ -18,6 +18,7 @@ def test_the_package_exports_exactly_this() -> None:
         "MAX_CONNECTIONS",
         "Page",
         "PasswordCredentials",
+        "Recorder",
         "SORT_FIELDS",
         "TokenCredentials",
         "Level",
@@ -65,6 +66,7 @@ def test_the_client_offers_exactly_these_calls() -> None:
         "close",
         "server_time",
         "clock_ahead",
+        "recorded",
     }
     about_workflows = {"projects", "create_project", "create_branch", "branch", "create_stage", "update_stage"}
     about_workflows |= {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,3 +167,13 @@ def test_stranded_jobs_are_cancelled(client: KrakenClient, ask: Ask, capsys: pyt
     assert ask("jobs", "cancel", number, "--yes", "--wait", "30") == [{"subject": f"job {number} (j)", "state": "over"}]
     assert ask("jobs", "waiting") == []
     assert ask("jobs", "cancel", number, "--yes") == []
+
+
+def test_each_verb_is_written_into_the_audit_log_with_the_command(
+    client: KrakenClient, ask: Ask, tmp_path: Path
+) -> None:
+    ask("agents", "disable", A, "--note", "a new disk")
+    lines = [json.loads(line) for line in (tmp_path / "state" / "audit.log").read_text().splitlines()]
+    (line,) = [line for line in lines if line["action"] == "disable agent"]
+    assert (line["program"], line["targets"], line["result"]) == ("kraken-fleet agents disable", [A], "ok")
+    assert (line["account"], line["server"]) == ("admin", client.url)

@@ -32,7 +32,7 @@ def test_an_account_of_the_server_scrapes_and_nobody_else(server: RunningServer,
             assert refused.headers["WWW-Authenticate"].startswith("Basic")
             assert "kraken_fleet_" not in refused.text
         assert requests.get(f"{console}/metrics", auth=("demo", "demo"), timeout=60).status_code in (401, 403)
-    log = (tmp_path / "access.log").read_text()
+    log = (tmp_path / "audit.log").read_text()
     assert log.count('"scrape"') == 4
     assert server.password not in log
 

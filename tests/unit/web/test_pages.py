@@ -73,12 +73,12 @@ def test_agents_are_deleted_in_the_background_and_the_page_shows_how_far_it_is(
         assert "Last deletion" in page
         assert "data-follow" not in page
         assert {agent.id for agent in client.agents()}.isdisjoint(ids)
-    log = [json.loads(line) for line in (tmp_path / "state" / "access.log").read_text().splitlines()]
-    assert [(line["action"], line["target"], line["outcome"]) for line in log[-3:]] == [
-        ("delete", "10.0.0.41, 10.0.0.42", "begun"),
-        ("delete", "10.0.0.42", "others are being deleted"),
-        ("delete agents", "2 of 2", "done"),
+    log = [json.loads(line) for line in (tmp_path / "state" / "audit.log").read_text().splitlines()]
+    assert [(line["action"], line["targets"], line["result"]) for line in log[-2:]] == [
+        ("delete agent", ["10.0.0.41"], "ok"),
+        ("delete agent", ["10.0.0.42"], "ok"),
     ]
+    assert (log[-1]["who"], log[-1]["program"], log[-1]["from"]) == ("admin", "console", "127.0.0.1")
 
 
 @contextmanager
@@ -107,10 +107,10 @@ def test_sign_ins_and_changes_are_written_down_and_passwords_are_not(
     person: Person, server: RunningServer, tmp_path: Path
 ) -> None:
     person.post("/groups/create", name="written-down")
-    log = tmp_path / "state" / "access.log"
+    log = tmp_path / "state" / "audit.log"
     text = log.read_text()
     assert '"action": "sign in"' in text
-    assert '"target": "written-down"' in text
+    assert '"targets": ["written-down"]' in text
     assert server.password not in text
     assert log.stat().st_mode & 0o077 == 0
 
