@@ -9,6 +9,7 @@ from typing import Any
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction, client_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play import registration, trust, upgrade
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.host_results import HostResults
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import PlayInventory
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.registration import Outcome
 
@@ -44,7 +45,11 @@ class ActionModule(ControllerAction):
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         # Of the batch, those that have not failed: an agent that could not be installed is not waited for.
         hosts = arguments["hosts"] or task_vars["ansible_play_batch"]
-        inventory = PlayInventory(self, task_vars["hostvars"])
+        deploying = arguments["state"] == "present" and not arguments["upgrade"]
+        results = HostResults(task_vars["hostvars"], arguments["results"] if deploying else "")
+        failed = results.failures(hosts)
+        inventory = PlayInventory(self, task_vars["hostvars"], results)
+        hosts = [host for host in hosts if host not in failed]
         fleet = registration.desired_fleet(inventory, hosts, arguments["groups_mode"])
         with client_of(arguments) as client:
             if arguments["upgrade"]:
@@ -52,8 +57,9 @@ class ActionModule(ControllerAction):
             elif arguments["state"] != "present":
                 outcome = self._change_state(client, fleet, arguments)
             else:
-                outcome = self._present(client, fleet, arguments, task_vars["hostvars"])
-        if arguments["state"] == "present" and not arguments["upgrade"]:
+                outcome = self._present(client, fleet, arguments, results)
+        outcome.failures.update(failed)
+        if deploying:
             # Their hosts fail at the end of the play, which may be after the proof of all others.
             self.tell(f"{host}: not registered: {why}" for host, why in sorted(outcome.failures.items()))
         would = "would be " if self._task.check_mode else ""
@@ -67,13 +73,15 @@ class ActionModule(ControllerAction):
             return upgrade.enabled(client, fleet, arguments["keep_out"] or ())
         return Outcome()
 
-    def _present(self, client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any], hostvars: Any) -> Outcome:
+    def _present(
+        self, client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any], results: HostResults
+    ) -> Outcome:
         hosts = {agent.host for agent in fleet.agents}
         seen_after = {}
         if not self._task.check_mode:
-            seen_after = registration.deployed_after(hostvars, hosts, client.clock_ahead())
+            seen_after = registration.deployed_after(results, hosts, client.clock_ahead())
             sweep(client, client.server_time())
-        policy = PlanPolicy(give_back=True, trust=(trust.policy_of(arguments, fleet, hostvars, seen_after),))
+        policy = PlanPolicy(give_back=True, trust=(trust.policy_of(arguments, fleet, results, seen_after),))
         if self._task.check_mode:
             return _predict(client, fleet, policy)
         outcome = _register(client, fleet, policy, arguments, seen_after)

@@ -14,6 +14,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import 
 )
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play import registration
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.deploy import unregistered_hosts
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.host_results import HostResults
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import PlayInventory
 
 from kraken_fleet.api import KrakenClient
@@ -43,14 +44,17 @@ class ActionModule(ControllerAction):
             return self._of_hosts(client, arguments, task_vars)
 
     def _of_hosts(self, client: KrakenClient, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        inventory = PlayInventory(self, task_vars["hostvars"])
+        results = HostResults(task_vars["hostvars"], arguments["results"])
+        inventory = PlayInventory(self, task_vars["hostvars"], results)
         # Of the hosts that have not failed, and will not for what registration has found.
-        bad = unregistered_hosts(task_vars)
-        hosts = arguments["hosts"] or [host for host in task_vars["ansible_play_batch"] if host not in bad]
+        batch = task_vars["ansible_play_batch"]
+        undeployed = results.failures(batch)
+        bad = unregistered_hosts(task_vars) | undeployed
+        hosts = arguments["hosts"] or [host for host in batch if host not in bad]
         if not hosts:
-            return {"changed": False, "skipped": True, "msg": "All hosts have failed", "failed_hosts": {}}
+            return {"changed": False, "skipped": True, "msg": "All hosts have failed", "failed_hosts": undeployed}
         fleet = registration.desired_fleet(inventory, hosts, "merge")
-        changed = registration.changed_hosts(task_vars["hostvars"], hosts)
+        changed = registration.changed_hosts(task_vars["hostvars"], results, hosts)
         each, alone = arguments["each_agent"], arguments["alone"]
         choice = choose(fleet, client.agents(), changed, each=each, alone=alone)
         wanted = {agent.id: one for one, agent in choice.chosen}
@@ -65,6 +69,7 @@ class ActionModule(ControllerAction):
                 raise
             trouble = str(error)  # whoever is out of work for this comes back, proven or not
         result = {**_of_agents(choice, found), "trouble": trouble}
+        result["failed_hosts"] = undeployed | result["failed_hosts"]
         self.tell(_lines(result))
         if not alone and not result["failed_hosts"]:
             self.tell(["Next: `kraken-fleet agents list` shows the agents, `kraken-fleet plan` what is left to do"])

@@ -109,6 +109,12 @@ options:
     description: Seconds to wait for the jobs of agents that are drained.
     type: int
     default: 300
+  results:
+    description:
+      - The file that M(kraken_ci.fleet.deploy_results) has written in the process that has deployed the agents; for
+        O(state=present).
+      - Hosts that it lacks, or that have failed there, fail with that reason. Empty when this play has deployed.
+    type: path
   concurrency:
     description: How many requests are on their way to the server at the same time. No role sets it.
     type: int

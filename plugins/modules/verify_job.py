@@ -34,6 +34,11 @@ options:
         is enabled. Afterwards it is as it was.
     type: bool
     default: false
+  results:
+    description:
+      - The file that M(kraken_ci.fleet.deploy_results) has written in the process that has deployed the agents.
+      - Hosts that it lacks, or that have failed there, fail with that reason. Empty when this play has deployed.
+    type: path
   timeout:
     description: Seconds to wait for a job to end.
     type: int

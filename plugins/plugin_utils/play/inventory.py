@@ -16,6 +16,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.host_results import HostResults
 
 from kraken_fleet.collection import secret_variables
 from kraken_fleet.errors import InventoryError
@@ -23,8 +24,6 @@ from kraken_fleet.inventory import GROUPS_VARIABLE, SERVER_VARIABLES, Level, unr
 from kraken_fleet.model import UnreadFile
 
 PREFIX = "kraken_"
-# What the deploy registers about a host; see roles/kraken_agent.
-HOST_RESULT = "__kraken_agent_host"
 # What it registers about the server; see roles/kraken_registration.
 SERVER_RESULT = "__kraken_registration"
 _DETECTED = "kraken_agent_detected_address"
@@ -42,12 +41,14 @@ class PlayInventory:
     Args:
         action: the action that runs.
         hostvars: the variable `hostvars` of its task.
+        results: what the deploy has found on the hosts; by default what this play has registered.
     """
 
-    def __init__(self, action: ActionBase, hostvars: Any) -> None:
+    def __init__(self, action: ActionBase, hostvars: Any, results: HostResults | None = None) -> None:
         self._task = action._task
         self._templar = action._templar
         self._hostvars = hostvars
+        self._results = results or HostResults(hostvars)
         # Ansible hands no inventory to an action; this is the one that the play runs with, add_host and all.
         self._inventory = hostvars._inventory
         self._loader = hostvars._loader
@@ -69,7 +70,7 @@ class PlayInventory:
             for name in raw
             if name.startswith(PREFIX) or name in _CONNECTION
         }
-        return self._with_address(found, raw)
+        return self._with_address(host, found)
 
     def examine(self, host: str) -> tuple[dict[str, Any], list[InventoryError]]:
         """Read all `kraken_*` variables of a host, and say which of them cannot be filled in.
@@ -88,7 +89,7 @@ class PlayInventory:
                     found[name] = self._filled(host, name, raw[name], raw)
             except InventoryError as error:
                 problems.append(error)
-        return self._with_address(found, raw), problems
+        return self._with_address(host, found), problems
 
     def groups(self, host: str) -> list[str]:
         """Return every inventory group of a host."""
@@ -162,8 +163,8 @@ class PlayInventory:
         if known := self._secrets[key]:
             raise InventoryError(known.message, host=host, variable=name, hint=known.hint)
 
-    def _with_address(self, found: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
-        address = self._detected(raw)
+    def _with_address(self, host: str, found: dict[str, Any]) -> dict[str, Any]:
+        address = self._detected(host)
         return {**found, _DETECTED: address} if address else found
 
     def _host(self, name: str) -> Any:
@@ -196,11 +197,9 @@ class PlayInventory:
             hint = "Correct the template, or what it refers to"
             raise InventoryError(f"It cannot be filled in: {error}", host=host, variable=name, hint=hint) from error
 
-    @staticmethod
-    def _detected(raw: Mapping[str, Any]) -> str:
-        """Return the address that agent_host has found on the host earlier in this play."""
-        result = raw.get(HOST_RESULT)
-        agents = result.get("agents", []) if isinstance(result, Mapping) else []
+    def _detected(self, host: str) -> str:
+        """Return the address that the deploy has found on the host."""
+        agents = self._results.of(host).get("agents") or []
         return str(agents[0].get("address") or "") if len(agents) == 1 else ""
 
 

@@ -9,11 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import (
-    HOST_RESULT,
-    SERVER_RESULT,
-    PlayInventory,
-)
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.host_results import HostResults
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import SERVER_RESULT, PlayInventory
 
 from kraken_fleet.inventory import fleet_from_hostvars
 from kraken_fleet.inventory.addresses import Resolver, resolve_name
@@ -118,8 +115,8 @@ def fleet_of(inventory: PlayInventory, hosts: Iterable[str], resolve: Resolver |
     )
 
 
-def deployed_after(hostvars: Any, hosts: Iterable[str], ahead: timedelta) -> dict[str, datetime]:
-    """Say since when, by its own clock, the server must have heard of agents that were started in this play.
+def deployed_after(results: HostResults, hosts: Iterable[str], ahead: timedelta) -> dict[str, datetime]:
+    """Say since when, by its own clock, the server must have heard of agents that were started in this deploy.
 
     A record that an earlier agent of that address has left on the server is then not taken for this one.
 
@@ -128,22 +125,18 @@ def deployed_after(hostvars: Any, hosts: Iterable[str], ahead: timedelta) -> dic
     """
     found = {}
     for host in hosts:
-        result = hostvars.raw_get(host).get(HOST_RESULT)
-        started = result.get("started_at") if isinstance(result, Mapping) else None
-        if started:
+        if started := results.of(host).get("started_at"):
             found[host] = datetime.fromisoformat(str(started)).astimezone(UTC) + ahead - _TOLERANCE
     return found
 
 
-def changed_hosts(hostvars: Any, hosts: Iterable[str]) -> set[str]:
-    """Return the hosts that this play has changed: on the host itself, or their agents on the server."""
-    return {host for host in hosts if _has_changed(host, hostvars.raw_get(host))}
+def changed_hosts(hostvars: Any, results: HostResults, hosts: Iterable[str]) -> set[str]:
+    """Return the hosts that this deploy has changed: on the host itself, or their agents on the server."""
+    return {host for host in hosts if results.of(host).get("changed") or _changed_on_server(host, hostvars)}
 
 
-def _has_changed(host: str, variables: Mapping[str, Any]) -> bool:
-    own, common = variables.get(HOST_RESULT), variables.get(SERVER_RESULT)
-    if isinstance(own, Mapping) and own.get("changed"):
-        return True
+def _changed_on_server(host: str, hostvars: Any) -> bool:
+    common = hostvars.raw_get(host).get(SERVER_RESULT)
     return isinstance(common, Mapping) and host in common.get("host_changes", ())
 
 

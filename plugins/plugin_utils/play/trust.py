@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import HOST_RESULT
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.host_results import HostResults
 
 from kraken_fleet.errors import UsageError
 from kraken_fleet.model import DesiredFleet
@@ -14,14 +14,14 @@ from kraken_fleet.plan import AttestedTrust, CidrTrust, InventoryTrust, Rule, Ru
 
 
 def policy_of(
-    arguments: Mapping[str, Any], fleet: DesiredFleet, hostvars: Any, seen_after: Mapping[str, datetime]
+    arguments: Mapping[str, Any], fleet: DesiredFleet, results: HostResults, seen_after: Mapping[str, datetime]
 ) -> TrustPolicy:
     """Return the policy that a task's arguments ask for.
 
     Args:
         arguments: those of agent_registration, checked.
         fleet: the agents of the play.
-        hostvars: with what agent_host has returned for each host.
+        results: what the deploy has found on each host.
         seen_after: by host, when its agent was started.
 
     Raises:
@@ -34,7 +34,7 @@ def policy_of(
                 f"{name} goes with trust {policy}, and only with it", hint=f"Set kraken_registration_{name}"
             )
     if arguments["trust"] == "attested":
-        return AttestedTrust(dict(_digests(hostvars, {agent.host for agent in fleet.agents})), hashed=True)
+        return AttestedTrust(dict(_digests(results, {agent.host for agent in fleet.agents})), hashed=True)
     if arguments["trust"] == "cidr":
         return CidrTrust(tuple(arguments["trust_networks"]))
     if arguments["trust"] == "rules":
@@ -51,10 +51,9 @@ def _rule(rule: Mapping[str, Any]) -> Rule:
     )
 
 
-def _digests(hostvars: Any, hosts: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _digests(results: HostResults, hosts: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Return, by address, the sha256 of the secret that is on the host."""
     for host in hosts:
-        result = hostvars.raw_get(host).get(HOST_RESULT)
-        for agent in result.get("agents", ()) if isinstance(result, Mapping) else ():
+        for agent in results.of(host).get("agents") or ():
             if agent.get("nonce_sha256") and agent.get("address"):
                 yield str(agent["address"]), str(agent["nonce_sha256"])

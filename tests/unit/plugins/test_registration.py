@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play import registration
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.host_results import HostResults
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.registration import Outcome
 
 from kraken_fleet.model import Agent, AgentsGroup, DesiredAgent, DesiredFleet, ObservedFleet
@@ -77,5 +78,5 @@ def test_only_an_agent_that_was_started_in_this_play_has_to_be_heard_of_anew() -
         }
     )
     ahead = timedelta(minutes=-5)  # by the server's clock it is earlier
-    found = registration.deployed_after(hostvars, ["started", "as it was", "not deployed"], ahead)
+    found = registration.deployed_after(HostResults(hostvars), ["started", "as it was", "not deployed"], ahead)
     assert found == {"started": began - timedelta(minutes=5, seconds=10)}
