@@ -11,8 +11,9 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting impor
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import on_host
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import findings, role_settings
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.action import HostAction, program_of
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.action import HostAction
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.bundles import sent_files
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.program import program_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.telling import what_changed
 
 from kraken_fleet.address import ServerAddress

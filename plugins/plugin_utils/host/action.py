@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -21,8 +20,6 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.prerequisites
 
 from kraken_fleet.model import shown
 
-_MODULE_UTILS = Path(__file__).resolve().parents[2] / "module_utils"
-_PACKAGE = "kraken_fleet_on_host"
 _BY_HAND = "Install them by hand, or set kraken_prereqs_install to true"
 
 
@@ -118,31 +115,6 @@ class HostAction(ControllerAction):
         """Return the Python that the inventory names; empty when Ansible is to find one itself."""
         value = str(self._templar.template(task_vars.get("ansible_python_interpreter") or ""))
         return value if value.startswith("/") else ""
-
-
-def program_of(module: str, environment: Mapping[str, str], parameters: Mapping[str, Any]) -> str:
-    """Return a Python program that calls `answer` of a module of module_utils on a host.
-
-    Args:
-        module: its name below module_utils (`host.task`).
-        environment: variables that it runs with. Here they are in no command line, for a proxy may have a password.
-        parameters: what it gets: numbers, texts, lists and dictionaries.
-    """
-    beginning = (_MODULE_UTILS / "host_program.py").read_text(encoding="utf-8")
-    call = (_sources(), f"{_PACKAGE}.{module}", dict(environment), dict(parameters))
-    # What ascii() makes of such values is Python that gives them back, whatever the host takes its input for.
-    return f"{beginning}\n\nrun{call!a}\n"
-
-
-def _sources() -> dict[str, str]:
-    """Return the modules that hosts run, by the names that they have there."""
-    paths = _MODULE_UTILS.glob("host/*.py")
-    return {_PACKAGE: ""} | {_name(path): path.read_text(encoding="utf-8") for path in paths}
-
-
-def _name(path: Path) -> str:
-    parts = path.relative_to(_MODULE_UTILS).with_suffix("").parts
-    return ".".join([_PACKAGE, *(part for part in parts if part != "__init__")])
 
 
 def read(done: Mapping[str, Any]) -> Seen:

@@ -17,32 +17,53 @@ LEAST = (3, 8)
 _LINE = re.compile(r"kraken-fleet: (\w+)=(.*)$", re.MULTILINE)
 
 # Says one thing a line. The prefix tells them from what a login shell prints of itself, and the first `echo` ends a
-# line that it has begun. Python is run with -ESs: no variable and no package of the host is read for a version.
+# line that it has begun.
 _LOOK = """\
 echo
 say() {{ printf 'kraken-fleet: %s=%s\\n' "$1" "$2"; }}
-python=
-for candidate in {candidates}; do
-  path=$(command -v "$candidate" 2>/dev/null) || continue
-  version=$("$path" -ESs -c '{version}' 2>/dev/null) && python=$path
-  [ -z "$version" ] || say python "$version $path"
-  [ -z "$python" ] || break
-done
 git=$(command -v git 2>/dev/null) && say git "$git"
 for manager in apt-get dnf yum zypper; do
   command -v $manager >/dev/null 2>&1 && say manager $manager && break
 done
 say system "$(. /etc/os-release 2>/dev/null; printf %s "${{PRETTY_NAME:-$(uname -s)}}")"
+{run}for candidate in {candidates}; do
+  path=$(command -v "$candidate" 2>/dev/null) || continue
+  "$path" -ESs -c '{version}' "$path" 2>/dev/null && break
+done
 say done yes
 """
-# Prints it in any case; the exit code says whether it is new enough. Also Python 2 understands it.
-_VERSION = f'import sys; print("%d.%d.%d" % sys.version_info[:3]); sys.exit(sys.version_info < {LEAST})'
-# What is sent along waits to be read: a host that closed the connection over it would be told to be unreachable.
+# Says the version and whether it is new enough, also in Python 2. Python is run with -ESs: no variable and no package
+# of the host is read for that.
+_VERSION = f"""\
+import sys
+sys.stdout.write("kraken-fleet: python=%d.%d.%d %s\\n" % (sys.version_info[:3] + (sys.argv[1],)))
+if sys.version_info < {LEAST}: sys.exit(1)
+"""
+# The first Python that is new enough runs the program at once, for it takes a while to start. It says so on a pipe of
+# its own, since a program may end in any way. What is sent along waits to be read: a host that closed the connection
+# over it would be told to be unreachable.
 _RUN = """\
-if [ -n "$python" ] && [ -n "${{git}}{without_git}" ]; then exec "$python" {program}; fi
+if [ -n "${{git}}{without_git}" ]; then
+  exec 4>&1
+  for candidate in {candidates}; do
+    path=$(command -v "$candidate" 2>/dev/null) || continue
+    begun=$("$path" -ESs -c '{start}' "$path" {program} 3>&1 >&4 4>&-)
+    code=$?
+    [ -z "$begun" ] || exit $code
+  done
+fi
 {otherwise}"""
-# Python reads a program on its standard input line by line, and takes most of its time for the one long line of ours.
-_FROM_INPUT = "-c 'import sys; exec(sys.stdin.buffer.read())'"
+# Nothing is imported from the directory that the shell happens to be in. Python reads a program on its standard input
+# line by line, and would take most of its time for the one long line of ours.
+_START = f"""\
+{_VERSION}import os
+sys.stdout.write("kraken-fleet: done=yes\\n")
+sys.stdout.flush()
+os.write(3, b"begun")
+os.close(3)
+sys.path[:] = filter(None, sys.path)
+exec((open(sys.argv[2], "rb") if sys.argv[2:] else sys.stdin.buffer).read())
+"""
 
 # Another installation may hold the lock of Debian's package database for a while.
 _APT = "apt-get -q -o DPkg::Lock::Timeout={timeout}"
@@ -90,12 +111,11 @@ def look(interpreter: str = "") -> str:
     Args:
         interpreter: the Python that the inventory names; then no other will do.
     """
-    candidates = (interpreter,) if interpreter else PYTHONS
-    return _LOOK.format(candidates=" ".join(map(shlex.quote, candidates)), version=_VERSION)
+    return _text(interpreter, "")
 
 
 def look_and_run(interpreter: str, program: str = "", *, without_git: bool) -> str:
-    """Return the shell text that looks and then, when there is what it takes, runs a Python program.
+    """Return the shell text that looks and, when there is what it takes, runs a Python program.
 
     Args:
         interpreter: as for `look`.
@@ -103,11 +123,21 @@ def look_and_run(interpreter: str, program: str = "", *, without_git: bool) -> s
         without_git: whether to run it all the same when only Git is missing.
     """
     running = _RUN.format(
+        candidates=_candidates(interpreter),
         without_git="yes" if without_git else "",
-        program=shlex.quote(program) if program else _FROM_INPUT,
+        start=_START,
+        program=shlex.quote(program) if program else "",
         otherwise="" if program else "cat >/dev/null\n",
     )
-    return look(interpreter) + running
+    return _text(interpreter, running)
+
+
+def _text(interpreter: str, running: str) -> str:
+    return _LOOK.format(run=running, candidates=_candidates(interpreter), version=_VERSION)
+
+
+def _candidates(interpreter: str) -> str:
+    return " ".join(map(shlex.quote, (interpreter,) if interpreter else PYTHONS))
 
 
 def read(output: str) -> Found:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import marshal
 import os
 import subprocess
 import sys
+import zlib
 from collections.abc import Mapping
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,9 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.kraken_ci.fleet.plugins.action.agent_host import ActionModule
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import action as host_action
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import prerequisites
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.action import Seen, program_of
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import program as host_program
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.action import Seen
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.program import program_of
 
 DEFAULTS = {name: option.get("default") for name, option in ActionModule.ARGUMENTS.items()}
 
@@ -127,9 +134,39 @@ def test_an_answer_behind_text_without_a_line_end_is_read() -> None:
     assert host_action.read({"stdout": said, "rc": 0}).answer == {"changed": False}
 
 
+@pytest.mark.parametrize("compiled_for", [MAGIC_NUMBER.hex(), "00000000"], ids=["the same Python", "another Python"])
+def test_a_host_with_another_python_compiles_what_is_sent(tmp_path: Path, compiled_for: str) -> None:
+    """What is compiled already refuses with other words here, so that it can be told which of the two has run."""
+    text = program(Path("/usr/lib"))
+    _sources, compiled, mark = host_program._modules()
+    code = marshal.loads(zlib.decompress(base64.b64decode(compiled)))  # noqa: S302
+    code["kraken_fleet_on_host.host.task"] = compile("def answer(_): return {'compiled': 'before'}", "task", "exec")
+    text = text.replace(compiled, host_program._packed(marshal.dumps(code)))
+    answer = seen(text.replace(repr(mark), repr(compiled_for))).answer
+    assert answer is not None
+    assert ("compiled" in answer, "failed" in answer) == ((True, False) if compiled_for == mark else (False, True))
+
+
+def test_python_is_started_once_on_a_host_that_has_what_it_takes(tmp_path: Path) -> None:
+    counted, starts = tmp_path / "python3", tmp_path / "starts"
+    counted.write_text(f'#!/bin/sh\necho >>{starts}\nexec {sys.executable} "$@"\n')
+    counted.chmod(0o755)
+    assert seen(program(tmp_path / "agent"), str(counted)).answer is not None
+    assert starts.read_text() == "\n"
+
+
+def test_no_package_of_the_host_is_read(tmp_path: Path) -> None:
+    """Those are the account's that the connection is made with, and the program may run as root."""
+    (tmp_path / "typing.py").write_text("raise SystemExit('typing of the directory that the shell is in')\n")
+    command = prerequisites.look_and_run(sys.executable, without_git=True)
+    assert host_action.read(sent(f"cd {tmp_path} && {command}", program(tmp_path / "agent"))).answer is not None
+    elsewhere = seen(program(tmp_path / "agent"), PYTHONPATH=str(tmp_path))
+    assert elsewhere.answer is not None
+
+
 def test_a_strict_mask_of_the_login_does_not_reach_what_is_made_on_the_host() -> None:
     source = "import os\ndef answer(parameters):\n    return {'mask': os.umask(0)}\n"
-    text = (host_action._MODULE_UTILS / "host_program.py").read_text(encoding="utf-8")
-    call = f"\nrun({{'sent_files': {source!r}}}, 'sent_files', {{}}, {{}})\n"
-    done = sent(f"umask 077; exec {sys.executable} -", text + call)
+    sources = host_program._packed(json.dumps({"sent_files": source}).encode())
+    call = f"\nrun({sources!r}, '', '', 'sent_files', {{}}, {{}})\n"
+    done = sent(f"umask 077; exec {sys.executable} -", host_program.beginning() + call)
     assert done["stdout"].endswith('answer={"mask": 18}\n'), done
