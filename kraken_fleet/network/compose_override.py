@@ -36,6 +36,7 @@ class AgentService:
         tools_dirs: directories of the host that it finds at the same place, for reading only.
         restart: when Docker starts it again.
         stop_seconds: how long it may take to stop.
+        labels: of its container.
     """
 
     name: str
@@ -45,6 +46,7 @@ class AgentService:
     tools_dirs: Sequence[str] = ()
     restart: str = "unless-stopped"
     stop_seconds: int = 330
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,8 @@ def _service(agent: AgentService, image: str) -> dict[str, Any]:
         "networks": {LAB_NETWORK: {"ipv4_address": agent.address}},
         "depends_on": list(DEPENDS_ON),
     }
+    if agent.labels:
+        service["labels"] = dict(agent.labels)
     volumes: list[Any] = [f"{DOCKER_SOCKET}:{DOCKER_SOCKET}"] if agent.docker_socket else []
     volumes += [{"type": "bind", "source": path, "target": path, "read_only": True} for path in agent.tools_dirs]
     if volumes:

@@ -12,9 +12,16 @@ import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_settings import environment, unusable
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.container import STOP_UPSTREAM_SECONDS
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.container_address import host_and_port
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.env_file import shown
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.images import pinned
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import COMPOSE, REPORT_SECONDS, Place
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.images import AGENT_LABEL
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import (
+    COMPOSE,
+    REPORT_SECONDS,
+    UPSTREAM,
+    Place,
+)
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import drain_seconds_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import on_host
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import role_settings
@@ -29,7 +36,8 @@ _RESTART_POLICY = "unless-stopped"
 _DRAIN_SECONDS = 300  # both as the module's documentation says
 _HEADER = "# Written by kraken-fleet (kraken_ci.fleet.compose_agents); changes here are overwritten.\n"
 # What the host sees is needed to plan but is no result: an env file holds passwords.
-_PRIVATE = ("compose_text", "env_text", "override_text", "looked_at", "subnets", "running", "invocation")
+_PRIVATE = ("agent", "compose_text", "env_text", "override_text", "looked_at", "subnets", "running", "invocation")
+_SERVER = "KRAKEN_SERVER_ADDR"
 # How often to look when other deploys change the project between the look and the act.
 _LOOKS = 3
 
@@ -77,6 +85,7 @@ class ActionModule(ContainerAction):
         if not act or self._task.check_mode:
             return result
         act["looked_at"] = seen["looked_at"]
+        act["stop_seconds"] = _stop_seconds(arguments, seen["override_text"])
         done: dict[str, Any] = self._execute_module(module_args={**arguments, **act}, task_vars=task_vars)
         done.pop("invocation", None)
         if done.get("failed"):
@@ -124,7 +133,6 @@ def _present(arguments: Mapping[str, Any], seen: Mapping[str, Any]) -> tuple[dic
     Raises:
         FleetError, HostError: it could not run.
     """
-    pinned(arguments.get("image", ""))
     compose = _compose_file(arguments, seen)
     planned = _plan(arguments, seen, compose)
     if planned.recreate_network and not arguments.get("recreate_network"):
@@ -196,7 +204,8 @@ def _compose_file(arguments: Mapping[str, Any], seen: Mapping[str, Any]) -> Comp
 
 def _plan(arguments: Mapping[str, Any], seen: Mapping[str, Any], compose: ComposeFile) -> ComposeOverride:
     network = str(compose.network(LAB_NETWORK).get("name") or f"{compose.project}_{LAB_NETWORK}")
-    agents = [_agent(arguments, one) for one in arguments["agents"]]
+    own_server = str(dotenv_values(stream=io.StringIO(seen["env_text"])).get(_SERVER) or "")
+    agents = [_agent(arguments, one, seen["agent"], own_server) for one in arguments["agents"]]
     return plan_override(
         compose,
         agents,
@@ -207,12 +216,19 @@ def _plan(arguments: Mapping[str, Any], seen: Mapping[str, Any], compose: Compos
     )
 
 
-def _agent(arguments: Mapping[str, Any], one: Mapping[str, Any]) -> AgentService:
-    """Describe one agent by its own settings, else by those of all."""
+def _agent(arguments: Mapping[str, Any], one: Mapping[str, Any], agent: str, own_server: str) -> AgentService:
+    """Describe one agent by its own settings, else by those of all.
+
+    Args:
+        agent: whose it is, `ours` or `upstream`.
+        own_server: the server's address in the project's env file.
+    """
     given = (arguments.get("environment") or {}, one.get("environment") or {})
     if sentences := [sentence for layer in given for sentence in unusable(COMPOSE, layer)]:
         raise UsageError(". ".join(sentences))
-    variables = environment(arguments, Place(COMPOSE), *given)
+    variables = environment(arguments, Place(COMPOSE, agent), *given)
+    if agent == UPSTREAM and (_SERVER in variables or "://" in own_server):
+        variables[_SERVER] = host_and_port(variables.get(_SERVER, own_server))
     own_socket = one.get("docker_socket")
     return AgentService(
         one["name"],
@@ -221,8 +237,22 @@ def _agent(arguments: Mapping[str, Any], one: Mapping[str, Any]) -> AgentService
         docker_socket=boolean(arguments.get("docker_socket", False) if own_socket is None else own_socket),
         tools_dirs=tuple(arguments.get("tools_dirs") or ()),
         restart=str(arguments.get("restart_policy") or _RESTART_POLICY),
-        stop_seconds=drain_seconds_of(variables, int(arguments.get("drain_seconds", _DRAIN_SECONDS))) + REPORT_SECONDS,
+        stop_seconds=STOP_UPSTREAM_SECONDS
+        if agent == UPSTREAM
+        else drain_seconds_of(variables, _drain_seconds(arguments)) + REPORT_SECONDS,
+        labels={AGENT_LABEL: UPSTREAM} if agent == UPSTREAM else {},
     )
+
+
+def _drain_seconds(arguments: Mapping[str, Any]) -> int:
+    return int(arguments.get("drain_seconds", _DRAIN_SECONDS))
+
+
+def _stop_seconds(arguments: Mapping[str, Any], override: str) -> int:
+    """Return how long the agents of an override file may take to stop: Kraken's own agent lets no job end."""
+    labels = [service.get("labels") or {} for service in _services(override).values()]
+    upstream = labels and all(each.get(AGENT_LABEL) == UPSTREAM for each in labels)
+    return STOP_UPSTREAM_SECONDS if upstream else _drain_seconds(arguments) + REPORT_SECONDS
 
 
 def _needs_recreating(planned: ComposeOverride, seen: Mapping[str, Any]) -> NetworkError:

@@ -72,7 +72,13 @@ from typing import Any, Dict, List, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kraken_ci.fleet.plugins.module_utils import agent_arguments
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container, images, lock, others
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import (
+    container,
+    container_address,
+    images,
+    lock,
+    others,
+)
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import (
     Change,
     HostError,
@@ -128,6 +134,9 @@ def _brought_about(params: Dict[str, Any], *, apply: bool) -> Dict[str, Any]:
     changes, address = _absent(params) if params["state"] == "absent" else _present(params, pull=apply)
     if apply:
         apply_all(changes)
+    now = container.found(params["name"])
+    if apply and now and container.is_upstream(now):
+        container_address.refuse_other_address(now, address)
     release = container.image_of(params["name"])
     return {**as_result(changes), "agents": [{"name": "", "address": address, "release": release}]}
 
@@ -142,7 +151,7 @@ def _present(params: Dict[str, Any], *, pull: bool) -> Tuple[List[Change], str]:
     images.pinned(params["image"])
     agent = images.agent_of_image(params["image"], pull=pull)
     wanted = container.wanted_of(params, agent)
-    address = wanted.environment.get("KRAKEN_AGENT_ADDRESS", "") or container.address_of(params, agent)
+    address = wanted.environment.get("KRAKEN_AGENT_ADDRESS", "") or container_address.address_of(params, agent)
     place = others.Place("container", wanted.name, "", address, wanted.environment.get("KRAKEN_SERVER_ADDR", ""))
     changes = list(others.stopped(others.on_host([place]), [place], params["drain_seconds"]))
     return [*changes, *container.present(wanted)], address

@@ -77,6 +77,10 @@ options:
     type: list
     elements: str
     default: []
+  stop_seconds:
+    description: Used internally, how many seconds the agents that run now may take to stop.
+    type: int
+    default: 0
   network:
     description: Used internally, the network to recreate.
     type: str
@@ -136,9 +140,8 @@ from typing import Any, Dict
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kraken_ci.fleet.plugins.module_utils import agent_arguments, compose_project
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.compose_project import ComposeError, Project
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import lock
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import images, lock
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import REPORT_SECONDS
 
 OVERRIDE_NAME = "kraken-fleet-agents.override.yaml"
 
@@ -166,6 +169,7 @@ ARGUMENTS: dict[str, Any] = {
     "override": {"type": "str"},
     "services": {"type": "list", "elements": "str", "default": []},
     "superfluous": {"type": "list", "elements": "str", "default": []},
+    "stop_seconds": {"type": "int", "default": 0},
     "network": {"type": "str"},
     "project": {"type": "str"},
     **agent_arguments.ARGUMENTS,
@@ -183,10 +187,11 @@ def main() -> None:
     directory = os.path.dirname(wanted["compose_file"])
     env_file = env_file_of(wanted, directory)
     override_file = os.path.join(directory, OVERRIDE_NAME)
-    project = Project(wanted["compose_file"], override_file, env_file, wanted["drain_seconds"] + REPORT_SECONDS)
+    project = Project(wanted["compose_file"], override_file, env_file, wanted["stop_seconds"])
     try:
         if wanted["operation"] == "inspect":
-            module.exit_json(changed=False, **inspect(wanted, project, env_file))
+            predicted = module.check_mode or wanted["predict"]
+            module.exit_json(changed=False, **inspect(wanted, project, env_file, pull=not predicted))
         with lock.held(f"compose {os.path.realpath(override_file)}", wanted["lock_timeout"]):
             if wanted["looked_at"] != compose_project.digest(override_file):
                 module.exit_json(changed=False, outdated=True)
@@ -196,8 +201,12 @@ def main() -> None:
     module.exit_json(changed=True, outdated=False)
 
 
-def inspect(wanted: Dict[str, Any], project: Project, env_file: str) -> Dict[str, Any]:
-    """Return all that the controller needs to plan."""
+def inspect(wanted: Dict[str, Any], project: Project, env_file: str, *, pull: bool) -> Dict[str, Any]:
+    """Return all that the controller needs to plan.
+
+    Args:
+        pull: whether to get an image that is not there, to see whose agent it has.
+    """
     seen: Dict[str, Any] = {
         "override_file": project.override_file,
         "override_text": compose_project.read_text(project.override_file, optional=True),
@@ -205,8 +214,10 @@ def inspect(wanted: Dict[str, Any], project: Project, env_file: str) -> Dict[str
     }
     if wanted["state"] == "absent":
         return seen
+    images.pinned(wanted["image"])
     return {
         **seen,
+        "agent": images.agent_of_image(wanted["image"], pull=pull),
         "compose_text": compose_project.read_text(wanted["compose_file"]),
         "env_text": compose_project.read_text(env_file) if env_file else "",
         "subnets": compose_project.subnets(),

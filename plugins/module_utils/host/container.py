@@ -8,12 +8,12 @@ import os
 import re
 import tempfile
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
-from urllib.parse import urlsplit
 
 from . import images
 from .applied_settings import environment, unusable
 from .changes import ABSENT, Change, HostError
 from .commands import run
+from .container_address import address_in_network, address_of, fixed_address, host_and_port
 from .env_file import shown
 from .images import AGENT_LABEL, PULL_SECONDS
 from .setting import DOCKER, OURS, REPORT_SECONDS, UPSTREAM, Place
@@ -21,7 +21,7 @@ from .spec import drain_seconds_of, source_address
 
 LABEL = "kraken-fleet.definition"
 # Kraken's own agent, as process 1 of its container, heeds no SIGTERM, and would take jobs until it is killed.
-_STOP_UPSTREAM_SECONDS = 5
+STOP_UPSTREAM_SECONDS = 5
 SOCKET = "/var/run/docker.sock"
 # Where a container has the certificate authorities that it is to trust.
 CA_FILE = "/etc/kraken-ca-bundle.crt"
@@ -42,6 +42,7 @@ class Container(NamedTuple):
         tools_dirs: directories of the host that the agent finds at the same place, for reading only.
         ca_bundle: the text of the file CA_FILE in the container; empty for none.
         agent: whose it is, `ours` or `upstream`.
+        address: the one that Docker is to give it in its network; empty for any.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Container(NamedTuple):
     tools_dirs: Tuple[str, ...] = ()
     ca_bundle: str = ""
     agent: str = OURS
+    address: str = ""
 
 
 def wanted_of(params: Mapping[str, Any], agent: str = OURS) -> Container:
@@ -71,7 +73,7 @@ def wanted_of(params: Mapping[str, Any], agent: str = OURS) -> Container:
     place = Place(DOCKER, agent, ca_bundle=CA_FILE)
     variables = environment({**params, "address": address}, place, params["environment"])
     if agent == UPSTREAM:
-        variables["KRAKEN_SERVER_ADDR"] = _host_and_port(variables["KRAKEN_SERVER_ADDR"])
+        variables["KRAKEN_SERVER_ADDR"] = host_and_port(variables["KRAKEN_SERVER_ADDR"])
     return Container(
         name=params["name"],
         image=params["image"],
@@ -83,38 +85,8 @@ def wanted_of(params: Mapping[str, Any], agent: str = OURS) -> Container:
         tools_dirs=tuple(params["tools_dirs"]),
         ca_bundle=params["ca_bundle"],
         agent=agent,
+        address=fixed_address(params["network"], address, agent),
     )
-
-
-def address_of(params: Mapping[str, Any], agent: str) -> str:
-    """Return the address that the agent introduces itself by; empty while nobody knows it.
-
-    Raises:
-        HostError: another one is wanted than Kraken's own agent would claim.
-    """
-    on_host = source_address(params["server_url"]) if params["network"] == "host" else ""
-    wanted = str(params["address"])
-    if agent == UPSTREAM and wanted and on_host and wanted != on_host:
-        raise HostError(
-            f"kraken_agent_address is {wanted}, and Kraken's own agent introduces itself as {on_host}, the address of "
-            "the interface that reaches the server. Take kraken_agent_address out, or use an image of kraken-fleet's"
-        )
-    return wanted or on_host
-
-
-def _host_and_port(server: str) -> str:
-    """Write a server's address as the command of Kraken's own image has it.
-
-    Raises:
-        HostError: the server is reached over https, which that command cannot say.
-    """
-    parts = urlsplit(server if "://" in server else f"http://{server}")
-    if parts.scheme != "http":
-        raise HostError(
-            f"the command of Kraken's own image reaches its server over http only, and kraken_server_url is {server}. "
-            "Use an image of kraken-fleet's (`kraken-fleet bundle image`), or another kraken_agent_install_method"
-        )
-    return parts.netloc
 
 
 def present(wanted: Container) -> Iterator[Change]:
@@ -171,6 +143,11 @@ def found(name: str) -> Optional[Dict[str, Any]]:
     return dict(json.loads(_docker("inspect", "--type", "container", listed.split()[0]))[0])
 
 
+def is_upstream(container: Mapping[str, Any]) -> bool:
+    """Tell whether a container that kraken-fleet made has Kraken's own agent."""
+    return (container["Config"].get("Labels") or {}).get(AGENT_LABEL) == UPSTREAM
+
+
 def image_of(name: str) -> str:
     """Return the image of a container that kraken-fleet made; empty when there is none."""
     now = found(name)
@@ -188,7 +165,8 @@ def address_of_container(params: Mapping[str, Any]) -> str:
     now = found(params["name"])
     claimed = _environment_of(now).get("KRAKEN_AGENT_ADDRESS", "") if _definition_of(now) else ""
     on_host = source_address(params["server_url"]) if params["server_url"] and params["network"] == "host" else ""
-    return claimed or str(params["address"]) or on_host
+    own = address_in_network(now) if now and is_upstream(now) else ""
+    return claimed or own or str(params["address"]) or on_host
 
 
 def digest(wanted: Container) -> str:
@@ -197,6 +175,8 @@ def digest(wanted: Container) -> str:
     del parts["drain_seconds"]
     if wanted.agent == OURS:  # as before there was the other one
         del parts["agent"]
+    if not wanted.address:  # as before there were such
+        del parts["address"]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -231,8 +211,9 @@ def _create(wanted: Container, name: str) -> None:
     command = ["create", "--name", name, "--label", f"{LABEL}={digest(wanted)}"]
     command += ["--label", f"{_IMAGE_LABEL}={wanted.image}"]
     command += ["--network", wanted.network, "--restart", wanted.restart_policy]
+    command += ["--ip", wanted.address] if wanted.address else []
     if wanted.agent == UPSTREAM:
-        command += ["--label", f"{AGENT_LABEL}={UPSTREAM}", "--stop-timeout", str(_STOP_UPSTREAM_SECONDS)]
+        command += ["--label", f"{AGENT_LABEL}={UPSTREAM}", "--stop-timeout", str(STOP_UPSTREAM_SECONDS)]
     else:
         command += ["--stop-timeout", str(wanted.drain_seconds + REPORT_SECONDS)]
     if wanted.docker_socket:
@@ -261,9 +242,8 @@ def _copy(ca_bundle: str, name: str) -> None:
 
 
 def _remove(name: str, drain_seconds: int) -> None:
-    labels = (found(name) or {"Config": {}})["Config"].get("Labels") or {}
-    upstream = labels.get(AGENT_LABEL) == UPSTREAM
-    seconds = _STOP_UPSTREAM_SECONDS if upstream else drain_seconds + REPORT_SECONDS
+    now = found(name)
+    seconds = STOP_UPSTREAM_SECONDS if now and is_upstream(now) else drain_seconds + REPORT_SECONDS
     run(["docker", "stop", "--time", str(seconds), name], timeout=seconds + 60.0)
     _docker("rm", "--force", name)
 

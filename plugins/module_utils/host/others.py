@@ -15,6 +15,7 @@ from typing import Iterator, List, Mapping, NamedTuple, Sequence, Set
 from . import env_file, opening, process, systemd
 from .changes import Change, HostError
 from .commands import find, run
+from .container_address import address_in_network
 from .files import read_text
 from .spec import AgentSpec, source_address
 
@@ -143,14 +144,15 @@ def _containers() -> Iterator[Place]:
         listed = run(["docker", "ps", "--quiet", "--filter", f"label={_LABEL}"], timeout=_ENGINE_SECONDS).split()
         for one in json.loads(run(["docker", "inspect", *listed], timeout=_ENGINE_SECONDS)) if listed else ():
             lines = [line.partition("=") for line in one["Config"].get("Env") or ()]
-            yield _place("container", one["Name"].lstrip("/"), "", {name: value for name, _sign, value in lines})
+            settings = {name: value for name, _sign, value in lines}
+            yield _place("container", one["Name"].lstrip("/"), "", settings, address_in_network(one))
 
 
 def _by_settings(kind: str, name: str, directory: str) -> Place:
     return _place(kind, name, directory, env_file.parse(read_text(os.path.join(directory, "kraken.env")) or ""))
 
 
-def _place(kind: str, name: str, directory: str, settings: Mapping[str, str]) -> Place:
+def _place(kind: str, name: str, directory: str, settings: Mapping[str, str], own_address: str = "") -> Place:
     server = settings.get("KRAKEN_SERVER_ADDR", "")
-    address = settings.get("KRAKEN_AGENT_ADDRESS", "") or (source_address(server) if server else "")
+    address = settings.get("KRAKEN_AGENT_ADDRESS", "") or own_address or (source_address(server) if server else "")
     return Place(kind, name, directory, address, server)

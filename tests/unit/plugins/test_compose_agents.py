@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.kraken_ci.fleet.plugins.action import compose_agents
 from ansible_collections.kraken_ci.fleet.plugins.module_utils import compose_project
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import lock
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError
 from ansible_collections.kraken_ci.fleet.plugins.modules import compose_agents as module
 
 COMPOSE = """
@@ -44,8 +46,9 @@ class FakeModule:
         raise EndedError({"failed": True, **answer})
 
 
-def seen(override: str = "", running: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {"compose_text": COMPOSE, "env_text": "", "override_text": override, "subnets": {}, "running": [*running]}
+def seen(override: str = "", running: tuple[str, ...] = (), **other: str) -> dict[str, Any]:
+    project = {"compose_text": COMPOSE, "env_text": "", "override_text": override, "agent": "ours", **other}
+    return {**project, "subnets": {}, "running": [*running]}
 
 
 def planned(wanted: Mapping[str, Any], host: Mapping[str, Any]) -> tuple[list[str], str]:
@@ -65,6 +68,28 @@ def test_each_agent_is_named_with_the_image_that_it_had_and_gets() -> None:
     assert compose_agents._absent(now)[0]["changes"] == ["take out agent one", "take out agent two"]
     shown = compose_agents._agents(override)
     assert shown[1] == {"name": "two", "address": "172.20.0.12", "release": "kkagent:1.0"}
+
+
+def test_krakens_own_image_gets_host_and_port_and_no_variable_that_it_does_not_know() -> None:
+    told = {**WANTED, "server_url": "http://kraken:6363", "minio_addr": "kraken:9999", "clickhouse_addr": "kraken:9001"}
+    services = yaml.safe_load(planned(told, seen(agent="upstream"))[1])["services"]
+    assert services["one"]["environment"] == ["KRAKEN_CLICKHOUSE_ADDR=kraken:9001", "KRAKEN_SERVER_ADDR=kraken:6363"]
+    by_env_file = seen(agent="upstream", env_text="KRAKEN_SERVER_ADDR=http://server:6363\n")
+    services = yaml.safe_load(planned(WANTED, by_env_file)[1])["services"]
+    assert services["two"]["environment"] == ["KRAKEN_CLICKHOUSE_ADDR", "KRAKEN_SERVER_ADDR=server:6363"]
+    as_krakens_own = seen(agent="upstream", env_text="KRAKEN_SERVER_ADDR=server:6363\n")
+    services = yaml.safe_load(planned(WANTED, as_krakens_own)[1])["services"]
+    assert services["two"]["environment"] == ["KRAKEN_CLICKHOUSE_ADDR", "KRAKEN_SERVER_ADDR"]
+    with pytest.raises(HostError, match="reaches its server over http only"):
+        planned({**WANTED, "server_url": "https://kraken"}, seen(agent="upstream"))
+
+
+def test_krakens_own_agent_is_not_waited_for_when_it_is_stopped() -> None:
+    theirs, ours = (planned(WANTED, seen(agent=agent))[1] for agent in ("upstream", "ours"))
+    assert yaml.safe_load(theirs)["services"]["one"]["stop_grace_period"] == "5s"
+    assert yaml.safe_load(ours)["services"]["one"]["stop_grace_period"] == "330s"
+    drain = {"drain_seconds": 60}
+    assert [compose_agents._stop_seconds(drain, text) for text in (theirs, ours, "")] == [5, 90, 90]
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, directory: Path, **given: Any) -> dict[str, Any]:

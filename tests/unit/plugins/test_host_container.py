@@ -7,7 +7,13 @@ import os
 from typing import Any
 
 import pytest
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import container, images, lock, others
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import (
+    container,
+    container_address,
+    images,
+    lock,
+    others,
+)
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import OURS, UPSTREAM
 from ansible_collections.kraken_ci.fleet.plugins.modules import agent_container
@@ -76,7 +82,7 @@ def test_krakens_own_image_gets_host_and_port_and_no_variable_that_it_does_not_k
     found = container.wanted_of(PARAMETERS, UPSTREAM).environment
     assert found == {"KRAKEN_SERVER_ADDR": "127.0.0.1:6363"}
     assert container.wanted_of(PARAMETERS).environment["KRAKEN_SERVER_ADDR"] == "http://127.0.0.1:6363"
-    assert container.address_of(PARAMETERS, UPSTREAM) == "127.0.0.1"
+    assert container_address.address_of(PARAMETERS, UPSTREAM) == "127.0.0.1"
 
 
 def test_what_krakens_own_image_cannot_do_is_refused_with_the_reason() -> None:
@@ -84,6 +90,40 @@ def test_what_krakens_own_image_cannot_do_is_refused_with_the_reason() -> None:
         container.wanted_of({**PARAMETERS, "server_url": "https://127.0.0.1"}, UPSTREAM)
     with pytest.raises(HostError, match=r"introduces itself as 127\.0\.0\.1"):
         container.wanted_of({**PARAMETERS, "address": "192.0.2.1"}, UPSTREAM)
+
+
+def test_krakens_own_agent_gets_the_address_of_the_inventory_where_docker_gives_one() -> None:
+    wanted = {**PARAMETERS, "address": "172.31.77.9"}
+    for network, address in (("lab_net", "172.31.77.9"), ("bridge", ""), ("container:x", "")):
+        assert container.wanted_of({**wanted, "network": network}, UPSTREAM).address == address
+    ours = container.wanted_of({**wanted, "network": "lab_net"})
+    assert (ours.address, ours.environment["KRAKEN_AGENT_ADDRESS"]) == ("", "172.31.77.9")
+    theirs = container.wanted_of({**wanted, "network": "lab_net"}, UPSTREAM)
+    assert container.digest(theirs) != container.digest(theirs._replace(address="172.31.77.8"))
+
+
+def in_network(mode: str, **networks: str) -> dict[str, Any]:
+    """What Docker says of a container of Kraken's own agent, with its address in each network."""
+    labels = {"kraken-fleet.definition": "x", "kraken-fleet.agent": "upstream"}
+    config = {"Image": "agent:1", "Labels": labels, "Env": ["KRAKEN_SERVER_ADDR=127.0.0.1:6363"]}
+    found = {name: {"IPAddress": address} for name, address in networks.items()}
+    return {"Config": config, "HostConfig": {"NetworkMode": mode}, "NetworkSettings": {"Networks": found}}
+
+
+def test_the_address_of_krakens_own_agent_is_that_of_its_container_and_another_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # It joins lab_net when it has a Docker job, and goes on under the address that it had.
+    joined = in_network("bridge", bridge="172.17.0.5", lab_net="172.20.0.2")
+    assert container_address.address_in_network(joined) == "172.17.0.5"
+    assert container_address.address_in_network(in_network("default", bridge="172.17.0.5")) == "172.17.0.5"
+    assert container_address.address_in_network(in_network("host", host="")) == ""
+    container_address.refuse_other_address(joined, "172.17.0.5")
+    container_address.refuse_other_address(in_network("host", host=""), "127.0.0.1")
+    with pytest.raises(HostError, match=r"is 172\.17\.0\.2, and Docker gave the container the address 172\.17\.0\.5"):
+        container_address.refuse_other_address(joined, "172.17.0.2")
+    monkeypatch.setattr(container, "found", lambda _name: joined)
+    assert container.address_of_container({**PARAMETERS, "network": "bridge"}) == "172.17.0.5"
 
 
 def test_a_container_of_krakens_own_agent_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,3 +107,16 @@ def test_a_unit_that_somebody_else_made_is_not_removed_for_its_name(tmp_path: Pa
     unit(tmp_path, "kraken-agent", THEIRS.format("/srv/theirs"))
     assert not others.is_ours("kraken-agent", "/opt/kraken")
     assert others.is_ours("kraken-agent", "/srv/theirs")
+
+
+def test_a_container_in_a_network_of_its_own_has_another_address_than_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = {"Env": ["KRAKEN_SERVER_ADDR=127.0.0.1:6363"], "Labels": {"kraken-fleet.definition": "x"}}
+    one = {"Name": "/other", "Config": config, "HostConfig": {"NetworkMode": "bridge"}}
+    answers = {"ps": "1234\n", "inspect": ""}
+    monkeypatch.setattr(others, "find", lambda _program: "/usr/bin/docker")
+    monkeypatch.setattr(others, "run", lambda command, **_options: answers[command[1]])
+    wanted = Place("container", "kraken-agent", "", "127.0.0.1", "127.0.0.1:6363")
+    for address, stopped in (("172.17.0.5", 0), ("", 1)):  # without one it is in the host's network
+        networks = {"bridge": {"IPAddress": address}}
+        answers["inspect"] = json.dumps([{**one, "NetworkSettings": {"Networks": networks}}])
+        assert len(plan(wanted)) == stopped, address
