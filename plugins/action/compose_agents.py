@@ -18,6 +18,7 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.env_file impo
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.images import AGENT_LABEL
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import (
     COMPOSE,
+    OURS,
     REPORT_SECONDS,
     UPSTREAM,
     Place,
@@ -216,7 +217,9 @@ def _plan(arguments: Mapping[str, Any], seen: Mapping[str, Any], compose: Compos
     )
 
 
-def _agent(arguments: Mapping[str, Any], one: Mapping[str, Any], agent: str, own_server: str) -> AgentService:
+def _agent(
+    arguments: Mapping[str, Any], one: Mapping[str, Any], agent: str = OURS, own_server: str = ""
+) -> AgentService:
     """Describe one agent by its own settings, else by those of all.
 
     Args:
