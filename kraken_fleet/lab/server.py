@@ -13,7 +13,7 @@ from kraken_fleet.lab import processes
 from kraken_fleet.lab.processes import ProcessRef
 from kraken_fleet.lab.state import ADMIN, LabPaths
 
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0  # on a busy machine; one that has ended is told at once
 _POLL = 0.05
 _LOG_LINES = 5
 
