@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import BINARIES, DATA_DIR, OURS, SCRIPT
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import on_host
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
@@ -19,6 +20,25 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.telling import wha
 from kraken_fleet.address import ServerAddress
 from kraken_fleet.errors import UsageError
 
+# What the module does, by the variables of the role. They are read here, and not given by the role's task one by one:
+# Ansible compiles each template of a task anew for each host.
+TASK_OPTIONS = {
+    "state": "kraken_agent_state",
+    "bundle": "kraken_agent_bundle",
+    "bundle_sha256": "kraken_agent_bundle_sha256",
+    "bundle_url": "kraken_agent_bundle_url",
+    "bundle_version": "kraken_agent_bundle_version",
+    "source": "kraken_agent_source",
+    "download": "kraken_agent_download",
+    "releases": "kraken_agent_releases",
+    "predict": "kraken_agent_predict",
+    "install_prerequisites": "kraken_prereqs_install",
+    "lock_timeout": "kraken_prereqs_lock_timeout",
+    "preflight": "kraken_prereqs_preflight",
+    "clickhouse_native_addr": "kraken_clickhouse_native_addr",
+    "keep_data": "kraken_agent_keep_data",
+    "keep_user": "kraken_agent_keep_user",
+}
 # As the module preflight has them by default; no role sets others.
 _LEAST_DISK_MB = 512
 _CHECK_SECONDS = 5
@@ -30,15 +50,22 @@ class ActionModule(HostAction):
     ARGUMENTS = arguments_of("agent_host")
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        known = task_vars or {}
         try:
-            arguments = role_settings.completed(self._method(), self._task.args, task_vars or {}, self._templar)
+            given = self._with_source(known)
+            arguments = role_settings.completed(_method(given), given, known, self._templar, TASK_OPTIONS)
         except UsageError as error:
             return {"failed": True, "msg": str(error)}
         self._task.args = {**arguments, "instances": [on_host(one) for one in arguments.get("instances") or ()]}
         return super().run(tmp, task_vars)
 
-    def _method(self) -> str:
-        return SCRIPT if self._task.args.get("source") == SCRIPT else BINARIES
+    def _with_source(self, task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the task gives, with the server's script as the source where the role is to install by it."""
+        given: dict[str, Any] = self._task.args
+        if not boolean(given.get("role_settings", False)) or "source" in given:
+            return given
+        method = self._templar.template(task_vars.get("kraken_agent_install_method"))
+        return {**given, "source": SCRIPT} if method == SCRIPT else given
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         present = arguments["state"] == "present"
@@ -57,9 +84,9 @@ class ActionModule(HostAction):
         marker = uuid.uuid4().hex
         if present and not arguments["releases"]:
             sent.update(sent_files(arguments))
-            role_settings.refuse_for_agent(self._method(), arguments, sent["agent"])
+            role_settings.refuse_for_agent(_method(arguments), arguments, sent["agent"])
         if present:
-            sent["upstream_refusals"] = role_settings.refusals_for_upstream(self._method(), arguments)
+            sent["upstream_refusals"] = role_settings.refusals_for_upstream(_method(arguments), arguments)
         checks = _checks(arguments, marker, check_mode=self._task.check_mode)
         program = program_of(
             "host.task", self.environment(arguments), {**arguments, **sent, "predict": only_looking, "checks": checks}
@@ -80,6 +107,10 @@ class ActionModule(HostAction):
                 result.update(failed=True, msg=bad)
         self.tell(what_changed(task_vars["inventory_hostname"], result, predicted=self._task.check_mode))
         return result
+
+
+def _method(arguments: Mapping[str, Any]) -> str:
+    return SCRIPT if arguments.get("source") == SCRIPT else BINARIES
 
 
 def _checks(arguments: Mapping[str, Any], marker: str, *, check_mode: bool) -> dict[str, Any] | None:

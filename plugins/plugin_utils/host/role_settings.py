@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.loader import filter_loader
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_settings import (
     of_role,
     refusals,
@@ -35,24 +37,39 @@ __all__ = [
 ]  # fmt: skip
 
 _ROLE = "kraken_agent"
-# Read here and kept: this file is imported before Ansible forks a process for each host.
+_NONE: Mapping[str, str] = MappingProxyType({})
+# Read here and kept: this file is imported before Ansible forks a process for each host. The role's default of
+# kraken_become has a filter; with the first one Ansible loads all of its own.
 role_variables()
+filter_loader.get("ansible.builtin.default")
 
 
-def values(task_vars: Mapping[str, Any], templar: Any) -> dict[str, Any]:
+def values(task_vars: Mapping[str, Any], templar: Any, more: Iterable[str] = ()) -> dict[str, Any]:
     """Read the settings of a host's agents from the role's variables, with templates filled in.
 
     Args:
         task_vars: the variables of the task, the defaults of the role among them.
         templar: the task's own.
+        more: names of further variables to read.
     """
-    names = [setting.variable for setting in SETTINGS if setting.variable in task_vars]
+    names = [*(setting.variable for setting in SETTINGS), *more]
+    found = templar.template({name: task_vars[name] for name in names if name in task_vars})
     # Plain values: Ansible's own know where they come from, which no other reader wants.
-    return {name: json.loads(json.dumps(templar.template(task_vars[name]))) for name in names}
+    plain: dict[str, Any] = json.loads(json.dumps(found))
+    return plain
 
 
-def completed(method: str, arguments: Mapping[str, Any], task_vars: Mapping[str, Any], templar: Any) -> dict[str, Any]:
+def completed(
+    method: str,
+    arguments: Mapping[str, Any],
+    task_vars: Mapping[str, Any],
+    templar: Any,
+    task_options: Mapping[str, str] = _NONE,
+) -> dict[str, Any]:
     """Add the role's variables to the arguments of a task, when it asks for that with `role_settings`.
+
+    Args:
+        task_options: further options by their names, and the variables of the role that they come from.
 
     Raises:
         UsageError: some are set that this way of installing cannot honour. An agent is taken off all the same.
@@ -61,10 +78,11 @@ def completed(method: str, arguments: Mapping[str, Any], task_vars: Mapping[str,
         if arguments.get("state") != "absent":
             refuse(refusals(method, variables_of(arguments), defaults()))
         return {**arguments, **_address(arguments)}
-    found = values(task_vars, templar)
-    if arguments.get("state") != "absent":
+    found = values(task_vars, templar, task_options.values())
+    options = {option: found[variable] for option, variable in task_options.items() if variable in found}
+    together = {**of_role(method, found), **options, **arguments}
+    if together.get("state") != "absent":
         refuse(refusals(method, found, defaults()))
-    together = {**of_role(method, found), **arguments}
     return {**together, **_address(together)}
 
 

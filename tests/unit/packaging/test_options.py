@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.kraken_ci.fleet.plugins.action.agent_host import TASK_OPTIONS
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import BINARIES, COMPOSE, DOCKER, SCRIPT
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import SETTINGS
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
@@ -72,8 +73,8 @@ def _given() -> dict[str, set[str]]:
 
 
 def _from_the_table(module: str) -> set[str]:
-    """Name the options that the table of an agent's settings gives when a task says `role_settings: true`."""
-    return {
+    """Name the options that the role's variables give when a task says `role_settings: true`."""
+    return set(TASK_OPTIONS if module == "agent_host" else ()) | {
         setting.renamed.get(method, setting.option) or "environment"
         for setting in SETTINGS
         for method in METHODS[module]
@@ -98,7 +99,8 @@ def _documented(module: str) -> dict[str, str]:
 def test_every_variable_that_a_role_declares_is_passed_on(role: str) -> None:
     """Registration reads SERVER_VARIABLES from the inventory; what an agent is told is in the table SETTINGS."""
     of_the_play = {name for name in _read_in(_playbooks()) if name.startswith(f"{role}_")}
-    used = _read_in(_text(role)) | SERVER_VARIABLES | of_the_play | {setting.variable for setting in SETTINGS}
+    of_modules = {setting.variable for setting in SETTINGS} | set(TASK_OPTIONS.values())
+    used = _read_in(_text(role)) | SERVER_VARIABLES | of_the_play | of_modules
     assert [name for name in role_variables()[role] if name not in used] == []
 
 
