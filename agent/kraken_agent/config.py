@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
+from kraken_agent.keeping import Keeping, keeping_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, List, Mapping, Optional
@@ -50,7 +52,7 @@ class Config:
         self.tools_dirs: List[str] = [path for path in values["tools_dirs"].replace(",", ":").split(":") if path]
         self.log_address = values["clickhouse_addr"]
         self.system_id = values["system_id"]
-        self.one_job = bool(options.get("one_job"))
+        self.one_job = bool(options.get("one_job")) or environment.get("KRAKEN_AGENT_ONE_JOB") == "yes"
         mode = environment.get("KRAKEN_AGENT_UPDATE") or "managed"
         if mode not in ("managed", "server"):
             raise ConfigError(f"KRAKEN_AGENT_UPDATE is {mode!r}; it can be managed or server")
@@ -58,6 +60,7 @@ class Config:
         self.update_digests = environment.get("KRAKEN_AGENT_UPDATE_SHA256", "").lower().replace(",", " ").split()
         self.takes_older = environment.get("KRAKEN_AGENT_UPDATE_OLDER") == "yes"
         self.drain_seconds = _seconds(environment, "KRAKEN_AGENT_DRAIN_SECONDS", DEFAULT_DRAIN_SECONDS)
+        self.keeping = _keeping(environment)
         self.nonce_file = environment.get("KRAKEN_AGENT_NONCE_FILE", "")
         self._address = environment.get("KRAKEN_AGENT_ADDRESS", "")
         self._slot = environment.get("KRAKEN_AGENT_SLOT")
@@ -99,6 +102,13 @@ class Config:
         from kraken_agent.proxy import proxy_for
 
         return proxy_for(server, self._proxies)
+
+
+def _keeping(environment: Mapping[str, str]) -> Keeping:
+    try:
+        return keeping_of(environment)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from kraken_agent.config import Config
     from kraken_agent.detect import Engines
+    from kraken_agent.disk import Disk
 
 # Free space is told again when it has changed by this part of the disk: less is not worth a message.
 _PART_OF_DISK = 0.05
@@ -20,9 +21,12 @@ class Introduction:
 
     Args:
         engines: which executors the agent offers.
+        disk: whether there is room for jobs.
     """
 
-    def __init__(self, engines: Engines) -> None:
+    def __init__(self, engines: Engines, disk: Disk) -> None:
+        self._disk = disk
+        self._told_no_jobs = False
         self._engines = engines
         self._told_engines: Dict[str, str] = {}
         self._told_host: Dict[str, int] = {}
@@ -32,11 +36,16 @@ class Introduction:
         info = hostinfo.collect(config, self._engines.found, self._engines.not_offered)
         self._told_engines = {**self._engines.not_offered, **self._engines.found}
         self._told_host = info["kraken_fleet_host"]
+        self._told_no_jobs = bool(self._disk.why_no_jobs)
+        if self._told_no_jobs:
+            info["kraken_fleet_no_jobs"] = self._disk.why_no_jobs
         return info
 
     def has_news(self, config: Config) -> bool:
         """Return whether the server was told something else than what is true now."""
         if self._told_engines != {**self._engines.not_offered, **self._engines.found}:
             return True
-        told, free = self._told_host.get("disk_free"), resources.free_space(config.data_dir)
-        return told is not None and free is not None and abs(free - told) > _PART_OF_DISK * self._told_host["disk"]
+        if self._told_no_jobs != bool(self._disk.why_no_jobs):
+            return True
+        told, space = self._told_host.get("disk_free"), resources.disk_space(config.data_dir)
+        return told is not None and space is not None and abs(space.free - told) > _PART_OF_DISK * space.whole

@@ -1,4 +1,4 @@
-"""What earlier jobs and an agent that was killed left behind: processes, containers, files, old job directories."""
+"""What an agent that was killed left behind: processes, containers, files of its steps."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from kraken_agent.state_files import installation_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, List, Set
+    from typing import Callable, List
 
     from kraken_agent.executors.base import Send
     from kraken_agent.reactor import Reactor
 
 _GRACE_SECONDS = 3.0
 _SWEEP_SECONDS = 60.0
-_KEPT_JOBS = 10
+# An engine may still be making the container that a killed agent has asked it for when the next one looks for it.
+_AGAIN_SECONDS = 15.0
 # In the data directory while a job has, or is about to have, a container.
 _MARK = "in-container"
 
@@ -81,32 +82,34 @@ def sweep_containers(reactor: Reactor, data_dir: str, warn: Callable[[str], None
             process.close()
 
 
-class JobDirectories:
-    """Keeps the directories of the latest jobs, for people who look for the cause of a failure, and removes the others.
+class Sweeps:
+    """Removes what a killed agent has left when the server first knows this one: there may never be another job.
 
     Args:
-        data_dir: the agent's data directory.
-        warn: takes a text about each directory that cannot be removed, once.
+        warn: takes a text about state in the data directory that cannot be read.
     """
 
-    def __init__(self, data_dir: str, warn: Callable[[str], None]) -> None:
-        self._jobs = os.path.join(data_dir, "jobs")
+    def __init__(self, reactor: Reactor, data_dir: str, warn: Callable[[str], None]) -> None:
+        self._reactor = reactor
+        self._data_dir = data_dir
         self._warn = warn
-        self._told: Set[str] = set()
+        self._is_swept = False
+        self._again_at = float("inf")
 
-    def prune(self, reactor: Reactor) -> None:
-        """Remove what is too old, in a child that nobody waits for."""
-        if os.path.isdir(self._jobs) and len(os.listdir(self._jobs)) > _KEPT_JOBS:
-            output: List[bytes] = []
-            Process(reactor, lambda send: _prune(self._jobs), output.append, lambda: self._tell(b"".join(output)))
+    def first(self) -> None:
+        """Sweep, once."""
+        if not self._is_swept:
+            sweep(self._reactor, self._data_dir, self._warn)
+            self._is_swept = True
+            if is_container_expected(self._data_dir):
+                self._again_at = time.monotonic() + _AGAIN_SECONDS
 
-    def _tell(self, output: bytes) -> None:
-        for line in output.decode("utf-8", "replace").splitlines():
-            # The size may grow, and is not worth saying again.
-            path = line.partition(":")[0]
-            if path not in self._told:
-                self._told.add(path)
-                self._warn(line)
+    def second_when_due(self) -> None:
+        """Sweep containers again, when the killed agent was about to make one."""
+        if time.monotonic() >= self._again_at:
+            self._again_at = float("inf")
+            sweep_containers(self._reactor, self._data_dir, self._warn)
+            expect_no_container(self._data_dir)
 
 
 def _executor_sweep(name: str, installation: str) -> Callable[[Send], int]:
@@ -132,59 +135,3 @@ def _processes_of_jobs(data_dir: str) -> List[int]:
             if directory.startswith(f"{data_dir}/jobs/") or any(each.startswith(mark) for each in variables):
                 found.append(int(entry))
     return found
-
-
-def _prune(jobs: str) -> int:
-    """Remove all but the latest job directories; write a line about each that stays."""
-    directories = [entry for entry in os.scandir(jobs) if entry.is_dir(follow_symlinks=False)]
-    # A job can set any other time of its directory, for example to one far away.
-    directories.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_ctime, reverse=True)
-    for entry in directories[_KEPT_JOBS:]:
-        _remove_tree(entry.path)
-        if os.path.lexists(entry.path):
-            print(  # noqa: T201 - the output of this child is what the agent warns of
-                f"{entry.path}: this directory of an earlier job cannot be removed, {_size(entry.path)} kB stay: "
-                "files in it belong to another user; remove it as root"
-            )
-    return 0
-
-
-def _remove_tree(path: str) -> None:
-    """Remove a directory with the programs for it, which do not mind how deep it is and follow no links.
-
-    Directories without leave to write, such as those of Go's module cache, are made writable first.
-    """
-    commands = [["rm", "-rf", "--", path], ["chmod", "-R", "--", "u+rwx", path], ["rm", "-rf", "--", path]]
-    if os.geteuid() != 0:
-        # Files of a step's `user`. Without sudo, which is the default, this ends at once.
-        commands.append(["sudo", "-n", "rm", "-rf", "--", path])
-    for command in commands:
-        _run(command)
-        if not os.path.lexists(path):
-            return
-
-
-def _size(path: str) -> str:
-    """Return how many kB a directory takes, as far as this account can see."""
-    return _run(["du", "-sk", "--", path]).split("\t")[0] or "some"
-
-
-def _run(command: List[str]) -> str:
-    """Run a program to its end; return what it wrote. This child of the agent imports nothing for it."""
-    read_end, write_end = os.pipe()
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_DUP2, write_end, 1),
-        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-        (os.POSIX_SPAWN_CLOSE, read_end),
-    ]
-    with open(read_end, "rb") as output:
-        try:
-            pid = os.posix_spawnp(command[0], command, os.environ, file_actions=actions)
-        except OSError:
-            return ""
-        finally:
-            os.close(write_end)
-        said = output.read()
-    os.waitpid(pid, 0)
-    return said.decode("utf-8", "replace")

@@ -11,11 +11,14 @@ import time
 from kraken_agent import __version__
 from kraken_agent.config import Config, ConfigError, check_data_dir
 from kraken_agent.detect import Engines
+from kraken_agent.disk import Disk
 from kraken_agent.env_file import EnvFile
 from kraken_agent.introduction import Introduction
+from kraken_agent.leftovers import Sweeps
 from kraken_agent.logs import Log, LogSink
 from kraken_agent.notify import ServiceManager
 from kraken_agent.process import reap
+from kraken_agent.protocol import keep_alive
 from kraken_agent.reactor import Reactor
 from kraken_agent.session import Session
 from kraken_agent.spool import Spool
@@ -25,14 +28,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Mapping, Optional
 
-    from kraken_agent.leftovers import JobDirectories
     from kraken_agent.protocol import Answer
 
 # As Kraken's own agent (recorded from 1.7.36), for which its server is made.
 _POLL_SECONDS = 5.0
 _UNAUTHORIZED_SECONDS = 10.0
-# An engine may still be making the container that a killed agent has asked it for when the next one looks for it.
-_SWEEP_AGAIN_SECONDS = 15.0
 # After the drain has ended the job, so long the server may take to hear about it.
 _REPORT_SECONDS = 10.0
 
@@ -59,8 +59,10 @@ class Agent:
         self._log = Log(self._reactor, LogSink(self._config.source_address()))
         check_data_dir(self._config.data_dir, self._log.warning)
         self._engines = Engines(self._reactor, self._log)
-        self._introduction = Introduction(self._engines)
-        self._job_directories: Optional[JobDirectories] = None
+        self._disk = Disk(self._reactor, self._log, self._config.data_dir)
+        # Whether the server keeps jobs from an agent that says that it takes none.
+        self._gives_no_jobs = False
+        self._introduction = Introduction(self._engines, self._disk)
         self._service = ServiceManager(self._reactor, os.environ)
         self._spool = Spool(os.path.join(self._config.data_dir, "spool"), self._log.warning)
         self._session = self._connect()
@@ -69,8 +71,7 @@ class Agent:
         self._stop_at = float("inf")
         self._reload_asked = False
         self._in_job = False
-        self._is_swept = False
-        self._sweep_again_at = float("inf")
+        self._sweeps = Sweeps(self._reactor, self._config.data_dir, self._log.warning)
         self._is_on_trial = False
         self._refused_version = ""
 
@@ -135,12 +136,17 @@ class Agent:
             if not known:
                 known = self._register()
                 if known:
-                    self._remove_leftovers()
+                    self._sweeps.first()
                 continue
-            if time.monotonic() >= self._sweep_again_at:
-                self._remove_leftovers_again()
+            self._sweeps.second_when_due()
             if self._session.has_reports:
                 self._session.deliver()
+            if self._disk.look(self._config):
+                known = self._wait_for_room()
+                continue
+            if self._introduction.has_news(self._config):
+                known = False
+                continue
             answer = self._session.get_job()
             if answer.unauthorized:
                 known = False
@@ -152,8 +158,23 @@ class Agent:
                 self._service.status("idle")
                 self._between_jobs(answer)
                 self._engines.ask_when_due()
-                known = not self._introduction.has_news(self._config)
                 self._wait(self._pause(_POLL_SECONDS))
+
+    def _wait_for_room(self) -> bool:
+        """Say that there is no room for a job, and wait; false when the agent must introduce itself again.
+
+        A server may give a job to whoever it hears of. Kraken's own does: an agent that is silent gets none after five
+        minutes. One that reads of the reason says so, and goes on hearing of the agent.
+        """
+        self._service.status(f"takes no jobs: {self._disk.why_no_jobs}")
+        if self._introduction.has_news(self._config):
+            answer = self._host_info()
+        elif self._gives_no_jobs:
+            answer = self._session.insist(keep_alive(self._session.address, 0))
+        else:
+            answer = None
+        self._wait(self._pause(_POLL_SECONDS))
+        return answer is None or not answer.unauthorized
 
     def _register(self) -> bool:
         """Say who and what this is; false, after a while, when the server does not let the agent in."""
@@ -190,7 +211,10 @@ class Agent:
         return answer
 
     def _host_info(self) -> Answer:
-        return self._session.host_info(self._introduction.make(self._config))
+        self._disk.look(self._config)
+        answer = self._session.host_info(self._introduction.make(self._config))
+        self._gives_no_jobs = answer.gives_no_jobs
+        return answer
 
     def _apply(self, answer: Answer) -> None:
         """Take over what the server configures: where logs go, unless that is set here."""
@@ -200,25 +224,8 @@ class Agent:
             except ValueError as error:
                 self._log.warning(str(error))
 
-    def _remove_leftovers(self) -> None:
-        """Once: containers of a killed agent are not left until there is another job, which may be never."""
-        if not self._is_swept:
-            from kraken_agent import leftovers
-
-            leftovers.sweep(self._reactor, self._config.data_dir, self._log.warning)
-            self._is_swept = True
-            if leftovers.is_container_expected(self._config.data_dir):
-                self._sweep_again_at = time.monotonic() + _SWEEP_AGAIN_SECONDS
-
-    def _remove_leftovers_again(self) -> None:
-        from kraken_agent import leftovers
-
-        self._sweep_again_at = float("inf")
-        leftovers.sweep_containers(self._reactor, self._config.data_dir, self._log.warning)
-        leftovers.expect_no_container(self._config.data_dir)
-
     def _run_job(self, answer: Answer) -> None:
-        from kraken_agent import family, leftovers
+        from kraken_agent import family
         from kraken_agent.job import JobRun
 
         self._engines.cancel()
@@ -231,9 +238,7 @@ class Agent:
             ).run()
         finally:
             self._in_job = False
-        if self._job_directories is None:
-            self._job_directories = leftovers.JobDirectories(self._config.data_dir, self._log.warning)
-        self._job_directories.prune(self._reactor)
+        self._disk.after_job(self._config)
         if self._stop_asked or self._config.one_job:
             self._stop_asked = True
             raise InterruptedExchangeError

@@ -225,6 +225,11 @@ class Answer:
         return [str(test) for test in tests] if isinstance(tests, list) else None
 
     @property
+    def gives_no_jobs(self) -> bool:
+        """Return whether the server gives no job to an agent that says it takes none; Kraken's own does not say."""
+        return self.data.get("kraken_fleet_no_jobs") is True
+
+    @property
     def version(self) -> str:
         """Return the server's version, if it says."""
         version = self.data.get("version")

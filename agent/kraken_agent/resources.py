@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, Optional
 
 _GROUP = "/sys/fs/cgroup"
+
+
+class Space(NamedTuple):
+    """The size of a disk, and how much of it this account may still write, in bytes."""
+
+    whole: int
+    free: int
 
 
 def measure(data_dir: str, group: str = _GROUP) -> Dict[str, int]:
@@ -18,21 +26,18 @@ def measure(data_dir: str, group: str = _GROUP) -> Dict[str, int]:
         data_dir: the disk that counts is that of this directory.
         group: the control group whose limits count, which in a container is the container's own.
     """
-    found = {"cpus": _cpus(group), "memory": _memory(group), **_disk(data_dir)}
+    whole, free = disk_space(data_dir) or (None, None)
+    found = {"cpus": _cpus(group), "memory": _memory(group), "disk": whole, "disk_free": free}
     return {name: value for name, value in found.items() if value is not None}
 
 
-def free_space(path: str) -> Optional[int]:
-    """Return the bytes that this account may still write there; None when nobody can say."""
-    return _disk(path).get("disk_free")
-
-
-def _disk(path: str) -> Dict[str, int]:
+def disk_space(path: str) -> Optional[Space]:
+    """Return the space on the disk of a path; None when nobody can say."""
     try:
         state = os.statvfs(path)
     except OSError:
-        return {}
-    return {"disk": state.f_blocks * state.f_frsize, "disk_free": state.f_bavail * state.f_frsize}
+        return None
+    return Space(state.f_blocks * state.f_frsize, state.f_bavail * state.f_frsize)
 
 
 def _cpus(group: str) -> Optional[int]:

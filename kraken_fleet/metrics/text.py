@@ -59,6 +59,7 @@ def _families(reading: Reading, seconds: float) -> Iterator[Metric]:
     yield from _agents(reading)
     yield from _jobs(reading)
     yield from _last_seen(reading)
+    yield from _disks(reading)
     yield from _against_the_inventory(reading)
 
 
@@ -83,6 +84,23 @@ def _agents(reading: Reading) -> Iterator[Metric]:
         bound = _bounded(map(read, authorized), MOST_VALUES)
         counts: Counter[tuple[str, ...]] = Counter((bound(read(agent)),) for agent in authorized)
         yield _counted(f"{label}_agents", f"Authorized agents by {label}.", (label,), counts)
+
+
+def _disks(reading: Reading) -> Iterator[Metric]:
+    """Yield what agents say of their disks; Kraken's own agent says nothing, and has no series."""
+    said = [(agent, agent.host_info) for agent in reading.agents if agent.authorized and agent.host_info]
+    full = sum(bool(info.no_jobs) for _, info in said)
+    help_text = "Authorized agents that take no jobs for want of room on their disk."
+    yield GaugeMetricFamily(_PREFIX + "agents_without_room", help_text, value=full)
+    free = GaugeMetricFamily(
+        _PREFIX + "agent_disk_free_ratio",
+        "Free part of the disk with the agent's jobs, as it last said; those with least.",
+        labels=("address", "name"),
+    )
+    used = [(1 - info.resources.disk_used, agent) for agent, info in said if info.resources.disk_used is not None]
+    for ratio, agent in sorted(used, key=lambda pair: (pair[0], pair[1].address))[:MOST_AGENTS]:
+        free.add_metric([agent.address, reading.names.name(agent)], ratio)
+    yield free
 
 
 def _jobs(reading: Reading) -> Iterator[Metric]:

@@ -1,7 +1,7 @@
 """What things are: frozen values, no I/O. Kraken's own names throughout."""
 
 from kraken_fleet.model.activity import SILENT_AFTER, Activity, activity_of
-from kraken_fleet.model.agent import Agent, GroupRef, HostInfo, JobRef
+from kraken_fleet.model.agent import NO_JOBS_KEY, Agent, GroupRef, HostInfo, JobRef
 from kraken_fleet.model.change import Change
 from kraken_fleet.model.deploy import Deploy, HostResult
 from kraken_fleet.model.disabling import LONGEST_NOTE, Disabling
@@ -18,6 +18,7 @@ from kraken_fleet.model.workflow import Branch, Flow, Project, Stage
 __all__ = [
     "ALL_GROUP",
     "LONGEST_NOTE",
+    "NO_JOBS_KEY",
     "SILENT_AFTER",
     "Activity",
     "Agent",

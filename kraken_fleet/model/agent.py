@@ -14,6 +14,8 @@ from kraken_fleet.model.resources import Resources
 # host-info carries these beside one key for each executor the agent has ("docker": "20.10.24").
 _LONGEST_REASON = 200
 _LONGEST_VERSION = 40
+# Why the agent takes no job at the moment; absent when it does.
+NO_JOBS_KEY = "kraken_fleet_no_jobs"
 _DESCRIPTIVE_KEYS = frozenset({"system", "system_type", "distro_name", "distro_version", "isolation_type", "isolation"})
 
 
@@ -69,6 +71,12 @@ class HostInfo:
         """The release of kraken-fleet's own agent; empty when it does not say, as Kraken's own one."""
         said = self.extra.get("kraken_fleet_version")
         return "".join(filter(str.isprintable, said))[:_LONGEST_VERSION] if isinstance(said, str) else ""
+
+    @property
+    def no_jobs(self) -> str:
+        """Why the agent takes no job at the moment, such as a full disk; empty when it does, and for Kraken's own."""
+        said = self.extra.get(NO_JOBS_KEY)
+        return "".join(filter(str.isprintable, said))[:_LONGEST_REASON] if isinstance(said, str) else ""
 
     @property
     def resources(self) -> Resources:

@@ -32,6 +32,27 @@ options:
     description: How long a job may go on when the agent is stopped or started again.
     type: int
     default: 300
+  min_free:
+    description:
+      - With less than this free on its disk the agent takes no job. Written like V(512M), V(10G) or V(5%).
+    type: str
+    default: 512M
+  keep_jobs:
+    description: The directories of how many jobs the agent keeps.
+    type: int
+    default: 10
+  keep_jobs_days:
+    description: For how many days it keeps them; V(0) for any time.
+    type: int
+    default: 30
+  keep_images:
+    description: How many of the images that it has pulled for jobs the agent keeps; never others.
+    type: int
+    default: 20
+  keep_images_days:
+    description: For how many days after their last job it keeps them; V(0) for any time.
+    type: int
+    default: 30
   tools_dirs:
     description: Directories of the host with tools of your own.
     type: list

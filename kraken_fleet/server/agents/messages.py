@@ -9,13 +9,13 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from kraken_fleet.model import JobState, StepStatus
+from kraken_fleet.model import NO_JOBS_KEY, JobState, StepStatus
 from kraken_fleet.server import intake
 from kraken_fleet.server.agents.identity import check_peer, check_room
 from kraken_fleet.server.agents.scheduler import assign
 from kraken_fleet.server.clock import now
 from kraken_fleet.server.core import Core
-from kraken_fleet.server.flows import runs, test_results
+from kraken_fleet.server.flows import jobs, runs, test_results
 from kraken_fleet.server.flows.fields import Base, fill_step, secret_values
 from kraken_fleet.server.flows.job_making import system_of
 from kraken_fleet.server.flows.jobs import left_time
@@ -214,8 +214,12 @@ def _host_info(core: Core, session: Session, agent: Agent, message: Message) -> 
         _check_systems(core, session, name)
         system_of(session, name, "local")
     agent.host_info = info
+    # Only this server reads it: the agent then goes on speaking, since it gets no job for that.
+    told = {NO_JOBS_KEY: True} if info.get(NO_JOBS_KEY) else {}
+    if told and agent.job is not None and agent.job.state == JobState.QUEUED:
+        jobs.queue_again(agent, f"agent {agent.name} takes no jobs, queued again")
     assign(session, core)
-    return {"agent_id": agent.id, **core.agent_cfg}
+    return {"agent_id": agent.id, **core.agent_cfg, **told}
 
 
 def _check_systems(core: Core, session: Session, name: str) -> None:

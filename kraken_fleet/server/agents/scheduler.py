@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from kraken_fleet.model import JobState
+from kraken_fleet.model import NO_JOBS_KEY, JobState
 from kraken_fleet.server.clock import now
 from kraken_fleet.server.core import Core
 from kraken_fleet.server.store.tables import Agent, Assignment, Job, Run, System
@@ -21,9 +21,9 @@ _FRESH_SECONDS = 15.0
 def assign(session: Session, core: Core) -> int:
     """Give waiting jobs, oldest run first, to idle agents that fit. Returns how many.
 
-    An agent fits when it is authorized, enabled and active, in the job's group, has the job's system (unless that is
-    `any`, or the executor brings its own), and has reported the job's executor. Among those that fit, the one that has
-    been without work for longest gets it.
+    An agent fits when it is authorized, enabled and active, has not said that it takes no jobs, is in the job's group,
+    has the job's system (unless that is `any`, or the executor brings its own), and has reported the job's executor.
+    Among those that fit, the one that has been without work for longest gets it.
     """
     session.flush()
     # Jobs first: mostly none waits, and a fleet has thousands of idle agents.
@@ -80,7 +80,11 @@ def _idle(session: Session, core: Core) -> list[_Idle]:
     groups: dict[int, set[int]] = {}
     for agent_id, group_id in session.execute(select(Assignment.agent_id, Assignment.group_id)):
         groups.setdefault(agent_id, set()).add(group_id)
-    return [_Idle(row.id, row.host_info or {}, frozenset(groups.get(row.id, ()))) for row in rows]
+    return [
+        _Idle(row.id, row.host_info or {}, frozenset(groups.get(row.id, ())))
+        for row in rows
+        if not (row.host_info or {}).get(NO_JOBS_KEY)
+    ]
 
 
 def _fits(agent: _Idle, group_id: int, system: str, executor: str) -> bool:

@@ -70,6 +70,11 @@ def as_update(value: Any, _place: Place) -> str:
     return "server" if value == "server" else ""
 
 
+def unless(usual: str) -> Callable[[Any, Place], str]:
+    """Return what writes a value, but not the one that the agent has by itself."""
+    return lambda value, _place: "" if value is None or str(value).strip() == usual else str(value).strip()
+
+
 def as_yes(value: Any, _place: Place) -> str:
     # Variables of the command line are text.
     return "yes" if str(value).strip().lower() in ("true", "yes", "on", "1") else ""

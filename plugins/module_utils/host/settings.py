@@ -30,11 +30,13 @@ from .setting import (
     as_server,
     as_update,
     as_yes,
+    unless,
 )
 
 _LINUX = (BINARIES, SCRIPT)
 _ON_HOST = (*_LINUX, WINDOWS)
 _CONTAINERS = (DOCKER, COMPOSE)
+_WITH_OURS = (*_LINUX, *_CONTAINERS)
 
 
 def _each(methods: Sequence[str], what: str) -> Dict[str, str]:
@@ -44,6 +46,8 @@ def _each(methods: Sequence[str], what: str) -> Dict[str, str]:
 _ONE_IN_IMAGE = "The image decides that"
 _NO_UPDATE = "Only kraken-fleet's own agent, installed as files, checks what it is updated to; take it out"
 _NO_CHECKS = "Kraken's own agent takes each version that its server has; take it out"
+_ON_WINDOWS = "Kraken's own agent, which Windows hosts run, does not know it; take it out"
+_KEEPS_NOTHING = "Kraken's own agent keeps the directory of its latest job only, and looks at no disk; take it out"
 _NO_UNIT = "There is no systemd unit for it; take it out"
 
 SETTINGS: Tuple[Setting, ...] = (
@@ -82,6 +86,56 @@ SETTINGS: Tuple[Setting, ...] = (
         },
         option="drain_seconds",
         agents=(OURS,),
+    ),
+    Setting(
+        "kraken_agent_min_free",
+        methods=_WITH_OURS,
+        name="KRAKEN_AGENT_MIN_FREE",
+        option="min_free",
+        agents=(OURS,),
+        instead=_ON_WINDOWS,
+        upstream=_KEEPS_NOTHING,
+        text=unless("512M"),
+    ),
+    Setting(
+        "kraken_agent_keep_jobs",
+        methods=_WITH_OURS,
+        name="KRAKEN_AGENT_KEEP_JOBS",
+        option="keep_jobs",
+        agents=(OURS,),
+        instead=_ON_WINDOWS,
+        upstream=_KEEPS_NOTHING,
+        text=unless("10"),
+    ),
+    Setting(
+        "kraken_agent_keep_jobs_days",
+        methods=_WITH_OURS,
+        name="KRAKEN_AGENT_KEEP_JOBS_DAYS",
+        option="keep_jobs_days",
+        agents=(OURS,),
+        instead=_ON_WINDOWS,
+        upstream=_KEEPS_NOTHING,
+        text=unless("30"),
+    ),
+    Setting(
+        "kraken_agent_keep_images",
+        methods=_WITH_OURS,
+        name="KRAKEN_AGENT_KEEP_IMAGES",
+        option="keep_images",
+        agents=(OURS,),
+        instead=_ON_WINDOWS,
+        upstream=_KEEPS_NOTHING,
+        text=unless("20"),
+    ),
+    Setting(
+        "kraken_agent_keep_images_days",
+        methods=_WITH_OURS,
+        name="KRAKEN_AGENT_KEEP_IMAGES_DAYS",
+        option="keep_images_days",
+        agents=(OURS,),
+        instead=_ON_WINDOWS,
+        upstream=_KEEPS_NOTHING,
+        text=unless("30"),
     ),
     Setting(
         "kraken_agent_update",

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kraken_agent import leftovers
+from kraken_agent import tidying
+from kraken_agent.keeping import Keeping
 
 from tests.unit.agent.conftest import AGENT_SOURCE, RunningAgent
 from tests.unit.agent.fake_server import FakeServer
@@ -20,10 +21,11 @@ Until = Callable[..., None]
 CLOCK_TICK = 0.02
 PRUNE = """
 import os, sys
-from kraken_agent import leftovers
+from kraken_agent import tidying
+from kraken_agent.keeping import Keeping
 os.setgid(65534)
 os.setuid(65534)
-leftovers._prune(sys.argv[1])
+tidying.tidy(os.path.dirname(sys.argv[1]), Keeping(), 0, print)
 """
 
 
@@ -92,12 +94,13 @@ def test_a_directory_that_cannot_be_removed_is_named_with_its_size(open_jobs: Pa
 
 def test_a_job_cannot_keep_its_directory_by_the_time_that_it_gives_it(tmp_path: Path) -> None:
     for number in range(11):
-        (tmp_path / str(number)).mkdir()
-        os.utime(tmp_path / str(number), (4e9 - number, 4e9 - number))
+        directory = tmp_path / "jobs" / str(number)
+        directory.mkdir(parents=True)
+        os.utime(directory, (4e9 - number, 4e9 - number))
         time.sleep(CLOCK_TICK)
-    leftovers._prune(str(tmp_path))
-    assert not (tmp_path / "0").exists()
-    assert (tmp_path / "10").exists()
+    tidying.tidy(str(tmp_path), Keeping(), 0, print)
+    assert not (tmp_path / "jobs/0").exists()
+    assert (tmp_path / "jobs/10").exists()
 
 
 def test_a_warning_is_in_the_agents_log_once(
@@ -108,11 +111,12 @@ def test_a_warning_is_in_the_agents_log_once(
     programs.mkdir()
     (programs / "rm").symlink_to("/bin/true")
     (tmp_path / "data/jobs/old").mkdir(parents=True)
+    time.sleep(CLOCK_TICK)
     for number in range(100, 110):
         (tmp_path / f"data/jobs/{number}").mkdir()
     agent = start_agent(PATH=f"{programs}:{os.environ['PATH']}")
     for _ in range(3):
         job = server.add_job({"cmd": "true"})
         until(lambda job=job: job.finished)
-    until(lambda: "cannot be removed" in agent.said())
+    until(lambda: "/jobs/old: this directory of an earlier job cannot be removed" in agent.said())
     assert agent.said().count(f"{agent.data_dir}/jobs/old: this directory") == 1

@@ -17,6 +17,10 @@ class _NoEngines:
         self.not_offered: dict[str, str] = {}
 
 
+class _Room:
+    why_no_jobs = ""
+
+
 def test_a_host_has_processors_memory_and_a_disk(tmp_path: Path) -> None:
     found = resources.measure(str(tmp_path), group=str(tmp_path / "none"))
     state = os.statvfs(tmp_path)
@@ -39,7 +43,7 @@ def test_a_containers_limits_count(tmp_path: Path, limit: str, cpus: int | None)
 def test_a_directory_that_is_gone_has_no_disk(tmp_path: Path) -> None:
     found = resources.measure(str(tmp_path / "gone"), group=str(tmp_path))
     assert found.keys() == {"cpus", "memory"}
-    assert resources.free_space(str(tmp_path / "gone")) is None
+    assert resources.disk_space(str(tmp_path / "gone")) is None
 
 
 @pytest.mark.parametrize(("free", "is_news"), [(500, False), (460, False), (449, True), (551, True)])
@@ -47,8 +51,8 @@ def test_free_space_is_told_again_when_it_has_changed_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, is_news: bool
 ) -> None:
     config = Config({"server": "http://127.0.0.1:1", "data_dir": str(tmp_path)}, {})
-    introduction = Introduction(_NoEngines())  # type: ignore[arg-type] # it asks for no more than that
+    introduction = Introduction(_NoEngines(), _Room())  # type: ignore[arg-type] # it asks for no more than that
     monkeypatch.setattr(resources, "measure", lambda _: {"disk": 1000, "disk_free": 500})
     assert introduction.make(config)["kraken_fleet_host"] == {"disk": 1000, "disk_free": 500}
-    monkeypatch.setattr(resources, "free_space", lambda _: free)
+    monkeypatch.setattr(resources, "disk_space", lambda _: resources.Space(1000, free))
     assert introduction.has_news(config) is is_news

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from kraken_fleet.metrics import failed_text, text
 from kraken_fleet.metrics.text import MOST_AGENTS, MOST_GROUPS
-from kraken_fleet.model import AgentsGroup, DesiredAgent, DesiredFleet, HostInfo, HostNames, Job, ObservedFleet
+from kraken_fleet.model import Agent, AgentsGroup, DesiredAgent, DesiredFleet, HostInfo, HostNames, Job, ObservedFleet
 from kraken_fleet.plan import make_plan
 from kraken_fleet.reconcile import Reading
 from tests.unit.web.model_builders import NOW, an_agent
@@ -104,3 +104,15 @@ def test_what_agents_say_of_themselves_stays_one_label() -> None:
 
 def test_a_server_that_cannot_be_read_is_said_to_be_down() -> None:
     assert _samples(failed_text()) == {"kraken_fleet_server_up": {(): 0}}
+
+
+def test_agents_without_room_are_counted_and_the_fullest_disks_are_shown() -> None:
+    def with_disk(number: int, free: int, **more: object) -> Agent:
+        extra = {"kraken_fleet_host": {"disk": 1000, "disk_free": free}, **more}
+        return dataclasses.replace(an_agent(number), host_info=HostInfo(extra=extra))
+
+    agents = (with_disk(1, 10, kraken_fleet_no_jobs="full"), with_disk(2, 250), an_agent(3))
+    found = _samples(text(Reading(NOW, agents)))
+    assert found["kraken_fleet_agents_without_room"] == {(): 1}
+    ratios = {address: round(ratio, 3) for (address, _), ratio in found["kraken_fleet_agent_disk_free_ratio"].items()}
+    assert ratios == {"10.0.0.1": 0.01, "10.0.0.2": 0.25}

@@ -59,21 +59,28 @@ def labels(installation: str, address: str, job: int) -> Dict[str, str]:
     return {INSTALLATION_LABEL: installation, LABEL: address, JOB_LABEL: str(job)}
 
 
-def make_container(engine: EngineSocket, wanted: Wanted, on_line: Callable[[str], None]) -> Made:
+def make_container(
+    engine: EngineSocket,
+    wanted: Wanted,
+    on_line: Callable[[str], None],
+    on_image: Callable[[str, bool], None] = lambda identity, is_pulled: None,
+) -> Made:
     """Pull the image when it is missing, make the container and start it.
 
     Args:
         engine: where.
         wanted: which container.
         on_line: takes lines for the job's log.
+        on_image: told the image's id, and whether it was pulled for this container.
 
     Raises:
         EngineError: there is no engine, or it cannot do it.
     """
-    image = engine.image(wanted.image)
-    if image is None:
+    found = engine.image(wanted.image)
+    if found is None:
         pull(engine, wanted.image, on_line)
-        image = engine.image(wanted.image) or {}
+    image = found or engine.image(wanted.image) or {}
+    on_image(str(image.get("Id") or ""), found is None)
     own = engine.inspect(wanted.own_container) if wanted.own_container else {}
     directory = _directory_on_host(wanted.directory, own)
     doing = f"a container of image {wanted.image} cannot be made"

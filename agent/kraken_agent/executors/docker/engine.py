@@ -93,6 +93,14 @@ class EngineSocket:
             return None
         return found
 
+    def remove_image(self, name: str) -> None:
+        """Remove an image by its name; its layers stay as long as another image has them.
+
+        Raises:
+            EngineError: a container needs it.
+        """
+        self._ask("DELETE", f"/images/{urllib.parse.quote(name)}")
+
     def containers(self, installation: str, job: Optional[int] = None) -> List[str]:
         """Return the ids of the containers of an installation's jobs, or of one of them, running or not."""
         labels = [f"{INSTALLATION_LABEL}={installation}"] + ([f"{JOB_LABEL}={job}"] if job is not None else [])

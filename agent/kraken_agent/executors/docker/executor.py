@@ -10,6 +10,7 @@ from kraken_agent.executors.container.executor import ContainerExecutor, say_it_
 from kraken_agent.executors.container.programs import Program, survive_broken_pipes
 from kraken_agent.executors.docker.containers import Wanted, labels, make_container, own_container_id
 from kraken_agent.executors.docker.engine import EngineSocket
+from kraken_agent.images import DOCKER, Record
 from kraken_agent.tools.output import say
 
 _DETECT_SECONDS = 2.0
@@ -75,7 +76,13 @@ class DockerExecutor(ContainerExecutor):
             own_container=own_container_id(),
             socket=engine.path if os.environ.get(_SOCKET_VARIABLE) == "yes" else "",
         )
-        made = make_container(engine, wanted, say)
+        record = Record(self.place.data_dir)
+        made = make_container(
+            engine,
+            wanted,
+            say,
+            lambda identity, is_pulled: record.note(DOCKER, wanted.image, identity, is_pulled=is_pulled),
+        )
         say_it_runs(f"container {made.id[:12]} of image {wanted.image}")
         return {"container": made.id, "user": made.user, "shares": made.shares_directory}
 

@@ -48,8 +48,11 @@ class LxdClient:
         if not self._client.trusted:
             raise ExecutorError("the LXD daemon does not trust this user; it must be in the group lxd")
 
-    def make(self, name: str, image: str, installation: str, on_line: OnLine) -> None:
+    def make(self, name: str, image: str, installation: str, on_line: OnLine) -> Tuple[str, bool]:
         """Make a container and start it.
+
+        Returns:
+            the fingerprint of its image, and whether the daemon has fetched that for this container.
 
         Args:
             name: its name.
@@ -65,10 +68,13 @@ class LxdClient:
                 "source": self._source(image),
                 "config": {INSTALLATION_KEY: installation},
             }
+            present = {found.fingerprint for found in self._client.images.all()}
             instance = self._client.instances.create({**wanted, "devices": self._devices(on_line)}, wait=True)
         with self._about(f"the container of image {image} cannot be started"):
             instance.start(wait=True)
             _wait_until_it_runs(instance)
+        fingerprint = str(instance.config.get("volatile.base_image") or "")
+        return fingerprint, bool(fingerprint) and fingerprint not in present
 
     def remove(self, name: str) -> None:
         """End a container at once and remove it; one that is gone is fine."""

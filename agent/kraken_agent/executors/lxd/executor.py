@@ -10,6 +10,7 @@ from kraken_agent.executors.container.executor import ContainerExecutor, say_it_
 from kraken_agent.executors.container.programs import Program, run_as_root, survive_broken_pipes
 from kraken_agent.executors.lxd.client import INSTALLATION_KEY, LxdClient
 from kraken_agent.executors.lxd.daemon import ask
+from kraken_agent.images import LXD, Record
 from kraken_agent.tools.output import say
 
 _ANSWER_SECONDS = 2.0
@@ -75,7 +76,9 @@ class LxdExecutor(ContainerExecutor):
         """Get the image, start the container."""
         survive_broken_pipes()
         name = self._container_name()
-        LxdClient().make(name, str(self.place.job["system"]), self.place.installation, say)
+        image = str(self.place.job["system"])
+        fingerprint, is_pulled = LxdClient().make(name, image, self.place.installation, say)
+        Record(self.place.data_dir).note(LXD, image, fingerprint, is_pulled=is_pulled)
         say_it_runs(f"container {name}")
         run_as_root(LxdBox(name), ["mkdir", "-p", self.place.directory])
         return {"container": name}

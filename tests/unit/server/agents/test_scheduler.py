@@ -104,3 +104,18 @@ def test_losing_authorization_or_the_record_puts_the_job_back(api: Api) -> None:
     moved = third.job()
     assert (moved["id"], moved["steps"][0]["status"]) == (job["id"], None)
     assert "was deleted, queued again" in moved["notes"]
+
+
+def test_an_agent_that_says_that_it_takes_no_jobs_gets_none_and_its_waiting_job_goes_on(api: Api) -> None:
+    full = HandAgent(api).enrol()
+    [job] = api.start([job_spec()])
+    assert job["agent_id"] == full.id
+    answer = full.say("host-info", info={"system": "debian-12", "kraken_fleet_no_jobs": "3 MiB are free"})
+    assert answer["kraken_fleet_no_jobs"] is True
+    assert full.job() == {}
+    other = HandAgent(api).enrol()
+    assert other.job()["id"] == job["id"]
+    [later] = api.start([job_spec()])
+    assert later["agent_id"] == 0
+    assert "kraken_fleet_no_jobs" not in full.say("host-info", info={"system": "debian-12"})
+    assert full.job()["id"] == later["id"]
