@@ -109,8 +109,10 @@ check: $(STAMP) ## Style, types, import rules, Ansible and YAML
 	  done; \
 	  (( $${#failed[@]} == 0 )) || { echo "Failed: $${failed[*]}" >&2; exit 1; }
 
-docs: $(STAMP) ## Write the tables of the roles' READMEs, and the arguments of modules that run on hosts
+docs: $(STAMP) ## Write the tables in READMEs, the arguments of modules on hosts, and the site: build/site/index.html
 	@$(BIN)/python docs/generate.py
+	@$(BIN)/python docs/reference.py
+	@$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs build/site
 
 format: $(STAMP) ## Let ruff put the source into shape
 	@$(BIN)/ruff check --fix .
@@ -126,5 +128,5 @@ wheel: $(STAMP) ## Build dist/*.whl, which carries the library, the agent and th
 
 clean: ## Remove labs, the environment and all that was built
 	@if test -x $(BIN)/kraken-fleet; then $(BIN)/kraken-fleet lab down --all; fi
-	@rm -rf $(VENV) .lab build dist .ansible .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf $(VENV) .lab build dist docs/reference .ansible .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

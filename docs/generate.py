@@ -1,4 +1,4 @@
-"""Writes what is said elsewhere already: `make docs` runs it, and `make check` runs it with --check.
+"""Writes what is said elsewhere already: `make docs` begins with it, and `make check` runs it with --check.
 
 - The tables of variables in the README files of the roles, out of the roles' meta/argument_specs.yml.
 - The table of settings in docs/agent.md, out of plugins/module_utils/host/settings.py.
