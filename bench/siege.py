@@ -3,9 +3,9 @@
     python bench/siege.py                  10,000 held connections, 100,000 datagrams a minute, 20,000 unknown agents
     python bench/siege.py --seconds 10 --connections 2000 --json
 
-The server is a process of its own with a fresh data directory and its default limits. The besiegers are another process
-and speak from many addresses of 127.0.0.0/8, the agents from one each. Exit code 1 when a poll failed, or when one in a
-hundred took more than 100 ms.
+The server is a process of its own with a fresh data directory and its default limits. The unknown clients are another
+process and connect from many addresses of 127.0.0.0/8, the agents from one each. Exit code 1 when a poll failed, or
+when one in a hundred took more than 100 ms.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The state directory, and what is in it: past playbook runs, a JSON file each, and where agents spoke from."""
+"""The state directory, and what is in it: past playbook runs, a JSON file each, and where agents connected from."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def recent_deploys(directory: Path, limit: int = 10) -> list[Deploy]:
 
 
 def earlier_peers(directory: Path, server: str) -> dict[str, str]:
-    """Return where the agents of a server spoke from when they were looked at before, by the agents' addresses.
+    """Return where the agents of a server connected from when they were looked at before, by the agents' addresses.
 
     Args:
         directory: the state directory.
@@ -81,7 +81,7 @@ def earlier_peers(directory: Path, server: str) -> dict[str, str]:
 
 
 def keep_peers(directory: Path, server: str, peers: Mapping[str, str]) -> None:
-    """Write down where the agents of a server speak from; a directory that cannot be written keeps nothing."""
+    """Write down where the agents of a server connect from; a directory that cannot be written keeps nothing."""
     path = _peers_file(directory, server)
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -20,10 +20,10 @@ def unique_name(kind: str = "test", joint: str = "-") -> str:
 
 
 def unique_address() -> str:
-    """An agent's address, outside the networks that this machine speaks from."""
+    """An agent's address, outside the networks that this machine connects from."""
     return f"10.{secrets.randbelow(256)}.{secrets.randbelow(256)}.{secrets.randbelow(256)}"
 
 
 def unique_loopback() -> str:
-    """An address that this machine can speak from."""
+    """An address that this machine can connect from."""
     return f"127.{64 + secrets.randbelow(64)}.{secrets.randbelow(256)}.{1 + secrets.randbelow(254)}"

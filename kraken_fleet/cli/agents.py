@@ -80,7 +80,7 @@ def show_agent(
             ("Name", names.name(found) or "-"),
             ("Id", found.id),
             ("Address", found.address),
-            ("Speaks from", found.ip_address or "-"),
+            ("Connects from", found.ip_address or "-"),
             ("State", state(found, activity_of(found, now))),
             *([("Disabled", found.disabling.said)] if found.disabling else []),
             ("Groups", groups(found)),

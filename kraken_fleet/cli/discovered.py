@@ -31,7 +31,7 @@ def list_discovered(
     inventory: Inventory | None = None,
     as_json: output.AsJson = False,
 ) -> None:
-    """List the agents that wait. Their address is what they claim; "speaks from" is what the server saw."""
+    """List the agents that wait. Their address is what they claim; "connects from" is what the server saw."""
     names, ignored = names_of(inventory), Ignored(state_dir()).addresses()
     waiting = client.agents(unauthorized=True)
     agents = [agent for agent in waiting if with_ignored or agent.address not in ignored]

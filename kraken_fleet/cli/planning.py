@@ -112,7 +112,7 @@ def memory() -> GroupMemory:
 
 
 def peers(*, accept: bool = False) -> PeerMemory:
-    """Return the memory of where agents spoke from, of this account's commands.
+    """Return the memory of where agents connected from, of this account's commands.
 
     Args:
         accept: take the peers of now for right.

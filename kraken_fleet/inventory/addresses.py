@@ -1,4 +1,4 @@
-"""By which address a host's agent introduces itself, and that no two agents share one."""
+"""Which address a host's agent claims, and that no two agents share one."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def resolve_all(names: Mapping[str, str], resolve: Resolver) -> dict[str, str]:
 
 
 def unsure_hosts(hostvars: Mapping[str, Mapping[str, object]], resolve: Resolver = resolve_name) -> list[str]:
-    """Return hosts of which only they themselves can say by which address their agent introduces itself.
+    """Return the hosts that have to be asked which address their agent claims.
 
     What Ansible connects to is no such address when it is unknown, when it is this very machine, or when several hosts
     are reached through it.

@@ -78,9 +78,7 @@ def _address(value: object) -> str:
     try:
         return str(ipaddress.ip_address(str(value)))
     except ValueError:
-        raise _WrongValueError(
-            f"{value!r} is not an IP address; an agent introduces itself to the server by one"
-        ) from None
+        raise _WrongValueError(f"{value!r} is not an IP address, and the server knows an agent by one") from None
 
 
 def _flag(value: object) -> bool:

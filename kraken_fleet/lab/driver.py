@@ -26,7 +26,7 @@ class LabHost:
 
     Args:
         name: its name in the inventory.
-        address: the IP address by which its agent introduces itself.
+        address: the IP address that its agent claims.
         variables: what Ansible must know to reach it and to put an agent there.
     """
 

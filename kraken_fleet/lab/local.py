@@ -1,6 +1,6 @@
 """Lab hosts on the loopback network: each is a directory and an address, and nothing needs root.
 
-Linux has all of 127.0.0.0/8 on the loopback interface, so an agent can speak from 127.0.0.11 and be another host than
+Linux has all of 127.0.0.0/8 on the loopback interface, so an agent can connect from 127.0.0.11 and be another host than
 the one on 127.0.0.12.
 """
 

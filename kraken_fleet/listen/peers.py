@@ -39,7 +39,7 @@ def peer_of(scope: Any) -> str | None:
 
 
 def share_of(peer: str | None) -> str:
-    """Return what counts as one peer when things are counted: an IPv6 host has a whole /64 to speak from."""
+    """Return what counts as one peer when things are counted: an IPv6 host has a whole /64 to connect from."""
     if peer is None:
         return "unknown"
     address = ipaddress.ip_address(peer)

@@ -17,7 +17,7 @@ class DesiredAgent:
 
     Args:
         host: the inventory's name of the host.
-        address: the address by which the agent introduces itself to the server.
+        address: the address that the agent claims.
         groups: agents groups it belongs to; never contains `all`, which the server itself looks after.
         enabled: whether it takes jobs; None leaves what the server has.
         system: the system it is expected to report, None to accept any.
@@ -116,7 +116,7 @@ class ObservedFleet:
         waiting_jobs: jobs that no agent has taken yet; empty when nobody asked for them.
         all_jobs_seen: False when there may be more of those.
         upgrades_broken_off: ids of the groups in which such upgrades have left agents that they had disabled.
-        earlier_peers: where authorized agents spoke from when they were looked at before, by their addresses.
+        earlier_peers: where authorized agents connected from when they were looked at before, by their addresses.
     """
 
     agents: tuple[Agent, ...] = ()

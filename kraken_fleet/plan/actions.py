@@ -49,7 +49,7 @@ class _AgentAction:
 
     Args:
         agent_id: the server's number of the agent.
-        address: by which it introduces itself.
+        address: that it claims.
         host: its name in the inventory, empty when it has none.
         reason: why, in words.
     """

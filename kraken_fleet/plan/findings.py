@@ -78,21 +78,21 @@ def why_missing(
         yield wanted, *_why(wanted, sorted(by_source.get(wanted.address, ())), asked)
 
 
-def _why(wanted: DesiredAgent, from_there: list[str], asked: Collection[str]) -> tuple[str, str]:
-    strangers = _listed([address for address in from_there if address not in asked])
-    if strangers:
+def _why(wanted: DesiredAgent, claimed: list[str], asked: Collection[str]) -> tuple[str, str]:
+    unexpected = _listed([address for address in claimed if address not in asked])
+    if unexpected:
         return (
-            f"an agent speaks from {wanted.address} but introduces itself as {strangers}",
-            f"Set kraken_agent_address of {wanted.host} to {strangers}, or KRAKEN_AGENT_ADDRESS in its kraken.env",
+            f"an agent connects from {wanted.address} but claims {unexpected}",
+            f"Set kraken_agent_address of {wanted.host} to {unexpected}, or KRAKEN_AGENT_ADDRESS in its kraken.env",
         )
-    if from_there:
-        claims = _listed(from_there)
+    if claimed:
+        claims = _listed(claimed)
         message = (
-            f"from {wanted.address} speaks an agent that introduces itself as {claims}, another host of the inventory"
+            f"an agent connects from {wanted.address} but claims {claims}, the address of another host of the inventory"
         )
         return message, "Give each agent its own address"
     return (
-        f"no agent has ever introduced itself as {wanted.address}",
+        f"no agent has ever claimed {wanted.address}",
         f"Look on {wanted.host}: does the service run, and does it reach the server from that address?",
     )
 
@@ -159,7 +159,7 @@ def _disk(wanted: DesiredAgent, agent: Agent) -> Iterator[Finding]:
 
 
 def _peer_changes(desired: DesiredFleet, observed: ObservedFleet) -> Iterator[Finding]:
-    """Find agents that speak from elsewhere than before: a host that has moved, or somebody in its name."""
+    """Find agents whose peer has changed: the host has moved, or somebody else claims its address."""
     hosts = desired.by_address()
     for agent in observed.agents:
         ours = hosts.get(agent.address)
@@ -168,14 +168,14 @@ def _peer_changes(desired: DesiredFleet, observed: ObservedFleet) -> Iterator[Fi
         label = ours.label if ours else agent.address
         refused, before = agent.extra_attrs.get("refused_peer"), observed.earlier_peers.get(agent.address)
         if isinstance(refused, str) and refused:
-            message = f"{agent.address} speaks from {agent.ip_address}, and somebody else in its name from {refused}"
-            hint = "The server refuses that. If the host has moved, authorize its agent again; else look who that is"
+            message = f"{agent.address} connects from {agent.ip_address}, and somebody else claims it from {refused}"
+            hint = "The server refuses that. If the host has moved, authorize its agent again; else find out who it is"
             yield Finding("peer_changed", label, message, hint)
         elif before and agent.ip_address and agent.ip_address != before:
-            message = f"{agent.address} spoke from {before}, and speaks from {agent.ip_address} now"
+            message = f"{agent.address} connected from {before}, and connects from {agent.ip_address} now"
             hint = (
-                "If the host has moved, run the command with --accept-peers; else somebody speaks in its name: take "
-                "its authorization away, and look who that is"
+                "If the host has moved, run the command with --accept-peers; else somebody else claims its address: "
+                "take its authorization away, and find out who that is"
             )
             yield Finding("peer_changed", label, message, hint)
 
@@ -189,7 +189,7 @@ def _address_conflicts(desired: DesiredFleet, observed: ObservedFleet) -> Iterat
         sharing[agent.ip_address].append(agent)
         claimed, source = hosts.get(agent.address), hosts.get(agent.ip_address)
         if claimed and source and claimed.host != source.host:
-            message = f"{source.host} speaks as {agent.address}, which is the address of {claimed.host}"
+            message = f"{source.host} claims {agent.address}, the address of {claimed.host}"
             hint = "The server takes both for one agent; correct KRAKEN_AGENT_ADDRESS on one of them"
             yield Finding("two_hosts_one_address", claimed.label, message, hint, "error")
     for source_ip, agents in sorted(sharing.items()):
@@ -201,15 +201,15 @@ def _one_source(source_ip: str, agents: Iterable[Agent], hosts: Mapping[str, Des
     known = {hosts[address].host for address in claims if address in hosts}
     if not known or (len(known) == 1 and all(address in hosts for address in claims)):
         if len(known) == 1 and len(claims) == 1 and claims != [source_ip] and source_ip not in hosts:
-            message = f"introduces itself as {claims[0]} but speaks from {source_ip}"
+            message = f"claims {claims[0]} but connects from {source_ip}"
             yield Finding("address_mismatch", known.pop(), message, "Behind NAT this is normal", "info")
         return  # none of ours, or several agents of one host, as the inventory wants
     if source_ip in claims and len(known) == 1:
         others = _listed([address for address in claims if address not in hosts])
-        message = f"also speaks as {others}: one host with two addresses, or an agent behind it"
+        message = f"also claims {others}: one host with two addresses, or an agent behind it"
         yield Finding("one_host_two_addresses", known.pop(), message, "Delete the record that is not used any more")
         return
-    message = f"the agents {_listed([_called(claim, hosts) for claim in claims])} all speak from {source_ip}"
+    message = f"the agents {_listed([_called(claim, hosts) for claim in claims])} all connect from {source_ip}"
     hint = "They are behind one NAT: each needs an address of its own in kraken_agent_address"
     yield Finding("nat", source_ip, message, hint, "info")
 

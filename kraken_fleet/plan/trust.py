@@ -88,7 +88,7 @@ class InventoryTrust(_DecidesOnce):
 
 @dataclass(frozen=True, slots=True)
 class CidrTrust(_DecidesOnce):
-    """Authorizes an agent that claims an address in one of these networks and also speaks from it.
+    """Authorizes an agent that claims an address in one of these networks and also connects from it.
 
     Args:
         networks: like 10.1.0.0/16.
@@ -110,7 +110,7 @@ class CidrTrust(_DecidesOnce):
         network = _containing(agent.address, self.networks)
         if network is None:
             return _refuse(self.name, f"{agent.address} is in none of {', '.join(self.networks)}")
-        if objection := _speaks_from_elsewhere(agent, (network,)):
+        if objection := _connects_from_elsewhere(agent, (network,)):
             return _refuse(self.name, objection)
         return _admit(self.name, f"{agent.address} is in {network}", self.groups)
 
@@ -123,8 +123,8 @@ class Rule:
 
     Args:
         groups: agents groups.
-        networks: the address is in one of them, and it speaks from one of them; needed, for before it is authorized an
-            agent has said nothing else.
+        networks: the address is in one of them, and it connects from one of them. Needed: before an agent is authorized
+            the server knows nothing else of it.
         systems: patterns like `debian-*`, one of which its system matches; empty for any.
         executors: it has all of them.
     """
@@ -145,7 +145,7 @@ class Rule:
         """
         if _containing(agent.address, self.networks) is None:
             return f"{agent.address} is in none of {', '.join(self.networks)}"
-        return _speaks_from_elsewhere(agent, self.networks)
+        return _connects_from_elsewhere(agent, self.networks)
 
     def objection(self, agent: Agent) -> str | None:
         """Say why the rule does not hold for an agent with host info, None when it does."""
@@ -286,13 +286,13 @@ def _inside(address: str, network: str) -> bool:
         return False  # an agent may claim anything, not only an IP address
 
 
-def _speaks_from_elsewhere(agent: Agent, networks: Iterable[str]) -> str:
-    """Say why an agent's claim is not backed by where the server hears it from; empty when it is.
+def _connects_from_elsewhere(agent: Agent, networks: Iterable[str]) -> str:
+    """Say why the address that an agent connects from does not support its claim; empty when it does.
 
-    What an agent claims, anybody can claim; to speak from an address in the middle of another network is harder.
+    What an agent claims, anybody can claim; to connect from an address in the middle of another network is harder.
     """
     if not agent.ip_address:
-        return f"it claims {agent.address} and the server does not say from where it speaks"
+        return f"it claims {agent.address} and the server does not say from where it connects"
     if _containing(agent.ip_address, networks) is None:
-        return f"it claims {agent.address} but speaks from {agent.ip_address}"
+        return f"it claims {agent.address} but connects from {agent.ip_address}"
     return ""

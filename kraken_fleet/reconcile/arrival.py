@@ -103,5 +103,5 @@ def _arrival(
 def _reason(wanted: DesiredAgent, message: str, hint: str, by_address: Mapping[str, Agent]) -> Missing:
     if agent := by_address.get(wanted.address):
         seen = f"{agent.last_seen:%Y-%m-%d %H:%M:%S} UTC" if agent.last_seen else "never"
-        message = f"the agent that introduces itself as {wanted.address} was not seen since the deploy (last: {seen})"
+        message = f"the agent that claims {wanted.address} was not seen since the deploy (last: {seen})"
     return Missing(host=wanted.label, address=wanted.address, reason=message, hint=hint)

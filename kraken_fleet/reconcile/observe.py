@@ -35,7 +35,7 @@ def observe(
         deleted_groups: also find deleted groups, whose names break runs when a living group has them too.
         names: agents groups that the inventory asks for.
         memory: of deleted groups that earlier commands have found, so that each is asked for only once.
-        peers: of where agents spoke from when they were looked at before.
+        peers: of where agents connected from when they were looked at before.
 
     Raises:
         ServerError: see kraken_fleet.errors.

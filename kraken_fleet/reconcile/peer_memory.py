@@ -1,4 +1,4 @@
-"""Where agents spoke from, kept from one command to the next: one that speaks from elsewhere then is a finding."""
+"""Keeps where agents connected from between two commands, so that a change of it becomes a finding."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from kraken_fleet.state import earlier_peers, keep_peers
 class PeerMemory:
     """The memory in a state directory.
 
-    A peer that has changed stays in it, and is told of each time, until somebody accepts the new one or the agent is
-    seen without authorization: letting it in again is a decision, too.
+    An earlier peer stays in it, and each command reports the change, until somebody accepts the new peer. It is also
+    forgotten when the agent is seen without authorization: to authorize it again is a decision, too.
 
     Args:
         directory: it need not be there.
-        accept: take the peers of now for right, whatever was before.
+        accept: keep the peers of now, whatever they were before.
     """
 
     def __init__(self, directory: Path, *, accept: bool = False) -> None:
@@ -25,7 +25,7 @@ class PeerMemory:
         self._accept = accept
 
     def compared(self, server: str, agents: Iterable[Agent]) -> dict[str, str]:
-        """Return where each authorized agent of a server is to speak from, by its address, and remember it.
+        """Return where each authorized agent of a server is to connect from, by its address, and remember it.
 
         Args:
             server: its URL.

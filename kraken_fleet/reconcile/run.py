@@ -47,7 +47,7 @@ def reconcile(
         trial_timeout: seconds for an agent on trial to say what it is.
         now: the time of day, in UTC; default the server's.
         memory: of deleted groups, see observe.
-        peers: of where agents spoke from, see observe.
+        peers: of where agents connected from, see observe.
 
     Raises:
         PartialFailureError: at the end: some agents never appeared or could not be changed; the others are done.
@@ -114,7 +114,7 @@ def watch(
         rounds: how many; None for ever.
         chance: a number from 0 to 1.
         memory: of deleted groups, see observe.
-        peers: of where agents spoke from, see observe.
+        peers: of where agents connected from, see observe.
     """
     clock = clock or SystemClock()
     done = 0

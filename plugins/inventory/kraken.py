@@ -139,7 +139,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _add(self, inventory: InventoryData, facts: dict[str, Any]) -> None:
         name, target = known_as(facts)
         if not target:
-            self._warn(facts, "and speaks from no IP address: it is left out")
+            self._warn(facts, "and connects from no IP address: it is left out")
             return
         if name != facts["kraken_address"]:
             self._warn(facts, f"which is no address or name of a host of its own: here it is {name}")

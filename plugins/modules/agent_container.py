@@ -32,7 +32,7 @@ options:
     default: ""
   address:
     description:
-      - The IP address that the agent introduces itself by.
+      - The IP address that the agent claims.
       - When empty, the one that the host shows to the server, which is right with O(network=host).
     type: str
     default: ""

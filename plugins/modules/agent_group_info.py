@@ -58,7 +58,7 @@ groups:
       contains:
         id: {description: The agent's number., type: int, returned: always}
         name: {description: Its name., type: str, returned: always}
-        address: {description: The address it introduces itself by., type: str, returned: always}
+        address: {description: The address that it claims., type: str, returned: always}
         authorized: {description: Whether it is authorized., type: bool, returned: always}
         enabled: {description: Whether it may be given jobs., type: bool, returned: always}
     waiting_jobs:

@@ -34,7 +34,7 @@ options:
     default: kraken-agent
   address:
     description:
-      - The IP address that the agent introduces itself by, and sends from when it is one of the host's own.
+      - The IP address that the agent claims, and sends from when it is one of the host's own.
       - When empty, the agent uses the one that the host's routes choose.
     type: str
     default: ""
@@ -290,7 +290,7 @@ agents:
     name: {description: The name of the instance., type: str, returned: always}
     dir: {description: Its directory., type: str, returned: always}
     unit: {description: Its systemd unit; empty for a process., type: str, returned: always}
-    address: {description: The address that it introduces itself by; empty when unknown., type: str, returned: always}
+    address: {description: The address that it claims; empty when unknown., type: str, returned: always}
     release: {description: The release that is current., type: str, returned: always}
     nonce_sha256: {description: The sha256 of its secret; empty when it is not attested., type: str, returned: always}
     service: {description: "How it runs: manager, state, enabled, pid.", type: dict, returned: always}

@@ -37,7 +37,7 @@ EXAMPLES = r"""
   run_once: true
   register: discovered
 
-- name: Show where they speak from
+- name: Show where they connect from
   ansible.builtin.debug:
     msg: "{{ discovered.agents | items2dict(key_name='address', value_name='ip_address') }}"
   run_once: true
@@ -52,7 +52,7 @@ agents:
   contains:
     id: {description: Its number., type: int, returned: always}
     name: {description: Its name., type: str, returned: always}
-    address: {description: The address it introduces itself by., type: str, returned: always}
+    address: {description: The address that it claims., type: str, returned: always}
     ip_address: {description: Where its last message came from., type: str, returned: always}
     authorized: {description: Whether it is authorized., type: bool, returned: always}
     enabled: {description: Whether it may be given jobs., type: bool, returned: always}

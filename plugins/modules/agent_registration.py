@@ -176,6 +176,6 @@ agents:
   contains:
     host: {description: The host., type: str, returned: always}
     name: {description: The name of the instance., type: str, returned: always}
-    address: {description: The address it introduces itself by., type: str, returned: always}
+    address: {description: The address that it claims., type: str, returned: always}
     groups: {description: Its agents groups by the inventory., type: list, elements: str, returned: always}
 """

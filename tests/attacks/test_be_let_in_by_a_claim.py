@@ -1,4 +1,4 @@
-"""An agent claims an address of a trusted network, and speaks from another: which trust policy lets it in?"""
+"""An agent claims an address of a trusted network, and connects from another: which trust policy lets it in?"""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def authorize(api: Api, *, authorized: bool = True) -> None:
 
 @pytest.fixture
 def agent(api: Api) -> None:
-    """An authorized agent that speaks from 127.0.0.5."""
+    """An authorized agent that connects from 127.0.0.5."""
     say(api.server, "127.0.0.5", "get-job")
     authorize(api)
     assert say(api.server, "127.0.0.5", "host-info", info={"system": "x"}).json()["agent_id"] == 1
@@ -45,7 +45,7 @@ def test_its_job_and_secrets_are_not_given_to_another_host(api: Api) -> None:
     for msg in ("get-job", "get-job2", "get-job-step", "keep-alive", "hello"):
         refused = say(api.server, "127.0.0.66", msg)
         assert (refused.status_code, SECRET in refused.text) == (403, False)
-        assert "authorized when it spoke from 127.0.0.5, and this comes from 127.0.0.66" in refused.json()["detail"]
+        assert "authorized when it connected from 127.0.0.5, and this comes from 127.0.0.66" in refused.json()["detail"]
     assert SECRET in say(api.server, "127.0.0.5", "get-job").text
 
 
@@ -65,7 +65,7 @@ def test_another_host_cannot_report_a_result_or_change_what_is_known_of_it(api: 
 def test_a_host_that_moved_is_shown_and_is_the_agent_when_it_is_authorized_again(api: Api) -> None:
     assert say(api.server, "127.0.0.6", "get-job").status_code == 403
     record = api.get("/agents/1")
-    assert record["status_line"] == "refused: it speaks from 127.0.0.6 now"
+    assert record["status_line"] == "refused: it connects from 127.0.0.6 now"
     assert record["extra_attrs"] == {"refused_peer": "127.0.0.6"}
     authorize(api)
     assert "job" in say(api.server, "127.0.0.6", "get-job").json()

@@ -73,7 +73,7 @@ def test_one_peer_announces_so_many_agents_and_no_more(tmp_path: Path) -> None:
         known = HandAgent(api).enrol()
         answers = [HandAgent(api, f"10.0.0.{number}").post("get-job") for number in range(10)]
         assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 5
-        assert "5 agents that speak from 127.0.0.1 wait" in answers[-1].json()["detail"]
+        assert "5 agents that connect from 127.0.0.1 wait" in answers[-1].json()["detail"]
         assert api.get("/agents?unauthorized=true")["total"] == 5
         assert known.job() == {}
         # Room is made by authorizing one.

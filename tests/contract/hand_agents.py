@@ -43,7 +43,7 @@ class HandAgents:
         return agent_id, address
 
     def speak(self, source: str, address: str) -> int:
-        """An agent that introduces itself as `address` and speaks from the loopback address `source`; its id."""
+        """An agent that claims `address` and connects from the loopback address `source`; its id."""
         _say(self.server, source, {"address": address, "msg": "get-job2"}).raise_for_status()
         self.ids.append(self.server.find(address)["id"])
         return self.ids[-1]
@@ -77,7 +77,7 @@ class HandAgents:
 
 
 def _say(server: KrakenServer, source: str, message: Mapping[str, object]) -> requests.Response:
-    """A message of an agent that speaks from the loopback address `source`, or from any if that is empty."""
+    """A message of an agent that connects from the loopback address `source`, or from any if that is empty."""
     with requests.Session() as session:
         session.mount("http://", From(source))
         return session.post(f"{server.url}/backend", json=message, timeout=TIMEOUT)

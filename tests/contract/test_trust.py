@@ -73,7 +73,7 @@ def test_cidr_keeps_out_who_only_claims_an_address_of_the_network(hand_agents: H
     plan = plan_of(hand_agents.reconcile(DesiredAgent("a", claimed), policy=_policy(CidrTrust((f"{claimed}/32",)))))
     assert hand_agents.record(agent_id)["authorized"] is False
     (finding,) = _about(plan, "not_trusted")
-    assert f"claims {claimed} but speaks from {source}" in finding.message
+    assert f"claims {claimed} but connects from {source}" in finding.message
 
 
 def test_rules_group_by_what_the_agent_reports_once_it_is_let_in(hand_agents: HandAgents) -> None:
@@ -231,10 +231,10 @@ def test_two_hosts_that_claim_one_address_are_named(hand_agents: HandAgents) -> 
     hand_agents.speak(b, a)
     plan = plan_of(hand_agents.reconcile(DesiredAgent("a", a), DesiredAgent("b", b), dry_run=True))
     (finding,) = _about(plan, "two_hosts_one_address")
-    assert (finding.subject, finding.message) == ("a", f"b speaks as {a}, which is the address of a")
+    assert (finding.subject, finding.message) == ("a", f"b claims {a}, the address of a")
     (missing,) = _about(plan, "never_seen")
     assert missing.subject == "b"
-    assert f"introduces itself as {a}" in missing.message
+    assert f"claims {a}" in missing.message
 
 
 def test_one_host_with_two_addresses_is_named(hand_agents: HandAgents) -> None:
@@ -244,7 +244,7 @@ def test_one_host_with_two_addresses_is_named(hand_agents: HandAgents) -> None:
     plan = plan_of(hand_agents.reconcile(DesiredAgent("a", a), dry_run=True))
     (finding,) = _about(plan, "one_host_two_addresses")
     assert finding.subject == "a"
-    assert f"also speaks as {old}" in finding.message
+    assert f"also claims {old}" in finding.message
 
 
 def test_an_agent_under_another_address_than_the_inventory_says_is_found(hand_agents: HandAgents) -> None:
@@ -252,7 +252,7 @@ def test_an_agent_under_another_address_than_the_inventory_says_is_found(hand_ag
     hand_agents.speak(a, other)
     plan = plan_of(hand_agents.reconcile(DesiredAgent("a", a), dry_run=True))
     (finding,) = _about(plan, "never_seen")
-    assert f"an agent speaks from {a} but introduces itself as {other}" in finding.message
+    assert f"an agent connects from {a} but claims {other}" in finding.message
     assert f"Set kraken_agent_address of a to {other}" in finding.hint
 
 
@@ -264,4 +264,4 @@ def test_agents_behind_one_nat_are_named(hand_agents: HandAgents) -> None:
     (finding,) = _about(plan, "nat")
     assert finding.subject == nat
     called = {a: f"a ({a})", b: f"b ({b})"}
-    assert finding.message == f"the agents {', '.join(called[one] for one in sorted(called))} all speak from {nat}"
+    assert finding.message == f"the agents {', '.join(called[one] for one in sorted(called))} all connect from {nat}"

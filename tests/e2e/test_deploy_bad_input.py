@@ -117,7 +117,7 @@ def test_an_agent_that_never_appears_fails_alone_and_the_reason_is_told(new_flee
     assert done.code != 0
     assert done.failed == {"here": False, "lost": True}
     address = fleet.host("lost")["kraken_agent_address"]
-    assert f"the agent {address} did not appear within 3 s: no agent has ever introduced itself" in done.message
+    assert f"the agent {address} did not appear within 3 s: no agent has ever claimed" in done.message
     assert [agent.group_names for agent in fleet.agents().values()] == [{"all", "never_here"}]
 
 

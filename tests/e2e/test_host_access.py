@@ -58,7 +58,7 @@ def test_several_agents_on_one_host(lab: RealLab) -> None:
         first: {"all", "build", "small"},
         second: {"all", "build", "big"},
     }
-    # Each speaks from its own address, has its own unit and directory, and has run a job.
+    # Each connects from its own address, has its own unit and directory, and has run a job.
     assert {address: agent["ip_address"] for address, agent in agents.items()} == {first: first, second: second}
     units = (
         "systemctl is-active kraken-agent-small kraken-agent-large && ls -d /opt/kraken-small/data /srv/kraken-big/data"

@@ -24,8 +24,8 @@ def impostor(fleet: Fleet, host: str, source: str = "") -> Iterator[None]:
     """Somebody who says to be the agent of a host, faster than that one does.
 
     Args:
-        source: where he speaks from; else from that host's own address, as one behind the same NAT does. Whoever speaks
-            from another address than an authorized agent is refused by the embedded server.
+        source: where he connects from; else from that host's own address, as one behind the same NAT does. The embedded
+            server refuses a peer that is not the authorized agent's.
     """
     address = fleet.host(host)["kraken_agent_address"]
     info = {"system": "debian-12", "system_type": "linux", "kraken_fleet_nonce": "a guess"}

@@ -1,7 +1,8 @@
-"""Who may speak for an agent, and how many may ask to be one.
+"""Which peers an agent may connect from, and how many agents may wait to be authorized.
 
-An agent has no key: it is who it says it is. So an agent that was authorized may speak only from where it spoke when it
-was authorized. Whoever names its address from somewhere else is refused, until the agent is authorized again.
+The protocol has no key: an agent is whatever address it claims. So an authorized agent may connect only from the peer
+that it had when it was authorized. Another peer that claims its address is refused, until somebody authorizes the
+agent again.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from kraken_fleet.server.intake import RefusedError
 from kraken_fleet.server.store.roster import Entry
 from kraken_fleet.server.store.tables import Agent
 
-# A record that waits to be authorized belongs to the peer that made it while that one still speaks: agents ask every
-# ten seconds. After that another may have the address: hosts move. Whoever speaks from the very address that it claims
-# need not wait: it has a connection from there, and the other one has only said so.
+# A record that waits to be authorized belongs to the peer that made it while that one still polls; an unauthorized
+# agent does so every ten seconds. After that another peer may take the address, for hosts move. A peer that connects
+# from the very address that it claims need not wait: its TCP connection shows that it has the address, and the other
+# one only claims it.
 _STILL_THERE_SECONDS = 60.0
 
 
@@ -29,7 +31,7 @@ def check_peer(core: Core, address: str, entry: Entry, peer: str | None) -> None
         core.roster.refuse(entry.id, peer)
         raise RefusedError(
             403,
-            f"The agent {address} was authorized when it spoke from {entry.peer}, and this comes from {peer}. "
+            f"The agent {address} was authorized when it connected from {entry.peer}, and this comes from {peer}. "
             "If its host has moved, authorize it again",
         )
     if peer == address:
@@ -47,7 +49,7 @@ def check_room(core: Core, peer: str | None) -> None:
     limits, discovered = core.settings.limits, core.roster.discovered
     share = share_of(peer)
     if discovered.by_share[share] >= limits.unknown_agents_per_peer:
-        words = f"{limits.unknown_agents_per_peer} agents that speak from {share} wait to be authorized"
+        words = f"{limits.unknown_agents_per_peer} agents that connect from {share} wait to be authorized"
         raise RefusedError(429, f"{words}: authorize or delete some")
     if len(discovered) >= limits.unknown_agents:
         raise RefusedError(429, f"{limits.unknown_agents} agents wait to be authorized: authorize or delete some")

@@ -58,7 +58,7 @@ def agent_json(agent: Agent, roster: Roster, groups: list[dict[str, Any]] | None
         "state": agent.state,
         "disabled": agent.disabled,
         "comment": agent.comment,
-        "status_line": f"refused: it speaks from {refused} now" if refused else agent.status_line,
+        "status_line": f"refused: it connects from {refused} now" if refused else agent.status_line,
         "host_info": agent.host_info,
         "user_attrs": None,
         "extra_attrs": {"refused_peer": refused} if refused else None,

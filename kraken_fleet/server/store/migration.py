@@ -14,7 +14,7 @@ def bring_up(connection: Connection) -> None:
     """Bring an older database to this program's version, all of it or nothing.
 
     2 to 3: tables for the sizes of logs and for webhooks that came; agents' peers in the usual way of writing, because
-    an authorized agent may speak from its peer only.
+    an authorized agent may connect from its peer only.
     """
     if connection.execute(text("PRAGMA user_version")).scalar_one() == SCHEMA_VERSION:
         return

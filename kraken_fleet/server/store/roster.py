@@ -31,7 +31,7 @@ class Entry:
 
 
 class Discovered:
-    """The agents that wait to be authorized: where each speaks from, and how many speak from one place."""
+    """The agents that wait to be authorized: where each connects from, and how many connect from one place."""
 
     def __init__(self) -> None:
         self._shares: dict[str, str] = {}
@@ -44,7 +44,7 @@ class Discovered:
         return address in self._shares
 
     def add(self, address: str, peer: str | None) -> None:
-        """Count an agent, once, where it speaks from now."""
+        """Count an agent, once, where it connects from now."""
         self.discard(address)
         share = self._shares[address] = share_of(peer)
         self.by_share[share] += 1
@@ -89,7 +89,7 @@ class Roster:
             self._place(address, peer, authorized=authorized)
 
     def is_known(self, peer: str | None) -> bool:
-        """Say whether an authorized agent speaks from there."""
+        """Say whether an authorized agent connects from there."""
         return peer in self._peers
 
     def is_authorized(self, address: str) -> bool:

@@ -1,4 +1,4 @@
-"""Agents that wait to be authorized: what they claim, where they speak from, and what a deploy would decide."""
+"""Agents that wait to be authorized: what they claim, where they connect from, and what a deploy would decide."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Candidate:
     def doubt(self) -> str:
         """What should make a person look twice."""
         if self.agent.ip_address and self.agent.ip_address != self.agent.address:
-            return f"it speaks from {self.agent.ip_address} but claims {self.agent.address}: NAT, or another machine"
+            return f"it connects from {self.agent.ip_address} but claims {self.agent.address}: NAT, or another machine"
         return ""
 
 

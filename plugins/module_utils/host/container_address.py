@@ -18,7 +18,7 @@ _OWN_NETWORKS = ("bridge", "default", "host", "none")
 
 
 def address_of(params: Mapping[str, Any], agent: str) -> str:
-    """Return the address that the agent introduces itself by; empty while nobody knows it.
+    """Return the address that the agent claims; empty while nobody knows it.
 
     Raises:
         HostError: another one is wanted than Kraken's own agent would claim.
@@ -27,7 +27,7 @@ def address_of(params: Mapping[str, Any], agent: str) -> str:
     wanted = str(params["address"])
     if agent == UPSTREAM and wanted and on_host and wanted != on_host:
         raise HostError(
-            f"kraken_agent_address is {wanted}, and Kraken's own agent introduces itself as {on_host}, the address of "
+            f"kraken_agent_address is {wanted}, and Kraken's own agent claims {on_host}, the address of "
             "the interface that reaches the server. Take kraken_agent_address out, or use an image of kraken-fleet's"
         )
     return wanted or on_host
@@ -62,7 +62,7 @@ def refuse_other_address(container: Mapping[str, Any], address: str) -> None:
     if given and given != address:
         raise HostError(
             f"kraken_agent_address is {address or 'not set'}, and Docker gave the container the address {given}, which "
-            f"Kraken's own agent introduces itself as. Set kraken_agent_address to {given}. For an address that stays, "
+            f"Kraken's own agent claims. Set kraken_agent_address to {given}. For an address that stays, "
             "set kraken_agent_container_network to a network of your own that has a subnet (docker network create "
             "--subnet): there the container gets the address that the inventory says"
         )

@@ -33,7 +33,7 @@ class Place(NamedTuple):
         kind: `unit`, `process` or `container`.
         name: of the unit or container; the directory of a process.
         directory: empty for a container.
-        address: by which it introduces itself.
+        address: that it claims.
         server: whose agent it is.
     """
 

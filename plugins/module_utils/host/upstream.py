@@ -71,7 +71,7 @@ def address(wanted: str, given: Mapping[str, str], server: str) -> str:
         claimed = "agent" if "KRAKEN_AGENT_BUILTIN" in given else source_address(server)
     if wanted and claimed and wanted != claimed:
         raise HostError(
-            f"kraken_agent_address is {wanted}, and Kraken's own agent introduces itself as {claimed}, the address of "
+            f"kraken_agent_address is {wanted}, and Kraken's own agent claims {claimed}, the address of "
             f"the interface that reaches {server}. Take kraken_agent_address out, or install kraken-fleet's agent"
         )
     return claimed

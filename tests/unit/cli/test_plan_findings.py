@@ -40,7 +40,7 @@ def test_findings_can_end_a_plan_with_a_code_of_their_own(client: KrakenClient, 
     run("apply", *everybody)
     assert run("plan", *everybody, "--fail-on", "warning")[0] == 0
     assert run("plan", *everybody, "--fail-on", "finding")[0] == 4, (
-        "they speak from another address, which is only told"
+        "they connect from another address, which is only told"
     )
     (agent,) = [agent for agent in client.agents() if agent.address == "127.0.0.21"]
     client.disable_agent(agent.id)
@@ -73,7 +73,7 @@ def test_a_peer_that_changed_is_told_until_it_is_accepted(
     file.write_text(json.dumps(peers))
     (finding,) = changed()
     assert finding["subject"] == "build-1"
-    assert finding["message"] == f"127.0.0.21 spoke from 192.0.2.9, and speaks from {now} now"
+    assert finding["message"] == f"127.0.0.21 connected from 192.0.2.9, and connects from {now} now"
     assert "--accept-peers" in finding["hint"]
     planned = json.loads(run("reconcile", "-i", inventory, "--json")[1].splitlines()[0])
     assert "peer_changed" in json.dumps(planned), "reconcile tells of it too"

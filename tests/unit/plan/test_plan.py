@@ -178,4 +178,4 @@ def test_a_thousand_agents_behind_one_nat_are_one_short_finding() -> None:
     hosts = DesiredFleet(tuple(DesiredAgent(agent.name, agent.address) for agent in agents))
     found = make_plan(hosts, SERVER.with_agents(agents), now=NOW).findings
     (nat,) = [finding for finding in found if finding.kind == "nat"]
-    assert nat.message.endswith(" and 995 more all speak from 192.0.2.1")
+    assert nat.message.endswith(" and 995 more all connect from 192.0.2.1")

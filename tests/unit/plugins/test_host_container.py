@@ -88,7 +88,7 @@ def test_krakens_own_image_gets_host_and_port_and_no_variable_that_it_does_not_k
 def test_what_krakens_own_image_cannot_do_is_refused_with_the_reason() -> None:
     with pytest.raises(HostError, match="over http only"):
         container.wanted_of({**PARAMETERS, "server_url": "https://127.0.0.1"}, UPSTREAM)
-    with pytest.raises(HostError, match=r"introduces itself as 127\.0\.0\.1"):
+    with pytest.raises(HostError, match=r"claims 127\.0\.0\.1"):
         container.wanted_of({**PARAMETERS, "address": "192.0.2.1"}, UPSTREAM)
 
 

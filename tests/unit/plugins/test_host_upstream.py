@@ -132,7 +132,7 @@ def test_a_version_that_an_agent_has_chosen_is_kept_only_while_it_is_the_same_ag
 
 
 def test_another_address_than_it_would_claim_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match=r"kraken_agent_address is 192\.0\.2\.1.*introduces itself as 127\.0\.0\.1"):
+    with pytest.raises(HostError, match=r"kraken_agent_address is 192\.0\.2\.1.*claims 127\.0\.0\.1"):
         described(tmp_path, address="192.0.2.1")
     assert described(tmp_path, address="").address == SERVER
 

@@ -1,4 +1,4 @@
-"""Where agents spoke from, told to the next command."""
+"""Where agents connected from, told to the next command."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def test_an_agent_that_never_appears_is_named_with_a_reason_and_the_others_are_d
     with pytest.raises(PartialFailureError) as caught:
         list(reconcile(lab.client, fleet(("a", A, "gpu"), ("b", B, "")), timeout=5, clock=FakeClock()))
     assert list(caught.value.failures) == ["b"]
-    assert f"no agent has ever introduced itself as {B}" in caught.value.failures["b"]
+    assert f"no agent has ever claimed {B}" in caught.value.failures["b"]
     assert lab.agent(A).group_names == {"all", "gpu"}
 
 
@@ -114,8 +114,8 @@ def test_a_host_that_introduces_itself_by_another_address_is_explained(lab: Lab)
     wanted = fleet(("a", A, ""), ("b", B, ""), ("c", C, ""))
     arrival = wait_for_agents(lab.client, wanted, 0)
     told = {missing.host: missing.reason for missing in arrival.missing}
-    assert told["a"] == f"an agent speaks from {A} but introduces itself as 172.17.0.9"
-    assert told["b"] == f"from {B} speaks an agent that introduces itself as {C}, another host of the inventory"
+    assert told["a"] == f"an agent connects from {A} but claims 172.17.0.9"
+    assert told["b"] == f"an agent connects from {B} but claims {C}, the address of another host of the inventory"
     assert list(arrival.seen) == [C]
 
 

@@ -25,7 +25,7 @@ def test_the_discovered_page_says_what_speaks_for_each(person: Person) -> None:
     page = person.get("/discovered")
     assert "10.0.0.21 is build-1 of the inventory" in page
     assert "no host of the inventory has the address 10.0.0.23" in page
-    assert "but claims" in page, "it speaks from 127.0.0.1, which is worth a second look"
+    assert "but claims" in page, "it connects from 127.0.0.1, which is worth a second look"
 
 
 def test_ignoring_hides_an_agent_and_changes_nothing_on_the_server(person: Person, server: RunningServer) -> None:
