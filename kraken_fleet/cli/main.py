@@ -47,6 +47,7 @@ COMMANDS = {
     "bundle": Entry("bundle", "Build kkagent and kktool, the files that run on hosts."),
     "completion": Entry("completion", "A script that completes commands in your shell."),
     "console": Entry("console", "The web console, for any Kraken server.", extra="console"),
+    "deploy": Entry("deploy", "Deploy the agents of an inventory, in slices if wanted."),
     "discovered": Entry("discovered", "Agents that wait to be authorized: list, ignore."),
     "doctor": Entry("doctor", "Can the hosts of an inventory be agents?"),
     "firewall": Entry("firewall", "Firewall rules that let only an inventory's agents in."),
@@ -57,12 +58,11 @@ COMMANDS = {
     "plan": Entry("plan", "What a deploy would change on the server."),
     "reconcile": Entry("reconcile", "Apply an inventory, once or again and again."),
     "serve": Entry("serve", "Run the embedded Kraken-compatible server.", extra="server"),
+    "worker": Entry("worker", "Deploy slices of hosts for `kraken-fleet deploy`.", extra="scale"),
 }
 # What people type who look for one of these.
 _ELSEWHERE = {
-    **dict.fromkeys(
-        ["deploy", "deploy-agents", "install"], "ansible-playbook -i INVENTORY kraken_ci.fleet.deploy_agents"
-    ),
+    **dict.fromkeys(["deploy-agents", "install"], "kraken-fleet deploy -i INVENTORY"),
     **dict.fromkeys(
         ["upgrade", "upgrade-agents", "update"], "ansible-playbook -i INVENTORY kraken_ci.fleet.upgrade_agents"
     ),

@@ -106,6 +106,15 @@ class Inventory:
         except InventoryError as error:
             raise self._placed(error) from error
 
+    def hosts(self) -> dict[str, tuple[Mapping[str, object], Sequence[str]]]:
+        """Return the variables of each agent's host, templates not filled in, and its inventory groups.
+
+        Raises:
+            InventoryError: Ansible cannot read the inventory, or the limit leaves no agent.
+        """
+        self._refuse_limit_without_agents()
+        return {host: (self._merged.get(host, {}), self._tree.groups_of(host)) for host in self._chosen}
+
     @cached_property
     def _listings(self) -> tuple[dict[str, object], dict[str, object]]:
         command = [*self._command("ansible-inventory"), "--list", *(["--limit", self.limit] if self.limit else [])]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+# Of the file that the results of a deploy go through to a registration in another process.
+RESULTS_VERSION = 1
+
 
 @dataclass(frozen=True, slots=True)
 class HostResult:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from kraken_fleet.errors import FleetError, UsageError
+from kraken_fleet.model import RESULTS_VERSION
 
 # What the deploy registers about a host; see roles/kraken_agent.
 HOST_RESULT = "__kraken_agent_host"
-_VERSION = 1
 _OF_AN_AGENT = ("name", "address", "release", "nonce_sha256")
 _AGAIN = "Deploy with `--tags agent` and the same kraken_registration_results first"
 
@@ -64,7 +64,7 @@ def write(hostvars: Any, hosts: Iterable[str], path: Path) -> int:
         FleetError: the file cannot be written.
     """
     found = {host: _kept(result) for host, result in _registered(hostvars, hosts)}
-    text = json.dumps({"version": _VERSION, "hosts": found}, indent=1)
+    text = json.dumps({"version": RESULTS_VERSION, "hosts": found}, indent=1)
     try:
         # mkstemp makes a file that only its owner can read, and nobody ever sees half of it.
         descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=path.name)
@@ -107,8 +107,8 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
                 text = "Others can write this file, and it decides which agents are authorized"
                 raise UsageError(text, where=str(path), hint=_AGAIN)
             content = json.load(file)
-        if content["version"] != _VERSION:
-            raise UsageError(f"Its version is not {_VERSION}", where=str(path), hint=_AGAIN)
+        if content["version"] != RESULTS_VERSION:
+            raise UsageError(f"Its version is not {RESULTS_VERSION}", where=str(path), hint=_AGAIN)
         return {str(host): _kept(_checked(result)) for host, result in content["hosts"].items()}
     except OSError as error:
         raise FleetError(f"The results cannot be read: {error.strerror}", where=str(path), hint=_AGAIN) from error

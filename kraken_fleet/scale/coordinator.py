@@ -1,0 +1,145 @@
+"""The coordinator: checks all hosts, has slices deployed, then registers and proves all of them at once.
+
+Only this machine knows the server's account. Workers deploy hosts and tell what they have found on them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kraken_fleet.inventory import Inventory
+from kraken_fleet.model import RESULTS_VERSION
+from kraken_fleet.scale.divide import divide
+from kraken_fleet.scale.events import DeployEvent, Ended, Output, Sliced, SliceEnded, SliceStarted
+from kraken_fleet.scale.playbook import DEPLOY, playbook_command, run
+from kraken_fleet.scale.runner import Runner
+
+# The tags of deploy-agents.yml, in their order.
+AGENT = "agent"
+ON_SERVER = ("registration", "verify")
+_ACCESS = "access"
+# No task has this tag: it leaves the check of the variables, which always runs.
+_VARIABLES = "variables"
+# As ansible-playbook has them.
+_FAILED, _UNREACHABLE = 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """What of a deploy is wanted.
+
+    Args:
+        tags: of AGENT and ON_SERVER.
+        check: whether to predict only.
+        diff: whether to show what changes.
+        forks: hosts at a time of each ansible-playbook; 0 leaves it to its configuration.
+    """
+
+    tags: tuple[str, ...] = (AGENT, *ON_SERVER)
+    check: bool = False
+    diff: bool = False
+    forks: int = 0
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The options of ansible-playbook that are the same everywhere."""
+        forks = ("--forks", str(self.forks)) if self.forks else ()
+        return (*(("--check",) if self.check else ()), *(("--diff",) if self.diff else ()), *forks)
+
+
+Events = Generator[DeployEvent, None, None]
+
+
+def deploy_in_slices(inventory: Inventory, runner: Runner, size: int, phases: Phases) -> Events:
+    """Deploy the hosts of an inventory; yield what happens, one Ended at the end.
+
+    Args:
+        inventory: the hosts.
+        runner: runs the slices.
+        size: how many hosts a slice has at most.
+        phases: what is wanted.
+
+    Raises:
+        FleetError: nothing could be begun.
+    """
+    # First of all, since a secret among the variables is to be told before anything is done.
+    slices = divide(inventory.hosts(), size, phases.options)
+    on_server = [tag for tag in phases.tags if tag != AGENT]
+    code = yield from _playbook(inventory, "--tags", _ACCESS if on_server else _VARIABLES, *phases.options)
+    if code:
+        yield Ended(code)
+        return
+    yield Sliced({one.number: len(one.hosts) for one in slices})
+    seen = SlicesSeen()
+    for event in runner.run(slices):
+        seen.see(event)
+        yield event
+    hosts = seen.hosts
+    failed = {host: str(result["failed"]) for host, result in hosts.items() if "failed" in result}
+    code = seen.code
+    if on_server and len(failed) < len(hosts):
+        registered = yield from _registered(inventory, hosts, on_server, phases)
+        code = code if code == _UNREACHABLE else registered or code
+    yield Ended(code, failed)
+
+
+@dataclass
+class SlicesSeen:
+    """What the slices have told."""
+
+    hosts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _begun: dict[int, list[datetime]] = field(default_factory=dict)
+    _ended: set[int] = field(default_factory=set)
+
+    def see(self, event: DeployEvent) -> None:
+        """Take one event."""
+        if isinstance(event, SliceStarted):
+            self._begun.setdefault(event.slice, []).append(datetime.now(UTC))
+        elif isinstance(event, SliceEnded) and event.slice not in self._ended:
+            self._ended.add(event.slice)
+            self.hosts.update({host: self._result(event.slice, result) for host, result in event.hosts.items()})
+
+    def _result(self, number: int, result: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a host's result as of all attempts: the last one does not know what one that was lost has done."""
+        begun = self._begun.get(number, [])
+        if len(begun) < 2 or "failed" in result:
+            return result
+        return {"started_at": begun[0].isoformat(), **result, "changed": True}
+
+    @property
+    def code(self) -> int:
+        """The exit code that ansible-playbook would have for these hosts."""
+        if any(result.get("unreachable") for result in self.hosts.values()):
+            return _UNREACHABLE
+        return _FAILED if any("failed" in result for result in self.hosts.values()) else 0
+
+
+def _registered(
+    inventory: Inventory, hosts: Mapping[str, Mapping[str, Any]], tags: Sequence[str], phases: Phases
+) -> Generator[DeployEvent, None, int]:
+    """Register and prove the hosts; return ansible-playbook's exit code."""
+    with tempfile.TemporaryDirectory(prefix="kraken-fleet-") as folder:
+        path = Path(folder) / "results.json"
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump({"version": RESULTS_VERSION, "hosts": hosts}, file)
+        given = ("-e", json.dumps({"kraken_registration_results": str(path)}))
+        return (yield from _playbook(inventory, "--tags", ",".join(tags), *given, *phases.options))
+
+
+def _playbook(inventory: Inventory, *options: str) -> Generator[DeployEvent, None, int]:
+    lines = run(playbook_command(inventory, DEPLOY, *options), {**os.environ, "PYTHONUNBUFFERED": "1"})
+    with closing(lines):
+        while True:
+            try:
+                line = next(lines)
+            except StopIteration as end:
+                return int(end.value)
+            yield Output(line)

@@ -1,0 +1,62 @@
+"""Slices in processes on this machine."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from kraken_fleet.scale.events import SliceEvent, SliceStarted
+from kraken_fleet.scale.pipe import SliceProcess
+from kraken_fleet.scale.runner import Slice
+from kraken_fleet.scale.slice_process import ansible_runner
+
+_HERE = "this machine"
+
+
+@dataclass
+class LocalRunner:
+    """Runs some slices at a time.
+
+    Args:
+        workers: how many.
+    """
+
+    workers: int = 1
+    _processes: list[SliceProcess] = field(default_factory=list)
+    _stopped: bool = False
+
+    def run(self, slices: Sequence[Slice]) -> Iterator[SliceEvent]:
+        """Run the slices; see Runner."""
+        ansible_runner()
+        events: queue.Queue[SliceEvent | Future[None]] = queue.Queue()
+        with ThreadPoolExecutor(self.workers) as pool:
+            left = {pool.submit(self._work, one, events) for one in slices}
+            try:
+                for future in left:
+                    future.add_done_callback(events.put)
+                while left:
+                    event = events.get()
+                    if isinstance(event, Future):
+                        left.remove(event)
+                        event.result()
+                    else:
+                        yield event
+            finally:
+                self._stop()
+
+    def _work(self, one: Slice, events: queue.Queue[SliceEvent | Future[None]]) -> None:
+        if self._stopped:
+            return
+        events.put(SliceStarted(one.number, _HERE))
+        process = SliceProcess(one)
+        self._processes.append(process)
+        for event in process.events():
+            events.put(event)
+
+    def _stop(self) -> None:
+        """End what runs; the rest is not begun."""
+        self._stopped = True
+        for process in self._processes:
+            process.stop()

@@ -1,0 +1,79 @@
+"""A slice's process and the pipe to it: what each runner has at its end, wherever the process is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+
+from kraken_fleet.scale.events import SliceEnded, SliceEvent, slice_event
+from kraken_fleet.scale.runner import Slice
+from kraken_fleet.scale.slice_process import bare_environment
+
+_COMMAND = (sys.executable, "-m", "kraken_fleet.scale.slice_process")
+_PATIENCE = 15.0
+_LONGEST = 500
+
+
+class SliceProcess:
+    """A process that deploys a slice. When this one ends, in whatever way, that one sees it, and stops.
+
+    Args:
+        work: the slice.
+        command: begins the process, on this machine or on another one.
+    """
+
+    def __init__(self, work: Slice, command: Sequence[str] = _COMMAND) -> None:
+        self._work = work
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - is closed by events()
+        self._process = subprocess.Popen(
+            command,
+            env=bare_environment(os.environ),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._complaints,
+            text=True,
+            start_new_session=True,  # it ends with the pipe, and by no signal that is meant for this one's group
+        )
+
+    def events(self) -> Iterator[SliceEvent]:
+        """Yield what happens, a SliceEnded at the end."""
+        ended = False
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                self._write(self._work.to_json() + "\n")
+            for line in self._process.stdout or ():
+                event = slice_event(json.loads(line))
+                ended = isinstance(event, SliceEnded)
+                yield event
+        finally:
+            self.stop()
+            self._wait()
+        with self._complaints as complaints:
+            complaints.seek(0)
+            last = complaints.read()[-_LONGEST:].decode(errors="replace").strip()
+        if not ended:
+            why = f"Its process ended with code {self._process.returncode} before it had told the result: {last}"
+            yield SliceEnded(self._work.number, 1, {host: {"failed": why} for host in self._work.hosts}, why)
+
+    def stop(self) -> None:
+        """Let the process see that nobody wants its slice any more."""
+        if self._process.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+
+    def _write(self, text: str) -> None:
+        if self._process.stdin:
+            self._process.stdin.write(text)
+            self._process.stdin.flush()
+
+    def _wait(self) -> None:
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
