@@ -75,6 +75,7 @@ def find_credentials(levels: Sequence[Level], ask: Callable[[str], Credentials] 
         # A user that is named before a token asks for that user's password, which the token is not.
         if level.token and (not user or level.user == user):
             return TokenCredentials(level.token)
+        # An account that cannot be read, such as one in a locked vault, is an error only when no later place has one.
         locked = locked or level.locked
     if locked:
         raise locked

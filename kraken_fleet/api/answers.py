@@ -64,6 +64,7 @@ def raise_for_refusal(response: requests.Response, where: str) -> None:
     """
     status = response.status_code
     if 300 <= status < 400:
+        # Its query may hold a token of a single sign-on, and messages end up in logs.
         target = response.headers.get("Location", "elsewhere").split("?")[0]
         raise UnexpectedAnswerError(
             f"The address redirects to {target}", where=where, hint="If that is the server, give that address instead"
@@ -84,12 +85,14 @@ def _raise_for_error(response: requests.Response, where: str) -> None:
             where=where,
             hint="Use an account with the superadmin role",
         )
+    # Every 500 of Kraken has the body `{}`, so there is nothing of it to quote.
     if status >= 500:
         raise ServerFaultError(
             f"The server failed with status {status}",
             where=where,
             hint="Its own log says why; Kraken's answer does not",
         )
+    # Every refusal of Kraken is a JSON object; anything else comes from a proxy or another program.
     if detail is None:
         raise UnexpectedAnswerError(f"Status {status} without Kraken's JSON", where=where, hint=_NOT_KRAKEN)
     raise RequestRejectedError(detail or f"status {status}", status=status, detail=detail, where=where)

@@ -42,6 +42,7 @@ from kraken_fleet.model import (
 
 # Runs come with the name of their state, jobs with its number (kraken/server/consts.py, RUN_STATES_NAME, 1.7.36).
 _RUN_STATES = {state.name.lower().replace("_", "-"): state for state in RunState}
+# A newer server may have more statuses: one that is not known here becomes None, and the job can still be read.
 _STEP_STATUSES = frozenset(StepStatus)
 
 

@@ -54,6 +54,8 @@ class DeletedGroups:
         newest = max(alive.keys() | set(listed) | self._known.keys(), default=0)
         doubtful = self._called({*alive.values(), *names})
         left = max_calls - self._look_beyond(newest, max_calls)
+        # Ids come from one sequence that begins with 1, so every deleted group is among the numbers that no living one
+        # has.
         unknown = [number for number in range(newest, 0, -1) if number not in alive and number not in self._known]
         self._ask([*doubtful, *unknown[: max(left, 0)]], below=newest)
         return tuple(group for number, group in sorted(self._known.items()) if group and number not in alive)

@@ -87,5 +87,6 @@ def _queue(data: object) -> _Queue:
 
 def _deletions(queue: Mapping[str, object], *lists: str) -> frozenset[str]:
     jobs = [as_object(job, "a job of the queue") for name in lists for job in as_list(queue.get(name), name)]
+    # RQ describes a job as the call that it is: the function's dotted name, then its arguments in parentheses.
     called = (text(job, "description").partition(_DELETION) for job in jobs)
     return frozenset(argument for _, found, argument in called if found)

@@ -140,6 +140,8 @@ class GroupsCalls(AgentsCalls):
         if group.deleted is None:
             self._refuse_all(group, "delete")
             self._empty(group, force=force)
+        # First the name, then the deletion: a run looks for its group among deleted ones too, so a name that a deleted
+        # group keeps is lost for every new group.
         retired = self._retired_name(group)
         if group.name != retired:
             self._put_name(group_id, retired)

@@ -85,6 +85,7 @@ class Session:
         self._credentials = credentials
         self._verify: str | bool = str(ca_bundle) if ca_bundle is not None else True
         self._timeout = (min(timeout, _CONNECT_TIMEOUT), timeout)
+        # Without pool_block urllib3 opens any number of connections and only throws the surplus away afterwards.
         self._adapter = HTTPAdapter(pool_maxsize=MAX_CONNECTIONS, pool_block=True, max_retries=_retry())
         self._of_thread = threading.local()
         self._signing_in = threading.Lock()
@@ -249,6 +250,7 @@ class Session:
             session.mount("http://", self._adapter)
             session.mount("https://", self._adapter)
             session.headers["User-Agent"] = f"kraken-fleet/{__version__}"
+            # A proxy that the environment names cannot reach the loopback address of this machine.
             session.trust_env = not self.address.is_loopback
             self._of_thread.session = session
         return session

@@ -68,6 +68,7 @@ def unpack(content: bytes, where: Path) -> Manifest:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             found = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+    # zipfile raises NotImplementedError for an unknown compression, RuntimeError for an encrypted entry.
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise BundleError(f"This file is damaged or not a bundle ({error})", where=str(where), hint=_REBUILD) from error
     if not content.startswith(_SHEBANG):

@@ -78,10 +78,13 @@ def _put(path: Path, content: bytes) -> None:
     if path.is_file() and path.read_bytes() == content and os.access(path, os.X_OK):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same directory, since a file can be renamed, which replaces the old one in one step, only within a file
+    # system.
     handle, fresh = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
+        # mkstemp lets only the owner read it, whatever the umask is.
         Path(fresh).chmod(0o755)
         Path(fresh).replace(path)
     except BaseException:

@@ -79,6 +79,7 @@ def unsure_hosts(hostvars: Mapping[str, Mapping[str, object]], resolve: Resolver
     Raises:
         InventoryError: a variable is not an IP address.
     """
+    # Each instance names its own address, so hosts with instances need not be asked.
     single = {host: found for host, found in hostvars.items() if found.get("kraken_agent_instances") is None}
     known = {host: address for host, found in single.items() if (address := set_address(host, found))}
     names = {host: connection_name(host, found) for host, found in single.items() if host not in known}

@@ -23,6 +23,7 @@ def ansible_program(name: str) -> str:
     Raises:
         InventoryError: there is none.
     """
+    # A virtual environment need not be activated for its kraken-fleet to be run, and then its Ansible is not on PATH.
     beside = Path(sys.executable).parent / name
     if found := str(beside) if beside.exists() else shutil.which(name):
         return found
@@ -45,6 +46,7 @@ def listing(command: Sequence[str], sources: Sequence[Path | str]) -> dict[str, 
     except subprocess.TimeoutExpired as error:
         raise InventoryError(f"ansible-inventory did not end within {_TIMEOUT:g} s", where=where) from error
     complaint = _complaint(done.stderr)
+    # An error only because of ANSIBLE_HOST_PATTERN_MISMATCH in environment.py; by default Ansible just warns.
     if found := re.search(r"Could not match supplied host pattern, ignoring: (\S+)", complaint):
         said = f"No host and no group of the inventory matches {found[1]!r}"
         raise InventoryError(said, where=where, hint="Correct --limit; `ansible-inventory --graph` shows the names")

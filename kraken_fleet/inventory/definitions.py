@@ -14,6 +14,7 @@ def definitions(sources: Sequence[Path | str], playbook_dir: Path | str, error: 
     if not error.variable:
         return
     name = re.match(r"\w+", error.variable)
+    # `name: value` of YAML and `name=value` of INI, at the start of a line or after a host in an INI file.
     setting = re.compile(rf"(?:^|[\s\"'])({re.escape(name[0]) if name else '$'})[\"']?\s*[:=]")
     files = sorted(_files(sources, playbook_dir), key=lambda path: (not _about(path, error.host), str(path)))
     for path in files:

@@ -138,6 +138,7 @@ def _addresses(hostvars: Mapping[str, Mapping[str, object]], resolve: Resolver |
     for host, variables in hostvars.items():
         if variables.get("kraken_agent_instances") is not None:
             continue  # each of them has its own
+        # Before the hosts were asked: two of them may be reached through one address, which would look like a conflict.
         if resolve is None:
             found[host] = set_address(host, variables) or host
         elif address := known_address(host, variables):
@@ -161,6 +162,7 @@ def chosen_hosts(tree: GroupTree, hosts: Iterable[str] | None = None) -> list[st
             if host not in known:
                 raise InventoryError("It is not in the inventory", host=host)
         return wanted
+    # Its hosts alone: the server itself is often in the same inventory.
     if tree.has_group(AGENTS_GROUP):
         return [host for host in everyone if AGENTS_GROUP in tree.groups_of(host)]
     return list(everyone)

@@ -77,6 +77,7 @@ class GroupTree:
 
     def groups_of(self, host: str) -> tuple[str, ...]:
         """Return every group of a host, ancestors too, the most general one first, as Ansible merges them."""
+        # `all` is everybody's group, also of hosts that the document lists under other groups only.
         found = {"all"} if "all" in self._groups else set()
         pending = list(self._direct.get(host, ()))
         while pending:
@@ -84,6 +85,7 @@ class GroupTree:
             if name not in found:
                 found.add(name)
                 pending += self._parents.get(name, ())
+        # Ansible merges by depth and, within one depth, by name: the last one wins.
         return tuple(sorted(found, key=lambda name: (self._depth(name), name)))
 
     def variables(self, group: str) -> Mapping[str, object]:
@@ -113,6 +115,7 @@ class GroupTree:
         if name not in self._depths:
             self._depths[name] = 0  # ends a circle, which Ansible refuses anyway
             parents = self._parents.get(name, ())
+            # A group with several parents has the depth of its longest way from `all`.
             self._depths[name] = 1 + max((self._depth(parent) for parent in parents), default=-1)
         return self._depths[name]
 

@@ -80,8 +80,10 @@ def _filled_levels(levels: Sequence[Level], answer: Mapping[str, object]) -> tup
 def _ask(command: Sequence[str], wanted: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
     with tempfile.TemporaryDirectory(prefix="kraken-fleet-") as folder:
         extra, hosts = Path(folder, "templates.json"), Path(folder, "hosts")
+        # As an extra variable, so that one run fills in the templates of all hosts, each with its own variables.
         extra.write_text(json.dumps({_HOLDER: wanted}), encoding="utf-8")
         hosts.write_text("\n".join(wanted), encoding="utf-8")
+        # Base64, since Ansible would take a message that looks like a template or like JSON for one and read it again.
         message = "msg={{ " + _HOLDER + "[inventory_hostname] | to_json | b64encode }}"
         chosen = ["all", "--limit", f"@{hosts}", "-f", str(min(4, len(wanted)))]
         done = debug([*command, *chosen, "-e", f"@{extra}"], message)
@@ -107,6 +109,7 @@ def _answers(
 def messages(stdout: str) -> Iterator[tuple[str, str, str]]:
     """Return each host of a run of `debug`, with its state and its message."""
     for match in _ANSWER.finditer(stdout):
+        # Ansible writes the result over several lines, with the next host right behind it.
         body, _ = json.JSONDecoder().raw_decode(stdout, match.end())
         yield match[1], match[2], str(body.get("msg", ""))
 

@@ -43,6 +43,7 @@ def read_server(command: Sequence[str], hostvars: Mapping[str, Mapping[str, obje
     Raises:
         InventoryError: hosts name different servers or accounts, or a template cannot be filled in.
     """
+    # Most hosts have the same values from one group, and an `ansible` run takes a second: one for each kind of host.
     kinds: dict[str, str] = {}
     for host, variables in hostvars.items():
         kinds.setdefault(json.dumps(_own(variables), sort_keys=True), host)
@@ -65,6 +66,7 @@ def _filled(command: Sequence[str], host: str, own: Mapping[str, object]) -> Ser
     except InventoryError as error:
         if not _is_locked(error):
             raise
+    # Without the vault's password the rest can still be read: the account may come from another place.
     plain = [part for part in own if part in ("url", "user", "ca_bundle")]
     return _server(_asked(command, host, plain), locked=_locked(host))
 

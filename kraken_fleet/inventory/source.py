@@ -51,6 +51,7 @@ class Inventory:
         self.playbook_dir = playbook_dir or collection_root() / "playbooks"
         self.arguments = tuple(arguments)
         for source in self.sources:
+            # To Ansible a text with a comma is a list of hosts and no file.
             if "," not in str(source) and not Path(source).exists():
                 raise InventoryError("There is no such file or directory", where=str(source))
         if not Path(self.playbook_dir).is_dir():

@@ -45,6 +45,7 @@ class AgentService:
     docker_socket: bool = False
     tools_dirs: Sequence[str] = ()
     restart: str = "unless-stopped"
+    # The default of kraken_agent_drain_seconds, and half a minute to report how the job ended.
     stop_seconds: int = 330
     labels: Mapping[str, str] = field(default_factory=dict)
 

@@ -85,5 +85,6 @@ def _ports_of(container: Any) -> Iterator[PublishedPort]:
     service = container.labels.get(_SERVICE_LABEL, "")
     for inside, bindings in (container.ports or {}).items():
         port, _, protocol = inside.partition("/")
+        # A port that is exposed but not published has None in place of its bindings.
         for binding in bindings or []:
             yield PublishedPort(service, int(port), protocol, binding.get("HostIp", ""), int(binding["HostPort"]))

@@ -85,6 +85,8 @@ def nftables_rules(allowed: AllowList, port: int = SERVER_PORT, log_port: int = 
     ports = f"meta l4proto . th dport {{ tcp . {port}, udp . {log_port} }}"
     lines = [
         "# Made by kraken-fleet firewall: load it with `nft -f`. `nft delete table inet kraken_fleet` takes it away.",
+        # `delete table` fails for a table that is not there, so the line before declares it. nft applies a file whole
+        # or not at all.
         "table inet kraken_fleet",
         "delete table inet kraken_fleet",
         "table inet kraken_fleet {",
@@ -96,8 +98,11 @@ def nftables_rules(allowed: AllowList, port: int = SERVER_PORT, log_port: int = 
         lines.append("    }")
     lines += [
         "    chain agent_endpoint {",
+        # Docker translates the ports that it publishes at priority -100; afterwards the packet has the container's
+        # port.
         "        type filter hook prerouting priority -150; policy accept;",
         '        iifname "lo" accept',
+        # Packets that this host only forwards are for somebody else's server.
         "        fib daddr type != local accept",
         f"        ip saddr != @agents4 {ports} drop",
         f"        ip6 saddr != @agents6 {ports} drop",

@@ -48,6 +48,8 @@ def batches(
 
     def fits(number: int, needed: Counter[str]) -> bool:
         counts = out[number]
+        # A host whose instances are more than `most` of a group fits nowhere, so it may be the only one of its group in
+        # a batch.
         few = (not counts[group] or counts[group] + count <= most[group] for group, count in needed.items())
         return not is_full(number, _ITSELF) and all(few)
 

@@ -153,6 +153,7 @@ def _made(kind: type[Made], item: object) -> Made:
     """Return a value with these fields, each of which has to be what the class says."""
     given = {name: _frozen(value) for name, value in _typed(item, dict).items()}
     types = _FIELDS[kind]
+    # A field that this version does not know may restrict what the plan does, so it cannot be left out.
     if unknown := given.keys() - types:
         raise ValueError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
     for name, value in given.items():
@@ -174,6 +175,7 @@ def _is_a(value: object, wanted: Any) -> bool:
 
 
 def _typed(value: object, wanted: type[Made]) -> Made:
+    # Python takes True for an int, and JSON tells the two apart.
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         raise TypeError(f"{value!r:.60} is no {wanted.__name__}")
     return value

@@ -70,6 +70,8 @@ def why_missing(
     missing: Iterable[DesiredAgent], desired: DesiredFleet, observed: ObservedFleet
 ) -> Iterator[tuple[DesiredAgent, str, str]]:
     """Say why the server may not know these agents, from what it does know: each with a message and a hint."""
+    # The server keeps both the address that an agent claims and the one that its connection came from. So an agent that
+    # claims a wrong address is found by where it connects from.
     asked = {agent.address for agent in desired.agents}
     by_source: dict[str, list[str]] = defaultdict(list)
     for agent in observed.agents:
@@ -111,6 +113,7 @@ def _out_of_work(wanted: DesiredAgent, agent: Agent, observed: ObservedFleet, no
         return
     why = agent.disabling
     if why and why.until and wanted.enabled is not False:
+        # Somebody has set a time for this, so it is not forgotten: no more than a note.
         if not why.is_over(now):  # else the plan enables it
             hint = f"It gets jobs again then; sooner with `kraken-fleet agents enable {agent.address}`"
             yield Finding("disabled", wanted.label, f"{agent.address} is disabled {why.said}", hint, "info")
@@ -204,6 +207,7 @@ def _one_source(source_ip: str, agents: Iterable[Agent], hosts: Mapping[str, Des
             message = f"claims {claims[0]} but connects from {source_ip}"
             yield Finding("address_mismatch", known.pop(), message, "Behind NAT this is normal", "info")
         return  # none of ours, or several agents of one host, as the inventory wants
+    # One agent claims the very address that all connect from: they are on that host or behind it, and not behind a NAT.
     if source_ip in claims and len(known) == 1:
         others = _listed([address for address in claims if address not in hosts])
         message = f"also claims {others}: one host with two addresses, or an agent behind it"

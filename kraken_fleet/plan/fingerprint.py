@@ -29,6 +29,7 @@ def server_fingerprint(observed: ObservedFleet, scope: Collection[str] | None, g
         groups: names of the groups concerned.
     """
     agents = sorted(
+        # Groups by id: one that was deleted and made anew under its name is another group.
         (agent.id, agent.address, agent.authorized, agent.disabled, sorted(ref.id for ref in agent.groups))
         for agent in observed.agents
         if scope is None or agent.address in scope

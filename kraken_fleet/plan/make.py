@@ -54,8 +54,10 @@ def make_plan(
         actions += _given_back(agent, asked_for, now)
         actions += _agent_actions(agent, _as_decided(agent, asked_for), decisions.get(agent.id), living, policy)
     actions += pruned
+    # The sort is stable, so agents stay in the server's order within each kind of action.
     actions.sort(key=lambda action: ACTION_TYPES.index(type(action)))
     told = findings(desired, observed, now, policy.stale_after, named)
+    # Pruning rests on which agents the server has in all: one more or less changes the percentage.
     scope = None if numbers.candidates and pruned else frozenset(_scope(wanted, actions))
     return Plan(
         actions=tuple(actions),
@@ -78,6 +80,7 @@ def make_plan(
 def _decisions(wanted: Mapping[str, DesiredAgent], observed: ObservedFleet, policy: PlanPolicy) -> dict[int, Decision]:
     """Ask the trust policies about each agent that is not authorized or not of the inventory; by the agents' ids."""
     return {
+        # An authorized agent of the inventory needs no decision; what a policy holds against it comes from `doubt`.
         agent.id: decide(policy.trust, agent, wanted.get(agent.address))
         for agent in observed.agents
         if not agent.authorized or agent.address not in wanted

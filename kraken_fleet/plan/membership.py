@@ -91,6 +91,8 @@ def groups_change(
     removed = sorted(ref.name for ref in here if exact and not _asked_for(ref, wanted, living))
     if not added and not removed:
         return None
+    # PUT replaces the whole set of groups, so what is to stay has to be named; a deleted group is left out and so
+    # forgotten.
     kept = {ref.id for ref in here if not exact or _asked_for(ref, wanted, living)}
     if ALL_GROUP in living.ids:
         kept.add(living.ids[ALL_GROUP])
@@ -106,6 +108,7 @@ def groups_change(
 
 
 def _asked_for(ref: GroupRef, wanted: Collection[str], living: LivingGroups) -> bool:
+    # Groups of upgrades and proofs say who is working with the agent now; an exact inventory must not end that.
     if ref.name == ALL_GROUP or is_own_group(ref.name):
         return True
     return ref.name in wanted and living.ids.get(ref.name) == ref.id

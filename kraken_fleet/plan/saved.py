@@ -57,6 +57,7 @@ def _objection(action: Action, plan: Plan, observed: ObservedFleet) -> str:
     agent = next((agent for agent in observed.agents if agent.id == action.agent_id), None)
     if agent is None:
         return f"the server has no agent {action.agent_id}"
+    # A person approves an address, and the server obeys the id: they have to mean the same agent.
     if agent.address != action.address:
         return f"agent {action.agent_id} of the server is {agent.address}"
     if plan.scope is not None and action.address not in plan.scope:
@@ -77,6 +78,7 @@ def _objection_to_groups(action: SetGroups, plan: Plan, observed: ObservedFleet)
     if strange:
         return f"the server has no living group {', '.join(strange)}"
     agent = next(agent for agent in observed.agents if agent.id == action.agent_id)
+    # `kept` is sent as it is. A group in it that the agent is not in would be joined without being shown as added.
     joined = set(action.kept) - {group.id for group in agent.groups}
     told = {living[number] for number in joined} - set(action.added) - {ALL_GROUP}
     if told:

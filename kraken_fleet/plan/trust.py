@@ -79,6 +79,8 @@ class InventoryTrust(_DecidesOnce):
         if desired is None:
             return _refuse(self.name, f"no host of the inventory has the address {agent.address}")
         since = self.seen_after.get(desired.host, self.seen_after.get(""))
+        # Anybody can claim a free address. An agent that polled only before the deploy is not the one that was just
+        # started.
         if since and (agent.last_seen is None or agent.last_seen < since):
             return _refuse(self.name, f"{agent.address} was not seen since {desired.host} was deployed")
         return _admit(self.name, f"{agent.address} is {desired.label} of the inventory")
@@ -188,6 +190,8 @@ class RulesTrust(_DecidesOnce):
         if not possible:
             reasons = "; ".join(dict.fromkeys(rule.out_of_place(agent) for rule in self.rules))
             return _refuse(self.name, f"no rule holds: {reasons}")
+        # The server reads host info from authorized agents only. An agent has some all the same when it was authorized
+        # before.
         if agent.host_info is not None or all(rule.by_address_only for rule in possible):
             return self.judge(agent, desired)
         reason = f"a rule is about {agent.address}; its system and executors are known only after authorization"
@@ -237,6 +241,7 @@ class AttestedTrust:
         label = desired.host if desired else agent.address
         if not expected or not told:
             return _refuse(self.name, f"the agent that claims {agent.address} reports no nonce")
+        # In constant time: how long a comparison takes must not tell how much of a guess is right.
         if not hmac.compare_digest(expected.encode(), told.encode()):
             return _refuse(self.name, f"the agent that claims {agent.address} is not the one on {label}")
         return _admit(self.name, f"it reported the nonce written on {label}")
