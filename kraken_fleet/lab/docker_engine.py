@@ -39,6 +39,7 @@ class Engine:
 
     def __init__(self) -> None:
         try:
+            # The engine answers an import only when it has unpacked the archive.
             self._client = docker.from_env(timeout=_IMPORT_SECONDS)
             self._client.ping()
         except DockerException as error:

@@ -27,6 +27,7 @@ def host_names(count: int) -> list[str]:
 
 def write_password(paths: LabPaths) -> None:
     """Make up the administrator's password, for the eyes of this user only."""
+    # The mode is given when the file is made: after a chmod somebody may have opened it already.
     handle = os.open(paths.password, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(secrets.token_urlsafe(_PASSWORD_BYTES) + "\n")
@@ -57,8 +58,11 @@ def write_ansible_config(paths: LabPaths) -> None:
     settings = {
         "home": paths.directory / "ansible",
         "forks": 25,
+        # Ansible's own loop sleeps as long between two looks at its workers; the default of 0.001 s costs CPU that the
+        # agents of a lab need.
         "internal_poll_interval": 0.005,
         "inventory": paths.inventory,
+        # Without the warning that another Python may be installed later: a lab's hosts live for an hour.
         "interpreter_python": "auto_silent",
         "localhost_warning": False,
         "display_skipped_hosts": False,

@@ -118,16 +118,20 @@ def _build(recipe: Recipe, archive: Path) -> None:
         _run("unshare", "--mount", "debootstrap", "--variant=minbase", included, recipe.release, root)
         _furnish(root)
         fresh = archive.with_suffix(".new")
+        # The numbers of the image's accounts, whatever this machine calls them.
         _run("tar", "--numeric-owner", "-C", root, "-cf", fresh, ".")
         fresh.replace(archive)
 
 
 def _furnish(root: Path) -> None:
+    # The package makes them when it is installed, and then all hosts of the image would have the same.
     for key in (root / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
     for name, content in {
         "etc/systemd/system/ssh.service.d/keys.conf": _SSH_KEYS,
         "etc/ssh/sshd_config.d/lab.conf": _SSHD,
+        # An empty file has systemd make up an id at each host's first start (machine-id(5)); two hosts with one id
+        # confuse DHCP and the journal.
         "etc/machine-id": "",
         "etc/hostname": "",
     }.items():

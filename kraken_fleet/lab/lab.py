@@ -81,6 +81,7 @@ class Lab:
             raise LabError(f"The lab {self.name!r} is there already", where=str(self.paths.directory), hint=hint)
         chosen = load_driver(driver)
         with held(self.paths):
+            # Saved before anything is made, so that `down` knows the driver of what an interrupted `up` has left.
             state = LabState(self.name, driver)
             state.save(self.paths)
             yield from self._make_bundles()
@@ -129,6 +130,7 @@ class Lab:
             return False
         with held(self.paths):
             state = self._state_if_readable()
+            # Processes first: one that still runs could make files in the directory while it is removed.
             processes.stop(processes.running_in(self.paths.directory))
             stop_krakenci(self.paths)
             for driver in _drivers_of(state):

@@ -253,6 +253,8 @@ def _metadata(image: str) -> bytes:
     """Return what LXD wants to know of an image, as a tar file which is always the same for one image."""
     about = {
         "architecture": platform.machine(),
+        # LXD knows an image by the digest of metadata and root file system: with a fixed date the same recipe is the
+        # same image.
         "creation_date": 1,
         "properties": {"name": _alias(image), "description": "kraken-fleet lab host"},
     }

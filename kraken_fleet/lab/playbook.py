@@ -37,6 +37,8 @@ def run_playbook(paths: LabPaths, playbook: str, *extra: str) -> LabEvents:
     """
     file = collection_root() / "playbooks" / playbook
     command = [sys.executable, "-m", "ansible", "playbook", "-i", str(paths.inventory), str(file), *extra]
+    # The callback deploy_record writes the file; a playbook that fails early writes none, and an older one must not be
+    # taken for it.
     before = recent_deploys(paths.directory, limit=1)
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
     with subprocess.Popen(
@@ -47,6 +49,7 @@ def run_playbook(paths: LabPaths, playbook: str, *extra: str) -> LabEvents:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        # ansible-playbook forks workers; a process group of their own lets all of them be ended together.
         start_new_session=True,
     ) as process:
         try:

@@ -82,6 +82,7 @@ def running_in(directory: Path) -> set[ProcessRef]:
             chosen.add(pid)
     while more := {pid for pid, parent in parents.items() if parent in chosen} - chosen:
         chosen |= more
+    # A shell in the lab's environment may have started this very command.
     chosen -= {os.getpid(), os.getppid()}
     return {
         ProcessRef(pid, int(found[_START_TIME])) for pid in chosen if (found := _stat(pid)) and found[_STATE] != "Z"

@@ -124,6 +124,8 @@ def held(paths: LabPaths) -> Iterator[None]:
     """
     try:
         paths.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # The lock is on the directory itself: a lock file in it would be removed with the lab while somebody waits for
+        # it.
         handle = os.open(paths.directory, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise LabError(f"It cannot be used: {error.strerror}", where=str(paths.directory)) from error

@@ -113,6 +113,7 @@ class SystemdHosts:
         return text.splitlines()
 
     def _variables(self, address: str, key: Path, known_hosts: Path) -> dict[str, object]:
+        # All hosts are alike, so Ansible need not look for a Python on each.
         python = {"ansible_python_interpreter": "/usr/bin/python3"} if self._recipe.python else {}
         return {**ssh.variables(address, key, known_hosts), **python, "kraken_agent_address": address}
 

@@ -51,6 +51,8 @@ class LocalExecutor(Executor):
 
         os.chdir(self.place.directory)
         environment = _environment(call.env, self.place.directory)
+        # For keys and tokens of the tool: the agent removes this directory with the step, the job's own only with the
+        # job.
         environment[step_files.VARIABLE] = step_files.make(self.place.data_dir)
         os.environ.clear()
         os.environ.update(environment)
@@ -80,6 +82,7 @@ def _start_ssh_agent(key: str, directory: str, environment: Dict[str, str]) -> s
     import subprocess
 
     path = os.path.join(directory, f".ssh-agent-{os.getpid()}")
+    # ssh-add refuses a key with line ends of Windows, or without one at the end; a browser's form sends such keys.
     text = key.replace("\r\n", "\n").strip() + "\n"
     try:
         subprocess.run(["ssh-agent", "-a", path], check=True, stdout=subprocess.DEVNULL)
@@ -135,9 +138,11 @@ class _Switch:
             return argv
         environment.update(HOME=self._entry.pw_dir, USER=self._entry.pw_name, LOGNAME=self._entry.pw_name)
         if os.geteuid() == 0:
+            # In this order: after setuid the process may not change its groups any more.
             os.initgroups(self._entry.pw_name, self._entry.pw_gid)
             os.setgid(self._entry.pw_gid)
             os.setuid(self._entry.pw_uid)
             return argv
+        # By name only: sudo gives the values on from its own environment, so no secret comes into a command line.
         keep = [f"--preserve-env={','.join(names)}"] if names else []
         return ["sudo", "-n", "-H", "-u", self._entry.pw_name, *keep, "--", *argv]

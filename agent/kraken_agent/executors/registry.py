@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from kraken_agent.executors.base import Executor, JobPlace
 
 _DOCKER_SOCKET = "/var/run/docker.sock"
+# Where Debian's package has it, and where the snap has it.
 _LXD_SOCKETS = ("/var/lib/lxd/unix.socket", "/var/snap/lxd/common/lxd/unix.socket")
 
 # name -> (module, class)

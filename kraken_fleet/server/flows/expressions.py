@@ -95,6 +95,7 @@ def _title(node: ast.expr) -> str:
 
 
 def _constant(node: ast.Constant, _names: Mapping[str, Any]) -> Any:
+    # A schema is kept, and given out, as JSON.
     if isinstance(node.value, bytes | complex) or node.value is ...:
         raise ExpressionError(f"line {node.lineno}: {node.value!r} has no place in JSON")
     return node.value
@@ -111,6 +112,7 @@ def _field(box: Any, key: Any, line: int) -> Any:
         if key not in box:
             raise ExpressionError(f"line {line}: missing field {key}")
         return box[key]
+    # Only items, never attributes: from `x.__class__` on one comes to everything that Python can do.
     if isinstance(box, list | str) and isinstance(key, int):
         return box[key]
     raise ExpressionError(f"line {line}: {type(box).__name__} has no field {key}")
@@ -173,6 +175,7 @@ def _binary(node: ast.BinOp, names: Mapping[str, Any]) -> Any:
     left, right = evaluate(node.left, names), evaluate(node.right, names)
     if isinstance(node.op, ast.Add):
         total = left + right
+        # At each sum: a text that is added to itself thirty times has a billion characters.
         count_parts(total)
         return total
     if isinstance(node.op, ast.Sub):

@@ -37,6 +37,7 @@ class Base:
 def fill_step(step: Step, base: Base) -> None:
     """Fill in a step's fields anew, with and without secrets. `when` becomes the text True, False or <ERROR>."""
     raw = dict(step.raw)
+    # The default of Kraken: a step is left out once an earlier one has failed.
     when = str(raw.get("when") or "was_no_error")
     raw["when"] = when if when.startswith("#{") else f"#{{{when}}}"
     context = {**base.context, **_of_step(step)}
@@ -57,6 +58,7 @@ def fill(value: Any, args: Mapping[str, Any], context: Mapping[str, Any], *, mas
 
     def name(found: re.Match[str]) -> str:
         key = found[1]
+        # What is no argument stays as it is: the second pattern may know it as an expression.
         if key not in args:
             return found[0]
         return _MASK if mask and key.startswith("KK_SECRET_") else str(args[key])

@@ -141,6 +141,7 @@ def _usable_agents(session: Session, group: AgentsGroup) -> int:
 
 
 def _check_group(session: Session, name: str) -> None:
+    # A name with `#{...}` in it is known only when the run has its arguments.
     if name == ALL_GROUP or "#" in name:
         return
     query = select(AgentsGroup.id).where(AgentsGroup.name == name, AgentsGroup.deleted.is_(None))
@@ -154,6 +155,7 @@ def _check_group(session: Session, name: str) -> None:
 def _group(session: Session, run: Run, name: str) -> AgentsGroup | None:
     project_id = run.stage.branch.project_id
     named = select(AgentsGroup).where(AgentsGroup.name == name)
+    # A project's own group goes before one of everybody's that has the same name.
     for query in (named.where(AgentsGroup.project_id == project_id), named):
         found = session.scalars(query.limit(2)).all()
         if len(found) > 1:
@@ -175,6 +177,7 @@ def _missing_group(session: Session) -> AgentsGroup:
 
 def _tool(session: Session, name: str) -> Tool | None:
     base, _, version = name.partition("@")
+    # Without a version the newest upload counts.
     query = select(Tool).where(Tool.name == base).order_by(Tool.id.desc())
     return session.scalars(query.where(Tool.version == version) if version else query).first()
 

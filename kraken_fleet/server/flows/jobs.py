@@ -18,6 +18,7 @@ _BY_REASON = {"job-timeout": JOB_TIMEOUT, "step-timeout": STEP_TIMEOUT, "excepti
 
 def left_time(job: Job) -> int:
     """Return the seconds that the agent is told it has: nine tenths of what the server itself will wait."""
+    # So that the agent ends the job and reports it before the server gives it up.
     return int((job.timeout - (now() - (job.assigned or now()))) * 0.9)
 
 

@@ -26,6 +26,8 @@ from kraken_fleet.server.store.tables import SCHEMA_VERSION, Base
 _FILE = "server.sqlite"
 # "KrFl": tells our file from any other SQLite file.
 _APPLICATION_ID = 0x4B72466C
+# SQLite checks foreign keys only where a connection asks for it, and keeps 2 MB of pages by default; a negative
+# cache_size is in KiB.
 _COMFORT = ("foreign_keys = ON", "cache_size = -16000")
 # What SQLite says when it is not the file's contents that are wrong.
 _NOT_WRITTEN = ("full", "readonly", "unable to open", "disk I/O")
@@ -148,7 +150,11 @@ def _open(path: Path, max_bytes: int | None) -> Engine:
     if path.stat().st_size == 0:
         raise _damaged(path, "it is empty")
     engine = create_engine(
-        f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False, "isolation_level": None}
+        # One connection for all sessions. Python's own handling of transactions is switched off (isolation_level),
+        # since it begins none before a SELECT; the listener for `begin` does that.
+        f"sqlite:///{path}",
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False, "isolation_level": None},
     )
     event.listen(engine, "connect", lambda connection, _record: _configure(connection, max_bytes))
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
@@ -163,6 +169,8 @@ def _open(path: Path, max_bytes: int | None) -> Engine:
 
 
 def _configure(connection: sqlite3.Connection, max_bytes: int | None) -> None:
+    # wal_autocheckpoint = 0: a checkpoint within a commit would keep agents waiting for the disk; `fold` does it in a
+    # thread.
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "wal_autocheckpoint = 0", *_COMFORT):
         connection.execute(f"PRAGMA {pragma}")
     if max_bytes is not None:

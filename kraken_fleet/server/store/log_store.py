@@ -102,6 +102,7 @@ class LogStore:
         """Say how many lines match, those still waiting included."""
         self.write()
         with self._db.read() as session:
+            # Whoever asks for a log sees what has come until now, not what had been written at the last tick.
             return session.scalar(select(func.count()).select_from(LogLine).where(*conditions)) or 0
 
     def page(self, *conditions: ColumnElement[bool], order: str, start: int, limit: int) -> list[LogLine]:
@@ -118,6 +119,7 @@ class LogStore:
         key = (LogLine.time, LogLine.seq, LogLine.id)
         last: tuple[float, int, int] | None = None
         while True:
+            # Pages by key and not by offset: SQLite would read all the rows before an offset again for each page.
             query = select(*key, LogLine.message).where(*conditions).order_by(*key).limit(_CHUNK)
             if last is not None:
                 query = query.where(tuple_(*key) > tuple_(*map(literal, last)))
@@ -164,6 +166,7 @@ def _delete(session: Session, old: ColumnElement[bool]) -> None:
     if session.scalars(select(LogLine.id).where(old).limit(1)).first() is None:
         return
     session.execute(delete(LogLine).where(old))
+    # Counted anew rather than subtracted: one pass over what is left, and no error can add up.
     session.execute(delete(LogSize))
     owner = case((LogLine.job.in_(select(Job.id)), LogLine.job), else_=0)
     size = func.sum(func.length(LogLine.message) + _ROW_BYTES)

@@ -18,6 +18,7 @@ def bring_up(connection: Connection) -> None:
     """
     if connection.execute(text("PRAGMA user_version")).scalar_one() == SCHEMA_VERSION:
         return
+    # It makes the tables that are missing, and leaves those that are there as they are.
     Base.metadata.create_all(connection)
     sizes = select(LogLine.job, func.sum(func.length(LogLine.message) + 100)).group_by(LogLine.job)
     connection.execute(insert(LogSize).from_select(["job", "size"], sizes))

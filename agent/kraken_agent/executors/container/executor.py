@@ -191,6 +191,8 @@ class ContainerExecutor(Executor, ABC):
         stdin = json.dumps(call.step).encode()
         program = Program(argv, environment, self.place.directory, user, stdin, _write_log, messages.feed)
         while True:
+            # A job's first tool finds no kktool, and an earlier step may have removed it: it is brought when the shell
+            # misses it.
             ended = RunningProgram(box, program, PRINT_PID).finish(stopping)
             if ended != _NO_FILES:
                 return ended
@@ -256,6 +258,7 @@ class _Messages:
         if not isinstance(message, dict) or "status" not in message:
             _write_log(line + b"\n")
             return
+        # Tools report progress any number of times, and then exactly one result.
         self.complete = message["status"] != "in-progress"
         self._send(message)
 

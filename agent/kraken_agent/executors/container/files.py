@@ -18,6 +18,7 @@ from typing import Dict, Mapping, Optional, Tuple
 
 from kraken_agent import __version__
 
+# For people who run the file by hand; the agent starts it with the Python that the image has, whatever its name is.
 _SHEBANG = b"#!/usr/bin/env python3\n"
 _MAIN = "import sys\nfrom kraken_agent.tools.kktool import main\nsys.exit(main())\n"
 _TOOLS = "kraken_agent.tools"

@@ -35,6 +35,8 @@ kill -s "$1" -- "-$2" 2>/dev/null
 kill -s "$1" $family 2>/dev/null
 exit 0
 """
+# The handler of SIGTERM only sets a flag, and Python goes on waiting after it (PEP 475): so no wait is longer than
+# this.
 _POLL_SECONDS = 0.2
 _GRACE_SECONDS = 2.0
 

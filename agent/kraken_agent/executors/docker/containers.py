@@ -121,6 +121,7 @@ def _specification(wanted: Wanted, directory: str) -> Dict[str, Any]:
         # An image's own entry point would run with our command as its arguments.
         "Entrypoint": [],
         "User": "0",
+        # Without it the input is at its end at once, and `read` of an image without `sleep` would return.
         "OpenStdin": True,
         "WorkingDir": wanted.directory,
         "Labels": dict(wanted.labels),
@@ -175,6 +176,7 @@ def _connect(engine: EngineSocket, network: str, container: str) -> None:
 
 
 def _make_lab_net(engine: EngineSocket) -> str:
+    # As Kraken's own agent does: in a swarm only an overlay network spans the nodes.
     in_swarm = engine.get("/info").get("Swarm", {}).get("LocalNodeState") == "active"
     driver, name = ("overlay", f"kraken_{_NETWORK}") if in_swarm else ("bridge", _NETWORK)
     wanted = {"Name": name, "Driver": driver, "Attachable": True, "CheckDuplicate": True}

@@ -112,6 +112,7 @@ class EngineSocket:
         try:
             self._ask("DELETE", f"/containers/{container}?force=1&v=1")
         except EngineError as error:
+            # 409: somebody else is removing it at the moment.
             if error.status not in (_GONE, _CONFLICT):
                 raise
 
@@ -154,6 +155,7 @@ class EngineSocket:
         with stream:
             if program.stdin:
                 stream.sendall(program.stdin)
+            # The program reads the end of its input; what it writes still comes over the other half of the connection.
             stream.shutdown(socket.SHUT_WR)
             self._pump(execution, stream, first, program)
         return self._exit_code(execution)
@@ -167,6 +169,7 @@ class EngineSocket:
                 (program.on_stderr if kind == STDERR else program.on_stdout)(payload)
             try:
                 data = stream.recv(_READ_SIZE)
+            # A daemon that the program left holds the output open. So after a second of silence the engine is asked.
             except socket.timeout:
                 if not self.get(f"/exec/{execution}/json")["Running"]:
                     return

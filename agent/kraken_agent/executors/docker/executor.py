@@ -115,6 +115,7 @@ def _give_back(engine: EngineSocket, container: str) -> None:
     try:
         directory = str(engine.inspect(container)["Config"].get("WorkingDir") or "")
         if directory:
+            # As root of the container: the agent's account may not change files of other users.
             argv = ["chown", "-R", owner, directory]
             engine.run(container, Program(argv, {}, "/", "0", b"", _ignore, _ignore))
     except ExecutorError as error:

@@ -86,6 +86,7 @@ def _stored_account(entry: Dict[str, Any], registry: str) -> Optional[Dict[str, 
     if entry.get("identitytoken"):
         return {"identitytoken": str(entry["identitytoken"]), "serveraddress": registry}
     user, colon, password = base64.b64decode(str(entry.get("auth") or "")).decode().partition(":")
+    # Docker's own client strips zero bytes at the end of a stored password, too.
     return {"username": user, "password": password.rstrip("\0"), "serveraddress": registry} if colon else None
 
 
@@ -102,6 +103,7 @@ def _helpers_account(helper: str, registry: str) -> Optional[Dict[str, str]]:
     if done.returncode:
         return None
     found = json.loads(done.stdout)
+    # The helpers' protocol: this name says that the secret is an identity token and no password.
     if found.get("Username") == "<token>":
         return {"identitytoken": str(found["Secret"]), "serveraddress": registry}
     return {"username": str(found["Username"]), "password": str(found["Secret"]), "serveraddress": registry}

@@ -96,6 +96,7 @@ class LxdClient:
         if any(entry["name"] == image for found in present for entry in found.aliases):
             return {"type": "image", "alias": image}
         fingerprints = [found.fingerprint for found in present if found.fingerprint.startswith(image)]
+        # Like LXD's own client, a fingerprint may be cut short as long as only one image begins so.
         if len(fingerprints) == 1:
             return {"type": "image", "fingerprint": fingerprints[0]}
         return _remote_source(os.environ.get("KRAKEN_LXD_REMOTE") or _REMOTES["images"], image)

@@ -62,6 +62,7 @@ def _run(container: str, program: Program, uid: int) -> int:
         "user": uid,
         "group": uid,
         "interactive": False,
+        # The program starts only when all streams are connected, so none of its output is lost.
         "wait-for-websocket": True,
     }
     operation = ask("POST", f"/1.0/containers/{container}/exec", wanted)
@@ -92,6 +93,7 @@ def _feed(stream: WebSocketClient, data: bytes) -> None:
     with contextlib.suppress(BrokenPipeError, RuntimeError):
         for start in range(0, len(data), _CHUNK):
             stream.send(data[start : start + _CHUNK], binary=True)
+        # An empty text message is how LXD is told that the input has ended.
         stream.send(b"", binary=False)
 
 
