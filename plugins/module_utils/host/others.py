@@ -10,9 +10,10 @@ import contextlib
 import json
 import os
 import re
-from typing import Iterator, List, Mapping, NamedTuple, Sequence, Set
+import socket
+from typing import Any, Iterator, List, Mapping, NamedTuple, Sequence, Set
 
-from . import env_file, opening, process, systemd
+from . import engine, env_file, opening, process, systemd
 from .changes import Change, HostError
 from .commands import find, run
 from .container_address import address_in_network
@@ -140,12 +141,22 @@ def _processes(wanted: Sequence[Place]) -> Iterator[Place]:
 def _containers() -> Iterator[Place]:
     if find("docker") is None:
         return
-    with contextlib.suppress(HostError, ValueError, KeyError, TypeError):
-        listed = run(["docker", "ps", "--quiet", "--filter", f"label={_LABEL}"], timeout=_ENGINE_SECONDS).split()
-        for one in json.loads(run(["docker", "inspect", *listed], timeout=_ENGINE_SECONDS)) if listed else ():
+    with contextlib.suppress(HostError, ValueError, KeyError, TypeError, socket.timeout):
+        for one in _labelled():
             lines = [line.partition("=") for line in one["Config"].get("Env") or ()]
             settings = {name: value for name, _sign, value in lines}
             yield _place("container", one["Name"].lstrip("/"), "", settings, address_in_network(one))
+
+
+def _labelled() -> Any:
+    """Describe the running containers of our making; a host may have its engine elsewhere, as the command knows."""
+    try:
+        return engine.labelled(_LABEL, _ENGINE_SECONDS)
+    except socket.timeout:
+        raise
+    except (OSError, ValueError):
+        listed = run(["docker", "ps", "--quiet", "--filter", f"label={_LABEL}"], timeout=_ENGINE_SECONDS).split()
+        return json.loads(run(["docker", "inspect", *listed], timeout=_ENGINE_SECONDS)) if listed else []
 
 
 def _by_settings(kind: str, name: str, directory: str) -> Place:

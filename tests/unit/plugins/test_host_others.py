@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import env_file, others, process, systemd
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import engine, env_file, others, process, systemd
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import apply_all
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.others import Place
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import AgentSpec
@@ -23,6 +23,7 @@ LIVES = "import time\nwhile True: time.sleep(1)\n"
 def nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Only what the test itself puts on the host counts."""
     monkeypatch.setattr(others, "find", lambda _: None)
+    monkeypatch.setattr(engine, "SOCKET", str(tmp_path / "no docker.sock"))
     monkeypatch.setattr(systemd, "UNIT_DIRECTORY", str(tmp_path / "units"))
     monkeypatch.setattr(systemd, "is_running", lambda: True)
     monkeypatch.setattr(systemd, "is_active", lambda _: True)
