@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from typing import Iterator
 
 
@@ -17,6 +16,8 @@ def trusting(ca_bundle: str) -> Iterator[None]:
     if not ca_bundle or os.environ.get("SSL_CERT_FILE"):
         yield
         return
+    import tempfile
+
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".crt") as file:
         file.write(ca_bundle)
         file.flush()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from . import plain_http
+from .commands import find
 
 # Imported where it is needed: it takes longer than everything else on most hosts, which do without.
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def check_python() -> Finding:
 
 def check_git() -> Finding:
     """Check that Git is on the PATH."""
-    path = shutil.which("git")
+    path = find("git", elsewhere="")
     return finding("git", bool(path), path or "not found on PATH", "Install git: the role kraken_prereqs does it")
 
 
@@ -95,7 +95,8 @@ def check_disk(directory: str, least_mb: int) -> Finding:
     existing = os.path.abspath(directory)
     while not os.path.isdir(existing):
         existing = os.path.dirname(existing)
-    free_mb = shutil.disk_usage(existing).free // (1024 * 1024)
+    volume = os.statvfs(existing)
+    free_mb = volume.f_bavail * volume.f_frsize // (1024 * 1024)
     return finding(
         "disk",
         free_mb >= least_mb,

@@ -1,10 +1,13 @@
-"""Running a host's own programs."""
+"""Running a host's own programs.
+
+Python's `shutil`, `tempfile` and `secrets` are imported by nothing that every host runs: they would take a tenth of
+the CPU of a host with nothing to do.
+"""
 
 from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import subprocess
 from typing import Callable, Dict, Optional, Sequence
 
@@ -14,9 +17,15 @@ from .changes import HostError
 _PATHS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def find(name: str) -> Optional[str]:
-    """Find a program; None when the host does not have it."""
-    return shutil.which(name, path=os.environ.get("PATH", "") + ":" + _PATHS)
+def find(name: str, elsewhere: str = _PATHS) -> Optional[str]:
+    """Find a program; None when the host does not have it.
+
+    Args:
+        elsewhere: where to look besides the path.
+    """
+    folders = f"{os.environ.get('PATH', '')}:{elsewhere}".split(":")
+    places = [name] if "/" in name else [os.path.join(folder, name) for folder in folders if folder.startswith("/")]
+    return next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), None)
 
 
 def becoming(user: str) -> Optional[Callable[[], None]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 from typing import Iterator, List
 
 from . import opening, systemd, users
@@ -126,6 +125,8 @@ def _run(spec: AgentSpec) -> None:
     script = download(spec.script)
     if not script.startswith(b"#!"):
         raise HostError(f"{spec.script} is no script; see whether kraken_agent_server_url is the Kraken server's")
+    import tempfile
+
     handle, path = tempfile.mkstemp(prefix="kraken-agent-install-", suffix=".sh")
     try:
         with os.fdopen(handle, "wb") as file:

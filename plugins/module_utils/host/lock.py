@@ -12,7 +12,6 @@ import json
 import os
 import pwd
 import stat
-import tempfile
 import time
 from typing import Any, Callable, Dict, Iterator
 
@@ -56,7 +55,12 @@ def held(what: str, patience: float, sleep: Callable[[float], Any] = time.sleep)
 def _path(what: str) -> str:
     """Return a file in a directory where only this account can make files, or where nobody can remove another's."""
     root = os.geteuid() == 0
-    folder = "/run" if root and os.access("/run", os.W_OK) else tempfile.gettempdir()
+    if root and os.access("/run", os.W_OK):
+        folder = "/run"
+    else:
+        import tempfile
+
+        folder = tempfile.gettempdir()
     name = hashlib.sha256(what.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return os.path.join(folder, f"kraken-fleet-{os.geteuid()}-{name}.lock")
 

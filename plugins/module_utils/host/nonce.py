@@ -6,7 +6,7 @@ Only its sha256 goes back to the controller.
 from __future__ import annotations
 
 import hashlib
-import secrets
+import os
 from typing import Iterator
 
 from . import opening
@@ -30,7 +30,7 @@ def converge(spec: AgentSpec, owner: Attributes) -> Iterator[Change]:
     elif spec.fresh_nonce or not _there(path):
         yield Change(
             f"write {path}",
-            lambda: write_file(path, secrets.token_hex(32).encode(), wanted),
+            lambda: write_file(path, os.urandom(32).hex().encode(), wanted),
             after="(a new secret)\n",
             before_header=path if opening.status(path) else ABSENT,
             after_header=f"{path} {wanted}",

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from typing import Iterator, List, Optional, Tuple
 
@@ -135,7 +134,7 @@ def append(path: str, mode: int) -> int:
 
 def unused_name(name: str) -> str:
     """Return a name beside another one that nobody can know before."""
-    return f".{name}-{secrets.token_hex(8)}"
+    return f".{name}-{os.urandom(8).hex()}"
 
 
 def names(path: str) -> List[str]:

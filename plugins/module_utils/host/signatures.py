@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from typing import List
 
 from .changes import HostError
@@ -27,6 +26,8 @@ def check(content: bytes, signature: bytes, allowed_signers: str, where: str) ->
     Raises:
         HostError: the signature does not hold, or this host cannot check it.
     """
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix=".kraken-signature-") as directory:
         keys, signed = os.path.join(directory, "allowed_signers"), os.path.join(directory, "signature")
         for path, written in ((keys, allowed_signers.encode()), (signed, signature)):

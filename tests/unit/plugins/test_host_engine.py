@@ -70,7 +70,12 @@ def running(socket_path: Path) -> Iterator[None]:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Commands that were run; the engine that they reach has no containers."""
     found: list[list[str]] = []
-    monkeypatch.setattr(others, "run", lambda command, **_: found.append(command) or "")
+
+    def run(command: list[str], **_options: object) -> str:
+        found.append(command)
+        return ""
+
+    monkeypatch.setattr(others, "run", run)
     return found
 
 

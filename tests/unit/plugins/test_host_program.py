@@ -170,3 +170,12 @@ def test_a_strict_mask_of_the_login_does_not_reach_what_is_made_on_the_host() ->
     call = f"\nrun({sources!r}, '', '', 'sent_files', {{}}, {{}})\n"
     done = sent(f"umask 077; exec {sys.executable} -", host_program.beginning() + call)
     assert done["stdout"].endswith('answer={"mask": 18}\n'), done
+
+
+def test_what_takes_long_to_import_is_not_imported_for_a_host_with_nothing_to_do(tmp_path: Path) -> None:
+    text = program(tmp_path / "agent")
+    watched = "import sys\nsys.stderr.write('modules: ' + ' '.join(sorted(sys.modules)) + '\\n')\n"
+    done = sent(prerequisites.look_and_run(sys.executable, without_git=True), text + watched)
+    imported = set(done["stderr"].partition("modules: ")[2].split())
+    assert "kraken_fleet_on_host.host.task" in imported
+    assert imported & {"shutil", "tempfile", "secrets", "random", "http.client", "email", "site"} == set()
