@@ -16,6 +16,7 @@
     ├── BundleError                 1   a kkagent or kktool file that is missing or damaged
     ├── NetworkError                1   addresses of MinIO and ClickHouse that cannot be found or reached
     ├── VerificationError           1   a job that did not run, failed, or left no log
+    ├── NotSentError                1   a message that a receiver did not take
     ├── LabError                    1   a disposable fleet on this machine
     │   └── PortInUseError          1   another program listens there
     ├── DataDirectoryError          1   the embedded server's data directory: damaged, in use, of another version
@@ -162,6 +163,10 @@ class NetworkError(FleetError):
 
 class VerificationError(FleetError):
     """A proof job did not start, did not succeed, or left no log line."""
+
+
+class NotSentError(FleetError):
+    """A receiver of messages did not take one; `where` names the receiver, never its URL."""
 
 
 class LabError(FleetError):

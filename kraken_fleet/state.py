@@ -1,4 +1,7 @@
-"""The state directory, and what is in it: past playbook runs, a JSON file each, and where agents connected from."""
+"""The state directory, and what is in it: past playbook runs, where agents connected from, how reconciliations ended.
+
+What one command writes there another one reads.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kraken_fleet.model import Deploy, HostResult
@@ -82,18 +85,68 @@ def earlier_peers(directory: Path, server: str) -> dict[str, str]:
 
 def keep_peers(directory: Path, server: str, peers: Mapping[str, str]) -> None:
     """Write down where the agents of a server connect from; a directory that cannot be written keeps nothing."""
-    path = _peers_file(directory, server)
     with contextlib.suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # mkstemp makes a file that only its owner can read, and two commands at once do not write into one.
-        descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=path.stem)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump({"server": server, "peers": dict(sorted(peers.items()))}, file, indent=1)
-        Path(fresh).replace(path)
+        replace_json(_peers_file(directory, server), {"server": server, "peers": dict(sorted(peers.items()))})
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileResult:
+    """How the last reconciliation of a server ended.
+
+    Args:
+        ended: when, ISO 8601, UTC.
+        message: why it failed; empty when it did not.
+        hint: what to do then.
+        failures: agents and groups that could not be changed.
+    """
+
+    ended: str
+    message: str = ""
+    hint: str = ""
+    failures: tuple[str, ...] = ()
+
+
+def keep_reconcile_result(directory: Path, server: str, result: ReconcileResult) -> None:
+    """Write it down; a directory that cannot be written keeps nothing."""
+    with contextlib.suppress(OSError):
+        replace_json(_result_file(directory, server), {"server": server, **asdict(result)})
+
+
+def last_reconcile_result(directory: Path, server: str) -> ReconcileResult | None:
+    """Return it; None when this account has reconciled no such server."""
+    try:
+        kept = json.loads(_result_file(directory, server).read_text(encoding="utf-8"))
+        failures = tuple(str(one) for one in kept["failures"])
+        return ReconcileResult(str(kept["ended"]), str(kept["message"]), str(kept["hint"]), failures)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def replace_json(path: Path, content: object) -> None:
+    """Write a file that only its owner can read, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # mkstemp makes a file that only its owner can read, and two commands at once do not write into one.
+    descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=path.stem)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1)
+    Path(fresh).replace(path)
+
+
+def digest_of(text: str) -> str:
+    """Return the name of a file that is about something whose name may be anything."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _peers_file(directory: Path, server: str) -> Path:
-    return directory / "peers" / f"{hashlib.sha256(server.encode()).hexdigest()[:16]}.json"
+    return directory / "peers" / f"{digest_of(server)}.json"
+
+
+def _result_file(directory: Path, server: str) -> Path:
+    return directory / "reconcile" / f"{digest_of(server)}.json"
 
 
 def _decode(data: dict[str, object]) -> Deploy:

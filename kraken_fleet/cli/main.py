@@ -58,6 +58,7 @@ COMMANDS = {
     "plan": Entry("plan", "What a deploy would change on the server."),
     "reconcile": Entry("reconcile", "Apply an inventory, once or again and again."),
     "serve": Entry("serve", "Run the embedded Kraken-compatible server.", extra="server"),
+    "watch": Entry("watch", "Tell people what is wrong with a fleet: web hook, mail, chat.", extra="watch"),
     "worker": Entry("worker", "Deploy slices of hosts for `kraken-fleet deploy`.", extra="scale"),
 }
 # What people type who look for one of these.
@@ -73,7 +74,7 @@ _ELSEWHERE = {
     "disable": "kraken-fleet agents disable",
     "list": "kraken-fleet agents list",
     "server": "kraken-fleet serve",
-    "watch": "kraken-fleet reconcile --watch",
+    "notify": "kraken-fleet watch",
     "version": "kraken-fleet --version",
     "help": "kraken-fleet --help",
 }

@@ -19,8 +19,7 @@ def follow(events: Iterable[reconcile.Event], *, as_json: bool) -> None:
     """Show events as they come. The caller reports an error that ends them."""
     if as_json:
         for event in events:
-            sys.stdout.write(json.dumps(event.to_dict(), ensure_ascii=False) + "\n")
-            sys.stdout.flush()
+            json_line(event)
         return
     with _bar() as bar:
         task = bar.add_task("waiting", total=None, visible=False)
@@ -31,11 +30,17 @@ def follow(events: Iterable[reconcile.Event], *, as_json: bool) -> None:
                 bar.update(task, description=f"waiting for {len(event.missing)} agents", visible=True)
             elif isinstance(event, reconcile.Planned):
                 planning.show(event.plan)
-            for text in _said(event):
+            for text in said(event):
                 output.line(text)
 
 
-def _said(event: reconcile.Event) -> Iterator[str]:
+def json_line(event: reconcile.Event) -> None:
+    """Print an event for programs."""
+    sys.stdout.write(json.dumps(event.to_dict(), ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def said(event: reconcile.Event) -> Iterator[str]:
     """Return the text that an event is shown with; most changes only move the progress bar."""
     match event:
         case reconcile.Missing(host=host, reason=reason, hint=hint):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import typer
 
@@ -10,10 +12,12 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.cli import output, planning, progress
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import connected
+from kraken_fleet.errors import FleetError
 from kraken_fleet.inventory import Inventory
 from kraken_fleet.plan import PlanPolicy
+from kraken_fleet.reconcile import Event, GroupMemory, PeerMemory, RoundFailed, Sleeping, watch
 from kraken_fleet.reconcile import reconcile as reconcile_once
-from kraken_fleet.reconcile import watch
+from kraken_fleet.state import ReconcileResult, keep_reconcile_result, state_dir
 
 app = single_command()
 
@@ -49,5 +53,37 @@ def reconcile(
             peers=peers,
         )
     else:
-        events = reconcile_once(client, inventory.fleet(), policy, memory=memory, peers=peers)
-    progress.follow(events, as_json=as_json)
+        events = _once(client, inventory, policy, memory, peers)
+    progress.follow(_recorded(events, client.url), as_json=as_json)
+
+
+def _once(
+    client: KrakenClient, inventory: Inventory, policy: PlanPolicy, memory: GroupMemory, peers: PeerMemory
+) -> Iterator[Event]:
+    yield from reconcile_once(client, inventory.fleet(), policy, memory=memory, peers=peers)
+
+
+def _recorded(events: Iterable[Event], server: str) -> Iterator[Event]:
+    """Write down how each round ends, for `kraken-fleet watch`."""
+    failed = False
+    try:
+        for event in events:
+            if isinstance(event, RoundFailed):
+                failed = True
+                _record(server, event.error)
+            elif isinstance(event, Sleeping):
+                if not failed:
+                    _record(server, {})
+                failed = False
+            yield event
+    except FleetError as error:
+        _record(server, error.as_dict())
+        raise
+    if not failed:
+        _record(server, {})
+
+
+def _record(server: str, error: Mapping[str, Any]) -> None:
+    ended, failures = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), sorted(error.get("failures") or ())
+    message, hint = str(error.get("message") or ""), str(error.get("hint") or "")
+    keep_reconcile_result(state_dir(), server, ReconcileResult(ended, message, hint, tuple(failures)))

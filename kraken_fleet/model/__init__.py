@@ -9,7 +9,7 @@ from kraken_fleet.model.fleet import DesiredAgent, DesiredFleet, ObservedFleet, 
 from kraken_fleet.model.group import ALL_GROUP, AgentsGroup
 from kraken_fleet.model.host_names import HostNames
 from kraken_fleet.model.job import Job, JobState, LogLine, Run, RunState, Step, StepStatus, System
-from kraken_fleet.model.moments import ago, parse_moment
+from kraken_fleet.model.moments import ago, parse_moment, parse_span, span
 from kraken_fleet.model.own_groups import Owner, OwnGroup, is_earlier_group, is_own_group
 from kraken_fleet.model.resources import Resources
 from kraken_fleet.model.untrusted_text import ip_of, is_host_name, names_a_host, shown
@@ -60,5 +60,7 @@ __all__ = [
     "is_own_group",
     "names_a_host",
     "parse_moment",
+    "parse_span",
     "shown",
+    "span",
 ]

@@ -19,6 +19,11 @@ class HostNames:
     def __init__(self, hosts: Mapping[str, DesiredAgent] | None = None) -> None:
         self._hosts = hosts or {}
 
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The inventory's host names."""
+        return frozenset(desired.host for desired in self._hosts.values())
+
     def of(self, agent: Agent) -> Collection[str]:
         """Return what the inventory calls an agent: its host, and the host with the instance when it has several."""
         desired = self._hosts.get(agent.address)

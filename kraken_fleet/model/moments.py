@@ -56,6 +56,28 @@ def _moment(text: str, now: datetime) -> datetime | None:
     return found if found.tzinfo else found.astimezone()
 
 
+def parse_span(text: str) -> timedelta:
+    """Return the span of time that somebody means: `90s`, `30min`, `2h`, `1d12h`, `0`.
+
+    Raises:
+        UsageError: it is none.
+    """
+    start = datetime(2000, 1, 1, tzinfo=UTC)
+    found = start if text.strip() == "0" else _span(text, start)
+    if found is None:
+        raise UsageError(f"{text!r} is no span of time", hint="Write 90s, 30min, 2h or 1d12h")
+    return found - start
+
+
+def span(length: timedelta) -> str:
+    """Say how long something took: "4 s", "3 min", "2 h"."""
+    seconds = max(length.total_seconds(), 0)
+    for size, unit in _SHOWN_UNITS:
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"
+
+
 def ago(then: datetime | None, now: datetime | None = None) -> str:
     """Say how long ago something was: "4 s ago", "3 min ago"; "never" without a time.
 
@@ -64,8 +86,4 @@ def ago(then: datetime | None, now: datetime | None = None) -> str:
     """
     if then is None:
         return "never"
-    seconds = max(((now or datetime.now(UTC)) - then).total_seconds(), 0)
-    for size, unit in _SHOWN_UNITS:
-        if seconds >= size:
-            return f"{int(seconds // size)} {unit} ago"
-    return f"{int(seconds)} s ago"
+    return f"{span((now or datetime.now(UTC)) - then)} ago"
