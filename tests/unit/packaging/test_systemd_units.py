@@ -14,8 +14,8 @@ ANALYZE = shutil.which("systemd-analyze")
 
 
 def test_the_documentation_shows_the_units_as_they_are() -> None:
-    text = "".join((ROOT / "docs" / page).read_text() for page in ("reconcile.md", "scale.md"))
-    assert [unit.suffix for unit in UNITS] == [".service", ".timer", ".service", ".service"]
+    text = "".join((ROOT / "docs" / page).read_text() for page in ("reconcile.md", "scale.md", "watch.md"))
+    assert [unit.suffix for unit in UNITS] == [".service", ".timer", ".service", ".service", ".service"]
     assert [unit.name for unit in UNITS if f"```ini\n{unit.read_text()}```" not in text] == []
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from datetime import timedelta
+from pathlib import Path
 
 from kraken_fleet.errors import ServerUnreachableError
 from kraken_fleet.model import (
@@ -18,8 +20,9 @@ from kraken_fleet.model import (
     ObservedFleet,
 )
 from kraken_fleet.plan import make_plan
-from kraken_fleet.reconcile import Reading
+from kraken_fleet.reconcile import Event, Reading
 from kraken_fleet.state import ReconcileResult
+from kraken_fleet.watch import events
 from kraken_fleet.watch.changes import Known
 from kraken_fleet.watch.message import MOST_LINES, message_of
 from kraken_fleet.watch.problems import Problem, Topic, problems_of, unreadable
@@ -95,3 +98,15 @@ def test_one_message_tells_everything_by_topic_and_has_no_more_lines_than_people
     assert "- gpu, after 12 min: 2 jobs wait\\nX: a line of mine." in lines
     assert lines[-1] == "2026-05-04 12:00 UTC, http://k:80"
     assert message_of([], [], [], NOW, "http://k") is None
+
+
+def test_the_documentation_names_each_topic_and_each_event() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "watch.md").read_text()
+    words = {word for line in text.splitlines() if line.startswith("| `") for word in line.split("|")[1].split("`")}
+    own = {re.sub(r"(?<!^)(?=[A-Z])", "_", one.__name__).lower() for one in vars(events).values() if _is_event(one)}
+    assert {str(topic) for topic in Topic} | own <= words
+    assert own == {"looked", "appeared", "over", "to_send", "sent", "not_sent"}
+
+
+def _is_event(one: object) -> bool:
+    return isinstance(one, type) and issubclass(one, Event) and not one.__name__.startswith(("_", "Event"))
