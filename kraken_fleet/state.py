@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kraken_fleet.model import Deploy, HostResult
+from kraken_fleet.model import Deploy, HostResult, TaskResult
 
 # Enough to see a pattern; older files are removed when a new one is written.
 KEPT = 50
@@ -61,12 +61,21 @@ def recent_deploys(directory: Path, limit: int = 10) -> list[Deploy]:
     found = []
     for path in sorted((directory / "deploys").glob("*.json"), reverse=True):
         try:
-            found.append(_decode(json.loads(path.read_text(encoding="utf-8"))))
-        except (ValueError, TypeError, KeyError):
+            found.append(_read_deploy(path))
+        except (OSError, ValueError, TypeError, KeyError):
             continue
         if len(found) == limit:
             break
     return found
+
+
+def find_deploy(directory: Path, deploy_id: str) -> Deploy | None:
+    """Return one run by its id; None when it is not kept, or its file cannot be read."""
+    path = next((path for path in (directory / "deploys").glob("*.json") if path.stem == deploy_id), None)
+    try:
+        return _read_deploy(path) if path else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def earlier_peers(directory: Path, server: str) -> dict[str, str]:
@@ -149,11 +158,16 @@ def _result_file(directory: Path, server: str) -> Path:
     return directory / "reconcile" / f"{digest_of(server)}.json"
 
 
-def _decode(data: dict[str, object]) -> Deploy:
-    hosts = data.pop("hosts")
+def _read_deploy(path: Path) -> Deploy:
+    data = json.loads(path.read_text(encoding="utf-8"))
+    hosts, tasks = data.pop("hosts"), data.pop("tasks", [])
     if not isinstance(hosts, dict):
         raise TypeError("hosts is not an object")
-    return Deploy(**data, hosts={name: _host(result) for name, result in hosts.items()})  # type: ignore[arg-type]
+    return Deploy(
+        **{**data, "id": path.stem},
+        hosts={name: _host(result) for name, result in hosts.items()},
+        tasks=tuple(TaskResult(**task) for task in tasks),
+    )
 
 
 def _host(data: dict[str, object]) -> HostResult:

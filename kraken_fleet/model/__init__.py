@@ -3,7 +3,7 @@
 from kraken_fleet.model.activity import SILENT_AFTER, Activity, activity_of
 from kraken_fleet.model.agent import NO_JOBS_KEY, Agent, GroupRef, HostInfo, JobRef
 from kraken_fleet.model.change import Change
-from kraken_fleet.model.deploy import RESULTS_VERSION, Deploy, HostResult
+from kraken_fleet.model.deploy import RESULTS_VERSION, Deploy, HostResult, TaskResult
 from kraken_fleet.model.disabling import LONGEST_NOTE, Disabling
 from kraken_fleet.model.fleet import DesiredAgent, DesiredFleet, ObservedFleet, UncheckedUpdates, UnreadFile
 from kraken_fleet.model.group import ALL_GROUP, AgentsGroup
@@ -50,6 +50,7 @@ __all__ = [
     "Step",
     "StepStatus",
     "System",
+    "TaskResult",
     "UncheckedUpdates",
     "UnreadFile",
     "activity_of",

@@ -17,14 +17,22 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from kraken_fleet.audit import usual_log
-from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError, ServerUnreachableError
+from kraken_fleet.errors import (
+    FleetError,
+    NotPermittedError,
+    NotSignedInError,
+    PlanError,
+    RequestRejectedError,
+    ServerError,
+    UnsafeChangeError,
+)
 from kraken_fleet.listen import AttemptLimit, RequestLimits
 from kraken_fleet.reconcile import Ignored
 from kraken_fleet.web import live
 from kraken_fleet.web.cache import FleetCache
 from kraken_fleet.web.context import COOKIE, Console, SignInNeededError, console_of, shown_page
 from kraken_fleet.web.history import History
-from kraken_fleet.web.pages import agent, agents, discovered, downloads, fleet, groups, metrics, signin
+from kraken_fleet.web.pages import agent, agents, deploy, discovered, downloads, fleet, groups, metrics, signin
 from kraken_fleet.web.parameters import BadParameterError
 from kraken_fleet.web.render import Renderer
 from kraken_fleet.web.scrapers import Scrapers
@@ -78,7 +86,7 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
 
     app.add_middleware(RequestLimits, limits=settings.limits, is_known=is_signed_in)
     app.add_middleware(BaseHTTPMiddleware, dispatch=add_headers)
-    for page in (signin, agents, agent, groups, discovered, downloads, fleet, live, metrics):
+    for page in (signin, agents, agent, groups, discovered, downloads, fleet, deploy, live, metrics):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     _answer_errors(app)
@@ -122,8 +130,17 @@ def _failed(request: Request, error: Exception) -> Response:
         return _to_sign_in(request, error)
     if isinstance(error, NotPermittedError):
         return _error_page(request, 403, str(error))
-    status = 502 if isinstance(error, ServerUnreachableError) else 409
-    return _error_page(request, status, str(error))
+    return _error_page(request, _status(error), str(error))
+
+
+def _status(error: Exception) -> int:
+    """Return the HTTP status for what went wrong; 409 is for what the state of the server does not allow."""
+    if isinstance(error, RequestRejectedError):
+        # Kraken answers 400 to a GET of an agent or a group that there is not.
+        return 404 if (error.where or "").startswith("GET ") and error.status == 400 else error.status
+    if isinstance(error, PlanError | UnsafeChangeError):
+        return 409
+    return 502 if isinstance(error, ServerError) else 500
 
 
 def _error_page(request: Request, status: int, message: str) -> HTMLResponse:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from kraken_fleet.api import KrakenClient
-from kraken_fleet.model import Agent, AgentsGroup, is_own_group
+from kraken_fleet.model import Activity, Agent, AgentsGroup, activity_of, is_own_group
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The server at one moment. `version` grows with every change that a person would want to see."""
+    """The server at one moment. `version` grows with every change that a person would want to see.
+
+    `counts` says how many authorized agents were in each state.
+    """
 
     version: int
     taken: datetime
     agents: tuple[Agent, ...] = ()
     discovered: tuple[Agent, ...] = ()
     groups: tuple[AgentsGroup, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @property
     def age_seconds(self) -> float:
@@ -85,7 +90,10 @@ class FleetCache:
         groups = tuple(group for group in client.groups() if not is_own_group(group.name))
         digest = hash((tuple(map(_visible, (*agents, *discovered))), groups))
         version = self._snapshot.version + (digest != self._digest)
-        self._snapshot = Snapshot(version, datetime.now(UTC), agents, discovered, groups)
+        now = datetime.now(UTC)
+        found = Counter(activity_of(agent, now) for agent in agents)
+        counts = {str(state): found[state] for state in Activity if found[state]}
+        self._snapshot = Snapshot(version, now, agents, discovered, groups, counts)
         self._digest, self._taken_at = digest, self._clock()
         self._took = self._taken_at - started
         self._on_snapshot(self._snapshot)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 WIDTH = 720
 HEIGHT = 160
@@ -24,6 +25,35 @@ class Chart:
     highest: int
     first_minute: int
     last_minute: int
+
+    @property
+    def levels(self) -> list[tuple[int, float]]:
+        """The labels of the axis of values: each with its place from the top, in parts of the height."""
+        step = _step(self.highest / 4)
+        return [(value, round(1 - value / self.highest, 4)) for value in range(0, self.highest + 1, step)]
+
+    @property
+    def moments(self) -> list[tuple[datetime, float]]:
+        """The labels of the axis of time: each with its place from the left, in parts of the width."""
+        span = self.last_minute - self.first_minute
+        return [
+            (datetime.fromtimestamp(self.first_minute + part * span, UTC), part)
+            for part in ((0.0, 0.25, 0.5, 0.75, 1.0) if span >= _LABELLED else (0.0, 1.0))
+        ]
+
+
+# A shorter time has labels for its beginning and end only: others would say the same minute.
+_LABELLED = 240
+
+
+def _step(smallest: float) -> int:
+    """Return 1, 2 or 5 with zeros: the next such number, at least 1."""
+    size = 1
+    while True:
+        for factor in (1, 2, 5):
+            if factor * size >= smallest:
+                return factor * size
+        size *= 10
 
 
 def stack(samples: Sequence[tuple[int, Mapping[str, int]]], names: Sequence[str]) -> Chart | None:

@@ -80,7 +80,14 @@ def shown_page(
     """Render a page with what every template needs."""
     console = console_of(request)
     content = console.renderer.render(
-        template, request=request, session=session, notice=notice, read_only=console.settings.read_only, **values
+        template,
+        request=request,
+        session=session,
+        notice=notice,
+        read_only=console.settings.read_only,
+        server_url=console.settings.server_url,
+        fleet_now=console.cache.last,
+        **values,
     )
     return HTMLResponse(content, status)
 

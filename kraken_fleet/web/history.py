@@ -7,10 +7,8 @@ import threading
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from kraken_fleet.model import activity_of
 from kraken_fleet.web.cache import Snapshot
 
 SAMPLE_SECONDS = 60
@@ -66,10 +64,8 @@ class History:
 
 def sample_of(snapshot: Snapshot, minute: int) -> Sample:
     """Count one snapshot."""
-    now = datetime.now(UTC)
-    states = Counter(str(activity_of(agent, now)) for agent in snapshot.agents)
     jobs = Counter(name for agent in snapshot.agents if agent.job for name in agent.group_names)
-    return Sample(minute, dict(states), dict(jobs))
+    return Sample(minute, dict(snapshot.counts), dict(jobs))
 
 
 def _line(sample: Sample) -> str:

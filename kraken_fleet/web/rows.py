@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from urllib.parse import urlencode
 
-from kraken_fleet.model import Activity, Agent, HostNames, activity_of
+from kraken_fleet.model import Activity, Agent, HostNames, Resources, activity_of
 from kraken_fleet.web.parameters import whole_number
 
 PAGE_SIZES = (25, 100, 500)
@@ -92,6 +92,14 @@ class Row:
         return self.agent.host_info.executors if self.agent.host_info else {}
 
     @property
+    def version(self) -> str:
+        return self.agent.host_info.agent_version if self.agent.host_info else ""
+
+    @property
+    def resources(self) -> Resources:
+        return self.agent.host_info.resources if self.agent.host_info else Resources()
+
+    @property
     def isolation(self) -> str:
         return self.agent.host_info.isolation if self.agent.host_info else ""
 
@@ -105,6 +113,15 @@ class Page:
     pages: int
     query: Query
     choices: Mapping[str, Sequence[tuple[str, int]]]
+
+    @property
+    def has_versions(self) -> bool:
+        """Whether an agent in sight says its version; Kraken's own agent does not."""
+        return any(row.version for row in self.rows)
+
+    @property
+    def has_resources(self) -> bool:
+        return any(row.resources != Resources() for row in self.rows)
 
     @property
     def first(self) -> int:

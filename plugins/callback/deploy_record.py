@@ -10,7 +10,8 @@ short_description: Remember what a playbook run did to each host
 version_added: 0.1.0
 description:
   - Writes one small JSON file for each run into the state directory of kraken-fleet. The console shows the last ones.
-  - Contains host names, counts and the message of a failure; never variables or module arguments.
+  - Contains host names, names and results of tasks, counts and the message of a failure.
+  - Never contains variables or module arguments.
 requirements:
   - enable in configuration
 options:
@@ -25,6 +26,7 @@ author: [kraken-fleet contributors (@kraken-ci)]
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,8 +34,18 @@ from typing import Any
 from ansible.plugins.callback import CallbackBase
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.results import failure_message
 
-from kraken_fleet.model import Deploy, HostResult
+from kraken_fleet.model import Deploy, HostResult, TaskResult
 from kraken_fleet.state import save_deploy, state_dir
+
+
+@dataclass
+class _Task:
+    """A task while the playbook runs: when it began and ended, and what came of it on each host."""
+
+    name: str
+    began: float
+    ended: float = 0.0
+    results: dict[str, str] = field(default_factory=dict)
 
 
 class CallbackModule(CallbackBase):
@@ -52,12 +64,31 @@ class CallbackModule(CallbackBase):
         self._messages: dict[str, str] = {}
         self._changes: dict[str, list[str]] = defaultdict(list)
         self._credit: Counter[str] = Counter()
+        self._tasks: list[_Task] = []
+        self._of_task: dict[str, _Task] = {}
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         self._check = bool(play.check_mode)
 
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        self._begin(task)
+
+    def v2_playbook_on_handler_task_start(self, task: Any) -> None:
+        self._begin(task)
+
+    def _begin(self, task: Any) -> None:
+        self._of_task[task._uuid] = _Task(task.get_name(), time.monotonic())
+        self._tasks.append(self._of_task[task._uuid])
+
+    def _note(self, result: Any, outcome: str) -> None:
+        """Write down what came of a task on a host."""
+        if task := self._of_task.get(result._task._uuid):
+            task.results[result._host.get_name()] = outcome
+            task.ended = time.monotonic()
+
     def v2_runner_on_ok(self, result: Any) -> None:
         host, found = result._host.get_name(), result._result
+        self._note(result, "changed" if found.get("changed") else "ok")
         if not found.get("changed"):
             return
         if isinstance(common := found.get("host_changes"), Mapping):
@@ -70,10 +101,12 @@ class CallbackModule(CallbackBase):
             self._changes[host] += found.get("changes") or ()
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        self._note(result, "ok" if ignore_errors else "failed")
         if not ignore_errors:
             self._messages[result._host.get_name()] = failure_message(result._result)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
+        self._note(result, "unreachable")
         self._messages[result._host.get_name()] = failure_message(result._result)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
@@ -84,6 +117,11 @@ class CallbackModule(CallbackBase):
             seconds=round(time.monotonic() - self._clock, 1),
             check=self._check,
             hosts=hosts,
+            tasks=tuple(
+                TaskResult(task.name, round(task.ended - task.began, 1), task.results)
+                for task in self._tasks
+                if task.results
+            ),
         )
         try:
             save_deploy(deploy, state_dir())

@@ -1,24 +1,35 @@
-"""Takes the pictures of the README: `make screenshots`. A server with a fleet on it, and Chromium."""
+"""Takes pictures of every page of the console: `make screenshots`. A server with a fleet on it, and Chromium."""
 
 from __future__ import annotations
 
+import json
+import os
+import random
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import requests
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.inventory import Inventory
+from kraken_fleet.model import Deploy, Disabling, HostResult, TaskResult
+from kraken_fleet.reconcile import disable
 from kraken_fleet.server.testing import RunningServer, running
+from kraken_fleet.state import save_deploy, state_dir
 from kraken_fleet.web import ConsoleSettings
 from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.console_server import serving
+from tests.stages import shell_job, stage_code
 
 SYSTEMS = ("debian-12", "debian-13", "ubuntu-24.04", "rocky-9")
 GROUPS = ("build", "gpu", "test")
+# Pixels, and what is added to the names of the pictures.
+WIDTHS = ((1400, ""), (390, "-phone"))
 INVENTORY = "kraken_agents:\n  hosts:\n" + "".join(
     f"    host-{n}: {{kraken_agent_address: 10.20.{n // 16}.{n % 16 + 10}, kraken_agent_groups: [{GROUPS[n % 3]}]}}\n"
     for n in range(40)
@@ -29,28 +40,43 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        os.environ["KRAKEN_FLEET_STATE_DIR"] = str(scratch / "state")
         server = stack.enter_context(running(scratch / "server"))
         (scratch / "hosts.yml").write_text(INVENTORY)
-        _populate(server)
+        job = _populate(server)
+        _remember_the_past(scratch / "console")
         settings = ConsoleSettings(server.url, scratch / "console", inventory=Inventory([scratch / "hosts.yml"]))
         console = stack.enter_context(serving(settings))
+        deploy = next(iter(sorted((state_dir() / "deploys").glob("*.json")))).stem
+        pages = {name: name for name in ("agents", "groups", "discovered", "fleet", "downloads")}
+        pages |= {"agent": "agents/2", "job": f"jobs/{job}", "deploy": f"deploys/{deploy}", "error": "agents/999999"}
         browser = stack.enter_context(sync_playwright()).chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for scheme in ("light", "dark"):
-            context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
-            page = context.new_page()
-            page.goto(f"{console}/sign-in")
-            page.screenshot(path=folder / f"sign-in-{scheme}.png")
-            page.get_by_label("User").fill(server.user)
-            page.get_by_label("Password").fill(server.password)
-            page.get_by_role("button", name="Sign in").click()
-            for name in ("agents", "agents/2", "groups", "discovered", "fleet", "downloads"):
-                page.goto(f"{console}/{name}")
-                page.screenshot(path=folder / f"{name.replace('agents/2', 'agent')}-{scheme}.png")
+            for width, suffix in WIDTHS:
+                context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
+                page = context.new_page()
+                page.set_default_timeout(120_000)
+                page.goto(f"{console}/sign-in")
+                page.screenshot(path=folder / f"sign-in{suffix}-{scheme}.png")
+                page.get_by_label("User").fill(server.user)
+                page.get_by_label("Password").fill(server.password)
+                page.get_by_role("button", name="Sign in").click()
+                for name, path in pages.items():
+                    page.goto(f"{console}/{path}")
+                    _take(page, folder / f"{name}{suffix}-{scheme}.png", width)
         browser.close()
 
 
-def _populate(server: RunningServer) -> None:
-    """Forty agents let in into three groups, and four that ask."""
+def _take(page: Page, path: Path, width: int) -> None:
+    found = page.evaluate("document.documentElement.scrollWidth")
+    if found > width:
+        print(f"{path.name} is {found} pixels wide", file=sys.stderr)
+    height = min(page.evaluate("document.documentElement.scrollHeight"), 1600)
+    page.screenshot(path=path, clip={"x": 0, "y": 0, "width": width, "height": height}, full_page=True)
+
+
+def _populate(server: RunningServer) -> int:
+    """Bring forty agents into three groups, four that ask, and jobs of which one runs; return that job's id."""
     addresses = [f"10.20.{n // 16}.{n % 16 + 10}" for n in range(44)]
     for address in addresses:
         _say(server, address, "get-job")
@@ -62,14 +88,59 @@ def _populate(server: RunningServer) -> None:
         for number, address in enumerate(addresses[:36]):
             client.set_agent_groups(discovered[address], [everybody, groups[GROUPS[number % 3]]])
             _say(server, address, "host-info", number)
-        client.disable_agent(discovered[addresses[5]])
+        now = client.server_time()
+        why = Disabling("anna", now - timedelta(minutes=20), now + timedelta(hours=2), "a new disk")
+        list(disable(client, [agent for agent in client.agents() if agent.address == addresses[5]], why=why))
+        branch = client.create_branch(client.create_project("demo").id, "main")
+        client.create_stage(branch.id, "build", stage_code(shell_job("gpu", "make", name="compile")))
+        for _ in range(3):
+            client.start_flow(branch.id)
+        return _running_job(server, client, addresses[1])
+
+
+def _running_job(server: RunningServer, client: KrakenClient, address: str) -> int:
+    while True:
+        _say(server, address, "get-job")
+        if job := next((agent.job for agent in client.agents() if agent.job), None):
+            return job.id
+        time.sleep(0.2)
+
+
+def _remember_the_past(console: Path) -> None:
+    """Write a day of samples, and three runs of playbooks."""
+    console.mkdir(parents=True)
+    minute, drawn = int(time.time()) // 60 * 60, random.Random(7)  # noqa: S311 - pictures
+    with (console / "history.jsonl").open("w") as file:
+        for past in range(1439, 0, -10):
+            busy = drawn.randint(4, 16)
+            states = {"idle": 33 - busy, "busy": busy, "disabled": 1, "silent": drawn.randint(0, 2)}
+            jobs = {"build": busy // 2, "gpu": busy - busy // 2}
+            file.write(json.dumps({"minute": minute - past * 60, "states": states, "jobs": jobs}) + "\n")
+    hosts = [f"host-{n}" for n in range(4)]
+    good = {host: HostResult(ok=3, changed=1, changes=("install 0.2.0", "restart the service")) for host in hosts}
+    bad = {"host-3": HostResult(ok=1, failed=1, message="Only 80 MB are free below /opt/kraken; 500 MB are needed")}
+    tasks = (
+        TaskResult("Check the inventory", 0.8, {hosts[0]: "ok"}),
+        TaskResult("Bring the agent to the host", 11.4, dict.fromkeys(hosts[:3], "changed") | {"host-3": "failed"}),
+        TaskResult("Authorize the agents and set their groups", 1.2, {hosts[0]: "changed"}),
+        TaskResult("Run a job on each group", 6.9, {hosts[0]: "ok"}),
+    )
+    now = datetime.now(UTC)
+    for hours, playbook, check, results in (
+        (30, "deploy-agents.yml", False, good | bad),
+        (5, "deploy-agents.yml", True, good),
+        (2, "doctor.yml", False, good),
+    ):
+        began = (now - timedelta(hours=hours)).isoformat(timespec="seconds")
+        save_deploy(Deploy(playbook, began, 21.3, check, results, tasks), state_dir())
 
 
 def _say(server: RunningServer, address: str, message: str, number: int = 0) -> None:
-    info: dict[str, str] = {"system": SYSTEMS[number % 4], "system_type": "linux", "isolation": "bare-metal"}
+    info: dict[str, object] = {"system": SYSTEMS[number % 4], "system_type": "linux", "isolation": "bare-metal"}
     if number % 2:
-        info["docker"] = "27.5.1"
-    requests.post(f"{server.url}/backend", json={"address": address, "msg": message, "info": info}, timeout=5)
+        info |= {"docker": "27.5.1", "kraken_fleet_version": "0.1.0"}
+        info["kraken_fleet_host"] = {"cpus": 8, "memory": 32 << 30, "disk": 500 << 30, "disk_free": (90 + number) << 30}
+    requests.post(f"{server.url}/backend", json={"address": address, "msg": message, "info": info}, timeout=60)
 
 
 if __name__ == "__main__":

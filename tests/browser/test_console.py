@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from kraken_fleet.model import Disabling
+from kraken_fleet.reconcile import disable
 from tests.browser.conftest import Kraken, sign_in
 from tests.unique_names import unique_name
 
@@ -123,12 +126,17 @@ def test_no_page_has_a_serious_accessibility_fault(page: Page, kraken: Kraken, s
 
 
 def test_a_phone_shows_every_page_without_sideways_scrolling(page: Page, kraken: Kraken) -> None:
+    kraken.announce("10.77.0.2")
     page.set_viewport_size({"width": 390, "height": 800})
     sign_in(page, kraken)
     for name in PAGES:
         page.goto(f"{kraken.console}/{name}")
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= 390, f"{name} is {width} pixels wide"
+        cut = page.evaluate(
+            "[...document.querySelectorAll('.scroll')].filter((one) => one.scrollWidth > one.clientWidth).length"
+        )
+        assert not cut, f"{name} has a table that is cut"
 
 
 def test_no_request_leaves_the_consoles_own_origin(page: Page, kraken: Kraken) -> None:
@@ -139,6 +147,29 @@ def test_no_request_leaves_the_consoles_own_origin(page: Page, kraken: Kraken) -
         page.goto(f"{kraken.console}/{name}")
     assert asked
     assert [url for url in asked if not url.startswith(kraken.console)] == []
+
+
+def test_a_command_is_copied_and_times_are_in_the_readers_time_zone(browser: Browser, kraken: Kraken) -> None:
+    kraken.client.set_authorized([_discovered(kraken, kraken.announce("10.77.0.3"))])
+    (agent,) = [agent for agent in kraken.client.agents() if agent.address == "10.77.0.3"]
+    since = datetime(2026, 5, 4, 20, 30, tzinfo=UTC)
+    list(disable(kraken.client, [agent], why=Disabling("anna", since, None, "a new disk")))
+    context = browser.new_context(
+        timezone_id="Asia/Tokyo", locale="en-GB", permissions=["clipboard-read", "clipboard-write"]
+    )
+    page = context.new_page()
+    sign_in(page, kraken)
+    page.goto(f"{kraken.console}/agents/{agent.id}")
+    expect(page.locator("#live")).to_contain_text("by anna since 5 May 2026, 05:30: a new disk")
+    page.goto(f"{kraken.console}/downloads")
+    page.get_by_role("button", name="Copy: kraken.env").click()
+    expect(page.get_by_role("button", name="Copy: kraken.env")).to_have_text("Copied")
+    assert f"KRAKEN_SERVER_ADDR={kraken.url}" in page.evaluate("navigator.clipboard.readText()")
+    context.close()
+
+
+def _discovered(kraken: Kraken, address: str) -> int:
+    return next(agent.id for agent in kraken.client.agents(unauthorized=True) if agent.address == address)
 
 
 def _serious(page: Page) -> list[str]:

@@ -46,6 +46,17 @@ def show_job(visit: SignedIn, job_id: int) -> HTMLResponse:
     return visit.page("job.html", job=job, log=log, log_error=log_error)
 
 
+@router.post("/jobs/{job_id:int}/cancel")
+def cancel_job(change: Changing, job_id: int) -> Response:
+    """Cancel a job; its agent hears of it when it asks for the next step."""
+    job = change.client.job(job_id)
+    if job.over:
+        change.session.notice = f"Job {job_id} is over already"
+    else:
+        change.do("cancel", f"job {job_id}", change.client.cancel_job, job_id)
+    return change.back_to(f"/jobs/{job_id}")
+
+
 @router.post("/agents/{agent_id:int}/groups")
 def set_groups(change: Changing, agent_id: int, group: Annotated[list[int] | None, Form()] = None) -> Response:
     """Replace the agent's groups by the ticked ones; `all` stays as it is."""

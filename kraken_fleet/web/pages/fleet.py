@@ -39,6 +39,7 @@ def show_fleet(visit: SignedIn) -> HTMLResponse:
         by_group=_by_group(plan.actions) if plan else {},
         run=visit.console.applying.run,
         snapshot=snapshot,
+        state_dir=state_dir(),
     )
 
 

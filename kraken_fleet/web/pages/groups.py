@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -27,7 +27,7 @@ class GroupRow:
     members: int
     systems: Mapping[str, int]
     running: int
-    waiting: int
+    waiting: Sequence[Job]
     stranded: int
     origins: tuple[str, ...]
 
@@ -84,16 +84,19 @@ def _rows(
             members=len(members.get(group.name, [])),
             systems=Counter(agent.host_info.system for agent in members.get(group.name, []) if agent.host_info),
             running=sum(agent.job is not None for agent in members.get(group.name, [])),
-            waiting=waits[group.name],
-            stranded=nobodys[group.name],
+            waiting=waits.get(group.name, []),
+            stranded=len(nobodys.get(group.name, [])),
             origins=tuple(sorted(origins.get(group.name, ()))),
         )
         for group in sorted(groups, key=lambda group: group.name)
     ]
 
 
-def _by_group(jobs: Iterable[Job]) -> Counter[str]:
-    return Counter(job.agents_group_name or "" for job in jobs)
+def _by_group(jobs: Iterable[Job]) -> dict[str, list[Job]]:
+    found: dict[str, list[Job]] = {}
+    for job in jobs:
+        found.setdefault(job.agents_group_name or "", []).append(job)
+    return found
 
 
 def _origins(wanted: DesiredFleet) -> dict[str, set[str]]:

@@ -40,12 +40,61 @@
     return `${Math.max(Math.floor(seconds), 0)} s ago`;
   }
 
-  setInterval(() => {
+  const say = (element, text) => { if (element.textContent !== text) element.textContent = text; };
+
+  const CLOCKS = {
+    full: { dateStyle: "medium", timeStyle: "short" },
+    minute: { hour: "2-digit", minute: "2-digit" },
+  };
+
+  // Dates and times are shown in the reader's own time zone.
+  function tell() {
     document.querySelectorAll("time[datetime]").forEach((element) => {
-      const text = ago((Date.now() - Date.parse(element.dateTime)) / 1000);
-      if (element.textContent !== text) element.textContent = text;
+      const moment = new Date(element.dateTime);
+      const clock = CLOCKS[element.dataset.clock];
+      if (clock) {
+        say(element, moment.toLocaleString(undefined, clock));
+      } else {
+        say(element, ago((Date.now() - moment) / 1000));
+      }
+      element.title = moment.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
     });
-  }, 1000);
+  }
+
+  setInterval(tell, 1000);
+  tell();
+
+  // --- copying: a button on each command
+
+  async function copy(text) {
+    // Browsers give the clipboard to pages with https or of this machine only.
+    if (navigator.clipboard) return navigator.clipboard.writeText(text);
+    const area = document.createElement("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    if (!done) throw new Error("the browser does not copy");
+  }
+
+  document.querySelectorAll("pre[data-copy]").forEach((pre) => {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "quiet", textContent: "Copy" });
+    button.setAttribute("aria-label", `Copy: ${pre.getAttribute("aria-label")}`);
+    button.addEventListener("click", async () => {
+      try {
+        await copy(pre.textContent);
+        button.textContent = "Copied";
+      } catch {
+        button.textContent = "Not copied";
+      }
+      setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    });
+    const frame = document.createElement("div");
+    frame.className = "copied";
+    pre.replaceWith(frame);
+    frame.append(pre, button);
+  });
 
   // --- live: the server says that something changed; the page's live part is fetched and put in its place
 
@@ -61,6 +110,9 @@
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const next = page.getElementById("live");
       if (next) replace(live, next);
+      const status = page.getElementById("status");
+      if (status) document.getElementById("status")?.replaceWith(document.adoptNode(status));
+      tell();
     } finally {
       fetching = false;
     }

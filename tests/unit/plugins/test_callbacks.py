@@ -147,6 +147,16 @@ def test_the_run_is_remembered_with_every_host_result(run: tuple[str, Path]) -> 
     assert deploy.hosts["b"].message == "the disk is full"
 
 
+def test_each_task_is_remembered_with_its_results_and_no_result_where_it_was_skipped(run: tuple[str, Path]) -> None:
+    (deploy,) = recent_deploys(run[1])
+    assert [(task.name, dict(task.results)) for task in deploy.tasks] == [
+        ("Make something", {"a": "changed", "b": "changed", "c": "changed"}),
+        ("Refuse one host", {"b": "failed"}),
+        ("Keep a secret", {"c": "failed"}),
+    ]
+    assert all(task.seconds >= 0 for task in deploy.tasks)
+
+
 def test_on_a_terminal_a_bar_counts_the_hosts_and_names_the_slow_one_while_it_works(tmp_path: Path) -> None:
     environment = {**_environment(tmp_path), "KRAKEN_FLEET_PROGRESS_SLOW_SECONDS": "1"}
     code, text = on_a_terminal(_command(tmp_path, SLOW), environment)

@@ -43,5 +43,28 @@ def test_a_damaged_line_is_left_out(tmp_path: Path) -> None:
 
 
 def test_jobs_are_counted_by_group() -> None:
-    snapshot = Snapshot(1, NOW, (an_agent(1, groups=("all", "gpu"), job=5), an_agent(2, groups=("all",))))
-    assert sample_of(snapshot, 0).jobs == {"all": 1, "gpu": 1}
+    agents = (an_agent(1, groups=("all", "gpu"), job=5), an_agent(2, groups=("all",)))
+    sample = sample_of(Snapshot(1, NOW, agents, counts={"busy": 1, "idle": 1}), 0)
+    assert sample.jobs == {"all": 1, "gpu": 1}
+    assert sample.states == {"busy": 1, "idle": 1}
+
+
+def test_the_axes_have_round_values_and_the_moments_of_the_samples() -> None:
+    chart = stack([(0, {"idle": 38}), (86400, {"idle": 12})], ["idle"])
+    assert chart is not None
+    assert [value for value, _ in chart.levels] == [0, 10, 20, 30]
+    assert chart.levels[0][1] == 1
+    assert [(moment.hour, part) for moment, part in chart.moments] == [
+        (0, 0.0),
+        (6, 0.25),
+        (12, 0.5),
+        (18, 0.75),
+        (0, 1.0),
+    ]
+
+
+def test_the_axes_of_few_agents_and_minutes_repeat_no_label() -> None:
+    chart = stack([(0, {"idle": 1}), (60, {"idle": 1})], ["idle"])
+    assert chart is not None
+    assert [value for value, _ in chart.levels] == [0, 1]
+    assert [part for _, part in chart.moments] == [0.0, 1.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import threading
@@ -14,7 +15,9 @@ import requests
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.api.deletions import DeletionPace
+from kraken_fleet.model import Deploy, HostResult, TaskResult
 from kraken_fleet.server.testing import RunningServer
+from kraken_fleet.state import save_deploy
 from tests.console_server import serving
 from tests.stages import shell_job, stage_code
 from tests.unit.web.person import Person, settings_for, signed_in
@@ -122,7 +125,7 @@ def test_downloads_are_filled_in_and_missing_addresses_can_be_set(person: Person
     person.post("/downloads/settings", server_url=server.url, clickhouse_addr="")
     assert "has no clickhouse_addr set" in person.get("/downloads")
     person.post("/downloads/settings", server_url=server.url, clickhouse_addr=server.log_addr)
-    assert "has no" not in person.get("/downloads")
+    assert "cannot be made" not in person.get("/downloads")
 
 
 def test_a_group_whose_waiting_jobs_nobody_may_take_is_marked(person: Person, server: RunningServer) -> None:
@@ -140,7 +143,8 @@ def test_a_group_whose_waiting_jobs_nobody_may_take_is_marked(person: Person, se
         assert "nobody can run them" not in person.get("/groups")
         client.disable_agent(agent.id)
         # A console asks a slow server less often.
-        _until("nobody can run them", lambda: person.get("/groups"))
+        page = _until("nobody can run them", lambda: person.get("/groups"))
+        assert 'href="/jobs/' in page, "a job that waits can be opened, and cancelled there"
         client.set_authorized([agent.id], False)
 
 
@@ -171,7 +175,9 @@ def test_a_note_and_an_end_are_kept_with_a_disabled_agent_and_shown(person: Pers
     page = person.post("/agents/change", action="disable", agent=[number], note="a new disk", until="2h").text
     assert "disable 10.0.0.22: done" in page
     assert "by admin since" in person.get("/agents")
-    assert "a new disk" in person.get(f"/agents/{number}")
+    shown = person.get(f"/agents/{number}")
+    assert "a new disk" in shown
+    assert re.search(r'until <time datetime="[-0-9T:]+Z" data-clock="full">', shown), "in the reader's time zone"
     assert "kraken-fleet-disabled" not in person.get("/agents") + person.get("/groups")
     assert "enable 10.0.0.22: done" in person.post(f"/agents/{number}/enable").text
     assert "a new disk" not in person.get(f"/agents/{number}")
@@ -189,7 +195,74 @@ def test_an_end_that_is_no_moment_is_refused_and_changes_nothing(person: Person,
 def test_agents_are_called_as_the_inventory_calls_them(person: Person, server: RunningServer) -> None:
     number = _authorized(server, "10.0.0.21")
     # A console asks a slow server less often.
-    _until("<td>build-1</td>", lambda: person.get("/agents"))
+    _until('<td data-label="Name">build-1</td>', lambda: person.get("/agents"))
     assert "10.0.0.21" in person.get("/agents?q=build-1&sort=name")
     assert "10.0.0.21" not in person.get("/agents?q=build-2&sort=name")
     assert "<h1>build-1</h1>" in person.get(f"/agents/{number}")
+
+
+def test_every_page_names_the_server_and_counts_agents_by_state(person: Person, server: RunningServer) -> None:
+    _authorized(server, "10.0.0.21")
+    counted = re.compile(r"state=(?:idle|silent|disabled).*?</span>\s+[1-9]", re.DOTALL)
+    eventually(lambda: person.get("/agents"), counted.search)
+    for path in ("/agents", "/groups", "/discovered", "/downloads"):
+        page = person.get(path)
+        assert f'<a href="{server.url}">{server.url.removeprefix("http://")}</a>' in page
+        assert counted.search(page), path
+
+
+def test_an_agents_version_and_what_its_host_has_are_shown_where_it_says_so(
+    person: Person, server: RunningServer
+) -> None:
+    number, silent = _authorized(server, "10.0.0.21"), _authorized(server, "10.0.0.22")
+    host = {"cpus": 8, "memory": 32 << 30, "disk": 500 << 30, "disk_free": 90 << 30}
+    info = {"system": "debian-12", "kraken_fleet_version": "0.9.1", "kraken_fleet_host": host}
+    message = {"address": "10.0.0.21", "msg": "host-info", "info": info}
+    requests.post(f"{server.url}/backend", json=message, timeout=60)
+    page = person.get(f"/agents/{number}")
+    for text in ("<dd>0.9.1</dd>", "<dd>8</dd>", "<dd>32 GiB</dd>", "90 GiB free of 500 GiB"):
+        assert text in page
+    assert "kraken_fleet_host" not in page
+    assert "CPUs" not in person.get(f"/agents/{silent}")
+    listed = _until("90 GiB free of 500 GiB", lambda: person.get("/agents"))
+    assert "8 CPUs, 32 GiB" in re.sub(r"\s+", " ", listed).replace(" ,", ",")
+
+
+def test_a_job_is_cancelled_from_its_page(person: Person, server: RunningServer) -> None:
+    with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
+        client.set_agent_groups(_authorized(server, "10.0.0.22"), [1, client.create_group("cancelled").id])
+        branch = client.create_branch(client.create_project("cancelled").id, "main")
+        client.create_stage(branch.id, "s", stage_code(shell_job("cancelled", "true")))
+        flow = client.start_flow(branch.id)
+        (job,) = eventually(lambda: [job for run in client.flow_runs(flow.id) for job in client.run_jobs(run.id)], bool)
+        assert "Cancel the job" in person.get(f"/jobs/{job.id}")
+        assert "cancel job" in person.post(f"/jobs/{job.id}/cancel").text
+        eventually(lambda: client.job(job.id), lambda one: one.over)
+        assert "Cancel the job" not in person.get(f"/jobs/{job.id}")
+        assert "is over already" in person.post(f"/jobs/{job.id}/cancel").text
+
+
+def test_a_past_run_opens_to_its_hosts_and_tasks(
+    person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KRAKEN_FLEET_STATE_DIR", str(tmp_path / "runs"))
+    hosts = {"build-1": HostResult(ok=2, changed=1), "build-2": HostResult(failed=1, message="the disk is full")}
+    tasks = (TaskResult("Install the agent", 12.5, {"build-1": "changed", "build-2": "failed"}),)
+    run = Deploy("deploy-agents.yml", "2026-05-04T12:00:00+00:00", 20.5, hosts=hosts, tasks=tasks)
+    for one in (run, dataclasses.replace(run, started="2026-05-04T13:00:00+00:00", check=True)):
+        save_deploy(one, tmp_path / "runs")
+    save_deploy(Deploy("doctor.yml", "2026-05-04T14:00:00+00:00", 1.0, hosts=hosts), tmp_path / "runs")
+    listed = person.get("/fleet")
+    assert re.findall(r'changes no host">([^<]+)<', listed) == ["doctor", "dry run"]
+    oldest = re.findall(r'href="(/deploys/[^"]+)"', listed)[-1]
+    page = person.get(oldest)
+    for text in ("Install the agent", "12.5 s", "the disk is full", 'datetime="2026-05-04T12:00:00Z"'):
+        assert text in page
+    assert person.http.get(f"{person.console}/deploys/never", timeout=20).status_code == 404
+
+
+def test_only_a_conflict_is_answered_with_409(person: Person) -> None:
+    assert person.http.get(f"{person.console}/agents/987654", timeout=20).status_code == 404
+    assert person.http.get(f"{person.console}/jobs/987654", timeout=20).status_code == 404
+    answer = person.post("/agents/987654/enable")
+    assert answer.status_code == 404

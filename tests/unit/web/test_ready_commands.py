@@ -12,9 +12,10 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import contai
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_settings import environment
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import DOCKER, Place
 
+from kraken_fleet import __version__
 from kraken_fleet.collection import role_variables
 from kraken_fleet.network import AgentService, override_content
-from kraken_fleet.web.pages.downloads import _commands
+from kraken_fleet.web.pages.downloads import _commands, _completed
 
 GENERAL = {
     "server_url": "http://kraken.example:6363",
@@ -61,7 +62,9 @@ def test_the_container_is_started_as_the_role_creates_it(monkeypatch: pytest.Mon
     )
     next(container.present(wanted)).apply()
     said = _commands(GENERAL)["docker"].replace("\\\n", "").split()
-    words = [word for word in said if word not in ("docker", "run", "--detach", "-e", "kraken-fleet/kkagent:VERSION")]
+    words = [
+        word for word in said if word not in ("docker", "run", "--detach", "-e", f"kraken-fleet/kkagent:{__version__}")
+    ]
     assert [word for word in words if word not in created] == []
     assert not [word for word in said if "docker.sock" in word], "whoever has the socket is root on the host"
 
@@ -74,5 +77,13 @@ def test_the_compose_file_is_what_the_role_writes() -> None:
         restart=DEFAULTS["kraken_agent_restart_policy"],
         stop_seconds=DEFAULTS["kraken_agent_drain_seconds"] + 30,
     )
-    wanted = override_content([agent], "172.20.0.0/16", "kraken-fleet/kkagent:VERSION")
+    wanted = override_content([agent], "172.20.0.0/16", f"kraken-fleet/kkagent:{__version__}")
     assert yaml.safe_load(_commands(GENERAL)["compose"]) == wanted
+
+
+@pytest.mark.parametrize("url", ["http://kraken.example:6363", "http://[fd00::5]:6363"])
+def test_no_command_has_a_placeholder_when_the_server_says_nothing(url: str) -> None:
+    known = _completed(dict.fromkeys(GENERAL, ""), url)
+    host = url.removeprefix("http://").removesuffix(":6363")
+    assert known == {"server_url": url, "clickhouse_addr": f"{host}:9001", "minio_addr": f"{host}:9999"}
+    assert not [text for text in _commands(known).values() if "SERVER:" in text or "VERSION" in text]
