@@ -6,6 +6,7 @@ import json
 import socket
 import sqlite3
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -160,7 +161,7 @@ def test_a_mounted_application_comes_after_the_servers_own_paths(tmp_path: Path)
 def test_the_write_ahead_log_is_folded_while_the_server_runs(tmp_path: Path) -> None:
     core = Core.open(ServerSettings(tmp_path), lambda _password: None)
     try:
-        line = json.dumps({"message": "x" * 6000, "@timestamp": "2026-11-23T00:00:00Z"}).encode()
+        line = json.dumps({"message": "x" * 6000, "@timestamp": datetime.now(UTC).isoformat()}).encode()
         for _ in range(2000):
             core.logs.take(line)
         core.logs.write()
