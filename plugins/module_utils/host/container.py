@@ -73,6 +73,7 @@ def wanted_of(params: Mapping[str, Any], agent: str = OURS) -> Container:
     place = Place(DOCKER, agent, ca_bundle=CA_FILE)
     variables = environment({**params, "address": address}, place, params["environment"])
     if agent == UPSTREAM:
+        _refuse_docker_jobs_in_host_network(params)
         variables["KRAKEN_SERVER_ADDR"] = host_and_port(variables["KRAKEN_SERVER_ADDR"])
     return Container(
         name=params["name"],
@@ -87,6 +88,23 @@ def wanted_of(params: Mapping[str, Any], agent: str = OURS) -> Container:
         agent=agent,
         address=fixed_address(params["network"], address, agent),
     )
+
+
+def _refuse_docker_jobs_in_host_network(params: Mapping[str, Any]) -> None:
+    """Refuse the engine's socket where Kraken's own agent would offer Docker jobs and could run none.
+
+    It joins its container to the network lab_net, which Docker refuses there, and looks for it under the host's name.
+    The server gives it the job that failed again and again, until the job's time is over.
+
+    Raises:
+        HostError: it is asked for.
+    """
+    if params["network"] == "host" and params["docker_socket"]:
+        raise HostError(
+            "Kraken's own agent cannot run Docker jobs in the network host, and would take them all the same. Set "
+            "kraken_agent_container_network to a network of your own that has a subnet (docker network create "
+            "--subnet), with kraken_agent_address in it, or kraken_agent_docker_socket to false"
+        )
 
 
 def present(wanted: Container) -> Iterator[Change]:

@@ -90,6 +90,11 @@ def test_what_krakens_own_image_cannot_do_is_refused_with_the_reason() -> None:
         container.wanted_of({**PARAMETERS, "server_url": "https://127.0.0.1"}, UPSTREAM)
     with pytest.raises(HostError, match=r"claims 127\.0\.0\.1"):
         container.wanted_of({**PARAMETERS, "address": "192.0.2.1"}, UPSTREAM)
+    with pytest.raises(HostError, match="cannot run Docker jobs in the network host"):
+        container.wanted_of({**PARAMETERS, "docker_socket": True}, UPSTREAM)
+    in_own = {**PARAMETERS, "docker_socket": True, "network": "builds", "address": "172.31.77.9"}
+    assert container.wanted_of(in_own, UPSTREAM).docker_socket
+    assert container.wanted_of({**PARAMETERS, "docker_socket": True}).docker_socket
 
 
 def test_krakens_own_agent_gets_the_address_of_the_inventory_where_docker_gives_one() -> None:
