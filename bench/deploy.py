@@ -1,6 +1,10 @@
 """Deploys one end state to N lab hosts with kraken-fleet, plain Ansible, plain Ansible under mitogen, and pyinfra.
 
-    python bench/deploy.py --hosts 1 4 8 --rounds 3
+    python bench/deploy.py --hosts 8 16 32 --rounds 3
+
+Each run is printed when it ends, and the medians when all rounds of a number of hosts are over. When a run fails, the
+medians of the runs before it are printed, the other numbers of hosts are measured all the same, and the exit code is 1.
+With --checkout other checkouts of kraken-fleet take part; each is a directory with a `.venv` as in bench/unchanged.py.
 
 Needs root and Docker, and the packages of the dependency group `bench`. The contenders take turns, each first on hosts
 that were made bare again and then once more with nothing to do. All open their SSH connections anew in each run.
@@ -8,7 +12,7 @@ Registration on the server is left out: only kraken-fleet has it. What it does b
 Python, Git and the way to the server are looked at on every host, and a service is believed only when it says it is up.
 
 Seconds are wall time, and CPU time of this machine's side of the deploy; hosts and other work share the machine, which
-CPU time shows less of. Ratios are to kraken-fleet's medians.
+CPU time shows less of. The load average is that before the run. Ratios are to kraken-fleet's medians.
 """
 
 from __future__ import annotations
@@ -22,9 +26,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +46,10 @@ BARE = (
 )
 
 
+class FailedRunError(Exception):
+    """A command that was measured, or that prepares a measurement, has failed."""
+
+
 class Taken(NamedTuple):
     """Seconds of a deploy: on the clock, and of this side's CPUs."""
 
@@ -51,6 +60,11 @@ class Taken(NamedTuple):
 def _cpu() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+OURS = "kraken-fleet"
+Figures = dict[str, dict[str, Taken]]
+"""Of each contender, what it took on fresh hosts and on unchanged ones."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,7 @@ class Lab:
             check=False,
         )
         if done.returncode:
-            sys.exit(f"{command[0]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+            raise FailedRunError(f"{command[0]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
         return Taken(time.monotonic() - started, _cpu() - cpu)
 
     def make_bare(self) -> None:
@@ -105,8 +119,16 @@ def lab(hosts: int) -> Iterator[Lab]:
             subprocess.run([*fleet, "down", *where], check=True, stdout=subprocess.DEVNULL)
 
 
-def with_kraken_fleet(lab: Lab) -> Taken:
-    return lab.run(PROGRAMS / "ansible-playbook", ROOT / "playbooks" / "deploy-agents.yml", "--tags", "agent")
+Contender = Callable[[Lab], Taken]
+
+
+def with_kraken_fleet(lab: Lab, checkout: Path = ROOT) -> Taken:
+    programs = PROGRAMS if checkout == ROOT else checkout / ".venv" / "bin"
+    return lab.run(
+        programs / "ansible-playbook",
+        *(checkout / "playbooks" / "deploy-agents.yml", "--tags", "agent"),
+        ANSIBLE_COLLECTIONS_PATH=str(checkout / "collections"),
+    )
 
 
 def with_plain_ansible(lab: Lab, **environment: str) -> Taken:
@@ -141,29 +163,53 @@ def _server(lab: Lab) -> str:
     return str(yaml.safe_load(lab.inventory.read_text())["kraken_agents"]["vars"]["kraken_server_url"])
 
 
-CONTENDERS: dict[str, Callable[[Lab], Taken]] = {
-    "kraken-fleet": with_kraken_fleet,
+CONTENDERS: dict[str, Contender] = {
+    OURS: with_kraken_fleet,
     "pyinfra": with_pyinfra,
     "plain Ansible, mitogen": with_mitogen,
     "plain Ansible": with_plain_ansible,
 }
 
 
-def measure(hosts: int, rounds: int, contenders: Sequence[str]) -> dict[str, dict[str, Taken]]:
-    """The medians of each contender, fresh and unchanged."""
+def measure(hosts: int, rounds: int, contenders: Mapping[str, Contender]) -> tuple[Figures, str]:
+    """Print each run as it ends; return the medians, fresh and unchanged, of those that ended, and what has failed."""
     taken: dict[str, dict[str, list[Taken]]] = {name: {"fresh": [], "unchanged": []} for name in contenders}
-    with lab(hosts) as made:
-        for _ in range(rounds):
-            for name in contenders:
-                made.make_bare()
-                for runs in taken[name].values():
-                    made.hang_up()
-                    runs.append(CONTENDERS[name](made))
-    return {name: {kind: _median(runs) for kind, runs in kinds.items()} for name, kinds in taken.items()}
+    failed = ""
+    try:
+        with lab(hosts) as made:
+            for _ in range(rounds):
+                for name, contender in contenders.items():
+                    made.make_bare()
+                    for kind, runs in taken[name].items():
+                        made.hang_up()
+                        load = os.getloadavg()[0]
+                        runs.append(contender(made))
+                        _row(hosts, name, kind, runs[-1], f"load {load:.1f}")
+    except (FailedRunError, subprocess.CalledProcessError) as error:
+        failed = str(error)
+    medians = {name: {kind: _median(runs) for kind, runs in kinds.items() if runs} for name, kinds in taken.items()}
+    return medians, failed
 
 
 def _median(runs: Sequence[Taken]) -> Taken:
     return Taken(*map(statistics.median, zip(*runs, strict=True)))
+
+
+def _row(hosts: int, name: str, kind: str, taken: Taken, note: str) -> None:
+    # What is printed while it runs is no part of the document that --json asks for.
+    print(
+        f"{hosts:>5}  {name:24}{kind:10}{taken.wall:>8.1f} s{taken.cpu:>8.1f} s CPU  {note}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _medians(hosts: int, found: Figures) -> None:
+    for name, kinds in found.items():
+        for kind, taken in kinds.items():
+            ours = found[OURS][kind]
+            ratios = f"ratios {taken.wall / ours.wall:.2f} and {taken.cpu / ours.cpu:.2f}"
+            _row(hosts, name, kind, taken, f"median, {ratios}")
 
 
 def main() -> None:
@@ -171,25 +217,27 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--against", nargs="*", choices=list(CONTENDERS)[1:], default=list(CONTENDERS)[1:])
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--checkout", type=Path, nargs="*", default=[], help="other checkouts of kraken-fleet")
+    parser.add_argument("--json", action="store_true", help="print the medians as one document")
     chosen = parser.parse_args()
-    contenders = ["kraken-fleet", *chosen.against]
-    figures = {hosts: measure(hosts, chosen.rounds, contenders) for hosts in chosen.hosts}
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
+    contenders = {name: CONTENDERS[name] for name in (OURS, *chosen.against)}
+    for path in chosen.checkout:
+        contenders[f"{OURS} in {path.name}"] = partial(with_kraken_fleet, checkout=path.resolve())
+    figures: dict[int, Figures] = {}
+    failures = 0
+    for hosts in chosen.hosts:
+        figures[hosts], failed = measure(hosts, chosen.rounds, contenders)
+        _medians(hosts, figures[hosts])
+        if failed:
+            failures += 1
+            print(f"{hosts:>5}  failed: {failed}", file=sys.stderr, flush=True)
     if chosen.json:
         print(json.dumps({hosts: _as_dicts(found) for hosts, found in figures.items()}, indent=1))
-        return
-    print(f"{'hosts':>5}  {'contender':24}{'':10}{'wall':>9}{'ratio':>7}{'CPU':>9}{'ratio':>7}")
-    for hosts, found in figures.items():
-        for name, kinds in found.items():
-            for kind, taken in kinds.items():
-                ours = found["kraken-fleet"][kind]
-                print(
-                    f"{hosts:>5}  {name:24}{kind:10}{taken.wall:>8.1f}s{taken.wall / ours.wall:>7.2f}"
-                    f"{taken.cpu:>8.1f}s{taken.cpu / ours.cpu:>7.2f}"
-                )
+    sys.exit(failures > 0)
 
 
-def _as_dicts(found: dict[str, dict[str, Taken]]) -> dict[str, dict[str, dict[str, float]]]:
+def _as_dicts(found: Figures) -> dict[str, dict[str, dict[str, float]]]:
     return {name: {kind: taken._asdict() for kind, taken in kinds.items()} for name, kinds in found.items()}
 
 
