@@ -73,7 +73,11 @@ def deploy_in_slices(inventory: Inventory, runner: Runner, size: int, phases: Ph
     # First of all, since a secret among the variables is to be told before anything is done.
     slices = divide(inventory.hosts(), size, phases.options)
     on_server = [tag for tag in phases.tags if tag != AGENT]
-    code = yield from _playbook(inventory, "--tags", _ACCESS if on_server else _VARIABLES, *phases.options)
+    with tempfile.TemporaryDirectory(prefix="kraken-fleet-") as nowhere:
+        # A look at the hosts is no deploy that the console shows.
+        kept = {"KRAKEN_FLEET_STATE_DIR": nowhere}
+        tag = _ACCESS if on_server else _VARIABLES
+        code = yield from _playbook(inventory, "--tags", tag, *phases.options, environment=kept)
     if code:
         yield Ended(code)
         return
@@ -134,8 +138,11 @@ def _registered(
         return (yield from _playbook(inventory, "--tags", ",".join(tags), *given, *phases.options))
 
 
-def _playbook(inventory: Inventory, *options: str) -> Generator[DeployEvent, None, int]:
-    lines = run(playbook_command(inventory, DEPLOY, *options), {**os.environ, "PYTHONUNBUFFERED": "1"})
+def _playbook(
+    inventory: Inventory, *options: str, environment: Mapping[str, str] | None = None
+) -> Generator[DeployEvent, None, int]:
+    settings = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
+    lines = run(playbook_command(inventory, DEPLOY, *options), settings)
     with closing(lines):
         while True:
             try:

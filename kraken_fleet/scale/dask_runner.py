@@ -34,17 +34,23 @@ class DaskRunner:
     Args:
         address: of the scheduler, `tls://HOST:PORT`.
         tls: this machine's certificate.
+
+    Raises:
+        FleetError: Dask is not installed.
     """
 
     address: str
     tls: TlsFiles
+
+    def __post_init__(self) -> None:
+        _distributed()
 
     def run(self, slices: Sequence[Slice]) -> Iterator[SliceEvent]:
         """Run the slices; see Runner."""
         with _client(self.address, self.tls) as client:
             deploy = f"kraken-fleet-{uuid.uuid4().hex}"
             events: queue.Queue[SliceEvent | Future[Any]] = queue.Queue()
-            client.subscribe_topic(deploy, lambda event: events.put(slice_event(event[1])))
+            client.subscribe_topic(deploy, lambda event: events.put(slice_event(json.loads(event[1]))))
             left = {
                 client.submit(_deploy_on_worker, one.to_json(), deploy, key=f"{deploy}-{one.number}", pure=False): one
                 for one in slices
@@ -98,24 +104,24 @@ def _deploy_on_worker(text: str, topic: str) -> str:
     worker = _distributed().get_worker()
     work = Slice.from_json(text)
     process = SliceProcess(work)
-    over = threading.Event()
-    threading.Thread(target=_stop_when_unwanted, args=(worker, process, over), daemon=True).start()
+    over, key = threading.Event(), worker.get_current_task()
+    threading.Thread(target=_stop_when_unwanted, args=(worker, key, process, over), daemon=True).start()
     result = ""
     try:
-        worker.log_event(topic, to_dict(SliceStarted(work.number, str(worker.name))))
+        # As text: to a dictionary Dask adds an entry of its own.
+        worker.log_event(topic, json.dumps(to_dict(SliceStarted(work.number, str(worker.name)))))
         for event in process.events():
             if isinstance(event, SliceEnded):
                 result = json.dumps(to_dict(event))
             else:
-                worker.log_event(topic, to_dict(event))
+                worker.log_event(topic, json.dumps(to_dict(event)))
     finally:
         over.set()
     return result
 
 
-def _stop_when_unwanted(worker: Any, process: SliceProcess, over: threading.Event) -> None:
+def _stop_when_unwanted(worker: Any, key: str, process: SliceProcess, over: threading.Event) -> None:
     """Stop the process of a slice that nobody waits for any more: Dask lets a function run that has begun."""
-    key = worker.get_current_task()
     while not over.wait(_LOOK):
         task = worker.state.tasks.get(key)
         if task is None or task.state in ("cancelled", "released", "forgotten"):

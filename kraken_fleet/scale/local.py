@@ -21,15 +21,20 @@ class LocalRunner:
 
     Args:
         workers: how many.
+
+    Raises:
+        FleetError: ansible-runner is not installed.
     """
 
     workers: int = 1
     _processes: list[SliceProcess] = field(default_factory=list)
     _stopped: bool = False
 
+    def __post_init__(self) -> None:
+        ansible_runner()
+
     def run(self, slices: Sequence[Slice]) -> Iterator[SliceEvent]:
         """Run the slices; see Runner."""
-        ansible_runner()
         events: queue.Queue[SliceEvent | Future[None]] = queue.Queue()
         with ThreadPoolExecutor(self.workers) as pool:
             left = {pool.submit(self._work, one, events) for one in slices}
