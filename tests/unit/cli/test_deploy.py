@@ -34,7 +34,12 @@ def test_a_deploy_in_one_piece_passes_the_options_on_and_returns_the_exit_code(
     inventory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[str] = []
-    monkeypatch.setattr(command, "_run_here", lambda line: ran.extend(line) or 4)
+
+    def run(line: list[str]) -> int:
+        ran.extend(line)
+        return 4
+
+    monkeypatch.setattr(command, "_run_here", run)
     given = ["--limit", "one", "-C", "--diff", "-t", "agent", "--skip-tags", "verify", "-f", "7", "-e", "a=b"]
     vaults = ["--vault-password-file", "secret", "--become", "-vvv", "--start-at-task", "Agents"]
     assert main(["deploy", "-i", inventory, *given, *vaults]) == 4
@@ -67,7 +72,7 @@ def test_a_wrong_command_line_is_told_before_anything_runs(
     assert said in told.err + json.dumps(told.out)
 
 
-def test_a_key_that_others_can_read_is_refused(
+def test_a_tls_key_that_others_can_read_is_refused(
     inventory: str, certificates: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path(certificates[-1]).chmod(0o644)
