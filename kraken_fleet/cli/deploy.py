@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ import typer
 
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.deploy_progress import follow
+from kraken_fleet.cli.deploy_record import recorded
 from kraken_fleet.cli.options import with_options
 from kraken_fleet.cli.source import given_inventory, inventory_options
 from kraken_fleet.cli.tls_options import TlsCa, TlsCertificate, TlsKey, given_files
@@ -97,7 +99,7 @@ def _repeated(option: str, values: Sequence[str] | None) -> list[str]:
 
 def _run_here(command: Sequence[str]) -> int:
     """Run a program in place of this one, which leaves its answer to Ctrl+C to it; return its exit code."""
-    with subprocess.Popen(command) as process:
+    with subprocess.Popen(command, env=recorded(os.environ)) as process:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             return process.wait()

@@ -33,7 +33,13 @@ from kraken_fleet.state import state_dir
 # What ansible-playbook gets of the worker's environment. Runners tell of it, and a worker's may hold secrets.
 _KEPT = (
     *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TMPDIR", "SSH_AUTH_SOCK", "VIRTUAL_ENV", "PYTHONPATH"),
-    *("ANSIBLE_CONFIG", "ANSIBLE_HOST_KEY_CHECKING", "KRAKEN_FLEET_STATE_DIR", "XDG_STATE_HOME"),
+    *(
+        "ANSIBLE_CONFIG",
+        "ANSIBLE_HOST_KEY_CHECKING",
+        "KRAKEN_FLEET_AUDIT_LOG",
+        "KRAKEN_FLEET_STATE_DIR",
+        "XDG_STATE_HOME",
+    ),
 )
 _STATES = {"runner_on_ok": "ok", "runner_on_failed": "failed", "runner_on_unreachable": "unreachable"}
 _LONGEST = 500
