@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from fastapi import FastAPI
 
 from kraken_fleet.web import ConsoleSettings, create_console
 
@@ -15,8 +16,15 @@ from kraken_fleet.web import ConsoleSettings, create_console
 @contextmanager
 def serving(settings: ConsoleSettings) -> Iterator[str]:
     """Serves it from a thread of this process on a free port; gives its URL."""
+    with serving_application(create_console(settings)) as url:
+        yield url
+
+
+@contextmanager
+def serving_application(application: FastAPI) -> Iterator[str]:
+    """Serves one that is made already."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_console(settings), log_level="warning", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

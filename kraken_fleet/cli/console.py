@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from kraken_fleet.address import ServerAddress
 from kraken_fleet.api import find_server
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import levels_of
 from kraken_fleet.cli.limits import Proxies, with_limits
 from kraken_fleet.cli.source import with_inventory
-from kraken_fleet.errors import PortInUseError
+from kraken_fleet.errors import PortInUseError, UsageError
 from kraken_fleet.inventory import Inventory
 from kraken_fleet.listen import Limits
 
 app = single_command()
+_NAME = re.compile(r"([A-Za-z0-9_-]+)=(.+)")
 # The console keeps no agents and no logs: these are the limits that it has.
 _LIMITS = (
     "connections",
@@ -43,7 +48,12 @@ def console(
     limits: Limits,
     inventory: Inventory | None = None,
     server: Annotated[
-        str | None, typer.Option("--server", help="The Kraken server to look at. [KRAKEN_FLEET_SERVER]")
+        list[str] | None,
+        typer.Option(
+            "--server",
+            help="The Kraken server to look at; NAME=URL, several times, for several. [KRAKEN_FLEET_SERVER]",
+            metavar="URL",
+        ),
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on.", min=1, max=65535)] = 8080,
@@ -59,9 +69,12 @@ def console(
 ) -> None:
     """Serve the console until interrupted. People sign in with their own Kraken accounts."""
     from kraken_fleet.state import state_dir as default_state_dir
-    from kraken_fleet.web import ConsoleSettings, create_console
+    from kraken_fleet.web import ConsoleSettings, create_console, create_consoles
 
-    url, bundle = find_server(levels_of(inventory, server=server, ca_bundle=ca_bundle))
+    named = _named(server or [])
+    one = None if named else next(iter(server or []), None)
+    first = next(iter(named.values()), one)
+    url, bundle = find_server(levels_of(None if named else inventory, server=first, ca_bundle=ca_bundle))
     settings = ConsoleSettings(
         server_url=url,
         state_dir=state_dir or default_state_dir(),
@@ -71,8 +84,44 @@ def console(
         secure_cookie=secure_cookie,
         limits=limits,
     )
-    output.line(f"Console for {url}: http://{host}:{port}/  (Ctrl-C ends it)")
-    _run(create_console(settings), host, port, settings.limits, proxy or [])
+    output.line(f"Console for {', '.join(named) or url}: http://{host}:{port}/  (Ctrl-C ends it)")
+    several = {
+        name: dataclasses.replace(
+            settings,
+            name=name,
+            server_url=address,
+            state_dir=settings.state_dir / "servers" / name,
+            audit_dir=settings.state_dir,
+            inventory=inventory if inventory and _is_of(inventory, address) else None,
+        )
+        for name, address in named.items()
+    }
+    _run(create_consoles(several) if several else create_console(settings), host, port, limits, proxy or [])
+
+
+def _named(servers: Sequence[str]) -> dict[str, str]:
+    """Return servers that were given as NAME=URL; none when there is one, without a name.
+
+    Raises:
+        UsageError: several were given and one has no name, or two have the same, or a name cannot be part of a path.
+    """
+    pairs = [_NAME.fullmatch(text) for text in servers]
+    if len(servers) == 1 and not pairs[0]:
+        return {}
+    found = {pair[1]: pair[2] for pair in pairs if pair}
+    if len(found) < len(servers):
+        text = "Each of several servers needs a name of its own, of letters, digits, - and _"
+        raise UsageError(text, where="--server", hint="Give --server berlin=http://kraken.example:6363 and so on")
+    if "static" in found:
+        raise UsageError("'static' is a path of the console itself", where="--server", hint="Choose another name")
+    for address in found.values():
+        ServerAddress.parse(address)
+    return found
+
+
+def _is_of(inventory: Inventory, address: str) -> bool:
+    url = inventory.server().url
+    return bool(url) and ServerAddress.parse(url) == ServerAddress.parse(address)
 
 
 def _run(application: object, host: str, port: int, limits: Limits, proxies: list[str]) -> None:

@@ -5,5 +5,6 @@ Every action works without JavaScript; one small script adds live updates and se
 
 from kraken_fleet.web.app import create_console
 from kraken_fleet.web.settings import ConsoleSettings
+from kraken_fleet.web.several import create_consoles
 
-__all__ = ["ConsoleSettings", "create_console"]
+__all__ = ["ConsoleSettings", "create_console", "create_consoles"]

@@ -30,7 +30,7 @@ from kraken_fleet.listen import AttemptLimit, RequestLimits
 from kraken_fleet.reconcile import Ignored
 from kraken_fleet.web import live
 from kraken_fleet.web.cache import FleetCache
-from kraken_fleet.web.context import COOKIE, Console, SignInNeededError, console_of, shown_page
+from kraken_fleet.web.context import Console, SignInNeededError, console_of, cookie_of, shown_page
 from kraken_fleet.web.history import History
 from kraken_fleet.web.pages import agent, agents, deploy, discovered, downloads, fleet, groups, metrics, signin
 from kraken_fleet.web.parameters import BadParameterError
@@ -41,7 +41,7 @@ from kraken_fleet.web.sessions import SessionStore
 from kraken_fleet.web.settings import ConsoleSettings
 from kraken_fleet.web.work import Run, Work
 
-_STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parent / "static"
 
 
 def create_console(settings: ConsoleSettings) -> FastAPI:
@@ -73,7 +73,7 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
         cache=cache,
         history=history,
         ignored=Ignored(settings.state_dir),
-        log=usual_log(directory=settings.state_dir),
+        log=usual_log(directory=settings.audit_dir or settings.state_dir),
         applying=Work("applying", look_anew),
         deleting=Work("deleting", look_anew),
         renderer=Renderer(),
@@ -82,13 +82,13 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
     app.add_middleware(BaseHTTPMiddleware, dispatch=refuse_other_origins)
 
     async def is_signed_in(scope: Scope) -> bool:
-        return sessions.get(Request(scope).cookies.get(COOKIE, "")) is not None
+        return sessions.get(Request(scope).cookies.get(cookie_of(settings), "")) is not None
 
     app.add_middleware(RequestLimits, limits=settings.limits, is_known=is_signed_in)
     app.add_middleware(BaseHTTPMiddleware, dispatch=add_headers)
     for page in (signin, agents, agent, groups, discovered, downloads, fleet, deploy, live, metrics):
         app.include_router(page.router)
-    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
     _answer_errors(app)
     return app
 
@@ -126,7 +126,7 @@ def _bad_parameter(request: Request, error: Exception) -> Response:
 def _failed(request: Request, error: Exception) -> Response:
     console = console_of(request)
     if isinstance(error, NotSignedInError):
-        console.sessions.remove(request.cookies.get(COOKIE, ""))
+        console.sessions.remove(request.cookies.get(cookie_of(console.settings), ""))
         return _to_sign_in(request, error)
     if isinstance(error, NotPermittedError):
         return _error_page(request, 403, str(error))
@@ -145,5 +145,5 @@ def _status(error: Exception) -> int:
 
 def _error_page(request: Request, status: int, message: str) -> HTMLResponse:
     console = console_of(request)
-    session = console.sessions.get(request.cookies.get(COOKIE, ""))
+    session = console.sessions.get(request.cookies.get(cookie_of(console.settings), ""))
     return shown_page(request, "error.html", session, status=status, code=status, message=message)

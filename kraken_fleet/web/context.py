@@ -27,7 +27,7 @@ from kraken_fleet.web.sessions import Session, SessionStore
 from kraken_fleet.web.settings import ConsoleSettings
 from kraken_fleet.web.work import Work
 
-COOKIE = "kraken_fleet_session"
+_COOKIE = "kraken_fleet_session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,17 @@ class Console:
     deleting: Work
     renderer: Renderer
     scrapers: Scrapers
+
+
+def cookie_of(settings: ConsoleSettings) -> str:
+    """Return the name of the cookie: each server of a console has one of its own."""
+    return f"{_COOKIE}_{settings.name}" if settings.name else _COOKIE
+
+
+def root_of(request: Request, settings: ConsoleSettings) -> str:
+    """Return the path below which the console is, with all its servers; empty at the top."""
+    root = str(request.scope.get("root_path", ""))
+    return root.removesuffix(f"/{settings.name}") if settings.name else root
 
 
 class SignInNeededError(Exception):
@@ -87,6 +98,8 @@ def shown_page(
         read_only=console.settings.read_only,
         server_url=console.settings.server_url,
         fleet_now=console.cache.last,
+        server_name=console.settings.name,
+        top=root_of(request, console.settings),
         **values,
     )
     return HTMLResponse(content, status)
@@ -98,7 +111,7 @@ class Visit:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.console = console_of(request)
-        session = self.console.sessions.get(request.cookies.get(COOKIE, ""))
+        session = self.console.sessions.get(request.cookies.get(cookie_of(self.console.settings), ""))
         if session is None:
             raise SignInNeededError
         self.session: Session = session

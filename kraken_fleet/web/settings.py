@@ -19,10 +19,12 @@ class ConsoleSettings:
         inventory: makes drift, matches and the Fleet page possible; None when the console was started without one.
         read_only: show everything, change nothing.
         secure_cookie: the console is reached over https, so its cookie must never travel over http.
-        state_dir: where ignored agents and the fleet's history are kept, and the audit log when nothing else names it.
+        state_dir: where ignored agents and the fleet's history are kept.
         session_hours: after that long without a request a person signs in again.
         poll_seconds: how old the view of the server may be.
         limits: how much is taken from whom.
+        name: the server's, when the console has several; it is in the name of the cookie.
+        audit_dir: where the audit log is kept when nothing else names it; None for `state_dir`.
     """
 
     server_url: str
@@ -34,3 +36,5 @@ class ConsoleSettings:
     session_hours: float = 12.0
     poll_seconds: float = 2.0
     limits: Limits = field(default_factory=Limits)
+    name: str = ""
+    audit_dir: Path | None = None

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError
 from kraken_fleet.listen import peer_of as peer_address
-from kraken_fleet.web.context import COOKIE, Console, Submitted, console_of, record, shown_page
+from kraken_fleet.web.context import Console, Submitted, console_of, cookie_of, record, root_of, shown_page
 from kraken_fleet.web.sessions import Session
 
 router = APIRouter()
@@ -53,10 +53,10 @@ def sign_in(
 @router.post("/sign-out")
 def sign_out(form: Submitted) -> Response:
     """End the session here and on the server. It changes nothing else, so a read-only console does it too."""
-    form.console.sessions.remove(form.request.cookies.get(COOKIE, ""))
+    form.console.sessions.remove(form.request.cookies.get(cookie_of(form.console.settings), ""))
     record(form.request, form.session.user, "sign out")
     response = form.back_to("/sign-in")
-    response.delete_cookie(COOKIE, path=_cookie_path(form.request))
+    response.delete_cookie(cookie_of(form.console.settings), path=root_of(form.request, form.console.settings) or "/")
     return response
 
 
@@ -74,9 +74,9 @@ def _let_in(request: Request, console: Console, session: Session, wanted: str) -
     root = request.scope.get("root_path", "")
     response = RedirectResponse(root + wanted, status_code=303)
     response.set_cookie(
-        COOKIE,
+        cookie_of(console.settings),
         console.sessions.add(session),
-        path=_cookie_path(request),
+        path=root_of(request, console.settings) or "/",
         httponly=True,
         samesite="strict",
         secure=console.settings.secure_cookie or request.url.scheme == "https",
@@ -95,7 +95,3 @@ def _form(request: Request, wanted: str, message: str, status: int = 200, retry_
 def _safe(wanted: str) -> str:
     """Return only a path of this console: never another site, whatever the link said."""
     return wanted if wanted.startswith("/") and not wanted.startswith(("//", "/\\")) else "/"
-
-
-def _cookie_path(request: Request) -> str:
-    return request.scope.get("root_path", "") or "/"

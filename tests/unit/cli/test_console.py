@@ -9,8 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import requests
 
+from kraken_fleet.cli.console import _named
+from kraken_fleet.errors import UsageError
 from tests.waiting import eventually
 
 
@@ -46,3 +49,25 @@ def test_the_console_serves_its_pages_until_it_is_interrupted(tmp_path: Path) ->
     finally:
         process.kill()
         process.communicate()
+
+
+def test_servers_are_given_with_their_names_and_one_without_a_name() -> None:
+    assert _named([]) == {}
+    assert _named(["http://kraken.example:6363/?a=b"]) == {}
+    servers = ["berlin=http://kraken.example:6363", "oslo=other.example:6363"]
+    assert _named(servers) == {"berlin": "http://kraken.example:6363", "oslo": "other.example:6363"}
+
+
+@pytest.mark.parametrize(
+    "servers",
+    [
+        ["http://one.example", "http://two.example"],
+        ["a=http://one.example", "a=http://two.example"],
+        ["a=http://one.example", "http://two.example"],
+        ["static=http://one.example", "b=http://two.example"],
+        ["a=ftp://one.example", "b=http://two.example"],
+    ],
+)
+def test_servers_that_cannot_be_told_apart_or_reached_are_refused(servers: list[str]) -> None:
+    with pytest.raises(UsageError):
+        _named(servers)

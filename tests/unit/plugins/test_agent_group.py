@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.unit.plugins.task_runs import Stage
 
 ONE = "127.0.7.1"
@@ -65,3 +67,11 @@ def test_a_name_is_made_again_after_the_deleted_group_has_given_it_up(stage: Sta
     with stage.client as client:
         assert client.group(first["group"]["id"]).name == f"gpu-deleted-{first['group']['id']}"
         assert client.group(second["group"]["id"]).name == "gpu"
+
+
+def test_a_change_is_written_into_the_audit_log_with_the_playbook(stage: Stage) -> None:
+    log = stage.folder / "audit.log"
+    stage.play({"kraken_ci.fleet.agent_group": {"name": "logged"}}, KRAKEN_FLEET_AUDIT_LOG=str(log))
+    (line,) = [json.loads(line) for line in log.read_text().splitlines()]
+    assert (line["program"], line["action"]) == ("ansible-playbook book.yml", "create group")
+    assert (line["targets"], line["account"], line["result"]) == (["logged"], stage.server.user, "ok")
