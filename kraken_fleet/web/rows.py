@@ -115,13 +115,11 @@ class Page:
     choices: Mapping[str, Sequence[tuple[str, int]]]
 
     @property
-    def has_versions(self) -> bool:
-        """Whether an agent in sight says its version; Kraken's own agent does not."""
-        return any(row.version for row in self.rows)
-
-    @property
-    def has_resources(self) -> bool:
-        return any(row.resources != Resources() for row in self.rows)
+    def left_out(self) -> frozenset[str]:
+        """The columns that no agent in sight has anything for: Kraken's own agent says neither."""
+        versions = any(row.version for row in self.rows)
+        resources = any(row.resources != Resources() for row in self.rows)
+        return frozenset([*([] if versions else ["Version"]), *([] if resources else ["Host", "Disk"])])
 
     @property
     def first(self) -> int:

@@ -44,6 +44,7 @@ def person(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> I
         "/discovered?ignored={}",
         "/agents/{}",
         "/jobs/{}",
+        "/deploys/{}",
         "/downloads/{}",
         "/sign-in?next={}",
         "/{}",
