@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,9 +22,9 @@ from kraken_fleet.model import Deploy, Disabling, HostResult, TaskResult
 from kraken_fleet.reconcile import disable
 from kraken_fleet.server.testing import RunningServer, running
 from kraken_fleet.state import save_deploy, state_dir
-from kraken_fleet.web import ConsoleSettings
+from kraken_fleet.web import ConsoleSettings, create_consoles
 from tests.browser.conftest import CHROMIUM, FLAGS
-from tests.console_server import serving
+from tests.console_server import serving, serving_application
 from tests.stages import shell_job, stage_code
 
 SYSTEMS = ("debian-12", "debian-13", "ubuntu-24.04", "rocky-9")
@@ -47,6 +48,7 @@ def main(folder: Path) -> None:
         _remember_the_past(scratch / "console")
         settings = ConsoleSettings(server.url, scratch / "console", inventory=Inventory([scratch / "hosts.yml"]))
         console = stack.enter_context(serving(settings))
+        several = stack.enter_context(serving_application(create_consoles(_several(settings, scratch))))
         deploy = next(iter(sorted((state_dir() / "deploys").glob("*.json")))).stem
         pages = {name: name for name in ("agents", "groups", "discovered", "fleet", "downloads")}
         pages |= {"agent": "agents/2", "job": f"jobs/{job}", "deploy": f"deploys/{deploy}", "error": "agents/999999"}
@@ -58,13 +60,29 @@ def main(folder: Path) -> None:
                 page.set_default_timeout(120_000)
                 page.goto(f"{console}/sign-in")
                 page.screenshot(path=folder / f"sign-in{suffix}-{scheme}.png")
-                page.get_by_label("User").fill(server.user)
-                page.get_by_label("Password").fill(server.password)
-                page.get_by_role("button", name="Sign in").click()
+                _sign_in(page, server)
                 for name, path in pages.items():
                     page.goto(f"{console}/{path}")
                     _take(page, folder / f"{name}{suffix}-{scheme}.png", width)
+                page.goto(f"{several}/berlin/sign-in")
+                _sign_in(page, server)
+                page.goto(several)
+                _take(page, folder / f"servers{suffix}-{scheme}.png", width)
         browser.close()
+
+
+def _several(settings: ConsoleSettings, scratch: Path) -> dict[str, ConsoleSettings]:
+    servers = {"berlin": settings.server_url, "oslo": "http://kraken.oslo.example:6363"}
+    return {
+        name: replace(settings, name=name, server_url=url, state_dir=scratch / name) for name, url in servers.items()
+    }
+
+
+def _sign_in(page: Page, server: RunningServer) -> None:
+    page.get_by_label("User").fill(server.user)
+    page.get_by_label("Password").fill(server.password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/agents")
 
 
 def _take(page: Page, path: Path, width: int) -> None:
