@@ -55,6 +55,7 @@ def main(folder: Path) -> None:
         browser = stack.enter_context(sync_playwright()).chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for scheme in ("light", "dark"):
             for width, suffix in WIDTHS:
+                _be_seen(server)
                 context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
                 page = context.new_page()
                 page.set_default_timeout(120_000)
@@ -114,6 +115,12 @@ def _populate(server: RunningServer) -> int:
         for _ in range(3):
             client.start_flow(branch.id)
         return _running_job(server, client, addresses[1])
+
+
+def _be_seen(server: RunningServer) -> None:
+    """Let the agents speak once more: after a minute they would be silent."""
+    for number in range(44):
+        _say(server, f"10.20.{number // 16}.{number % 16 + 10}", "host-info", number)
 
 
 def _running_job(server: RunningServer, client: KrakenClient, address: str) -> int:
