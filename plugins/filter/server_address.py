@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import ansible_collections.kraken_ci.fleet.plugins.plugin_utils  # noqa: F401 (says so when the Python package lacks)
 from ansible.errors import AnsibleFilterError
 
 from kraken_fleet.address import ServerAddress

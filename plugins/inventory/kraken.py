@@ -86,6 +86,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import ansible_collections.kraken_ci.fleet.plugins.plugin_utils  # noqa: F401 (says so when the Python package lacks)
 from ansible.errors import AnsibleParserError
 from ansible.inventory.data import InventoryData
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
