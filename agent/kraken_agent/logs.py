@@ -43,7 +43,7 @@ _ENTRY_BYTES = 200
 
 
 class LogSink:
-    """Where records go: a datagram socket. Not being heard is no error: UDP does not tell, and the job matters more."""
+    """Where records go: a datagram socket. UDP does not tell what arrives, and a lost record must not end a job."""
 
     def __init__(self, source: str = "") -> None:
         self._source = source

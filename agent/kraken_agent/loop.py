@@ -1,4 +1,4 @@
-"""The agent's main loop: introduce itself, wait for jobs, run them, and stop in good order."""
+"""The agent's main loop: report its host, wait for jobs, run them, and stop in good order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # As Kraken's own agent (recorded from 1.7.36), for which its server is made.
 _POLL_SECONDS = 5.0
 _UNAUTHORIZED_SECONDS = 10.0
-# After the drain has ended the job, so long the server may take to hear about it.
+# After the drain has ended the job, so long the report to the server may take.
 _REPORT_SECONDS = 10.0
 
 
@@ -288,7 +288,7 @@ class Agent:
         self._reload_asked = True
 
     def _reload(self) -> bool:
-        """Read kraken.env again; return whether the agent must introduce itself again."""
+        """Read kraken.env again; return whether the agent must report its host again."""
         self._reload_asked = False
         try:
             config = Config(self._options, self._env_file.read_again())

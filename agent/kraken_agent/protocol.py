@@ -141,7 +141,7 @@ def answer_to_report(job_answer: Answer, report: Mapping[str, Any]) -> Optional[
 
 
 def answer_to_dispatch(job_answer: Answer, question: Mapping[str, Any]) -> Optional[Answer]:
-    """Return which tests the server gave to this agent, if it has heard the question; else None.
+    """Return which tests the server gave to this agent, if it has received the request; else None.
 
     It names the tests of all steps together, so an earlier step with tests of the same names looks like this one's.
 
@@ -195,7 +195,7 @@ class Answer:
         return self._dictionary("job")
 
     def steps_of(self, job: Optional[int]) -> Optional[List[Message]]:
-        """Return the steps of a job, as far as the server has heard of them; none when the agent's job is not this one.
+        """Return the steps of a job, as far as the server knows them; none when the agent's job is not this one.
 
         Returns:
             None when the answer does not say, as that to get-job2.

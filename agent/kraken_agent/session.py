@@ -53,7 +53,7 @@ class Session:
         self._interrupted = interrupted
         self._trouble = ""
         self._backoff = Backoff()
-        # What the server may have heard although no answer came; also what an agent left that was killed.
+        # What the server may have received although no answer came; also what an agent left that was killed.
         self._perhaps_received: Optional[Message] = spool.first()
         self.server = protocol.parse_server(config.server)
         self.source = config.source_address()
@@ -103,11 +103,11 @@ class Session:
             return answer
 
     def keep_alive(self, job: int) -> Optional[Answer]:
-        """Say that the step still runs; None when nobody heard it."""
+        """Say that the step still runs; None when the server has not received it."""
         return self.attempt(protocol.keep_alive(self.address, job))
 
     def announce(self, job: int, step: int) -> Optional[Answer]:
-        """Say that a step has begun; None when nobody heard it, which the report of its end makes good."""
+        """Say that a step has begun. None when the server has not received it: the report of its end is enough."""
         return self.attempt(protocol.step_result(self.address, job, step, {"status": protocol.IN_PROGRESS}))
 
     def report(self, job: int, step: int, result: Mapping[str, Any]) -> None:
@@ -202,21 +202,21 @@ class Session:
         return True
 
     def _exchange_once(self, message: Message, seconds: float, recover: Recover) -> Answer:
-        """Exchange a message that must not be heard twice: a repeated report counts its artifacts twice.
+        """Exchange a message that must not be received twice: a repeated report counts its artifacts twice.
 
         Args:
-            recover: finds in the answer to get-job what the lost answer was; None when the message was not heard.
+            recover: finds in the answer to get-job what the lost answer was; None when the message was not received.
         """
         if message == self._perhaps_received:
             answer = recover(self._ask_job(), message)
             if answer is not None:
-                self._log.info(f"{self.server} had heard {message.get('msg')}, only its answer was lost")
+                self._log.info(f"{self.server} had received {message.get('msg')}, only its answer was lost")
                 self._perhaps_received = None
                 return answer
         try:
             answer = self._exchange(message, seconds)
         except TransportError as error:
-            if error.may_be_heard:
+            if error.may_be_received:
                 self._perhaps_received = message
             raise
         self._perhaps_received = None
@@ -227,7 +227,7 @@ class Session:
         try:
             return self._exchange(protocol.get_job(self.address), _ANSWER_SECONDS)
         except StatusError as error:
-            if error.may_be_heard:
+            if error.may_be_received:
                 raise
             return Answer({})
 
@@ -238,7 +238,7 @@ class Session:
         except (ValueError, RecursionError):
             data = None
         if not isinstance(data, dict):
-            raise TransportError(f"{self.server} answered something that is not a JSON object", may_be_heard=True)
+            raise TransportError(f"{self.server} answered something that is not a JSON object", may_be_received=True)
         return Answer(data)
 
     def _answers_others(self, refused: Message) -> bool:

@@ -34,12 +34,12 @@ class TransportError(Exception):
     """There was no answer: nobody is there, it took too long, or it is no HTTP.
 
     Attributes:
-        may_be_heard: whether the server may have taken the request all the same.
+        may_be_received: whether the server may have taken the request all the same.
     """
 
-    def __init__(self, text: str, *, may_be_heard: bool = False) -> None:
+    def __init__(self, text: str, *, may_be_received: bool = False) -> None:
         super().__init__(text)
-        self.may_be_heard = may_be_heard
+        self.may_be_received = may_be_received
 
 
 class StatusError(TransportError):
@@ -50,7 +50,9 @@ class StatusError(TransportError):
     """
 
     def __init__(self, status: int) -> None:
-        super().__init__(f"the server answered with HTTP status {status}", may_be_heard=status in _LOST_ANSWER_STATUSES)
+        super().__init__(
+            f"the server answered with HTTP status {status}", may_be_received=status in _LOST_ANSWER_STATUSES
+        )
         self.status = status
 
 
@@ -107,9 +109,9 @@ class Transport:
             finally:
                 stream.close()
         except OSError as error:
-            raise TransportError(f"no answer from {way}: {error.strerror or error}", may_be_heard=is_sent) from error
+            raise TransportError(f"no answer from {way}: {error.strerror or error}", may_be_received=is_sent) from error
         except ValueError as error:
-            raise TransportError(f"{way} does not speak HTTP: {error}", may_be_heard=is_sent) from error
+            raise TransportError(f"{way} does not speak HTTP: {error}", may_be_received=is_sent) from error
         if status == _PROXY_WANTS_ACCOUNT and self._proxy:
             raise TransportError(_refusal(self._proxy, status))
         if status != _OK:

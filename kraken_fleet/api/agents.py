@@ -17,7 +17,7 @@ _AUTHORIZE_BATCH = 500
 
 
 class AgentsCalls:
-    """The part of KrakenClient about agents. There is no way to create one: an agent exists once it has spoken."""
+    """The part of KrakenClient about agents. There is no way to create one: an agent exists once it has polled."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -82,7 +82,7 @@ class AgentsCalls:
         return self._put_agent(agent_id, {"disabled": False})
 
     def delete_agent(self, agent_id: int) -> None:
-        """Delete an agent's record; an agent that speaks again returns, unauthorized and disabled.
+        """Delete an agent's record; an agent that polls again returns, unauthorized and disabled.
 
         Each costs the server a second or more of background work, in the queue that also completes jobs. So all but the
         first of a client wait until the server is done with the one before, and while it works on one of somebody else.

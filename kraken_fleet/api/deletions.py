@@ -24,9 +24,9 @@ class DeletionPace:
     """Says when the next agent may be deleted. Usable from several threads.
 
     Each deletion is background work in the one queue that also completes jobs: a second on a server at rest, ten and
-    more on a busy one. So the server is asked what its queue has done: the next deletion waits until our last one is
-    over, and while one of somebody else is at work. No client ever has more than one in the queue then. A server that
-    does not tell is left to the pace that a server at rest can bear.
+    more on a busy one. So the server is asked what its queue has done. The next deletion waits until our last one is
+    over and the server works on none of somebody else, so no client ever has more than one in the queue. A server that
+    does not tell gets deletions at the pace that a server at rest can bear.
 
     Args:
         now, sleep: a monotonic clock in seconds, and what waits on it.

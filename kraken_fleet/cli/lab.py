@@ -81,7 +81,7 @@ def demo(
     verbose: Verbose = False,
     as_json: output.AsJson = False,
 ) -> None:
-    """See the product at work: a server, hosts, agents by the playbook, a job on each group; then all is removed."""
+    """Try the product: a server, hosts, agents by the playbook, a job on each group; then all is removed."""
     lab, progress = Lab(parent, name), LabProgress(quiet=as_json, verbose=verbose)
     with _ended_by_signals():
         lab.down()

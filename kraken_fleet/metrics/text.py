@@ -127,7 +127,7 @@ def _jobs(reading: Reading) -> Iterator[Metric]:
 def _last_seen(reading: Reading) -> Iterator[Metric]:
     authorized = [agent for agent in reading.agents if agent.authorized]
     silent = sorted(authorized, key=lambda agent: (agent.last_seen is not None, agent.last_seen))
-    help_text = "Seconds since the server heard of an authorized agent; those that are silent for longest."
+    help_text = "Seconds since the server last saw an authorized agent; those that are silent for longest."
     found = GaugeMetricFamily(_PREFIX + "agent_last_seen_seconds", help_text, labels=("address", "name"))
     for agent in silent[:MOST_AGENTS]:
         seen = agent.last_seen or agent.created

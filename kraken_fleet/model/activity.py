@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from kraken_fleet.model.agent import Agent
 
-# An idle agent speaks every 5 seconds (10 while unauthorized); six silences in a row are no accident.
+# An idle agent polls every 5 seconds (10 while unauthorized); six polls that are missing in a row are no accident.
 SILENT_AFTER = timedelta(seconds=60)
 
 
@@ -23,10 +23,10 @@ class Activity(StrEnum):
 def activity_of(agent: Agent, now: datetime, silent_after: timedelta = SILENT_AFTER) -> Activity:
     """Say what an agent is doing.
 
-    Silence outweighs all else but authorization: what a silent agent was told cannot be known to it.
+    Silence outweighs all else but authorization: a silent agent has not received what was decided since.
 
     Args:
-        agent: as the server told of it.
+        agent: as the server has it.
         now: timezone-aware.
         silent_after: how long an agent may be quiet.
     """

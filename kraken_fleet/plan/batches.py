@@ -1,4 +1,4 @@
-"""In which order agents can be taken out of work without an agents group losing too many of them at once."""
+"""In which order agents can be taken out of service without an agents group losing too many of them at once."""
 
 from __future__ import annotations
 

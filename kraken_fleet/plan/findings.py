@@ -47,7 +47,7 @@ def findings(
     return [
         *_never_seen(desired, observed),
         *(finding for wanted, agent in pairs for finding in _stale(wanted.label, agent, now, stale_after)),
-        *(finding for wanted, agent in pairs for finding in _out_of_work(wanted, agent, observed, now)),
+        *(finding for wanted, agent in pairs for finding in _disabled(wanted, agent, observed, now)),
         *(finding for wanted, agent in pairs for finding in _contradictions(wanted, agent)),
         *(finding for wanted, agent in pairs for finding in _disk(wanted, agent)),
         *_address_conflicts(desired, observed),
@@ -107,7 +107,7 @@ def _stale(label: str, agent: Agent, now: datetime, stale_after: timedelta) -> I
     yield Finding("stale", label, f"{agent.address} was last seen {minutes} minutes ago", hint)
 
 
-def _out_of_work(wanted: DesiredAgent, agent: Agent, observed: ObservedFleet, now: datetime) -> Iterator[Finding]:
+def _disabled(wanted: DesiredAgent, agent: Agent, observed: ObservedFleet, now: datetime) -> Iterator[Finding]:
     """Find agents that somebody has disabled without the inventory saying so: a drain that was forgotten."""
     if not (agent.authorized and agent.disabled):
         return

@@ -20,7 +20,7 @@ def cancel_jobs(
     """Cancel jobs; those that are over stay as they are.
 
     Args:
-        wait: seconds to wait until they are over: an agent hears of it when it asks for the next step.
+        wait: seconds to wait until they are over: an agent learns of it when it asks for the next step.
 
     Raises:
         PartialFailureError: at the end: some could not be cancelled, or are not over in that time.

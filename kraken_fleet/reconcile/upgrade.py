@@ -1,4 +1,4 @@
-"""Taking agents out of work for an upgrade, so that they come back whatever happens to the process that does it.
+"""Taking agents out of service for an upgrade, so that they come back whatever happens to the process that does it.
 
 Who is out is in an agents group that says whose upgrade it is (kraken_fleet.model.own_groups). Other controllers see by
 it how many are out, and whoever comes after a process that was killed sees which agents have to come back.
@@ -26,7 +26,7 @@ _PAUSE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Out:
-    """Who is out of work on a server, as the names of groups say it.
+    """The agents that are out of service on a server, as the names of groups say it.
 
     Args:
         mine: ids of the groups of this upgrade.
@@ -55,8 +55,8 @@ def who_is_out(client: KrakenClient, owner: Owner | None = None) -> Out:
     return Out(**{name: frozenset(ids) for name, ids in found.items()})
 
 
-def left_out_of_work(agents: Sequence[Agent], out: Out) -> list[Agent]:
-    """Return those of the agents that an upgrade has disabled which was broken off."""
+def left_out_of_service(agents: Sequence[Agent], out: Out) -> list[Agent]:
+    """Return the agents that are still disabled by an upgrade that was broken off."""
     return [agent for agent in agents if agent.disabled and _in(agent, out.left)]
 
 

@@ -81,6 +81,7 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
     )
     app.add_middleware(BaseHTTPMiddleware, dispatch=refuse_other_origins)
 
+    # A signed-in person may send more than others; the cookie is all that can be asked before the body is read.
     async def is_signed_in(scope: Scope) -> bool:
         return sessions.get(Request(scope).cookies.get(cookie_of(settings), "")) is not None
 
@@ -103,6 +104,7 @@ def _answer_errors(app: FastAPI) -> None:
 
 def _to_sign_in(request: Request, _error: Exception) -> Response:
     root = request.scope.get("root_path", "")
+    # An EventSource can show no page: it ends when the status is not 200.
     if request.headers.get("accept", "").startswith("text/event-stream"):
         return Response(status_code=401)
     wanted = request.url.path.removeprefix(root) if request.method == "GET" else "/"

@@ -88,6 +88,8 @@ class FleetCache:
         started = self._clock()
         agents, discovered = client.agents(), client.agents(unauthorized=True)
         groups = tuple(group for group in client.groups() if not is_own_group(group.name))
+        # A digest and not the snapshots themselves: every look has new objects, and browsers only want to know whether
+        # to fetch.
         digest = hash((tuple(map(_visible, (*agents, *discovered))), groups))
         version = self._snapshot.version + (digest != self._digest)
         now = datetime.now(UTC)

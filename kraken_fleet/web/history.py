@@ -53,6 +53,7 @@ class History:
     def _write(self, sample: Sample) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         if len(self._samples) < SAMPLES or sample.minute % (SAMPLES * SAMPLE_SECONDS):
+            # A line a minute is added rather than the file written anew: a killed console loses one line at most.
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(_line(sample))
             return

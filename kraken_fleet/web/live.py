@@ -21,6 +21,7 @@ _QUIET_POLLS = 10
 @router.get("/live")
 async def live(visit: SignedIn) -> StreamingResponse:
     """Send the stream of `changed` events; end when the person signs out or goes away."""
+    # X-Accel-Buffering: nginx would collect the small events until its buffer is full.
     return StreamingResponse(
         _events(visit), media_type="text/event-stream", headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
     )

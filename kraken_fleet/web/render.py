@@ -1,4 +1,4 @@
-"""Templates to HTML. The only module of the house that imports a template engine; it escapes everything."""
+"""Templates to HTML. The only module that imports a template engine; it escapes everything."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Renderer:
         self._environment = Environment(
             loader=FileSystemLoader(_TEMPLATES),
             autoescape=True,
+            # A name that is mistyped in a template fails its test instead of showing nothing.
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,

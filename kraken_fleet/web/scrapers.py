@@ -22,6 +22,7 @@ class Scrapers:
         """Return a client for an account, and whether it has been let in before with this password."""
         with self._lock:
             kept = self._kept.get(user)
+            # The password is compared each time: the name alone must not reach a client that another scrape signed in.
             if kept and hmac.compare_digest(kept[0].encode(), password.encode()):
                 return kept[1], True
         credentials = PasswordCredentials(user, password)
@@ -32,6 +33,7 @@ class Scrapers:
         with self._lock:
             old = [self._kept.pop(user, None)]
             self._kept[user] = (password, client)
+            # A dictionary keeps its order, so the first one was kept longest.
             old += [self._kept.pop(next(iter(self._kept))) for _ in range(len(self._kept) - _MOST_ACCOUNTS)]
         for one in old:
             if one and one[1] is not client:

@@ -1,4 +1,4 @@
-"""Divides the hosts of a play into batches that leave each agents group enough agents at work."""
+"""Divides the hosts of a play into batches that leave each agents group enough agents in service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kraken_fleet.plan import batches
 
 
 class ActionModule(ControllerAction):
-    """One call for the whole play. The inventory says who is in which group, the server who is out of work now."""
+    """One call for the whole play: groups come from the inventory, agents that are out of service from the server."""
 
     ARGUMENTS = arguments_of("upgrade_batches")
 

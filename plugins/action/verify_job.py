@@ -67,7 +67,7 @@ class ActionModule(ControllerAction):
         except FleetError as error:
             if not alone:
                 raise
-            trouble = str(error)  # whoever is out of work for this comes back, proven or not
+            trouble = str(error)  # an agent that is out of service for this comes back, proven or not
         result = {**_of_agents(choice, found), "trouble": trouble}
         result["failed_hosts"] = undeployed | result["failed_hosts"]
         self.tell(_lines(result))

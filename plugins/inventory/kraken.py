@@ -63,7 +63,7 @@ options:
     type: bool
     default: false
   silent_seconds:
-    description: An agent that was not heard of for longer than this is in state C(silent).
+    description: An agent that was not seen for longer than this is in state C(silent).
     type: int
     default: 60
 author: [kraken-fleet contributors (@kraken-ci)]

@@ -8,7 +8,7 @@ module: agent
 short_description: Authorize, group, enable or delete agents of a Kraken server
 version_added: 0.1.0
 description:
-  - Manages agents that the server has heard of, one or many in one task.
+  - Manages agents that the server knows, one or many in one task.
   - What a task does not mention stays as it is.
   - An agent cannot be made on the server; it exists there after its first message. To register all agents of a play by
     their inventory, use M(kraken_ci.fleet.agent_registration).

@@ -22,7 +22,7 @@ options:
     description: Only authorized agents, or only those that wait to be authorized.
     type: bool
   silent_seconds:
-    description: An agent that was not heard of for longer than this is C(silent).
+    description: An agent that was not seen for longer than this is C(silent).
     type: float
     default: 60.0
 extends_documentation_fragment: [kraken_ci.fleet.server, kraken_ci.fleet.attributes.info]
@@ -65,7 +65,7 @@ agents:
     isolation: {description: What kind of host it reports; null before its first report., type: str, returned: always}
     executors: {description: The executors it reports and their versions., type: dict, returned: always}
     job_id: {description: The job it runs; null when it runs none., type: int, returned: always}
-    last_seen: {description: When it last spoke to the server., type: str, returned: always}
+    last_seen: {description: When the server last saw it., type: str, returned: always}
     comment: {description: What somebody wrote about it., type: str, returned: always}
 missing:
   description: What O(agents) names and the server does not know.

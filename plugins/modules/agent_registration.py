@@ -38,7 +38,7 @@ options:
     elements: str
   upgrade:
     description:
-      - For an upgrade. With O(state=drained) the agents are taken out of work when other upgrades leave room for it,
+      - For an upgrade. With O(state=drained) the agents are taken out of service when other upgrades leave room for it,
         and noted on the server as disabled by this playbook. With O(state=enabled) those that are noted so have jobs
         again, of whatever hosts.
       - An agent that an upgrade has left disabled which was broken off counts as one that could get jobs before.
@@ -62,7 +62,7 @@ options:
   trust:
     description:
       - Which agents to authorize. V(inventory) - agents with the address of a host of the play, once the server has
-        heard of them after their deploy.
+        seen them after their deploy.
       - V(attested) - the same, if they report the secret that M(kraken_ci.fleet.agent_host) has made on their host.
         Until then they are disabled; one that does not report it is unauthorized again.
       - V(cidr) - agents that claim an address in one of O(trust_networks) and connect from there.

@@ -1,4 +1,4 @@
-"""What an operator does to a fleet at work, with the program as people have it, on hosts with real agents."""
+"""What an operator does to a fleet in service, with the program as people have it, on hosts with real agents."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_an_upgrade_lets_a_job_end_proves_each_agent_and_then_has_nothing_to_do(
     assert fleet.play(DEPLOY, *UNPROVEN).code == 0
     before = fleet.agents()
     with fleet.client() as client:
-        # Somebody has taken this one out of work, which is no business of an upgrade.
+        # Somebody has taken this one out of service, which is no business of an upgrade.
         client.disable_agent(before[fleet.host("two")["kraken_agent_address"]].id)
         run = start_long_job(client, "slow")
 

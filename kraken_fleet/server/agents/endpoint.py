@@ -115,7 +115,7 @@ class AgentsEndpoint:
             reply = b"{}"
         else:
             return None
-        self._core.roster.heard(entry.id, now())
+        self._core.roster.seen(entry.id, now())
         return reply
 
     def _slow(self, address: str, peer: str | None, message: Mapping[str, Any]) -> bytes:

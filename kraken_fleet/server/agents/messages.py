@@ -1,4 +1,4 @@
-"""What agents say and what they hear: every message of the protocol (kraken/server/backend.py, 1.7.36)."""
+"""What agents send and what they are answered: every message of the protocol (kraken/server/backend.py, 1.7.36)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def answer(core: Core, session: Session, address: str, peer: str | None, message
 
 
 def _reply(core: Core, session: Session, agent: Agent, message: Message) -> Answer:
-    core.roster.heard(agent.id, now())
+    core.roster.seen(agent.id, now())
     # 1 is what the watchdog sets when an agent was silent for too long.
     if agent.state != 0:
         agent.state, agent.status_line = 0, None
@@ -83,7 +83,7 @@ def _announce(core: Core, session: Session, agent: Agent | None, address: str, p
     agent.authorized = False
     agent.ip_address, agent.last_seen = peer, now()
     session.flush()
-    core.roster.heard(agent.id, agent.last_seen)
+    core.roster.seen(agent.id, agent.last_seen)
     return agent
 
 

@@ -69,12 +69,12 @@ _IDLE = select(Agent.id, Agent.host_info, Agent.last_assigned, Agent.last_seen).
 
 
 def _idle(session: Session, core: Core) -> list[_Idle]:
-    """Return the idle agents, the best choice first: heard lately, and longest without work."""
+    """Return the idle agents, the best choice first: seen lately, and longest without a job."""
     fresh_since = now() - _FRESH_SECONDS
 
     def choice(row: Row[Any]) -> tuple[bool, float, int]:
-        heard = core.roster.last_seen(row.id, row.last_seen) or 0.0
-        return heard < fresh_since, row.last_assigned, row.id
+        seen = core.roster.last_seen(row.id, row.last_seen) or 0.0
+        return seen < fresh_since, row.last_assigned, row.id
 
     rows = sorted(session.execute(_IDLE), key=choice)
     groups: dict[int, set[int]] = {}

@@ -55,7 +55,7 @@ async def watch(core: Core) -> None:
 
 
 def look(core: Core) -> None:
-    """Look once: write when agents were heard, end what has timed out, free what is stuck."""
+    """Look once: write when agents were last seen, end what has timed out, free what is stuck."""
     with core.db.write() as session:
         core.roster.write_seen(session)
     with core.db.write() as session:
@@ -123,7 +123,7 @@ def _retire_agents(core: Core, session: Session) -> None:
     silent = or_(Agent.job_id.is_not(None), Agent.last_seen < moment - patience)
     query = select(*columns).outerjoin(Job, Job.id == Agent.job_id)
     for row in session.execute(query.where(Agent.state == 0, Agent.deleted.is_(None), silent)).all():
-        # While the server was down nobody could be heard: silence counts from its start.
+        # While the server was down it saw no agent: silence counts from its start.
         silence = moment - max(core.roster.last_seen(row.id, row.last_seen) or 0.0, core.started)
         if silence > patience:
             agent = session.get_one(Agent, row.id)

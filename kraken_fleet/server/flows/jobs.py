@@ -31,7 +31,7 @@ def finish(job: Job) -> None:
 
 
 def cancel(job: Job, note: str, status: int) -> None:
-    """End a job from outside. Its agent lets go of it when it speaks next, and hears about it then."""
+    """End a job from outside. Its agent learns that from the answer to its next message, and ends it then."""
     if job.state == JobState.COMPLETED:
         return
     job.finished = job.completed = now()

@@ -1,7 +1,7 @@
 """What is known of each agent without asking the database: enough to answer an idle agent's poll.
 
 Most messages are polls of idle agents. They must not cost a query or a commit, so the few facts they need are kept here
-and thrown away whenever a row changes; when each agent was last heard is written down in batches.
+and thrown away whenever a row changes; when each agent was last seen is written in batches.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TABLE = cast(Table, Agent.__table__)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`active`: the record is alive and active, so hearing from it changes nothing but `last_seen`."""
+    """`active`: the record is alive and active, so a message of it changes nothing but `last_seen`."""
 
     id: int
     authorized: bool
@@ -59,7 +59,7 @@ class Discovered:
 
 
 class Roster:
-    """Entries by address, and when each agent was last heard (by id, seconds since 1970).
+    """Entries by address, and when each agent was last seen (by id, seconds since 1970).
 
     `discovered` are the agents that nobody has authorized yet.
     """
@@ -83,7 +83,7 @@ class Roster:
         return Entry(agent.id, agent.authorized, agent.job_id is None, active, agent.ip_address)
 
     def load(self, session: Session) -> None:
-        """Learn from the database who is authorized and who waits."""
+        """Read from the database which agents are authorized and which wait."""
         query = select(Agent.address, Agent.ip_address, Agent.authorized).where(Agent.deleted.is_(None))
         for address, peer, authorized in session.execute(query):
             self._place(address, peer, authorized=authorized)
@@ -97,12 +97,12 @@ class Roster:
         return address in self._authorized
 
     def refuse(self, agent_id: int, peer: str | None) -> None:
-        """Note from where somebody else spoke for an authorized agent."""
+        """Note from where somebody else claimed the address of an authorized agent."""
         if peer is not None:
             self._refused[agent_id] = peer
 
     def refused(self, agent_id: int) -> str | None:
-        """Return from where somebody else spoke for it last."""
+        """Return from where somebody else last claimed its address."""
         return self._refused.get(agent_id)
 
     def accept_refused(self, agent_id: int) -> str | None:
@@ -137,13 +137,13 @@ class Roster:
         """Return the entry when it is in memory."""
         return self._entries.get(address)
 
-    def heard(self, agent_id: int, moment: float) -> None:
-        """Note that the agent has spoken."""
+    def seen(self, agent_id: int, moment: float) -> None:
+        """Note that the agent has sent a message."""
         self._seen[agent_id] = moment
         self._unwritten.add(agent_id)
 
     def last_seen(self, agent_id: int, written: float | None) -> float | None:
-        """Say when it was last heard: from here, else what the database has."""
+        """Return when it was last seen: from here, else what the database has."""
         return self._seen.get(agent_id, written)
 
     def forget_changed(self, session: Session, _context: Any) -> None:

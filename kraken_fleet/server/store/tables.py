@@ -187,7 +187,7 @@ class Assignment(Base):
 
 
 class Agent(Record, Base):
-    """`job_id` is the job it holds now; it lets go of a cancelled job only when it speaks again."""
+    """`job_id` is the job it holds now; it leaves a cancelled job only with its next message."""
 
     __tablename__ = "agents"
     name: Mapped[str]

@@ -61,6 +61,7 @@ def cancel_job(change: Changing, job_id: int) -> Response:
 def set_groups(change: Changing, agent_id: int, group: Annotated[list[int] | None, Form()] = None) -> Response:
     """Replace the agent's groups by the ticked ones; `all` stays as it is."""
     agent = change.client.agent(agent_id)
+    # The page does not show these groups, so they cannot be ticked; PUT would take the agent out of them.
     kept = [known.id for known in agent.groups if known.name == ALL_GROUP or is_own_group(known.name)]
     ids = sorted({*kept, *(group or [])})
     change.do("set groups of", agent.address, change.client.set_agent_groups, agent_id, ids)

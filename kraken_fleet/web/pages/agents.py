@@ -61,6 +61,7 @@ def change_agents(
         change.follow(
             action, chosen, _events(change, action, chosen, group) or change.verb(action, chosen, note, until)
         )
+    # Only a query: anything else could lead to another page.
     return change.back_to("/agents" + (back if back.startswith("?") else ""))
 
 

@@ -100,6 +100,7 @@ def _authorize(change: Changing, chosen: list[Agent], group_ids: Iterable[int]) 
     if not change.do("authorize", addresses, change.client.set_authorized, [agent.id for agent in chosen]):
         return
     wanted = set(group_ids)
+    # The list is from before the authorization, which put each agent into `all`; PUT replaces all groups.
     everybody = {group.id for group in change.snapshot().groups if group.name == ALL_GROUP}
     failures = []
     for agent in chosen if wanted else []:

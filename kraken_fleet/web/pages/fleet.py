@@ -100,5 +100,6 @@ def _states(samples: Iterable[Sample]) -> Chart | None:
 
 def _jobs(samples: Iterable[Sample]) -> Chart | None:
     kept = list(samples)
+    # Every agent is in `all`, so each job would be counted twice.
     names = sorted({name for sample in kept for name in sample.jobs if name != "all"})
     return stack([(sample.minute, sample.jobs) for sample in kept], names)

@@ -41,6 +41,7 @@ def sign_in(
         console.settings.server_url, PasswordCredentials(user, password), ca_bundle=console.settings.ca_bundle
     )
     try:
+        # Signing in succeeds for every account; only an administrator may list agents.
         client.agents_page(start=0, limit=1)
     except FleetError as error:
         client.close()
@@ -78,6 +79,7 @@ def _let_in(request: Request, console: Console, session: Session, wanted: str) -
         console.sessions.add(session),
         path=root_of(request, console.settings) or "/",
         httponly=True,
+        # Strict: no link on another site opens a page with this session. A person who comes by one signs in again.
         samesite="strict",
         secure=console.settings.secure_cookie or request.url.scheme == "https",
     )
@@ -94,4 +96,5 @@ def _form(request: Request, wanted: str, message: str, status: int = 200, retry_
 
 def _safe(wanted: str) -> str:
     """Return only a path of this console: never another site, whatever the link said."""
+    # Browsers read // and /\ at the beginning as the start of another host.
     return wanted if wanted.startswith("/") and not wanted.startswith(("//", "/\\")) else "/"

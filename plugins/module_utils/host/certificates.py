@@ -1,4 +1,4 @@
-"""Certificate authorities that are trusted while a deploy or a preflight is at work on a host."""
+"""Certificate authorities that are trusted while a deploy or a preflight runs on a host."""
 
 from __future__ import annotations
 

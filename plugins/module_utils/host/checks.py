@@ -215,6 +215,7 @@ def check_minio(address: str, timeout: float) -> Finding:
             "%s: %s" % (address, error),
             "Publish MinIO's port and set kraken_minio_addr to it: artifacts and caches go there",
         )
+    # S3 answers in XML, errors too; MinIO also names itself in a header.
     speaks_s3 = status in (200, 403) and (b"<" in body[:5] or "minio" in headers.get("Server", "").lower())
     return finding(
         "minio", speaks_s3, "%s answers %d" % (address, status), "That is no S3 store: check kraken_minio_addr"

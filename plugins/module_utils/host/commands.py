@@ -44,6 +44,7 @@ def becoming(user: str) -> Optional[Callable[[], None]]:
         return None
 
     def become() -> None:
+        # In this order: after setuid the process may not change its groups any more.
         os.initgroups(user, entry.pw_gid)
         os.setgid(entry.pw_gid)
         os.setuid(entry.pw_uid)
@@ -76,6 +77,7 @@ def run(command: Sequence[str], *, timeout: float = 60.0, check: bool = True, us
             errors="replace",
             timeout=timeout,
             check=False,
+            # The other account may not enter the directory that root is in.
             cwd="/" if user else None,
             env=_environment(user),
             preexec_fn=becoming(user) if user else None,

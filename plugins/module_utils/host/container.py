@@ -155,6 +155,7 @@ def found(name: str) -> Optional[Dict[str, Any]]:
     Raises:
         HostError: Docker is missing or does not answer.
     """
+    # Docker's filter also finds names that only contain this one, and its names begin with a slash.
     listed = _docker("ps", "--all", "--no-trunc", "--filter", f"name=^/{re.escape(name)}$", "--format", "{{.ID}}")
     if not listed.split():
         return None

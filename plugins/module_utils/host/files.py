@@ -132,6 +132,7 @@ def write_file(path: str, content: bytes, wanted: Attributes, validate: Optional
             with os.fdopen(made, "wb") as file:
                 file.write(content)
                 file.flush()
+                # Without it the new name may reach the disk before the content, and a power cut leaves an empty file.
                 os.fsync(file.fileno())
                 _set(file.fileno(), wanted)
             if validate:

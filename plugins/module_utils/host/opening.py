@@ -1,6 +1,6 @@
 """The one place that opens files and directories of a host, for root and everybody else.
 
-The agent's account owns directories that root works in, and may put anything there while root is at work: links,
+The agent's account owns directories that root works in, and may put anything there while root works there: links,
 pipes, second names of other files. So a path is walked directory by directory, each one held by its handle; no link is
 followed unless root (or who runs this) has made it in a directory that nobody else can change; a file counts as one
 only when it is a regular file with a single name; what is made is made anew.
@@ -20,6 +20,7 @@ from .changes import HostError
 MOST_TEXT = 1024 * 1024
 MOST_BYTES = 256 * 1024 * 1024
 
+# Handles to walk with: O_PATH opens nothing for reading, so a directory needs only the right to pass through.
 _SEARCH = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: to open a pipe that nobody writes into would take for ever.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -100,6 +100,7 @@ def _stopping(other: Place, drain_seconds: int) -> Change:
         elif other.kind == "process":
             process.stop(other.directory, drain_seconds)
         else:
+            # Else Docker starts it again with the host.
             run(["docker", "update", "--restart", "no", other.name])
             run(["docker", "stop", "--time", str(drain_seconds), other.name], timeout=drain_seconds + 60.0)
 

@@ -87,6 +87,7 @@ def download(url: str) -> bytes:
     import urllib.request  # Imported here, as most hosts have nothing to download.
 
     try:
+        # urlopen would keep the proxies that the environment had at its first call.
         with urllib.request.build_opener().open(url, timeout=_TIMEOUT) as answer:
             return bytes(answer.read())
     except (OSError, ValueError) as error:

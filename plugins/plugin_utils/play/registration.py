@@ -116,7 +116,7 @@ def fleet_of(inventory: PlayInventory, hosts: Iterable[str], resolve: Resolver |
 
 
 def deployed_after(results: HostResults, hosts: Iterable[str], ahead: timedelta) -> dict[str, datetime]:
-    """Say since when, by its own clock, the server must have heard of agents that were started in this deploy.
+    """Return the time by the server's clock since which it must have seen agents that were started in this deploy.
 
     A record that an earlier agent of that address has left on the server is then not taken for this one.
 

@@ -1,4 +1,4 @@
-"""Taking the agents of a play out of work for an upgrade, and letting those that work have jobs again."""
+"""Taking the agents of a play out of service for an upgrade, and enabling those that work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kraken_fleet.errors import FleetError, PartialFailureError
 from kraken_fleet.model import Agent, DesiredFleet
 from kraken_fleet.reconcile import drain
 from kraken_fleet.reconcile.leftovers import sweep
-from kraken_fleet.reconcile.upgrade import give_back, left_out_of_work, take_out, who_is_out
+from kraken_fleet.reconcile.upgrade import give_back, left_out_of_service, take_out, who_is_out
 
 
 def out_of_work(client: KrakenClient, fleet: DesiredFleet) -> tuple[dict[str, int], list[str]]:
@@ -32,18 +32,18 @@ def out_of_work(client: KrakenClient, fleet: DesiredFleet) -> tuple[dict[str, in
     for agent in agents:
         if agent.disabled and agent.address not in hosts:
             idle.update(agent.group_names)
-    left = left_out_of_work(agents, who_is_out(client, playbook_owner()))
+    left = left_out_of_service(agents, who_is_out(client, playbook_owner()))
     return dict(idle), sorted({hosts[agent.address] for agent in left if agent.address in hosts})
 
 
 def drained(client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any], *, check_mode: bool) -> Outcome:
-    """Take the agents out of work, while enough others of each group work.
+    """Take the agents out of service, while enough others of each group work.
 
     Who is disabled already stays so afterwards.
     """
     agents = registration.agents_of(fleet, client.agents())
     owner = playbook_owner()
-    left = {agent.id for agent in left_out_of_work(agents, who_is_out(client, owner))}
+    left = {agent.id for agent in left_out_of_service(agents, who_is_out(client, owner))}
     coming_back = [agent for agent in agents if agent.enabled or agent.id in left]
     ending = [agent for agent in agents if agent.job and agent not in coming_back]
     outcome = Outcome(unknown=registration.hosts_without(fleet, agents))
@@ -63,14 +63,14 @@ def drained(client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any]
         addresses = {agent.name: agent.address for agent in agents}
         outcome.blame(fleet, {addresses.get(name, name): reason for name, reason in error.failures.items()})
     except FleetError as error:
-        # Whoever is out of work comes back at the end of the role, which a failed task would not reach.
+        # An agent that is out of service comes back at the end of the role, which a failed task would not reach.
         outcome.blame(fleet, dict.fromkeys([agent.address for agent in agents], str(error)))
     outcome.credit(fleet, working, "drained")
     return outcome
 
 
 def enabled(client: KrakenClient, fleet: DesiredFleet, keep_out: Iterable[str]) -> Outcome:
-    """Enable the agents that this playbook has taken out of work, save those of the hosts to keep out."""
+    """Enable the agents that this playbook has taken out of service, save those of the hosts to keep out."""
     broken = {agent.address for agent in fleet.agents if agent.host in set(keep_out)}
     stay = {agent.id for agent in client.agents() if agent.address in broken}
     back, failures = give_back(client, playbook_owner(), stay)

@@ -1,4 +1,4 @@
-"""What people see of a lab at work."""
+"""What people see while a lab works."""
 
 from __future__ import annotations
 

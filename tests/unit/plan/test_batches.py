@@ -1,4 +1,4 @@
-"""Batches of hosts that leave each agents group enough agents at work."""
+"""Batches of hosts that leave each agents group enough agents in service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Out of work for an upgrade, and back, whatever happens; several upgrades at once."""
+"""Out of service for an upgrade, and back, whatever happens; several upgrades at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kraken_fleet.plan import PlanPolicy, make_plan
 from kraken_fleet.reconcile import observe, reconcile
 from kraken_fleet.reconcile.leftovers import sweep
 from kraken_fleet.reconcile.owner import owner_of
-from kraken_fleet.reconcile.upgrade import give_back, left_out_of_work, take_out, who_is_out
+from kraken_fleet.reconcile.upgrade import give_back, left_out_of_service, take_out, who_is_out
 from tests.fake_clock import FakeClock
 from tests.unit.reconcile.lab import Lab, fleet
 
@@ -71,7 +71,7 @@ def test_an_agent_that_does_not_work_stays_disabled_and_counts_as_told(four: Lab
     out(four, 0, 1)
     give_back(four.client, ME, {four.agent(ADDRESSES[1]).id})
     assert disabled(four) == [1]
-    assert left_out_of_work(four.client.agents(), who_is_out(four.client)) == []
+    assert left_out_of_service(four.client.agents(), who_is_out(four.client)) == []
 
 
 def test_another_upgrade_waits_while_too_many_of_a_group_are_out(four: Lab) -> None:
@@ -117,7 +117,7 @@ def test_what_a_killed_upgrade_has_left_comes_back_with_the_next(four: Lab) -> N
     plan = make_plan(FLEET, observed, now=four.client.server_time())
     assert [finding.subject for finding in plan.findings if finding.kind == "upgrade_broken_off"] == ["h0"]
     assert plan.actions == (), "whether the agent works is not known here"
-    (left,) = left_out_of_work(four.client.agents(), who_is_out(four.client, ME))
+    (left,) = left_out_of_service(four.client.agents(), who_is_out(four.client, ME))
     assert left.address == ADDRESSES[0]
 
 
@@ -144,7 +144,7 @@ def test_an_upgrade_of_another_machine_is_believed_to_go_on_for_hours(four: Lab)
         agent = four.agent(ADDRESSES[hours - 5])
         four.client.set_agent_groups(agent.id, [*(ref.id for ref in agent.groups), group.id])
         four.client.disable_agent(agent.id)
-        assert len(left_out_of_work(four.client.agents(), who_is_out(four.client, ME))) == expected
+        assert len(left_out_of_service(four.client.agents(), who_is_out(four.client, ME))) == expected
 
 
 def test_a_server_that_fails_for_a_moment_does_not_keep_agents_out(four: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -272,7 +272,7 @@ def _bring_script(box: Box, script: str, user: str) -> str:
 
 
 def say_it_runs(container: str) -> None:
-    """Write to the log that a container is there. When nobody hears it any more, `abandon` is called next."""
+    """Write to the log that a container is there. When the agent no longer reads it, `abandon` is called next."""
     with contextlib.suppress(BrokenPipeError):
         say(f"{container} is running")
 

@@ -117,7 +117,7 @@ class Stopping:
 
 
 class RunningProgram:
-    """A program that runs. A thread waits for it, so that the child can hear that it must stop.
+    """A program that runs. A thread waits for it, so that the child can be told to stop.
 
     Args:
         box: where.
