@@ -90,6 +90,7 @@ def enable_agents(
     known = client.agents()
     if due:
         known = tuple(are_over(known, client.server_time()))
+        # `--due` alone names its agents itself; for any other verb no name at all is a mistake.
         if not patterns and not (inventory and inventory.limit):
             names = names_of(inventory)
             changes.follow(enable(client, [names.named(agent) for agent in known]), as_json=as_json)
@@ -114,6 +115,7 @@ def delete_agents(
     Exit codes: 0 done; 1 no such agent, or one of them runs a job, and nothing was done; 3 some done, some not.
     """
     known = (*client.agents(), *client.agents(unauthorized=True))
+    # Those that wait, too: records of agents that never came back pile up there.
     chosen = _chosen(client, patterns, inventory, known)
     busy = [agent for agent in chosen if agent.job]
     if busy and not wait:

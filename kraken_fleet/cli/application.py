@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 PROGRAM = "kraken-fleet"
+# The audit log names the command, and a library has no command line: so it is kept here, not read from sys.argv.
 _typed: ContextVar[str] = ContextVar("typed", default=PROGRAM)
 
 # Commands inherit it from the first of them.

@@ -1,4 +1,4 @@
-"""`kraken-fleet authorize`: let agents in that have announced themselves."""
+"""`kraken-fleet authorize`: authorize agents that wait."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def authorize(
     inventory: Inventory | None = None,
     as_json: output.AsJson = False,
 ) -> None:
-    """Authorize agents. Whoever reaches the server can announce an agent: look at `discovered list` first."""
+    """Authorize agents. Whoever reaches the server can claim to be an agent: look at `discovered list` first."""
     if bool(agents) == everyone:
         raise UsageError("Name the agents to authorize, or give --all", hint="See `kraken-fleet discovered list`")
     discovered = client.agents(unauthorized=True)

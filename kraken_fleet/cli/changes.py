@@ -26,6 +26,7 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise UsageError("This cannot be undone, and there is nobody to ask", hint="Give --yes")
+    # On standard error: standard output is for the answer.
     typer.confirm(question, abort=True, err=True)
 
 

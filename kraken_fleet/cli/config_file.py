@@ -23,6 +23,7 @@ _PATHS = ("password_file", "token_file", "ca_bundle")
 
 def config_files() -> list[Path]:
     """Name the files that are there, the one that wins first."""
+    # A file in the directory of a project wins over the user's own.
     places = (Path.cwd() / NAME, user_config_path("kraken-fleet") / NAME)
     return [path for path in dict.fromkeys(places) if path.is_file()]
 

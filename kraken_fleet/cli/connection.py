@@ -96,6 +96,7 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
 
     own = [one for name, one in signature.parameters.items() if name not in ("client", "inventory")]
     first = option("connection", Connection, inspect.Parameter.empty)
+    # Typer reads the signature to make options; without it, it would see `connection` and `given` alone.
     unpacked.__signature__ = signature.replace(parameters=[*own, first])  # type: ignore[attr-defined]  # read by inspect
     servers = [option(name, annotation) for name, annotation in _OPTIONS.items()]
     return with_options(unpacked, "connection", [*inventory_options(wanted), *servers], _connection)

@@ -68,6 +68,7 @@ def console(
     ] = None,
 ) -> None:
     """Serve the console until interrupted. People sign in with their own Kraken accounts."""
+    # Imported here: the web framework takes long to import, and `--help` needs none of it.
     from kraken_fleet.state import state_dir as default_state_dir
     from kraken_fleet.web import ConsoleSettings, create_console, create_consoles
 
@@ -132,6 +133,7 @@ def _run(application: object, host: str, port: int, limits: Limits, proxies: lis
     from kraken_fleet.listen.peers import proxy_options
 
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # Else a console that is started again cannot listen while connections of the last one are in TIME_WAIT.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -1,4 +1,4 @@
-"""`kraken-fleet discovered`: agents that have announced themselves and wait to be authorized."""
+"""`kraken-fleet discovered`: agents that wait to be authorized."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def list_discovered(
     hidden = len(waiting) - len(agents)
     now = client.server_time()
     output.table(
-        ("ID", "NAME", "ADDRESS", "SPEAKS FROM", "LAST SEEN", *(["IGNORED"] if with_ignored else [])),
+        ("ID", "NAME", "ADDRESS", "CONNECTS FROM", "LAST SEEN", *(["IGNORED"] if with_ignored else [])),
         [
             (
                 agent.id,

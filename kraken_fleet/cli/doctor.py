@@ -56,6 +56,7 @@ def doctor(
 def _examine(inventory: Inventory, clickhouse: str | None) -> dict[str, list[Finding]]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
+        # As JSON, since `-e name=value` would split a path at its blanks.
         given = {"__kraken_doctor_report": str(report), "__kraken_doctor_clickhouse_native_addr": clickhouse or ""}
         command = [sys.executable, "-m", "ansible", "playbook", "-e", json.dumps(given)]
         command += [argument for source in inventory.sources for argument in ("-i", str(source))]
@@ -63,6 +64,8 @@ def _examine(inventory: Inventory, clickhouse: str | None) -> dict[str, list[Fin
         command += inventory.arguments
         command.append(str(collection_root() / "playbooks" / "doctor.yml"))
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=ansible_environment())
+        # ansible-playbook exits with 2 or 4 when a host has failed, which is a finding; only without a report has it
+        # failed itself.
         if not report.is_file():
             said = (done.stderr or done.stdout).strip().splitlines()
             hint = "Run ansible-playbook playbooks/doctor.yml with the same inventory to see all of it"

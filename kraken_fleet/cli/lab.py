@@ -92,7 +92,7 @@ def demo(
             progress.title("Second deploy: nothing is left to do")
             second = progress.follow(lab.deploy())
         finally:
-            with _deaf():
+            with _signals_ignored():
                 lab.down()
     changes = second.changes
     if changes:
@@ -124,7 +124,7 @@ def down(
 ) -> None:
     """Remove a lab: its processes, its hosts, its directory. Nothing is left; a second time does nothing."""
     names = existing_labs(parent) if everything else (name,)
-    with _deaf():
+    with _signals_ignored():
         removed = [each for each in names if Lab(parent, each).down()]
     if as_json:
         output.answer({"removed": removed})
@@ -154,7 +154,7 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
+def _signals_ignored() -> Iterator[None]:
     """Finish removing, also when Ctrl-C is pressed meanwhile; it takes a few seconds."""
     with _handled(signal.SIG_IGN):
         yield

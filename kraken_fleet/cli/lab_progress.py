@@ -35,7 +35,7 @@ class Seen:
         return ", ".join(f"{name}: {result.changed}" for name, result in self.deploy.hosts.items() if result.changed)
 
 
-def _told(result: HostResult) -> str:
+def _outcome(result: HostResult) -> str:
     """Return what became of a host, in one line."""
     if not result.succeeded:
         return f"failed: {result.message}"
@@ -127,7 +127,7 @@ class LabProgress:
     def _show_deploy(self, deploy: Deploy) -> None:
         self._end_task()
         for name, result in deploy.hosts.items():
-            self._done(name, _told(result))
+            self._done(name, _outcome(result))
 
     def _show_agents(self, agents: Mapping[str, Agent]) -> None:
         for host, agent in agents.items():

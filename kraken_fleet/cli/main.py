@@ -43,14 +43,14 @@ class Entry(NamedTuple):
 COMMANDS = {
     "agents": Entry("agents", "Agents: list, show, enable, disable, drain, delete; groups."),
     "apply": Entry("apply", "Make the server as an inventory, or a saved plan, says."),
-    "authorize": Entry("authorize", "Authorize agents that have announced themselves."),
+    "authorize": Entry("authorize", "Authorize agents that wait for it."),
     "bundle": Entry("bundle", "Build kkagent and kktool, the files that run on hosts."),
     "completion": Entry("completion", "A script that completes commands in your shell."),
     "console": Entry("console", "The web console, for any Kraken server.", extra="console"),
     "deploy": Entry("deploy", "Deploy the agents of an inventory, in slices if wanted."),
     "discovered": Entry("discovered", "Agents that wait to be authorized: list, ignore."),
     "doctor": Entry("doctor", "Can the hosts of an inventory be agents?"),
-    "firewall": Entry("firewall", "Firewall rules that let only an inventory's agents in."),
+    "firewall": Entry("firewall", "Firewall rules that allow only an inventory's agents."),
     "groups": Entry("groups", "Agents groups: list, create, rename, delete."),
     "jobs": Entry("jobs", "Jobs that wait for an agent or that nobody can take; cancel."),
     "lab": Entry("lab", "A disposable fleet on this machine."),
@@ -168,6 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         completion_init()
     try:
+        # standalone_mode=False: Typer would print errors in its own form and exit by itself.
         code = typer.main.get_command(app).main(arguments, prog_name=PROGRAM, standalone_mode=False)
     except FleetError as error:
         output.error(error, as_json=as_json)

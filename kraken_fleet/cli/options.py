@@ -40,6 +40,7 @@ def with_options(
 
     signature = inspect.signature(command, eval_str=True)
     own = [each for each in signature.parameters.values() if each.name != parameter]
+    # functools.wraps has copied the command's own signature, and Typer makes options from this one.
     wrapped.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]  # read by inspect
     wrapped.__annotations__ = {each.name: each.annotation for each in (*own, *added)}
     return wrapped

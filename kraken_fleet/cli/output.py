@@ -34,6 +34,8 @@ def console(*, stderr: bool = False) -> Console:
     """Return the one console of each stream. Rich leaves colours out for NO_COLOR, dumb terminals and pipes."""
     from rich.console import Console
 
+    # Without soft_wrap Rich breaks long lines at the width of the terminal, and a copied command would have a line end
+    # in it.
     made = Console(stderr=stderr, highlight=False, soft_wrap=True)
     made.push_render_hook(_neutral_hook())
     if not made.is_terminal:

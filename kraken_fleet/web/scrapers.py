@@ -19,7 +19,7 @@ class Scrapers:
         self._kept: dict[str, tuple[str, KrakenClient]] = {}
 
     def get(self, settings: ConsoleSettings, user: str, password: str) -> tuple[KrakenClient, bool]:
-        """Return a client for an account, and whether it has been let in before with this password."""
+        """Return a client for an account, and whether it was accepted before with this password."""
         with self._lock:
             kept = self._kept.get(user)
             # The password is compared each time: the name alone must not reach a client that another scrape signed in.
@@ -29,7 +29,7 @@ class Scrapers:
         return KrakenClient(settings.server_url, credentials, ca_bundle=settings.ca_bundle), False
 
     def keep(self, user: str, password: str, client: KrakenClient) -> None:
-        """Keep a client that was let in."""
+        """Keep a client that the server has accepted."""
         with self._lock:
             old = [self._kept.pop(user, None)]
             self._kept[user] = (password, client)
@@ -40,7 +40,7 @@ class Scrapers:
                 one[1].close()
 
     def drop(self, user: str, client: KrakenClient) -> None:
-        """Forget a client that is let in no more."""
+        """Forget a client that the server no longer accepts."""
         with self._lock:
             if user in self._kept and self._kept[user][1] is client:
                 del self._kept[user]

@@ -37,7 +37,7 @@ def metrics(request: Request) -> Response:
         return PlainTextResponse("Too many attempts\n", 429, {"Retry-After": str(math.ceil(wait))})
     client, known = console.scrapers.get(console.settings, user, password)
     try:
-        answer, let_in = _answer(console, client)
+        answer, accepted = _answer(console, client)
     except NotSignedInError as error:
         console.scrapers.drop(user, client)
         console.attempts.failed(user, peer)
@@ -46,7 +46,7 @@ def metrics(request: Request) -> Response:
     except NotPermittedError:
         console.scrapers.drop(user, client)
         return PlainTextResponse(f"{user} is not an administrator of this server\n", 403)
-    if let_in and not known:
+    if accepted and not known:
         console.attempts.succeeded(user, peer)
         record(request, user, "scrape")
         console.scrapers.keep(user, password, client)
@@ -54,7 +54,7 @@ def metrics(request: Request) -> Response:
 
 
 def _answer(console: Console, client: KrakenClient) -> tuple[Response, bool]:
-    """Return the answer, and whether the server has let the account in.
+    """Return the answer, and whether the server has accepted the account.
 
     When the server cannot be read, the numbers say so: a scrape that is answered is easier to understand.
 

@@ -48,7 +48,7 @@ def sign_in(
         return _rejected(request, console, user, error, _safe(next))
     console.attempts.succeeded(user, where)
     record(request, user, "sign in")
-    return _let_in(request, console, Session(user, client), _safe(next))
+    return _signed_in(request, console, Session(user, client), _safe(next))
 
 
 @router.post("/sign-out")
@@ -71,7 +71,7 @@ def _rejected(request: Request, console: Console, user: str, error: FleetError, 
     return _form(request, wanted, str(error), status=502)
 
 
-def _let_in(request: Request, console: Console, session: Session, wanted: str) -> Response:
+def _signed_in(request: Request, console: Console, session: Session, wanted: str) -> Response:
     root = request.scope.get("root_path", "")
     response = RedirectResponse(root + wanted, status_code=303)
     response.set_cookie(
