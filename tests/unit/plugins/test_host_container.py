@@ -115,7 +115,7 @@ def in_network(mode: str, **networks: str) -> dict[str, Any]:
     return {"Config": config, "HostConfig": {"NetworkMode": mode}, "NetworkSettings": {"Networks": found}}
 
 
-def test_the_address_of_krakens_own_agent_is_that_of_its_container_and_another_is_refused(
+def test_the_address_of_krakens_own_agent_is_its_containers_and_another_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # It joins lab_net when it has a Docker job, and goes on under the address that it had.

@@ -84,7 +84,7 @@ def test_drift_and_a_failed_reconciliation_are_one_problem_each() -> None:
     assert Topic.RECONCILE not in {one.topic for one in problems_of(reading, [], well)}
 
 
-def test_one_message_tells_everything_by_topic_and_has_no_more_lines_than_people_read() -> None:
+def test_one_message_tells_everything_by_topic_in_no_more_lines_than_people_read() -> None:
     silent = [Known(Problem(Topic.SILENT, f"h{number}", "it is silent", "Look"), NOW) for number in range(30)]
     server = Known(unreadable(ServerUnreachableError("refused", where="GET http://k/"), "http://k"), NOW)
     over = Known(Problem(Topic.JOBS, "gpu", "2 jobs wait\nX: a line of mine"), NOW - timedelta(minutes=12))

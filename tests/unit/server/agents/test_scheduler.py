@@ -106,7 +106,7 @@ def test_losing_authorization_or_the_record_puts_the_job_back(api: Api) -> None:
     assert "was deleted, queued again" in moved["notes"]
 
 
-def test_an_agent_that_says_that_it_takes_no_jobs_gets_none_and_its_waiting_job_goes_on(api: Api) -> None:
+def test_an_agent_that_takes_no_jobs_gets_none_and_its_waiting_job_goes_on(api: Api) -> None:
     full = HandAgent(api).enrol()
     [job] = api.start([job_spec()])
     assert job["agent_id"] == full.id
