@@ -7,16 +7,15 @@ all count. So does what `vars:` of the play or of the task's role say.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.host_results import HostResults
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.templates import FAULTS, Templates
 
 from kraken_fleet.collection import secret_variables
 from kraken_fleet.errors import InventoryError
@@ -32,7 +31,6 @@ _FOR_THE_SERVER = SERVER_VARIABLES.union(_CONNECTION)
 _NOTHING = object()
 # An empty list would mean all hosts.
 _NO_HOSTS = ["kraken-fleet-no-host"]
-_TEMPLATE_MARKS = ("{{", "{%", "{#")
 
 
 class PlayInventory:
@@ -46,7 +44,7 @@ class PlayInventory:
 
     def __init__(self, action: ActionBase, hostvars: Any, results: HostResults | None = None) -> None:
         self._task = action._task
-        self._templar = action._templar
+        self._templates = Templates(action._templar)
         self._hostvars = hostvars
         self._results = results or HostResults(hostvars)
         # Ansible hands no inventory to an action; this is the one that the play runs with, add_host and all.
@@ -187,13 +185,9 @@ class PlayInventory:
         return found
 
     def _filled(self, host: str, name: str, value: Any, variables: dict[str, Any]) -> Any:
-        if _is_plain(value):
-            return json.loads(json.dumps(value))
-        templar = self._templar.copy_with_new_env(available_variables=variables)
         try:
-            # Plain values: Ansible's own know where they come from, which no dataclass or YAML writer wants.
-            return json.loads(json.dumps(templar.template(value)))
-        except (AnsibleError, TypeError, ValueError) as error:
+            return self._templates.filled(value, variables)
+        except FAULTS as error:
             hint = "Correct the template, or what it refers to"
             raise InventoryError(f"It cannot be filled in: {error}", host=host, variable=name, hint=hint) from error
 
@@ -201,17 +195,3 @@ class PlayInventory:
         """Return the address that the deploy has found on the host."""
         agents = self._results.of(host).get("agents") or []
         return str(agents[0].get("address") or "") if len(agents) == 1 else ""
-
-
-def _is_plain(value: Any) -> bool:
-    """Say whether a value has no template in it, and is nothing that is told when it is read, such as a vaulted text.
-
-    Filling in what has nothing to fill in takes most of the time that a large inventory is checked in.
-    """
-    if isinstance(value, str):
-        return not any(mark in value for mark in _TEMPLATE_MARKS)
-    if isinstance(value, Mapping):
-        return all(_is_plain(key) and _is_plain(one) for key, one in value.items())
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, bool | int | float)
