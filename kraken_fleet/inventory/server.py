@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kraken_fleet.errors import InventoryError
-from kraken_fleet.inventory.render import debug, messages
+from kraken_fleet.inventory.asking import debug, messages
 
 _PREFIX = "kraken_server_"
 _PARTS = ("url", "user", "password", "token", "ca_bundle")
@@ -79,7 +79,7 @@ def _server(parts: Mapping[str, str], *, locked: InventoryError | None = None) -
 def _asked(command: Sequence[str], host: str, parts: Sequence[str] | Mapping[str, object]) -> dict[str, str]:
     """Let Ansible itself fill in templates and open vaults."""
     wanted = ", ".join(f"'{part}': {_PREFIX}{part}" for part in parts)
-    done = debug([*command, host], "msg={{ {" + wanted + "} | to_json | b64encode }}")
+    done = debug([*command, host], "{{ {" + wanted + "} | to_json | b64encode }}")
     for _, state, message in messages(done.stdout):
         if state == "SUCCESS":
             filled = json.loads(base64.b64decode(message))
