@@ -39,6 +39,7 @@ from kraken_fleet.web.scrapers import Scrapers
 from kraken_fleet.web.security import add_headers, refuse_other_origins
 from kraken_fleet.web.sessions import SessionStore
 from kraken_fleet.web.settings import ConsoleSettings
+from kraken_fleet.web.table import LastTable
 from kraken_fleet.web.work import Run, Work
 
 STATIC = Path(__file__).parent / "static"
@@ -71,6 +72,7 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
         sessions=sessions,
         attempts=AttemptLimit(settings.limits.wrong_passwords_per_account, settings.limits.wrong_passwords_per_peer),
         cache=cache,
+        tables=LastTable(),
         history=history,
         ignored=Ignored(settings.state_dir),
         log=usual_log(directory=settings.audit_dir or settings.state_dir),

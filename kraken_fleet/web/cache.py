@@ -68,11 +68,18 @@ class FleetCache:
         self._snapshot = Snapshot(0, datetime.fromtimestamp(0, UTC))
 
     def get(self, client: KrakenClient) -> Snapshot:
-        """Return the newest view; ask the server with this client when the last one is too old."""
-        with self._lock:
+        """Return the newest view; ask the server with this client when the last one is too old.
+
+        While somebody else is asking, the view before is good enough, unless something has been changed since.
+        """
+        if not self._lock.acquire(blocking=self._taken_at == float("-inf")):
+            return self._snapshot
+        try:
             if self._clock() - self._taken_at > max(self._max_age, _SHARE * self._took):
                 self._refresh(client)
             return self._snapshot
+        finally:
+            self._lock.release()
 
     @property
     def last(self) -> Snapshot:

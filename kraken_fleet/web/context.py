@@ -25,6 +25,7 @@ from kraken_fleet.web.render import Renderer
 from kraken_fleet.web.scrapers import Scrapers
 from kraken_fleet.web.sessions import Session, SessionStore
 from kraken_fleet.web.settings import ConsoleSettings
+from kraken_fleet.web.table import LastTable
 from kraken_fleet.web.work import Work
 
 _COOKIE = "kraken_fleet_session"
@@ -38,6 +39,7 @@ class Console:
     sessions: SessionStore
     attempts: AttemptLimit
     cache: FleetCache
+    tables: LastTable
     history: History
     ignored: Ignored
     log: audit.AuditLog

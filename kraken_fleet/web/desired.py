@@ -29,6 +29,7 @@ class _Kept:
 
 
 _kept = _Kept()
+_NO_NAMES = HostNames()
 
 
 def desired_fleet(settings: ConsoleSettings) -> DesiredFleet:
@@ -58,7 +59,7 @@ def host_names(settings: ConsoleSettings) -> HostNames:
     """
     inventory = settings.inventory
     if not inventory:
-        return HostNames()
+        return _NO_NAMES
     if _kept.named is not inventory:
         _read_names(settings)
     elif time.monotonic() - _kept.names_at > _FRESH_SECONDS:

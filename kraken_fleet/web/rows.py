@@ -1,10 +1,9 @@
-"""Agents as rows of a table: their state in one word, searched, filtered, sorted and cut into pages. Pure."""
+"""An agent as a row, and what somebody asked to see of all rows. Pure."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from urllib.parse import urlencode
@@ -39,7 +38,7 @@ class Query:
         """
         sort = params.get("sort", "address")
         return cls(
-            text=params.get("q", "").strip()[:200],
+            text=params.get("q", "").replace("\0", "").strip()[:200],
             group=params.get("group", ""),
             system=params.get("system", ""),
             executor=params.get("executor", ""),
@@ -49,6 +48,10 @@ class Query:
             page=max(whole_number(params.get("page"), "page", 1), 1),
             size=min(max(whole_number(params.get("size"), "size", 100), 1), max(PAGE_SIZES)),
         )
+
+    def at(self, page: int) -> Query:
+        """Return the same view at another page."""
+        return self if page == self.page else replace(self, page=page)
 
     def link(self, **changes: object) -> str:
         """Return the query string of this view with some things changed.
@@ -77,11 +80,23 @@ class Row:
 
     Args:
         name: what it is called beside its address, by the inventory where that has it; empty when nothing else.
+        groups: the names of its agents groups, made out once.
     """
 
     agent: Agent
     state: Activity
-    name: str = ""
+    name: str
+    groups: frozenset[str]
+
+    @classmethod
+    def of(cls, agent: Agent, now: datetime, names: HostNames) -> Row:
+        """Return the row of an agent.
+
+        Args:
+            now: the moment that "silent" is measured from, timezone-aware.
+            names: of the inventory's hosts.
+        """
+        return cls(agent, activity_of(agent, now), names.name(agent), agent.group_names)
 
     @property
     def system(self) -> str:
@@ -130,60 +145,6 @@ class Page:
         return min(self.query.page * self.query.size, self.total)
 
 
-def make_page(agents: Iterable[Agent], query: Query, now: datetime, names: HostNames | None = None) -> Page:
-    """Search, filter, sort and cut the rows.
-
-    Args:
-        agents: every authorized agent of the server.
-        query: what to show.
-        now: the moment that "silent" is measured from, timezone-aware.
-        names: of the inventory's hosts.
-    """
-    called = names or HostNames()
-    every = [Row(agent, activity_of(agent, now), called.name(agent)) for agent in agents]
-    shown = [row for row in every if _matches(row, query)]
-    shown.sort(key=_SORT_KEYS[query.sort], reverse=query.descending)
-    pages = max(-(-len(shown) // query.size), 1)
-    page = min(query.page, pages)
-    cut = shown[(page - 1) * query.size : page * query.size]
-    return Page(cut, len(shown), pages, _on_page(query, page), _choices(every))
-
-
-def _on_page(query: Query, page: int) -> Query:
-    return query if page == query.page else Query.from_params({**_params(query), "page": str(page)})
-
-
-def _params(query: Query) -> dict[str, str]:
-    return {
-        "q": query.text,
-        "group": query.group,
-        "system": query.system,
-        "executor": query.executor,
-        "state": query.state,
-        "sort": query.sort,
-        "dir": "desc" if query.descending else "",
-        "size": str(query.size),
-    }
-
-
-def _matches(row: Row, query: Query) -> bool:
-    if query.text and not _mentions(row, query.text.lower()):
-        return False
-    return (
-        (not query.group or query.group in row.agent.group_names)
-        and (not query.system or query.system == row.system)
-        and (not query.executor or query.executor in row.executors)
-        and (not query.state or query.state == row.state)
-    )
-
-
-def _mentions(row: Row, text: str) -> bool:
-    agent = row.agent
-    said = agent.disabling.said if agent.disabling else ""
-    words = (agent.name, row.name, said, agent.address, agent.ip_address or "", row.system, *agent.group_names)
-    return any(text in word.lower() for word in words)
-
-
 @lru_cache(maxsize=65536)
 def _address_key(address: str) -> tuple[object, ...]:
     # 10.0.0.9 before 10.0.0.10: numbers are compared as numbers.
@@ -191,22 +152,11 @@ def _address_key(address: str) -> tuple[object, ...]:
     return tuple((0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part) for part in parts)
 
 
-_SORT_KEYS: Mapping[str, Callable[[Row], tuple[object, ...]]] = {
+SORT_KEYS: Mapping[str, Callable[[Row], tuple[object, ...]]] = {
     "name": lambda row: (not row.name, row.name, _address_key(row.agent.address)),
     "address": lambda row: _address_key(row.agent.address),
     "system": lambda row: (row.system, _address_key(row.agent.address)),
-    "groups": lambda row: (tuple(sorted(row.agent.group_names)), _address_key(row.agent.address)),
+    "groups": lambda row: (tuple(sorted(row.groups)), _address_key(row.agent.address)),
     "state": lambda row: (row.state, _address_key(row.agent.address)),
     "last_seen": lambda row: (row.agent.last_seen.timestamp() if row.agent.last_seen else 0.0,),
 }
-
-
-def _choices(rows: Iterable[Row]) -> dict[str, list[tuple[str, int]]]:
-    counts: dict[str, Counter[str]] = {name: Counter() for name in ("group", "system", "executor", "state")}
-    for row in rows:
-        counts["group"].update(row.agent.group_names)
-        counts["executor"].update(row.executors.keys())
-        counts["state"][row.state] += 1
-        if row.system:
-            counts["system"][row.system] += 1
-    return {name: sorted(counter.items()) for name, counter in counts.items()}

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form
 from starlette.responses import HTMLResponse, Response
 
 from kraken_fleet.errors import FleetError
-from kraken_fleet.model import ALL_GROUP, LogLine, activity_of, is_own_group
+from kraken_fleet.model import ALL_GROUP, LogLine, is_own_group
 from kraken_fleet.web.context import Changing, SignedIn, Visit
 from kraken_fleet.web.desired import desired_by_address, difference, host_names
 from kraken_fleet.web.rows import Row
@@ -27,7 +27,7 @@ def show_agent(visit: SignedIn, agent_id: int) -> HTMLResponse:
     return visit.page(
         "agent.html",
         agent=agent,
-        row=Row(agent, activity_of(agent, datetime.now(UTC)), host_names(visit.console.settings).name(agent)),
+        row=Row.of(agent, datetime.now(UTC), host_names(visit.console.settings)),
         groups=[group for group in snapshot.groups if group.name != ALL_GROUP],
         jobs=visit.client.agent_jobs(agent_id),
         log=_agent_log(visit, agent_id),

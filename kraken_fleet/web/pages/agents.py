@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Form
@@ -14,7 +13,7 @@ from kraken_fleet.model import ALL_GROUP, Agent
 from kraken_fleet.reconcile import Event, change_groups
 from kraken_fleet.web.context import Change, Changing, SignedIn
 from kraken_fleet.web.desired import host_names
-from kraken_fleet.web.rows import PAGE_SIZES, Query, make_page
+from kraken_fleet.web.rows import PAGE_SIZES, Query
 
 router = APIRouter()
 
@@ -28,7 +27,7 @@ def home(visit: SignedIn) -> Response:
 def list_agents(visit: SignedIn) -> HTMLResponse:
     snapshot = visit.snapshot()
     query = Query.from_params(visit.request.query_params)
-    page = make_page(snapshot.agents, query, datetime.now(UTC), host_names(visit.console.settings))
+    page = visit.console.tables.of(snapshot, host_names(visit.console.settings)).page(query)
     groups = sorted(group.name for group in snapshot.groups if group.name != ALL_GROUP)
     return visit.page(
         "agents.html",

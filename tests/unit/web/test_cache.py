@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import cast
 
 import pytest
@@ -69,3 +70,25 @@ def test_the_version_grows_only_when_a_person_would_see_a_difference() -> None:
     clock.time += 3
     server.fleet = (an_agent(1, disabled=True),)
     assert cache.get(client).version == first + 1
+
+
+def test_nobody_waits_while_somebody_else_asks_the_server() -> None:
+    cache, server, client, clock = cached(0.01)
+    before = cache.get(client)
+    clock.time += 3
+    asking, answered = threading.Event(), threading.Event()
+    groups = server.groups
+
+    def slowly() -> tuple[AgentsGroup, ...]:
+        asking.set()
+        assert answered.wait(30)
+        return groups()
+
+    server.groups = slowly  # type: ignore[method-assign] # an answer that takes until the test lets it go
+    somebody = threading.Thread(target=cache.get, args=(client,))
+    somebody.start()
+    assert asking.wait(30)
+    assert cache.get(client) is before
+    answered.set()
+    somebody.join()
+    assert cache.get(client) is not before

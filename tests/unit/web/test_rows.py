@@ -6,9 +6,11 @@ import time
 
 import pytest
 
-from kraken_fleet.model import Activity, activity_of
+from kraken_fleet.model import Activity, HostNames, activity_of
+from kraken_fleet.web.cache import Snapshot
 from kraken_fleet.web.parameters import BadParameterError
-from kraken_fleet.web.rows import Page, Query, make_page
+from kraken_fleet.web.rows import Page, Query
+from kraken_fleet.web.table import LastTable, Table
 from tests.unit.web.model_builders import NOW, an_agent
 
 FLEET = [
@@ -21,7 +23,7 @@ FLEET = [
 
 
 def show(**params: str) -> Page:
-    return make_page(FLEET, Query.from_params(params), NOW)
+    return Table(FLEET, NOW).page(Query.from_params(params))
 
 
 def numbers(page: Page) -> list[int]:
@@ -88,13 +90,27 @@ def test_what_is_no_number_is_refused_by_name(name: str, text: str) -> None:
 
 def test_an_address_with_other_digits_is_sorted_like_any_word() -> None:
     fleet = [an_agent(1, address="10.0.0.²"), an_agent(2, address="10.0.0.3")]
-    assert [row.agent.id for row in make_page(fleet, Query(), NOW).rows] == [2, 1]
+    assert [row.agent.id for row in Table(fleet, NOW).page(Query()).rows] == [2, 1]
 
 
 def test_ten_thousand_agents_are_searched_and_cut_within_the_render_budget() -> None:
     fleet = [an_agent(n, address=f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}") for n in range(10_000)]
     # The process's own time: what else runs on the machine is not the console's.
     started = time.process_time()
-    page = make_page(fleet, Query.from_params({"q": "10.0", "sort": "state"}), NOW)
+    page = Table(fleet, NOW).page(Query.from_params({"q": "10.0", "sort": "state"}))
     assert time.process_time() - started < 0.5
     assert page.total == 10_000
+
+
+def test_pages_of_one_view_share_its_rows() -> None:
+    """What is made out of all agents is made once for a view, however many pages are looked at."""
+    tables, names = LastTable(), HostNames()
+    view = Snapshot(1, NOW, tuple(FLEET))
+    table = tables.of(view, names)
+    assert tables.of(view, names) is table
+    first, second = table.page(Query()), table.page(Query(text="gpu"))
+    assert first.choices is second.choices
+    assert second.rows[0] is first.rows[1]
+    newer = Snapshot(2, NOW, tuple(FLEET[:1]))
+    assert tables.of(newer, names).page(Query()).total == 1
+    assert tables.of(newer, HostNames({})) is not table
