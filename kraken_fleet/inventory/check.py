@@ -11,7 +11,8 @@ from kraken_fleet.errors import InventoryError
 from kraken_fleet.inventory import types
 from kraken_fleet.inventory.variables import INSTANCES_VARIABLE, PLUGIN_FACTS, PREFIX, SERVER_VARIABLES, checked
 
-_SHOWN = 20
+SHOWN = 20
+"""How many problems are written out."""
 
 
 def problems_of_host(host: str, variables: Mapping[str, object]) -> Iterator[InventoryError]:
@@ -56,8 +57,8 @@ def merged(problems: Iterable[InventoryError]) -> list[InventoryError]:
 
 def listed(problems: Sequence[object]) -> str:
     """Write one problem on each line, and how many there are more than a person wants to read at once."""
-    more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-    return "\n".join([*map(str, problems[:_SHOWN]), *more])
+    more = [f"... and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
+    return "\n".join([*map(str, problems[:SHOWN]), *more])
 
 
 def _of_value(host: str, name: str, value: object) -> Iterator[InventoryError]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from kraken_fleet.collection import collection_root
 from kraken_fleet.errors import InventoryError
 from kraken_fleet.inventory.addresses import Resolver, resolve_name
-from kraken_fleet.inventory.check import raise_if_any
+from kraken_fleet.inventory.check import SHOWN, raise_if_any
 from kraken_fleet.inventory.command import ansible_program, listing
 from kraken_fleet.inventory.definitions import definitions
 from kraken_fleet.inventory.fleet import chosen_hosts, fleet_from_hostvars, hostvars_of
@@ -86,7 +86,9 @@ class Inventory:
                 resolve=resolve,
             )
         except InventoryError as error:
-            raise_if_any([self._placed(each) for each in error.problems or [error]])
+            problems = error.problems or [error]
+            # To find a place, all files are read: only for what a person will read.
+            raise_if_any([*map(self._placed, problems[:SHOWN]), *problems[SHOWN:]])
             raise
         known = {*self._tree.hosts(), *self._tree.groups()}
         return dataclasses.replace(fleet, unread_files=unread_files(self.sources, self.playbook_dir, known))

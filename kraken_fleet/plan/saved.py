@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from kraken_fleet.errors import PlanError
-from kraken_fleet.model import ALL_GROUP, ObservedFleet
+from kraken_fleet.model import ALL_GROUP, Agent, ObservedFleet
 from kraken_fleet.plan.actions import Action, CreateGroup, RenameGroup, SetGroups
 from kraken_fleet.plan.document import Plan
 
@@ -23,8 +23,9 @@ def check_against_server(plan: Plan, observed: ObservedFleet) -> None:
     Raises:
         PlanError: an action names an agent or a group wrongly, or one that the plan's own fingerprint does not cover.
     """
+    agents = {agent.id: agent for agent in observed.agents}
     for action in plan.actions:
-        if objection := _objection(action, plan, observed):
+        if objection := _objection(action, plan, observed, agents):
             raise PlanError(f"The plan says `{action.describe()}`, but {objection}", hint=_AGAIN)
 
 
@@ -49,12 +50,12 @@ def check_against_inventory(plan: Plan, recomputed: Plan) -> None:
             )
 
 
-def _objection(action: Action, plan: Plan, observed: ObservedFleet) -> str:
+def _objection(action: Action, plan: Plan, observed: ObservedFleet, agents: Mapping[int, Agent]) -> str:
     if isinstance(action, CreateGroup):
         return "" if action.name in plan.groups else "the plan is about no such group"
     if isinstance(action, RenameGroup):
         return _objection_to_renaming(action, observed)
-    agent = next((agent for agent in observed.agents if agent.id == action.agent_id), None)
+    agent = agents.get(action.agent_id)
     if agent is None:
         return f"the server has no agent {action.agent_id}"
     # A person approves an address, and the server obeys the id: they have to mean the same agent.
@@ -62,7 +63,7 @@ def _objection(action: Action, plan: Plan, observed: ObservedFleet) -> str:
         return f"agent {action.agent_id} of the server is {agent.address}"
     if plan.scope is not None and action.address not in plan.scope:
         return f"{action.address} is not among the agents that the plan is about"
-    return _objection_to_groups(action, plan, observed) if isinstance(action, SetGroups) else ""
+    return _objection_to_groups(action, plan, observed, agent) if isinstance(action, SetGroups) else ""
 
 
 def _objection_to_renaming(action: RenameGroup, observed: ObservedFleet) -> str:
@@ -72,12 +73,11 @@ def _objection_to_renaming(action: RenameGroup, observed: ObservedFleet) -> str:
     return f"group {action.group_id} of the server is not called so"
 
 
-def _objection_to_groups(action: SetGroups, plan: Plan, observed: ObservedFleet) -> str:
+def _objection_to_groups(action: SetGroups, plan: Plan, observed: ObservedFleet, agent: Agent) -> str:
     living = {group.id: group.name for group in observed.groups}
     strange = [str(number) for number in action.kept if number not in living]
     if strange:
         return f"the server has no living group {', '.join(strange)}"
-    agent = next(agent for agent in observed.agents if agent.id == action.agent_id)
     # `kept` is sent as it is. A group in it that the agent is not in would be joined without being shown as added.
     joined = set(action.kept) - {group.id for group in agent.groups}
     told = {living[number] for number in joined} - set(action.added) - {ALL_GROUP}

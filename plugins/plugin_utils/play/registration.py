@@ -46,9 +46,9 @@ class Outcome:
 
     def blame(self, fleet: DesiredFleet, failures: Mapping[str, str]) -> None:
         """Take failures by agent, address or agents group apart to the hosts that they hit."""
+        named, members = _hosts_by_name(fleet), hosts_by_group(fleet)
         for subject, reason in failures.items():
-            hosts = [agent.host for agent in fleet.agents if subject in _names(agent)]
-            hosts = hosts or [agent.host for agent in fleet.agents if subject in agent.groups]
+            hosts = named.get(subject) or members.get(subject, [])
             if not hosts:
                 self.general.append(f"{subject}: {reason}")
             for host in hosts:
@@ -201,6 +201,14 @@ def hosts_by_group(fleet: DesiredFleet) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for agent in fleet.agents:
         for name in agent.groups:
+            found[name].append(agent.host)
+    return dict(found)
+
+
+def _hosts_by_name(fleet: DesiredFleet) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for agent in fleet.agents:
+        for name in dict.fromkeys(_names(agent)):
             found[name].append(agent.host)
     return dict(found)
 

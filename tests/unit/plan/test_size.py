@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 
 from kraken_fleet.model import Agent, AgentsGroup, DesiredAgent, DesiredFleet, ObservedFleet
 from kraken_fleet.plan import CidrTrust, PlanPolicy, RulesTrust, make_plan, plan_from_json, plan_to_json
+from kraken_fleet.plan.saved import check_against_server
 from kraken_fleet.plan.trust import InventoryTrust, Rule
+from tests.walked import Walked
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NUMBER = 10_000
@@ -32,3 +34,17 @@ def test_ten_thousand_agents_half_new_half_missing_are_planned_in_seconds() -> N
     assert plan_from_json(plan_to_json(plan)) == plan
     assert time.process_time() - started < 10  # about 1 s on an idle machine; minutes when it is quadratic
     assert plan.summary() == {"authorize": NUMBER // 2 - 1, "set_groups": NUMBER // 2 - 1}
+
+
+def test_a_saved_plan_is_checked_without_a_walk_for_each_change() -> None:
+    walks = []
+    for number in (20, 200):
+        desired = DesiredFleet(tuple(DesiredAgent(f"h{index}", _address(index)) for index in range(number)))
+        agents = Walked(Agent(index + 1, f"a{index}", _address(index), last_seen=NOW) for index in range(number))
+        observed = ObservedFleet(agents, (AgentsGroup(1, "all"),), NOW)
+        plan = make_plan(desired, observed, now=NOW)
+        assert plan.summary() == {"authorize": number}
+        before = agents.walks
+        check_against_server(plan, observed)
+        walks.append(agents.walks - before)
+    assert walks == [1, 1]

@@ -11,6 +11,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.registration 
 
 from kraken_fleet.model import Agent, AgentsGroup, DesiredAgent, DesiredFleet, ObservedFleet
 from kraken_fleet.plan import make_plan
+from tests.walked import Walked
 
 FLEET = DesiredFleet(
     (
@@ -42,6 +43,17 @@ def test_failures_hit_the_hosts_that_they_belong_to() -> None:
     result = outcome.result(FLEET)
     assert result["failed"] is True
     assert result["failed_hosts"] == {"box": "label", "web": "address"}
+
+
+def test_failures_of_all_hosts_need_no_walk_for_each_of_them() -> None:
+    walks = []
+    for number in (20, 200):
+        agents = Walked(DesiredAgent(f"h{index}", f"10.0.0.{index}") for index in range(number))
+        outcome = Outcome()
+        outcome.blame(DesiredFleet(agents), {f"10.0.0.{index}": "gone" for index in range(number)})
+        assert outcome.failures == {f"h{index}": "gone" for index in range(number)}
+        walks.append(agents.walks)
+    assert walks[0] == walks[1]
 
 
 def test_hosts_that_failed_leave_the_task_itself_well() -> None:
