@@ -314,7 +314,7 @@ NAMES = tuple(dict.fromkeys(step.__name__ for steps in STEPS.values() for step i
 @contextmanager
 def announced(number: int) -> Iterator[tuple[Fleet, Row]]:
     """A fresh server that has heard once of every agent, and what that took."""
-    with swarm.server() as (port, pid), tempfile.TemporaryDirectory() as folder:
+    with swarm.server(waiting=number) as (port, pid), tempfile.TemporaryDirectory() as folder:
         fleet = Fleet(number, Path(folder), port, pid)
         write_inventory(fleet)
         load, started = os.getloadavg()[0], time.monotonic()

@@ -27,8 +27,10 @@ from pathlib import Path
 _SERVER = """
 import sys
 from pathlib import Path
+from kraken_fleet.listen import Limits
 from kraken_fleet.server import ServerSettings, serve
-settings = ServerSettings(Path(sys.argv[1]), port=0, admin_password_file=Path(sys.argv[2]))
+limits = Limits(unknown_agents=int(sys.argv[3]))
+settings = ServerSettings(Path(sys.argv[1]), port=0, admin_password_file=Path(sys.argv[2]), limits=limits)
 serve(settings, on_ready=lambda ready: print(ready.settings.port, flush=True))
 """
 _PASSWORD = "swarm"
@@ -54,13 +56,17 @@ class Tally:
 
 
 @contextmanager
-def server() -> Iterator[tuple[int, int]]:
-    """A fresh server in a process of its own; gives its port and process id."""
+def server(waiting: int = 5_000) -> Iterator[tuple[int, int]]:
+    """A fresh server in a process of its own; gives its port and process id.
+
+    Args:
+        waiting: how many agents may wait to be authorized.
+    """
     with tempfile.TemporaryDirectory() as directory:
         password = Path(directory, "password")
         password.touch(mode=0o600)
         password.write_text(_PASSWORD)
-        command = [sys.executable, "-c", _SERVER, str(Path(directory, "data")), str(password)]
+        command = [sys.executable, "-c", _SERVER, str(Path(directory, "data")), str(password), str(waiting)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             line = process.stdout.readline() if process.stdout else ""
