@@ -72,6 +72,7 @@ def _download(store: ObjectStore, step: Mapping[str, Any]) -> Outcome:
     sources = [source.strip("/") for source in as_list(step["source"])]
     target = working_directory(step) / str(step.get("destination") or ".")
     missing = ""
+    # The latest run that has all of the sources: files of different runs are never mixed.
     for run, objects in _runs(store, bucket, flow, own_run):
         chosen, missing = _choose(objects, sources)
         if not missing:

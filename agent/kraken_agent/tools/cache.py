@@ -95,6 +95,7 @@ def _latest(store: ObjectStore, bucket: str, folder: str) -> Optional[str]:
     for entry in store.list_objects(bucket, f"{folder}/"):
         job, _, name = entry.name[len(folder) + 1 :].partition("/")
         if name == _META and job.isdigit():
+            # The file is written last, so a job that was killed while it saved has none.
             jobs.append(int(job))
     return f"{folder}/{max(jobs)}" if jobs else None
 

@@ -46,6 +46,7 @@ def open_channel(address: str) -> Channel:
     if address.startswith("fd:"):
         return _descriptor_channel(int(address[3:]))
     connection = socket.create_connection(_host_and_port(address), timeout=_CONNECT_SECONDS)
+    # A tool may be silent for hours between two messages; only connecting has a limit.
     connection.settimeout(None)
     return Channel(connection.sendall, connection.close)
 

@@ -55,6 +55,8 @@ def triggered_commit(step: Mapping[str, Any]) -> Optional[str]:
 
 def _obtain(git: Git, url: str, directory: Path, step: Mapping[str, Any]) -> Optional[Outcome]:
     """Get the repository; None when it is there."""
+    # git clones into an existing directory only when it is empty, and says so itself; what is in it is not removed
+    # here.
     existed = directory.exists()
     with BundleCache(step) as cache:
         bundle = cache.fetch()

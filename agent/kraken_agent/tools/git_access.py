@@ -55,6 +55,7 @@ class GitAccess:
             self._write("key", text)
         elif self._token:
             self._write("token", self._token + "\n")
+            # Git runs this program to ask for user and password, so neither is in an argument or a URL.
             self._write("askpass", _ASKPASS, mode=0o700)
         return self
 

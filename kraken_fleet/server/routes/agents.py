@@ -39,6 +39,7 @@ async def agents(
     sort_field: str = "name",
     sort_dir: str = "asc",
 ) -> Response:
+    # A list can be sorted by `last_seen`, which the database gets in batches only: so the batch is written first.
     with core.db.write() as session:
         core.roster.write_seen(session)
     turn = desc if sort_dir == "desc" and sort_field in _SORTABLE else asc

@@ -41,6 +41,7 @@ def page(
     """
     if start < 0 or limit < 0:
         raise Problem(500)
+    # SQLite takes no integer beyond 64 bits.
     start, limit = min(start, LARGEST), min(limit, core.settings.limits.page_items)
     total = session.scalar(select(func.count()).select_from(query.order_by(None).subquery()))
     rows = session.scalars(query.offset(start).limit(limit))

@@ -62,6 +62,8 @@ async def change_group(core: CoreDep, group_id: int, wanted: Wanted) -> Response
     with core.db.write() as session:
         found = need(session, AgentsGroup, group_id, "", 500)
         if "name" in wanted:
+            # Nobody looks whether the name is taken: the real server does not either, and clients are tested against
+            # that.
             found.name = wanted["name"]
         if "deployment" in wanted:
             found.deployment = wanted["deployment"]

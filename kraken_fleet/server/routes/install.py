@@ -55,6 +55,7 @@ async def binary(core: CoreDep, name: str) -> Response:
     directory = core.settings.bundle_dir or core.settings.data_dir / "bundles"
     path = directory / (f"kk{name}" if name in ("agent", "tool") else name)
     if core.settings.bundle_dir is None and name in ("agent", "tool") and not path.exists():
+        # Built for the first host that asks, in a thread: agents go on being answered.
         await asyncio.to_thread(_build, directory)
     if not path.exists():
         log.error("%s is not there, it cannot be served", path)

@@ -37,6 +37,7 @@ async def log_in(request: Request, core: CoreDep, credentials: Credentials) -> R
     user = await _who(core, peer_of(request.scope), credentials["user"], credentials["password"])
     if not user.enabled:
         raise Problem(401, "user account is disabled")
+    # 32 hexadecimal digits, as the real server's tokens are.
     token = secrets.token_hex(16)
     with core.db.write() as session:
         row = LoginSession(token_hash=token_hash(token), user_id=user.id)

@@ -118,6 +118,8 @@ async def _kept(core: Core, file: UploadFile) -> str:
             raise Problem(400, "file is not a zip file")
         name = f"{digest.hexdigest()}.zip"
         (directory / name).unlink(missing_ok=True)
+        # A second name for the whole file: the temporary name goes when the block ends, and no reader ever sees half of
+        # it.
         (directory / name).hardlink_to(temporary.name)
     return f"/bk/install/tools/{name}"
 
