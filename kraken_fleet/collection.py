@@ -80,6 +80,12 @@ def settings_table() -> ModuleType:
     return importlib.import_module(f"{_HOST_PACKAGE}.settings")
 
 
+def settings_place(**where: str) -> Any:
+    """Return where an agent is, as `Place` beside the table describes it: the text of a setting may depend on it."""
+    settings_table()
+    return importlib.import_module(f"{_HOST_PACKAGE}.setting").Place(**where)
+
+
 def environment_names() -> Mapping[str, str]:
     """Name the environment variable that each variable of the role kraken_agent becomes, where it becomes one."""
     return {setting.variable: setting.name for setting in settings_table().SETTINGS if setting.name}

@@ -52,7 +52,8 @@ class Config:
         self.tools_dirs: List[str] = [path for path in values["tools_dirs"].replace(",", ":").split(":") if path]
         self.log_address = values["clickhouse_addr"]
         self.system_id = values["system_id"]
-        self.one_job = bool(options.get("one_job")) or environment.get("KRAKEN_AGENT_ONE_JOB") == "yes"
+        self.is_fresh = environment.get("KRAKEN_AGENT_ONE_JOB") == "yes"
+        self.one_job = self.is_fresh or bool(options.get("one_job"))
         mode = environment.get("KRAKEN_AGENT_UPDATE") or "managed"
         if mode not in ("managed", "server"):
             raise ConfigError(f"KRAKEN_AGENT_UPDATE is {mode!r}; it can be managed or server")

@@ -58,6 +58,10 @@ class Agent:
             raise ConfigError(f"{error.filename} cannot be read: {error.strerror}") from error
         self._log = Log(self._reactor, LogSink(self._config.source_address()))
         check_data_dir(self._config.data_dir, self._log.warning)
+        if self._config.is_fresh:
+            from kraken_agent import fresh
+
+            fresh.empty(self._config.data_dir, self._log.warning)
         self._engines = Engines(self._reactor, self._log)
         self._disk = Disk(self._reactor, self._log, self._config.data_dir)
         # Whether the server keeps jobs from an agent that says that it takes none.
@@ -161,18 +165,14 @@ class Agent:
                 self._wait(self._pause(_POLL_SECONDS))
 
     def _wait_for_room(self) -> bool:
-        """Say that there is no room for a job, and wait; false when the agent must introduce itself again.
-
-        A server may give a job to whoever it hears of. Kraken's own does: an agent that is silent gets none after five
-        minutes. One that reads of the reason says so, and goes on hearing of the agent.
-        """
+        """Say that there is no room for a job, and wait; false when the agent must introduce itself again."""
+        # Kraken's own server gives jobs to whoever it hears of: there the agent is silent.
         self._service.status(f"takes no jobs: {self._disk.why_no_jobs}")
+        answer = None
         if self._introduction.has_news(self._config):
             answer = self._host_info()
         elif self._gives_no_jobs:
             answer = self._session.insist(keep_alive(self._session.address, 0))
-        else:
-            answer = None
         self._wait(self._pause(_POLL_SECONDS))
         return answer is None or not answer.unauthorized
 

@@ -41,9 +41,21 @@ def apply(
     """
     desired = inventory.fleet() if inventory else None
     if file:
-        events = apply_saved(client, _read(file), desired=desired, policy=policy, memory=planning.memory())
+        saved, nonces = _read(file), planning.nonces(client)
+        events = nonces.forgetting(
+            saved,
+            apply_saved(client, saved, desired=desired, policy=nonces.policy(policy), memory=planning.memory()),
+        )
     elif desired:
-        events = reconcile(client, desired, policy, timeout=wait, memory=planning.memory(), peers=planning.peers())
+        events = reconcile(
+            client,
+            desired,
+            policy,
+            timeout=wait,
+            memory=planning.memory(),
+            peers=planning.peers(),
+            nonces=planning.nonces(client),
+        )
     else:
         raise UsageError("Nothing to apply", hint="Give a saved plan, or an inventory with -i")
     progress.follow(events, as_json=as_json)

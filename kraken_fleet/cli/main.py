@@ -45,6 +45,7 @@ COMMANDS = {
     "apply": Entry("apply", "Make the server as an inventory, or a saved plan, says."),
     "authorize": Entry("authorize", "Authorize agents that wait for it."),
     "bundle": Entry("bundle", "Build kkagent and kktool, the files that run on hosts."),
+    "cloud-init": Entry("cloud_init", "User data that makes a new machine of a cloud an agent."),
     "completion": Entry("completion", "A script that completes commands in your shell."),
     "console": Entry("console", "The web console, for any Kraken server.", extra="console"),
     "deploy": Entry("deploy", "Deploy the agents of an inventory, in slices if wanted."),

@@ -54,6 +54,7 @@ def plan(
     peers = planning.peers(accept=accept_peers)
     seen = observe(client, names=desired.groups, memory=planning.memory(), peers=peers)
     observed = with_waiting_jobs(client, seen)
+    policy = planning.nonces(client).policy(policy)
     made = make_plan(desired, observed, policy, now=client.server_time(), server=client.url)
     if out:
         _save(made, out)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kraken_fleet.api import KrakenClient
 from kraken_fleet.cli import output
 from kraken_fleet.cli.options import option, with_options
 from kraken_fleet.errors import UsageError
@@ -32,7 +33,7 @@ from kraken_fleet.plan import (
     TrustPolicy,
     Unauthorize,
 )
-from kraken_fleet.reconcile import GroupMemory, PeerMemory
+from kraken_fleet.reconcile import GroupMemory, NonceMemory, PeerMemory
 from kraken_fleet.state import state_dir
 
 AcceptPeers = Annotated[
@@ -109,6 +110,11 @@ def policy_of(
 def memory() -> GroupMemory:
     """Return what this account's earlier commands have found out about deleted agents groups."""
     return GroupMemory(state_dir())
+
+
+def nonces(client: KrakenClient) -> NonceMemory:
+    """Return the secrets that this account's commands have made for hosts of a server."""
+    return NonceMemory(state_dir(), client.url)
 
 
 def peers(*, accept: bool = False) -> PeerMemory:

@@ -51,6 +51,7 @@ def reconcile(
             jitter=jitter,
             memory=memory,
             peers=peers,
+            nonces=planning.nonces(client),
         )
     else:
         events = _once(client, inventory, policy, memory, peers)
@@ -60,7 +61,8 @@ def reconcile(
 def _once(
     client: KrakenClient, inventory: Inventory, policy: PlanPolicy, memory: GroupMemory, peers: PeerMemory
 ) -> Iterator[Event]:
-    yield from reconcile_once(client, inventory.fleet(), policy, memory=memory, peers=peers)
+    nonces = planning.nonces(client)
+    yield from reconcile_once(client, inventory.fleet(), policy, memory=memory, peers=peers, nonces=nonces)
 
 
 def _recorded(events: Iterable[Event], server: str) -> Iterator[Event]:

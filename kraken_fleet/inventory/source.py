@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from kraken_fleet.collection import collection_root
 from kraken_fleet.errors import InventoryError
 from kraken_fleet.inventory.addresses import Resolver, resolve_name
+from kraken_fleet.inventory.asking import ask
 from kraken_fleet.inventory.check import SHOWN, raise_if_any
 from kraken_fleet.inventory.command import ansible_program, listing
 from kraken_fleet.inventory.definitions import definitions
@@ -117,6 +118,15 @@ class Inventory:
         """
         self._refuse_limit_without_agents()
         return {host: (self._merged.get(host, {}), self._tree.groups_of(host)) for host in self._chosen}
+
+    def variables(self, host: str, names: Collection[str]) -> Mapping[str, object]:
+        """Return those of these variables that a host has, with their templates filled in.
+
+        Raises:
+            InventoryError: Ansible cannot read the inventory, or a template in them cannot be filled in.
+        """
+        wanted = {name: value for name, value in self._merged.get(host, {}).items() if name in names}
+        return ask(self._command("ansible"), {host: wanted})[host] if wanted else {}
 
     @cached_property
     def _listings(self) -> tuple[dict[str, object], dict[str, object]]:

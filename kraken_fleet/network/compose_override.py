@@ -18,6 +18,9 @@ LAB_NETWORK = "lab_net"
 BUILTIN_AGENT = "agent"
 DEPENDS_ON = ("server", "minio", "clickhouse-proxy")
 DOCKER_SOCKET = "/var/run/docker.sock"
+# As in plugins/module_utils/host/container.py.
+_IMAGE_DATA = "/opt/kraken/data"
+_MEMORY = ("/tmp:exec,mode=1777", "/var/tmp:exec,mode=1777")  # noqa: S108 - in a container of its own
 _OF_ENV_FILE = ("KRAKEN_CLICKHOUSE_ADDR", "KRAKEN_SERVER_ADDR")
 
 IPv4Network = ipaddress.IPv4Network
@@ -216,6 +219,12 @@ def _service(agent: AgentService, image: str) -> dict[str, Any]:
         service["labels"] = dict(agent.labels)
     volumes: list[Any] = [f"{DOCKER_SOCKET}:{DOCKER_SOCKET}"] if agent.docker_socket else []
     volumes += [{"type": "bind", "source": path, "target": path, "read_only": True} for path in agent.tools_dirs]
+    if agent.environment.get("KRAKEN_AGENT_ONE_JOB") == "yes":
+        # When the engine starts the container again, nothing of the job is left.
+        data = agent.environment.get("KRAKEN_DATA_DIR", _IMAGE_DATA)
+        volumes.append(data)
+        environment += [] if "HOME" in agent.environment else [f"HOME={data}/home"]
+        service |= {"read_only": True, "tmpfs": list(_MEMORY)}
     if volumes:
         service["volumes"] = volumes
     return service

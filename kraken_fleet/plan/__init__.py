@@ -16,6 +16,7 @@ from kraken_fleet.plan.batches import batches, share
 from kraken_fleet.plan.document import SCHEMA, Plan, plan_from_dict, plan_from_json, plan_to_dict, plan_to_json
 from kraken_fleet.plan.findings import Finding
 from kraken_fleet.plan.fingerprint import check_fresh
+from kraken_fleet.plan.made_nonces import ATTESTED, MadeNonce, trust_with_nonces
 from kraken_fleet.plan.make import make_plan
 from kraken_fleet.plan.membership import groups_change
 from kraken_fleet.plan.policy import GroupsMode, PlanPolicy, Prune
@@ -33,6 +34,7 @@ from kraken_fleet.plan.trust import (
 from kraken_fleet.plan.waiting_jobs import stranded
 
 __all__ = [
+    "ATTESTED",
     "SCHEMA",
     "Action",
     "AttestedTrust",
@@ -46,6 +48,7 @@ __all__ = [
     "Finding",
     "GroupsMode",
     "InventoryTrust",
+    "MadeNonce",
     "Plan",
     "PlanPolicy",
     "Prune",
@@ -69,4 +72,5 @@ __all__ = [
     "plan_to_json",
     "share",
     "stranded",
+    "trust_with_nonces",
 ]

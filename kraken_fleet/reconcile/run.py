@@ -16,6 +16,7 @@ from kraken_fleet.reconcile.clock import Clock, SystemClock
 from kraken_fleet.reconcile.disabling import seconds_to_next_end
 from kraken_fleet.reconcile.events import Event, Planned, RoundFailed, Sleeping
 from kraken_fleet.reconcile.group_memory import GroupMemory
+from kraken_fleet.reconcile.nonce_memory import NonceMemory
 from kraken_fleet.reconcile.observe import observe
 from kraken_fleet.reconcile.peer_memory import PeerMemory
 from kraken_fleet.reconcile.trial import TRIAL_TIMEOUT
@@ -35,6 +36,7 @@ def reconcile(
     now: Callable[[], datetime] | None = None,
     memory: GroupMemory | None = None,
     peers: PeerMemory | None = None,
+    nonces: NonceMemory | None = None,
 ) -> Iterator[Event]:
     """Make the server as the inventory wants it.
 
@@ -48,12 +50,14 @@ def reconcile(
         now: the time of day, in UTC; default the server's.
         memory: of deleted groups, see observe.
         peers: of where agents connected from, see observe.
+        nonces: secrets that were made for hosts; their agents have to report them, whatever the policy is.
 
     Raises:
         PartialFailureError: at the end: some agents never appeared or could not be changed; the others are done.
         FleetError: nothing could be done.
     """
     policy, clock = policy or PlanPolicy(), clock or SystemClock()
+    policy = nonces.policy(policy) if nonces else policy
     missing: dict[str, str] = {}
     if timeout and not dry_run:
         missing = yield from _wait(client, desired, timeout, clock, seen_after)
@@ -63,7 +67,7 @@ def reconcile(
     failures: dict[str, str] = {}
     if not dry_run:
         try:
-            yield from apply(
+            events = apply(
                 client,
                 plan,
                 observed=observed,
@@ -72,6 +76,7 @@ def reconcile(
                 clock=clock,
                 trial_timeout=trial_timeout,
             )
+            yield from nonces.forgetting(plan, events) if nonces else events
         except PartialFailureError as error:
             failures = error.failures
     _report({**missing, **failures})
@@ -103,6 +108,7 @@ def watch(
     now: Callable[[], datetime] | None = None,
     memory: GroupMemory | None = None,
     peers: PeerMemory | None = None,
+    nonces: NonceMemory | None = None,
 ) -> Iterator[Event]:
     """Do `reconcile` again and again; a round that fails is reported, and the next one follows.
 
@@ -115,12 +121,15 @@ def watch(
         chance: a number from 0 to 1.
         memory: of deleted groups, see observe.
         peers: of where agents connected from, see observe.
+        nonces: see reconcile.
     """
     clock = clock or SystemClock()
     done = 0
     while rounds is None or done < rounds:
         try:
-            yield from reconcile(client, load(), policy, clock=clock, now=now, memory=memory, peers=peers)
+            yield from reconcile(
+                client, load(), policy, clock=clock, now=now, memory=memory, peers=peers, nonces=nonces
+            )
         except FleetError as error:
             yield RoundFailed(error=error.as_dict())
         done += 1

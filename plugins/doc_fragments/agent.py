@@ -32,6 +32,10 @@ options:
     description: How long a job may go on when the agent is stopped or started again.
     type: int
     default: 300
+  one_job:
+    description: After each job the agent ends, and a fresh one is started that finds nothing of it.
+    type: bool
+    default: false
   min_free:
     description:
       - With less than this free on its disk the agent takes no job. Written like V(512M), V(10G) or V(5%).

@@ -19,6 +19,7 @@ ARGUMENTS: dict[str, Any] = {
     "minio_addr": {"type": "str", "default": ""},
     "environment": {"type": "dict", "default": {}},
     "drain_seconds": {"type": "int", "default": 300},
+    "one_job": {"type": "bool", "default": False},
     "min_free": {"type": "str", "default": "512M"},
     "keep_jobs": {"type": "int", "default": 10},
     "keep_jobs_days": {"type": "int", "default": 30},

@@ -16,7 +16,7 @@ from .commands import run
 from .container_address import address_in_network, address_of, fixed_address, host_and_port
 from .env_file import shown
 from .images import AGENT_LABEL, PULL_SECONDS
-from .setting import DOCKER, OURS, REPORT_SECONDS, UPSTREAM, Place
+from .setting import DATA_DIR, DOCKER, ONE_JOB, OURS, REPORT_SECONDS, UPSTREAM, Place
 from .spec import drain_seconds_of, source_address
 
 LABEL = "kraken-fleet.definition"
@@ -27,6 +27,9 @@ SOCKET = "/var/run/docker.sock"
 CA_FILE = "/etc/kraken-ca-bundle.crt"
 # The image as it was asked for.
 _IMAGE_LABEL = "kraken-fleet.image"
+# Where the agent's data is in the image, and what is in memory for an agent that runs one job.
+IMAGE_DATA = "/opt/kraken/data"
+MEMORY = ("/tmp:exec,mode=1777", "/var/tmp:exec,mode=1777")  # noqa: S108 - in a container of its own
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -70,11 +73,18 @@ def wanted_of(params: Mapping[str, Any], agent: str = OURS) -> Container:
     address = address_of(params, agent)
     if sentences := unusable(DOCKER, params["environment"]):
         raise HostError(". ".join(sentences))
+    if params.get("one_job") and params["ca_bundle"]:
+        raise HostError(
+            "kraken_agent_one_job: nothing can be copied into a container that cannot be written. Put the certificate "
+            "authorities into the image, and name the file as SSL_CERT_FILE in kraken_agent_environment"
+        )
     place = Place(DOCKER, agent, ca_bundle=CA_FILE)
     variables = environment({**params, "address": address}, place, params["environment"])
     if agent == UPSTREAM:
         _refuse_docker_jobs_in_host_network(params)
         variables["KRAKEN_SERVER_ADDR"] = host_and_port(variables["KRAKEN_SERVER_ADDR"])
+    if variables.get(ONE_JOB) == "yes":
+        variables.setdefault("HOME", f"{variables.get(DATA_DIR, IMAGE_DATA)}/home")
     return Container(
         name=params["name"],
         image=params["image"],
@@ -235,6 +245,8 @@ def _create(wanted: Container, name: str) -> None:
         command += ["--label", f"{AGENT_LABEL}={UPSTREAM}", "--stop-timeout", str(STOP_UPSTREAM_SECONDS)]
     else:
         command += ["--stop-timeout", str(wanted.drain_seconds + REPORT_SECONDS)]
+    if wanted.environment.get(ONE_JOB) == "yes":
+        command += _fresh_for_each_job(wanted)
     if wanted.docker_socket:
         command += ["--volume", f"{SOCKET}:{SOCKET}"]
     for path in wanted.tools_dirs:
@@ -252,6 +264,15 @@ def _create(wanted: Container, name: str) -> None:
         _copy(wanted.ca_bundle, name)
 
 
+def _fresh_for_each_job(wanted: Container) -> List[str]:
+    """Return what leaves nothing of a job when the engine starts the container again.
+
+    Memory is empty then, and the agent empties its data itself. All else cannot be written.
+    """
+    words = ["--read-only", "--volume", wanted.environment.get(DATA_DIR, IMAGE_DATA)]
+    return words + [word for path in MEMORY for word in ("--tmpfs", path)]
+
+
 def _copy(ca_bundle: str, name: str) -> None:
     with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
         file.write(ca_bundle)
@@ -264,7 +285,7 @@ def _remove(name: str, drain_seconds: int) -> None:
     now = found(name)
     seconds = STOP_UPSTREAM_SECONDS if now and is_upstream(now) else drain_seconds + REPORT_SECONDS
     run(["docker", "stop", "--time", str(seconds), name], timeout=seconds + 60.0)
-    _docker("rm", "--force", name)
+    _docker("rm", "--force", "--volumes", name)
 
 
 def _docker(*arguments: str) -> str:

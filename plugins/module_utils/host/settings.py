@@ -17,6 +17,7 @@ from .setting import (
     DRAIN_SECONDS,
     METHODS,
     NONCE_FILE,
+    ONE_JOB,
     OURS,
     SCRIPT,
     UPDATE,
@@ -136,6 +137,20 @@ SETTINGS: Tuple[Setting, ...] = (
         instead=_ON_WINDOWS,
         upstream=_KEEPS_NOTHING,
         text=unless("30"),
+    ),
+    Setting(
+        "kraken_agent_one_job",
+        methods=_WITH_OURS,
+        name=ONE_JOB,
+        more={
+            **_each(_LINUX, "a home in the data directory"),
+            **_each(_CONTAINERS, "a container with nothing but its data to write to"),
+        },
+        option="one_job",
+        agents=(OURS,),
+        instead=_ON_WINDOWS,
+        upstream="Kraken's own agent leaves what a job has left; take kraken_agent_one_job out",
+        text=as_yes,
     ),
     Setting(
         "kraken_agent_update",

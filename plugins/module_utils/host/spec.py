@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from .applied_settings import environment
 from .changes import HostError
-from .setting import BINARIES, DATA_DIR, DRAIN_SECONDS, OURS, UPSTREAM, Place
+from .setting import BINARIES, DATA_DIR, DRAIN_SECONDS, ONE_JOB, OURS, UPSTREAM, Place
 
 CA_NAME = "ca-bundle.crt"
 # What a unit file, a shell and a path in a log all take as it is.
@@ -69,6 +69,11 @@ class AgentSpec(NamedTuple):
     @property
     def data(self) -> str:
         return self.environment.get(DATA_DIR) or os.path.join(self.directory, "data")
+
+    @property
+    def is_one_job(self) -> bool:
+        """Tell whether a fresh agent is started for each job."""
+        return self.environment.get(ONE_JOB) == "yes"
 
     @property
     def env_file(self) -> str:

@@ -10,7 +10,7 @@ from .applied_settings import unusable
 from .changes import HostError
 from .installed import agent_on_host
 from .interpreter import choose
-from .setting import BINARIES, DATA_DIR, OURS, SCRIPT, UPDATE, UPSTREAM
+from .setting import BINARIES, DATA_DIR, ONE_JOB, OURS, SCRIPT, UPDATE, UPSTREAM
 from .spec import (
     AgentSpec,
     check_data,
@@ -53,6 +53,9 @@ def _spec(
         _refuse_unusable(given)
     environment = environment_of(params, directory, address, *given, method=method, agent=agent)
     check_data(environment[DATA_DIR], directory)
+    if environment.get(ONE_JOB) == "yes":
+        # The agent empties it. The account's own home is not for jobs to write to.
+        environment.setdefault("HOME", f"{environment[DATA_DIR]}/home")
     drain_seconds = drain_seconds_of(environment, params["drain_seconds"])
     address = environment.get("KRAKEN_AGENT_ADDRESS") or address
     if agent == UPSTREAM and params["state"] == "present":
@@ -85,7 +88,28 @@ def _spec(
         agent=agent,
     )
     upstream.check(spec)
+    if params["state"] == "present" and spec.is_one_job:
+        _check_one_job(spec)
     return spec
+
+
+def _check_one_job(spec: AgentSpec) -> None:
+    """Refuse a fresh agent for each job where jobs can leave things in places that nobody empties.
+
+    Raises:
+        HostError: they can.
+    """
+    for is_wrong, advice in (
+        (spec.manager != "systemd", "it needs a systemd service, which starts the agent anew"),
+        (spec.sudo, "with kraken_agent_sudo a job can leave anything anywhere; take kraken_agent_sudo out"),
+        (not spec.hardening, "the unit has to keep jobs to their own directories; set kraken_agent_hardening to true"),
+        (
+            spec.update == "server",
+            "an agent that updates itself can change its files; set kraken_agent_update to managed",
+        ),
+    ):
+        if is_wrong:
+            raise HostError(f"kraken_agent_one_job: {advice}")
 
 
 def _user(params: Mapping[str, Any]) -> str:

@@ -19,6 +19,8 @@ _RUNNING = ("active", "reloading", "refreshing")
 _SETTLE_SECONDS = 0.5
 # How long systemd waits until it starts one again that has ended.
 _RESTART_SECONDS = 5
+# The same when it has ended because its one job is over.
+_NEXT_JOB_SECONDS = 1
 # An agent whose loop does not turn for this long is started again.
 _WATCHDOG_SECONDS = 180
 
@@ -95,7 +97,7 @@ def unit_text(spec: AgentSpec) -> str:
     return _UNIT.format(
         title=f" {spec.name}" if spec.name else "",
         kind=_kind(spec),
-        restart_seconds=_RESTART_SECONDS,
+        restart_seconds=_NEXT_JOB_SECONDS if spec.is_one_job else _RESTART_SECONDS,
         user=spec.user,
         group=spec.group,
         data=spec.data,

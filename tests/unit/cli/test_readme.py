@@ -24,7 +24,7 @@ def _commands() -> list[tuple[str, ...]]:
     found: set[tuple[str, ...]] = set()
     for text in _TEXTS.values():
         for row in re.findall(r"^\| (`kraken-fleet .*?) \|", text, re.MULTILINE):
-            first, *others = re.findall(r"`(?:kraken-fleet )?([a-z ]+)`", row)
+            first, *others = re.findall(r"`(?:kraken-fleet )?([a-z -]+)`", row)
             words = tuple(first.split())
             found.add(words)
             found.update((*words[:-1], other) for other in others)

@@ -73,6 +73,7 @@ _FILES = {
     "kraken_agent_service_state": "stop kraken-agent",
     "kraken_agent_service_enabled": "disable kraken-agent",
     "kraken_agent_keep_versions": "keep 5",
+    "kraken_agent_one_job": "HOME=/opt/kraken/data/home",
     # What is done with it is in test_signed_bundles.py.
     "kraken_agent_bundle_allowed_signers": "signers some-kraken_agent_bundle_allowed_signers",
 }
@@ -93,6 +94,7 @@ ARRIVES: Mapping[str, Mapping[str, str]] = {
         "kraken_agent_container_network": "--network ci",
         "kraken_agent_docker_socket": "--volume /var/run/docker.sock:/var/run/docker.sock",
         "kraken_agent_restart_policy": "--restart always",
+        "kraken_agent_one_job": "--read-only --volume",
     },
     COMPOSE: {
         "kraken_agent_server_url": "- KRAKEN_SERVER_ADDR=https://kraken.example:6363",
@@ -105,6 +107,7 @@ ARRIVES: Mapping[str, Mapping[str, str]] = {
         "kraken_agent_instances": "ipv4_address: 172.20.0.8",
         "kraken_agent_docker_socket": "- /var/run/docker.sock:/var/run/docker.sock",
         "kraken_agent_restart_policy": "restart: always",
+        "kraken_agent_one_job": "read_only: true",
     },
 }
 CASES = [(method, setting.variable) for method in ARRIVES for setting in SETTINGS if method in setting.methods]
