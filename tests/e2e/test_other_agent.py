@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,10 +38,7 @@ def host(lab: RealLab) -> SystemdHost:
 
 def bundle(directory: Path, version: str) -> dict[str, Any]:
     """Variables that bring the other agent's files from the controller."""
-    stand_in_agent.build(directory, version)
-    sums = {name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in ("kkagent", "kktool")}
-    given = {"kraken_agent_bundle": str(directory), "kraken_agent_bundle_sha256": sums}
-    return {**given, "kraken_agent_bundle_version": version}
+    return {**stand_in_agent.bundle(directory, version), "kraken_agent_bundle_version": version}
 
 
 def proven(host: SystemdHost, said: str, **variables: Any) -> None:

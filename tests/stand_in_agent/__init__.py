@@ -15,13 +15,25 @@ has the habits that matter to a provisioner:
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+import subprocess
 import tempfile
 import zipapp
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 SOURCES = Path(__file__).parent
 INTERPRETER = "/usr/bin/env python3"
+# The command is that of Kraken's own image, by which a deploy knows whose agent an image has.
+_DOCKERFILE = """\
+FROM {base}
+WORKDIR /opt/kraken
+COPY kkagent kktool /opt/kraken/
+CMD ./kkagent run -s http://${{KRAKEN_SERVER_ADDR}}/bk/backend -d /tmp/kk
+"""
 
 
 def build(directory: Path, version: str = "1.7.36") -> None:
@@ -38,3 +50,28 @@ def build(directory: Path, version: str = "1.7.36") -> None:
             package.mkdir(parents=True)
             (package / "VERSION").write_text(version)
             zipapp.create_archive(temporary, directory / name, INTERPRETER)
+
+
+def bundle(directory: Path, version: str = "1.7.36") -> dict[str, Any]:
+    """Variables of the inventory that bring its files from the controller."""
+    build(directory, version)
+    sums = {name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in ("kkagent", "kktool")}
+    return {"kraken_agent_bundle": str(directory), "kraken_agent_bundle_sha256": sums}
+
+
+@contextmanager
+def image(tag: str, base: str) -> Iterator[None]:
+    """Have a Docker image of it, as Kraken's own is made, while the block runs.
+
+    Args:
+        base: an image on this machine that has Python.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        build(Path(temporary))
+        Path(temporary, "Dockerfile").write_text(_DOCKERFILE.format(base=base))
+        command = ["docker", "build", "--quiet", "--pull=false", "--tag", tag, temporary]
+        subprocess.run(command, check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["docker", "image", "rm", "--force", tag], capture_output=True, check=False)
