@@ -13,6 +13,7 @@ from kraken_fleet.model import Disabling
 from kraken_fleet.reconcile import disable
 from tests.browser.conftest import Kraken, sign_in
 from tests.unique_names import unique_name
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -94,11 +95,10 @@ def test_a_second_browser_sees_the_change_without_a_reload(page: Page, second_pa
 def test_everything_works_without_javascript(plain_page: Page, kraken: Kraken) -> None:
     address = kraken.announce("10.77.0.1")
     sign_in(plain_page, kraken)
-    plain_page.goto(f"{kraken.console}/discovered")
+    _open_until_listed(plain_page, f"{kraken.console}/discovered", address)
     plain_page.get_by_label(f"Select {address}").check()
     plain_page.get_by_role("button", name="Authorize").click()
-    plain_page.goto(f"{kraken.console}/agents?q={address}")
-    expect(plain_page.get_by_role("row").filter(has_text=address)).to_be_visible()
+    _open_until_listed(plain_page, f"{kraken.console}/agents?q={address}", address)
     plain_page.get_by_label(f"Select {address}").check()
     plain_page.get_by_role("button", name="Disable").click()
     assert [agent.disabled for agent in kraken.client.agents() if agent.address == address] == [True]
@@ -166,6 +166,16 @@ def test_a_command_is_copied_and_times_are_in_the_readers_time_zone(browser: Bro
     expect(page.get_by_role("button", name="Copy: kraken.env")).to_have_text("Copied")
     assert f"KRAKEN_SERVER_ADDR={kraken.url}" in page.evaluate("navigator.clipboard.readText()")
     context.close()
+
+
+def _open_until_listed(page: Page, url: str, address: str) -> None:
+    """Opens a page again and again: without a script it does not renew itself, and a slow server is asked rarely."""
+
+    def listed() -> int:
+        page.goto(url)
+        return page.get_by_label(f"Select {address}").count()
+
+    eventually(listed)
 
 
 def _discovered(kraken: Kraken, address: str) -> int:
