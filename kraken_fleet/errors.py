@@ -186,6 +186,7 @@ class PartialFailureError(FleetError):
 
     Args:
         failures: what failed, by host or agent name, each with its reason.
+        done: what was done, by the same names, each with its state; filled in by whoever follows the changes.
     """
 
     exit_code = 3
@@ -200,6 +201,7 @@ class PartialFailureError(FleetError):
     ) -> None:
         super().__init__(message, where=where, hint=hint)
         self.failures = dict(failures)
+        self.done: Mapping[str, str] = {}
 
     def as_dict(self) -> dict[str, object]:  # type: ignore[override]
-        return {**super().as_dict(), "failures": self.failures}
+        return {**super().as_dict(), "failures": self.failures, "done": dict(self.done)}

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from kraken_fleet.api import KrakenClient
-from kraken_fleet.cli import output, planning, progress
+from kraken_fleet.cli import changes, output, planning, progress
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import connected
 from kraken_fleet.errors import PlanError, UsageError
 from kraken_fleet.inventory import Inventory
-from kraken_fleet.plan import Plan, PlanPolicy, plan_from_json
+from kraken_fleet.plan import DeleteAgent, Plan, PlanPolicy, Prune, plan_from_json
 from kraken_fleet.reconcile import apply_saved, reconcile
 
 app = single_command()
@@ -32,9 +32,12 @@ def apply(
     ] = None,
     inventory: Inventory | None = None,
     wait: Annotated[float, typer.Option("--wait", help="Seconds to wait for agents that are not there yet.")] = 0.0,
+    yes: changes.Yes = False,
     as_json: output.AsJson = False,
 ) -> None:
     """Apply a saved plan, exactly, when it still fits; or plan from an inventory and apply that at once.
+
+    Deleting agents cannot be undone: the command asks before.
 
     With a saved plan `-i` is optional. With it, the plan has to be what the inventory asks for, which is worked out
     again with the options of this command.
@@ -42,11 +45,16 @@ def apply(
     desired = inventory.fleet() if inventory else None
     if file:
         saved, nonces = _read(file), planning.nonces(client)
+        deleted = sum(isinstance(action, DeleteAgent) for action in saved.actions)
+        if deleted:
+            changes.confirm(f"Delete {deleted} agents from {client.url}?", yes=yes)
         events = nonces.forgetting(
             saved,
             apply_saved(client, saved, desired=desired, policy=nonces.policy(policy), memory=planning.memory()),
         )
     elif desired:
+        if policy.prune is Prune.DELETE:
+            changes.confirm(f"Delete the agents of {client.url} that the inventory does not have?", yes=yes)
         events = reconcile(
             client,
             desired,

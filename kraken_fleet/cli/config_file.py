@@ -1,4 +1,4 @@
-"""`kraken-fleet.toml`: the server and the account that commands use when nothing else names them.
+"""`kraken-fleet.toml`: the inventory, server and account that commands use when nothing else names them.
 
 It is read from the current directory and from the user's configuration directory. It never holds a secret, only the
 names of files that do.
@@ -17,8 +17,9 @@ from platformdirs import user_config_path
 from kraken_fleet.errors import UsageError
 
 NAME = "kraken-fleet.toml"
-_KEYS = ("server", "user", "password_file", "token_file", "ca_bundle")
-_PATHS = ("password_file", "token_file", "ca_bundle")
+_INVENTORY = "inventory"
+_KEYS = ("server", "user", "password_file", "token_file", "ca_bundle", _INVENTORY)
+_PATHS = ("password_file", "token_file", "ca_bundle", _INVENTORY)
 
 
 def config_files() -> list[Path]:
@@ -28,7 +29,26 @@ def config_files() -> list[Path]:
     return [path for path in dict.fromkeys(places) if path.is_file()]
 
 
-def read(path: Path) -> dict[str, str]:
+def inventory() -> Path | None:
+    """Return the inventory that the files name; None when they name none.
+
+    Raises:
+        UsageError: a file is wrong, see server_and_account.
+    """
+    named = (_read(path).get(_INVENTORY) for path in config_files())
+    return next((Path(one) for one in named if one), None)
+
+
+def server_and_account(path: Path) -> dict[str, str]:
+    """Read from one file what says where the server is, and who the user is there.
+
+    Raises:
+        UsageError: it is not valid TOML, has an unknown key or a value that is not text, or others may change it.
+    """
+    return {key: value for key, value in _read(path).items() if key != _INVENTORY}
+
+
+def _read(path: Path) -> dict[str, str]:
     """Read one file; a relative path in it begins where the file is.
 
     Raises:

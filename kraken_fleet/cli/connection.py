@@ -1,6 +1,6 @@
 """The options that say which Kraken server a command talks to and who it is there, the same for all commands.
 
-These places can say so, and the first one wins: the command line, the inventory that is given with -i, environment
+These places can say so, and the first one wins: the command line, the inventory that -i or the file names, environment
 variables, `kraken-fleet.toml` in the current directory, the same file in the user's configuration directory.
 """
 
@@ -31,7 +31,7 @@ from kraken_fleet.audit import Origin, audited, of_this_machine
 from kraken_fleet.cli import config_file
 from kraken_fleet.cli.application import running_command
 from kraken_fleet.cli.options import option, with_options
-from kraken_fleet.cli.source import given_inventory, inventory_options
+from kraken_fleet.cli.source import given_inventory, inventory_options, is_required
 from kraken_fleet.errors import UsageError
 from kraken_fleet.inventory import Inventory, ServerOfInventory
 
@@ -99,7 +99,8 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
     # Typer reads the signature to make options; without it, it would see `connection` and `given` alone.
     unpacked.__signature__ = signature.replace(parameters=[*own, first])  # type: ignore[attr-defined]  # read by inspect
     servers = [option(name, annotation) for name, annotation in _OPTIONS.items()]
-    return with_options(unpacked, "connection", [*inventory_options(wanted), *servers], _connection)
+    make = functools.partial(_connection, required=is_required(wanted))
+    return with_options(unpacked, "connection", [*inventory_options(wanted), *servers], make)
 
 
 @contextmanager
@@ -145,7 +146,10 @@ def levels_of(inventory: Inventory | None, **options: Any) -> list[Level]:
             Level("the inventory", found.url, found.user, found.password, found.token, found.ca_bundle, found.locked)
         )
     levels.append(of_environment())
-    return [*levels, *(of_files(str(path), **config_file.read(path)) for path in config_file.config_files())]
+    return [
+        *levels,
+        *(of_files(str(path), **config_file.server_and_account(path)) for path in config_file.config_files()),
+    ]
 
 
 def _refuse_two_servers(option: str, arguments: Sequence[str], inventory: ServerOfInventory) -> None:

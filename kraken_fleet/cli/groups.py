@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kraken_fleet.api import KrakenClient
-from kraken_fleet.cli import output
+from kraken_fleet.cli import changes, output
 from kraken_fleet.cli.application import command_group
 from kraken_fleet.cli.connection import connected
 from kraken_fleet.cli.selection import find_group
@@ -71,10 +71,12 @@ def delete_group(
     client: KrakenClient,
     name: Annotated[str, typer.Argument(help="Its name or id.", metavar="GROUP")],
     force: Annotated[bool, typer.Option("--force", help="Take its agents out of it first.")] = False,
+    yes: changes.Yes = False,
     as_json: output.AsJson = False,
 ) -> None:
-    """Delete an agents group. One that has agents is kept, unless you force it."""
+    """Delete an agents group. This cannot be undone. One that has agents is kept, unless you force it."""
     group = find_group(name, client.groups())
+    changes.confirm(f"Delete the agents group {group.name} of {client.url}?", yes=yes)
     client.delete_group(group.id, force=force)
     if as_json:
         output.answer({"deleted": group})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import tempfile
@@ -12,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kraken_fleet.cli import config_file
 from kraken_fleet.cli.options import option, with_options
 from kraken_fleet.errors import UsageError
 from kraken_fleet.inventory import Inventory
@@ -23,13 +25,12 @@ def _option(*names: str, help_text: str, metavar: str) -> Any:
     return typer.Option(*names, help=help_text, metavar=metavar, rich_help_panel=_PANEL)
 
 
-_SOURCE_HELP = "An inventory, as ansible-playbook takes it. May be given more than once."
-Sources = Annotated[list[Path], _option("--inventory", "-i", help_text=_SOURCE_HELP, metavar="PATH")]
+_SOURCE_HELP = "An inventory, as ansible-playbook takes it. May be given more than once. [kraken-fleet.toml]"
+Sources = Annotated[list[Path] | None, _option("--inventory", "-i", help_text=_SOURCE_HELP, metavar="PATH")]
 OptionalSources = Annotated[
     list[Path] | None,
     _option("--inventory", "-i", help_text="An inventory that names the server and the account there.", metavar="PATH"),
 ]
-ComparedSources = Annotated[list[Path] | None, _option("--inventory", "-i", help_text=_SOURCE_HELP, metavar="PATH")]
 Limit = Annotated[
     str | None,
     _option("--limit", "-l", help_text="Only these hosts, as ansible-playbook's --limit.", metavar="PATTERN"),
@@ -65,7 +66,8 @@ _VAULTS: Mapping[str, Any] = {
 def with_inventory(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of the inventory; its parameter `inventory` gets an Inventory, or None without one."""
     wanted = inspect.signature(command, eval_str=True).parameters["inventory"]
-    return with_options(command, "inventory", inventory_options(wanted), given_inventory)
+    make = functools.partial(given_inventory, required=is_required(wanted))
+    return with_options(command, "inventory", inventory_options(wanted), make)
 
 
 def inventory_options(wanted: inspect.Parameter | None) -> list[inspect.Parameter]:
@@ -77,9 +79,12 @@ def inventory_options(wanted: inspect.Parameter | None) -> list[inspect.Paramete
     vaults = [option(name, annotation) for name, annotation in _VAULTS.items()]
     if wanted is None:
         return [option("sources", OptionalSources), *vaults]
-    required = wanted.default is inspect.Parameter.empty
-    first = option("sources", Sources, inspect.Parameter.empty) if required else option("sources", ComparedSources)
-    return [first, option("limit", Limit), option("playbook_dir", PlaybookDir), *vaults]
+    return [option("sources", Sources), option("limit", Limit), option("playbook_dir", PlaybookDir), *vaults]
+
+
+def is_required(wanted: inspect.Parameter | None) -> bool:
+    """Say whether a command can do nothing without an inventory, by its parameter for it."""
+    return wanted is not None and wanted.default is inspect.Parameter.empty
 
 
 @contextmanager
@@ -91,11 +96,16 @@ def given_inventory(
     vault_id: Sequence[str] | None = None,
     ask_vault_pass: bool | None = None,
     extra_vars: Sequence[str] | None = None,
+    *,
+    required: bool = False,
 ) -> Iterator[Inventory | None]:
-    """Make the inventory that the options name; None when they name none.
+    """Make the inventory that the options name, else the one of `kraken-fleet.toml`; None when none is named.
 
     Several programs of Ansible's read it. So a password that a person types is asked for once, and lies in a file that
     only this account can read until the end of the block.
+
+    Args:
+        required: whether there has to be one.
 
     Raises:
         UsageError: there are options for an inventory and there is no inventory.
@@ -104,7 +114,11 @@ def given_inventory(
     arguments = [f"--vault-password-file={path}" for path in vault_password_file or ()]
     arguments += [f"--vault-id={one}" for one in vault_id or ()]
     arguments += [part for text in extra_vars or () for part in ("-e", text)]
-    if not sources:
+    found = sources or [path for path in [config_file.inventory()] if path]
+    if not found:
+        if required:
+            hint = f'Give it with -i, or name it in {config_file.NAME}: inventory = "hosts.yml"'
+            raise UsageError("No inventory is named", hint=hint)
         if arguments or ask_vault_pass or limit:
             raise UsageError("There are options for an inventory, and no inventory", hint="Give it with -i")
         yield None
@@ -112,7 +126,7 @@ def given_inventory(
     with tempfile.TemporaryDirectory(prefix="kraken-fleet-") as folder:
         if ask_vault_pass:
             arguments.append(f"--vault-password-file={_asked_for(Path(folder, 'vault-password'))}")
-        yield Inventory(sources, limit, playbook_dir=playbook_dir, arguments=arguments)
+        yield Inventory(found, limit, playbook_dir=playbook_dir, arguments=arguments)
 
 
 def _asked_for(path: Path) -> Path:

@@ -33,7 +33,12 @@ class Topic(StrEnum):
 
 
 # All other findings have the topic FINDING.
-_TOPICS = {"stale": Topic.SILENT, "disk_nearly_full": Topic.DISK, "jobs_without_agents": Topic.JOBS}
+_TOPICS = {
+    "stale": Topic.SILENT,
+    "disk_nearly_full": Topic.DISK,
+    "takes_no_jobs": Topic.DISK,
+    "jobs_without_agents": Topic.JOBS,
+}
 
 
 @dataclass(frozen=True, slots=True)

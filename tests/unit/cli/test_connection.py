@@ -129,6 +129,24 @@ def test_a_file_in_the_current_directory_wins_over_the_one_of_the_user(
     assert run("agents", "list")[0] == 0
 
 
+def test_the_inventory_that_the_file_names_counts_like_one_that_is_given(
+    place: Path, server: RunningServer, run: Run
+) -> None:
+    hosts(place, server, kraken_server_user=server.user, kraken_server_password=server.password)
+    secret(place / "kraken-fleet.toml", 'inventory = "hosts.yml"\n')
+    for command in ("plan", "agents list", "plan --limit a"):
+        code, out, err = run(*command.split())
+        assert code == 0, err
+    assert "a" in out
+    code, _, err = run("plan", "-i", str(place / "none.yml"))
+    assert code == 1
+    assert "none.yml" in err
+    secret(place / "kraken-fleet.toml", f'server = "{server.url}"\n')
+    code, _, err = run("plan")
+    assert code == 64
+    assert "No inventory is named" in err
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -167,7 +167,7 @@ def test_a_wrong_trust_file_is_named_with_the_reason(
 
 def test_too_much_pruning_is_refused_with_its_numbers(client: KrakenClient, inventory: str, run: Run) -> None:
     run("authorize", "--all")
-    code, _, err = run("apply", "-i", inventory, "--prune", "delete", "--max-prune", "1")
+    code, _, err = run("apply", "-i", inventory, "--prune", "delete", "--max-prune", "1", "--yes")
     assert code == 1
     assert "%" in err
     assert "127.0.0.66" in addresses(client)

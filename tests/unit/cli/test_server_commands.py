@@ -78,8 +78,8 @@ def test_a_group_is_created_once_and_deleted(ask: Ask, capsys: pytest.CaptureFix
     assert ask("groups", "create", "build")["created"] is True
     assert ask("groups", "create", "build")["created"] is False
     assert "build" in {group["name"] for group in ask("groups", "list")}
-    assert ask("groups", "delete", "build")["deleted"]["name"] == "build"
-    assert main(["groups", "delete", "build"]) == 1
+    assert ask("groups", "delete", "build", "--yes")["deleted"]["name"] == "build"
+    assert main(["groups", "delete", "build", "--yes"]) == 1
     assert "no agents group 'build'" in capsys.readouterr().err
 
 
@@ -90,9 +90,11 @@ def test_a_group_with_agents_is_deleted_only_by_force(
     with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
         (agent,) = [agent for agent in client.agents() if agent.address == "127.0.0.21"]
         client.set_agent_groups(agent.id, [1, client.create_group("build").id])
-        assert main(["groups", "delete", "build"]) == 1
+        assert main(["groups", "delete", "build"]) == 64
+        assert "Give --yes" in capsys.readouterr().err
+        assert main(["groups", "delete", "build", "--yes"]) == 1
         assert "'build' has agents (1)" in capsys.readouterr().err
-        assert ask("groups", "delete", "build", "--force")["deleted"]["name"] == "build"
+        assert ask("groups", "delete", "build", "--force", "--yes")["deleted"]["name"] == "build"
         assert client.agent(agent.id).group_names == {"all"}
 
 
@@ -133,7 +135,7 @@ def test_jobs_that_wait_are_listed_and_those_that_nobody_can_take_are_told(
 
 @pytest.mark.usefixtures("server")
 def test_the_group_that_a_server_cannot_do_without_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["groups", "delete", "all", "--json"]) == 1
+    assert main(["groups", "delete", "all", "--json", "--yes"]) == 1
     assert json.loads(capsys.readouterr().out)["error"]["kind"] == "UnsafeChange"
 
 
