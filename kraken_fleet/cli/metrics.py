@@ -19,6 +19,7 @@ from kraken_fleet.inventory import Inventory
 from kraken_fleet.metrics import failed_text, text
 from kraken_fleet.plan import PlanPolicy
 from kraken_fleet.reconcile import read_server
+from kraken_fleet.state import KEPT, recent_deploys, state_dir
 
 app = single_command()
 
@@ -51,7 +52,7 @@ def metrics(
         if textfile:
             _write(textfile, failed_text())
         raise
-    found = text(reading, time.monotonic() - started)
+    found = text(reading, time.monotonic() - started, recent_deploys(state_dir(), KEPT))
     if textfile:
         _write(textfile, found)
     else:

@@ -7,14 +7,16 @@ agents, and MOST_AGENTS agents, those that have been silent for longest. What is
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from kraken_fleet.model import Activity, Agent, Job, activity_of
+from kraken_fleet.metrics.deploys import deploy_families
+from kraken_fleet.metrics.families import PREFIX, counted
+from kraken_fleet.model import Activity, Agent, Deploy, Job, activity_of
 from kraken_fleet.reconcile import Reading
 
 __all__ = ["CONTENT_TYPE", "MOST_AGENTS", "MOST_GROUPS", "MOST_VALUES", "failed_text", "text"]
@@ -23,17 +25,17 @@ MOST_GROUPS = 200
 MOST_VALUES = 100
 MOST_AGENTS = 500
 OTHER = "other"
-_PREFIX = "kraken_fleet_"
 _UNKNOWN = "unknown"
 
 
-def text(reading: Reading, seconds: float = 0.0) -> bytes:
+def text(reading: Reading, seconds: float = 0.0, deploys: Sequence[Deploy] = ()) -> bytes:
     """Return a reading as Prometheus reads it.
 
     Args:
         seconds: how long it took to read.
+        deploys: past playbook runs, the newest first.
     """
-    return _text(_families(reading, seconds))
+    return _text([*_families(reading, seconds), *deploy_families(deploys)])
 
 
 def failed_text() -> bytes:
@@ -55,7 +57,7 @@ def _text(families: Iterable[Metric]) -> bytes:
 
 def _families(reading: Reading, seconds: float) -> Iterator[Metric]:
     yield _up(1)
-    yield GaugeMetricFamily(_PREFIX + "read_seconds", "How long it took to read the server.", value=seconds)
+    yield GaugeMetricFamily(PREFIX + "read_seconds", "How long it took to read the server.", value=seconds)
     yield from _agents(reading)
     yield from _jobs(reading)
     yield from _last_seen(reading)
@@ -64,13 +66,13 @@ def _families(reading: Reading, seconds: float) -> Iterator[Metric]:
 
 
 def _up(value: int) -> Metric:
-    return GaugeMetricFamily(_PREFIX + "server_up", "1 when the Kraken server could be read, else 0.", value=value)
+    return GaugeMetricFamily(PREFIX + "server_up", "1 when the Kraken server could be read, else 0.", value=value)
 
 
 def _agents(reading: Reading) -> Iterator[Metric]:
     states = Counter({state.value: 0 for state in Activity})
     states.update(activity_of(agent, reading.now).value for agent in reading.agents)
-    yield _counted("agents", "Agents by what they are doing.", ("state",), {(one,): n for one, n in states.items()})
+    yield counted("agents", "Agents by what they are doing.", ("state",), {(one,): n for one, n in states.items()})
     authorized = [agent for agent in reading.agents if agent.authorized]
     names = (name for agent in authorized for name in agent.group_names)
     group = _bounded([*names, *(one.name for one in reading.groups)], MOST_GROUPS)
@@ -79,11 +81,11 @@ def _agents(reading: Reading) -> Iterator[Metric]:
     )
     in_groups.update({(group(one.name), Activity.IDLE.value): 0 for one in reading.groups})
     help_text = "Authorized agents of each agents group, by what they are doing."
-    yield _counted("group_agents", help_text, ("group", "state"), in_groups)
+    yield counted("group_agents", help_text, ("group", "state"), in_groups)
     for label, read in (("system", _system), ("version", _version)):
         bound = _bounded(map(read, authorized), MOST_VALUES)
         counts: Counter[tuple[str, ...]] = Counter((bound(read(agent)),) for agent in authorized)
-        yield _counted(f"{label}_agents", f"Authorized agents by {label}.", (label,), counts)
+        yield counted(f"{label}_agents", f"Authorized agents by {label}.", (label,), counts)
 
 
 def _disks(reading: Reading) -> Iterator[Metric]:
@@ -91,9 +93,9 @@ def _disks(reading: Reading) -> Iterator[Metric]:
     said = [(agent, agent.host_info) for agent in reading.agents if agent.authorized and agent.host_info]
     full = sum(bool(info.no_jobs) for _, info in said)
     help_text = "Authorized agents that take no jobs for want of room on their disk."
-    yield GaugeMetricFamily(_PREFIX + "agents_without_room", help_text, value=full)
+    yield GaugeMetricFamily(PREFIX + "agents_without_room", help_text, value=full)
     free = GaugeMetricFamily(
-        _PREFIX + "agent_disk_free_ratio",
+        PREFIX + "agent_disk_free_ratio",
         "Free part of the disk with the agent's jobs, as it last said; those with least.",
         labels=("address", "name"),
     )
@@ -113,13 +115,13 @@ def _jobs(reading: Reading) -> Iterator[Metric]:
     ):
         counts: Counter[tuple[str, ...]] = Counter((group(_group(job)),) for job in jobs)
         counts.update({(group(one.name),): 0 for one in reading.groups})
-        yield _counted(name, help_text, ("group",), counts)
+        yield counted(name, help_text, ("group",), counts)
     oldest: dict[tuple[str, ...], float] = defaultdict(float)
     for job in reading.waiting:
         age = (reading.now - job.created).total_seconds() if job.created else 0.0
         oldest[(group(_group(job)),)] = max(oldest[(group(_group(job)),)], age)
-    yield _counted("jobs_oldest_waiting_seconds", "Age of the job that waits for longest.", ("group",), oldest)
-    complete = GaugeMetricFamily(_PREFIX + "jobs_complete", "1 when all branches and runs were looked at for jobs.")
+    yield counted("jobs_oldest_waiting_seconds", "Age of the job that waits for longest.", ("group",), oldest)
+    complete = GaugeMetricFamily(PREFIX + "jobs_complete", "1 when all branches and runs were looked at for jobs.")
     complete.add_metric([], int(reading.complete))
     yield complete
 
@@ -128,7 +130,7 @@ def _last_seen(reading: Reading) -> Iterator[Metric]:
     authorized = [agent for agent in reading.agents if agent.authorized]
     silent = sorted(authorized, key=lambda agent: (agent.last_seen is not None, agent.last_seen))
     help_text = "Seconds since the server last saw an authorized agent; those that are silent for longest."
-    found = GaugeMetricFamily(_PREFIX + "agent_last_seen_seconds", help_text, labels=("address", "name"))
+    found = GaugeMetricFamily(PREFIX + "agent_last_seen_seconds", help_text, labels=("address", "name"))
     for agent in silent[:MOST_AGENTS]:
         seen = agent.last_seen or agent.created
         if seen:
@@ -137,7 +139,7 @@ def _last_seen(reading: Reading) -> Iterator[Metric]:
     yield found
     left = max(len(silent) - MOST_AGENTS, 0)
     help_text = "Authorized agents without a series of their own in agent_last_seen_seconds."
-    yield GaugeMetricFamily(_PREFIX + "agents_not_listed", help_text, value=left)
+    yield GaugeMetricFamily(PREFIX + "agents_not_listed", help_text, value=left)
 
 
 def _against_the_inventory(reading: Reading) -> Iterator[Metric]:
@@ -145,20 +147,11 @@ def _against_the_inventory(reading: Reading) -> Iterator[Metric]:
     if plan is None:
         return
     findings: Counter[tuple[str, ...]] = Counter((one.kind, one.severity) for one in plan.findings)
-    yield _counted("findings", "Findings of a plan against the inventory.", ("kind", "severity"), findings)
+    yield counted("findings", "Findings of a plan against the inventory.", ("kind", "severity"), findings)
     changes: dict[tuple[str, ...], float] = {(kind,): count for kind, count in plan.summary().items()}
-    yield _counted("changes", "Changes that would make the server as the inventory says.", ("kind",), changes)
+    yield counted("changes", "Changes that would make the server as the inventory says.", ("kind",), changes)
     help_text = "Changes of all kinds: 0 when the server is as the inventory says."
-    yield GaugeMetricFamily(_PREFIX + "drift", help_text, value=len(plan.actions))
-
-
-def _counted(
-    name: str, help_text: str, labels: tuple[str, ...], counts: Mapping[tuple[str, ...], float]
-) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(_PREFIX + name, help_text, labels=labels)
-    for values, count in sorted(counts.items()):
-        family.add_metric(values, count)
-    return family
+    yield GaugeMetricFamily(PREFIX + "drift", help_text, value=len(plan.actions))
 
 
 def _bounded(values: Iterable[str], most: int) -> Callable[[str], str]:

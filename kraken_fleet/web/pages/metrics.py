@@ -16,7 +16,7 @@ from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError
 from kraken_fleet.listen import peer_of as peer_address
 from kraken_fleet.model import DesiredFleet
 from kraken_fleet.reconcile import GroupMemory, read_server
-from kraken_fleet.state import state_dir
+from kraken_fleet.state import KEPT, recent_deploys, state_dir
 from kraken_fleet.web.context import Console, console_of, record
 from kraken_fleet.web.desired import desired_fleet
 
@@ -72,7 +72,8 @@ def _answer(console: Console, client: KrakenClient) -> tuple[Response, bool]:
         raise
     except FleetError:
         return Response(failed_text(), media_type=CONTENT_TYPE), False
-    return Response(text(reading, time.monotonic() - started), media_type=CONTENT_TYPE), True
+    deploys = recent_deploys(state_dir(), KEPT)
+    return Response(text(reading, time.monotonic() - started, deploys), media_type=CONTENT_TYPE), True
 
 
 def _desired(console: Console) -> DesiredFleet | None:

@@ -9,7 +9,18 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from kraken_fleet.metrics import failed_text, text
 from kraken_fleet.metrics.text import MOST_AGENTS, MOST_GROUPS
-from kraken_fleet.model import Agent, AgentsGroup, DesiredAgent, DesiredFleet, HostInfo, HostNames, Job, ObservedFleet
+from kraken_fleet.model import (
+    Agent,
+    AgentsGroup,
+    Deploy,
+    DesiredAgent,
+    DesiredFleet,
+    HostInfo,
+    HostNames,
+    HostResult,
+    Job,
+    ObservedFleet,
+)
 from kraken_fleet.plan import make_plan
 from kraken_fleet.reconcile import Reading
 from tests.unit.web.model_builders import NOW, an_agent
@@ -116,3 +127,20 @@ def test_agents_without_room_are_counted_and_the_fullest_disks_are_shown() -> No
     assert found["kraken_fleet_agents_without_room"] == {(): 1}
     ratios = {address: round(ratio, 3) for (address, _), ratio in found["kraken_fleet_agent_disk_free_ratio"].items()}
     assert ratios == {"10.0.0.1": 0.01, "10.0.0.2": 0.25}
+
+
+def test_past_playbook_runs_are_counted_and_the_last_of_each_is_told() -> None:
+    good, bad = HostResult(ok=3), HostResult(failed=1)
+    deploys = [
+        Deploy("deploy-agents.yml", "2026-05-04T11:00:00Z", 30.0, check=True, hosts={"a": bad}),
+        Deploy("playbooks/deploy-agents.yml", "2026-05-04T10:00:00Z", 20.0, hosts={"a": good, "b": bad}),
+        Deploy("deploy-agents.yml", "2026-05-04T09:00:00Z", 10.0, hosts={"a": bad, "c": bad}),
+        Deploy("drain-agents.yml", "no time", 5.0, hosts={"a": good}),
+    ]
+    found = _samples(text(Reading(NOW, ()), deploys=deploys))
+    name = "deploy-agents.yml"
+    assert found["kraken_fleet_deploys"] == {(name, "failed"): 2, ("drain-agents.yml", "ok"): 1}
+    assert found["kraken_fleet_deploy_last_timestamp_seconds"] == {(name,): (NOW - timedelta(hours=2)).timestamp()}
+    assert found["kraken_fleet_deploy_last_seconds"] == {(name,): 20, ("drain-agents.yml",): 5}
+    assert found["kraken_fleet_deploy_last_hosts"][(name, "failed")] == 1
+    assert found["kraken_fleet_deploy_failed_hosts"] == {(): 2}
