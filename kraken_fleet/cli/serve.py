@@ -61,7 +61,7 @@ def serve(
     console = _Console()
 
     def announce(ready: Ready) -> None:
-        console.show(ready.url, settings)
+        console.show(ready, settings)
         if ready_file:
             _write_ready(ready_file, ready)
         if as_json:
@@ -79,11 +79,12 @@ class _Console:
     def __init__(self) -> None:
         self._application: Any = None
 
-    def show(self, url: str, settings: ServerSettings) -> None:
+    def show(self, ready: Ready, settings: ServerSettings) -> None:
         from kraken_fleet.web import ConsoleSettings, create_console
 
         state = settings.data_dir / "console"
-        self._application = create_console(ConsoleSettings(server_url=url, state_dir=state, limits=settings.limits))
+        made = ConsoleSettings(ready.url, state, limits=settings.limits, health=ready.health)
+        self._application = create_console(made)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._application(scope, receive, send)

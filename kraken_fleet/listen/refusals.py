@@ -1,9 +1,10 @@
-"""One line in the log for what was refused, however often it happens: an unknown client must not fill the log."""
+"""Counts what was refused, with one line in the log however often it happens: an unknown client must not fill it."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 
 # So long each kind of refusal is silent about one peer after it was logged.
@@ -27,15 +28,18 @@ class Refusals:
         self._told: dict[tuple[str, str], float] = {}
         self._minute = 0.0
         self._lines = 0
+        # Kinds are written in the code, so there are few.
+        self.counts: Counter[str] = Counter()
 
     def note(self, kind: str, peer: str | None, text: str) -> None:
-        """Log a refusal, unless that was just done.
+        """Count a refusal, and log it, unless that was just done.
 
         Args:
             kind: the limit's name or another word for the reason.
             peer: who was refused.
             text: what happened, in a sentence. Of what clients wrote only printable characters are kept.
         """
+        self.counts[kind] += 1
         moment, key = self._clock(), (kind, peer or "")
         if moment - self._told.get(key, float("-inf")) < _QUIET_SECONDS or not self._room(moment):
             return

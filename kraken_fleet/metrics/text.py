@@ -14,7 +14,9 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYP
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from kraken_fleet.listen import ServerHealth
 from kraken_fleet.metrics.deploys import deploy_families
+from kraken_fleet.metrics.embedded import health_families
 from kraken_fleet.metrics.families import PREFIX, counted
 from kraken_fleet.model import Activity, Agent, Deploy, Job, activity_of
 from kraken_fleet.reconcile import Reading
@@ -28,14 +30,18 @@ OTHER = "other"
 _UNKNOWN = "unknown"
 
 
-def text(reading: Reading, seconds: float = 0.0, deploys: Sequence[Deploy] = ()) -> bytes:
+def text(
+    reading: Reading, seconds: float = 0.0, deploys: Sequence[Deploy] = (), health: ServerHealth | None = None
+) -> bytes:
     """Return a reading as Prometheus reads it.
 
     Args:
         seconds: how long it took to read.
         deploys: past playbook runs, the newest first.
+        health: of the embedded server, when the metrics are its own.
     """
-    return _text([*_families(reading, seconds), *deploy_families(deploys)])
+    own = health_families(health) if health else ()
+    return _text([*_families(reading, seconds), *deploy_families(deploys), *own])
 
 
 def failed_text() -> bytes:

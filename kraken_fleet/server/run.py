@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 import uvicorn
 
+from kraken_fleet.listen import ServerHealth
 from kraken_fleet.listen.acceptor import Server
 from kraken_fleet.listen.connections import Connections, server_config
 from kraken_fleet.listen.peers import one_of, proxy_options
 from kraken_fleet.server.app import Mount, create_app
+from kraken_fleet.server.clock import now
 from kraken_fleet.server.core import Core
 from kraken_fleet.server.settings import ServerSettings
 from kraken_fleet.server.sockets import BACKLOG, bind_tcp, bind_udp, host_port, outward_address
@@ -33,6 +35,20 @@ class Ready:
     settings: ServerSettings
     url: str
     log_addr: str
+    core: Core
+    connections: Connections
+
+    def health(self) -> ServerHealth:
+        """Say how the server is at this moment; any thread may ask."""
+        state, files = self.server.server_state, self.core.db.path
+        return ServerHealth(
+            uptime=now() - self.core.started,
+            requests=state.total_requests,
+            connections=self.connections.total,
+            most_connections=self.connections.most,
+            refused=dict(self.core.refusals.counts),
+            database_bytes=sum(path.stat().st_size for path in files.parent.glob(f"{files.name}*")),
+        )
 
     def run(self) -> None:
         """Serve until a signal, or until `server.should_exit` is set."""
@@ -108,7 +124,8 @@ def prepared(
         )
         host = outward_address(settings.host)
         url = f"http://{host_port(host, actual.port)}"
-        yield Ready(Server(config, connections), [tcp], actual, url, host_port(host, actual.log_port))
+        log_addr = host_port(host, actual.log_port)
+        yield Ready(Server(config, connections), [tcp], actual, url, log_addr, core, connections)
     finally:
         tcp.close()
         if udp is not None:

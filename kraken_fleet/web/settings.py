@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kraken_fleet.inventory import Inventory
-from kraken_fleet.listen import Limits
+from kraken_fleet.listen import Limits, ServerHealth
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class ConsoleSettings:
         limits: how much is taken from whom.
         name: the server's, when the console has several; it is in the name of the cookie.
         audit_dir: where the audit log is kept when nothing else names it; None for `state_dir`.
+        health: of the embedded server that the console is on; None for a console by itself.
     """
 
     server_url: str
@@ -38,3 +40,4 @@ class ConsoleSettings:
     limits: Limits = field(default_factory=Limits)
     name: str = ""
     audit_dir: Path | None = None
+    health: Callable[[], ServerHealth] | None = None

@@ -73,7 +73,9 @@ def _answer(console: Console, client: KrakenClient) -> tuple[Response, bool]:
     except FleetError:
         return Response(failed_text(), media_type=CONTENT_TYPE), False
     deploys = recent_deploys(state_dir(), KEPT)
-    return Response(text(reading, time.monotonic() - started, deploys), media_type=CONTENT_TYPE), True
+    health = console.settings.health() if console.settings.health else None
+    found = text(reading, time.monotonic() - started, deploys, health)
+    return Response(found, media_type=CONTENT_TYPE), True
 
 
 def _desired(console: Console) -> DesiredFleet | None:

@@ -62,7 +62,9 @@ def test_the_first_start_shows_a_password_that_works_and_the_second_shows_none(s
     assert "password" not in second.communicate(timeout=20)[0]
 
 
-def test_a_password_from_a_file_is_used_and_not_shown(start: Start, tmp_path: Path) -> None:
+def test_a_password_from_a_file_is_used_and_not_shown_and_metrics_tell_of_the_server(
+    start: Start, tmp_path: Path
+) -> None:
     (tmp_path / "password").write_text("from-a-file-4711\n")
     (tmp_path / "password").chmod(0o600)
     ready = tmp_path / "ready.json"
@@ -72,6 +74,16 @@ def test_a_password_from_a_file_is_used_and_not_shown(start: Start, tmp_path: Pa
     assert addresses["url"] in said
     with KrakenClient(addresses["url"], PasswordCredentials("admin", "from-a-file-4711")) as client:
         assert client.version()
+    too_long = requests.get(f"{addresses['url']}/api/{'x' * 100_000}", timeout=20)
+    assert too_long.status_code >= 400
+    scraped = requests.get(f"{addresses['url']}/metrics", auth=("admin", "from-a-file-4711"), timeout=60).text
+    numbers = dict(line.rsplit(" ", 1) for line in scraped.splitlines() if line.startswith("kraken_fleet_embedded_"))
+    assert float(numbers["kraken_fleet_embedded_requests_total"]) >= 3
+    assert float(numbers["kraken_fleet_embedded_connections"]) >= 1
+    assert float(numbers["kraken_fleet_embedded_connections_limit"]) > 100
+    assert float(numbers["kraken_fleet_embedded_database_bytes"]) > 10_000
+    assert float(numbers["kraken_fleet_embedded_uptime_seconds"]) > 0
+    assert [name for name in numbers if name.startswith("kraken_fleet_embedded_refused_total")], scraped
     process.send_signal(signal.SIGINT)
     assert "4711" not in "".join(process.communicate(timeout=20))
 
