@@ -58,7 +58,7 @@ def test_a_dry_run_needs_no_receiver_and_prints_the_message(client: KrakenClient
     code, out, _ = run("watch", "-i", inventory, "--once", "--dry-run", *NOW)
     assert code == 0
     assert "This would be sent:\nKraken fleet 127.0.0.1: " in out
-    assert "- far: no agent has ever introduced itself" in out
+    assert "- far: no agent has ever claimed" in out
 
 
 @pytest.mark.parametrize(

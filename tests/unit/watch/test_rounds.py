@@ -69,7 +69,7 @@ def test_each_problem_is_told_of_once_over_restarts_and_when_it_is_over(fleet: F
     fleet.desired = DesiredFleet((HERE,))
     assert [event.kind for event in fleet.round()] == ["looked", "over", "sent"]
     first, second = fleet.hook.messages
-    assert "- build-2: no agent has ever introduced itself as 127.0.0.22" in first["message"]
+    assert "- build-2: no agent has ever claimed 127.0.0.22" in first["message"]
     assert first["type"] == "warning"
     assert "- build-2, after 1 d: no agent" in second["message"]
     assert second["type"] == "info"
