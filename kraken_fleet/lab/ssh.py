@@ -20,6 +20,12 @@ _POLL = 0.1
 _BANNER = b"SSH-2.0-"
 
 
+# Where that is used up, systemd ends at once and says nothing.
+_MANY_HOSTS = (
+    "With more than about 25 hosts raise fs.inotify.max_user_instances of this machine, of which systemd takes five"
+)
+
+
 def own_key(folder: Path) -> Path:
     """Return the lab's private key, and make it when there is none; the public one lies beside it with `.pub`.
 
@@ -67,7 +73,7 @@ def wait_for_banner(address: str, *, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not _greets(address):
         if time.monotonic() > deadline:
-            raise LabError(f"sshd did not come up within {seconds:.0f} s", where=address)
+            raise LabError(f"sshd did not come up within {seconds:.0f} s", where=address, hint=_MANY_HOSTS)
         time.sleep(_POLL)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kraken_fleet.errors import LabError
 from kraken_fleet.lab import ssh
 from kraken_fleet.lab.host_image import Recipe
 from kraken_fleet.lab.systemd_hosts import SystemdHosts
@@ -42,3 +43,9 @@ def test_many_hosts_get_more_time_to_boot_than_few(tmp_path: Path, monkeypatch: 
         hosts = SystemdHosts(Engine(), Recipe()).create(tmp_path, names)
         assert [host.name for host in hosts] == names
     assert given == [65.0] + [220.0] * 32
+
+
+def test_a_host_that_does_not_come_up_is_told_with_what_many_hosts_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "_greets", lambda _address: False)
+    with pytest.raises(LabError, match=r"192\.0\.2\.2: sshd did not come up within 0 s\. .*max_user_instances"):
+        ssh.wait_for_banner("192.0.2.2", seconds=0.0)
