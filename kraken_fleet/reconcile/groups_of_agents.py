@@ -1,4 +1,4 @@
-"""Putting agents into agents groups and taking them out, without losing the groups that nobody spoke of."""
+"""Putting agents into agents groups and taking them out, without losing the groups that were not named."""
 
 from __future__ import annotations
 
