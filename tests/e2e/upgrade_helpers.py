@@ -26,9 +26,14 @@ def release_of(program: str, directory: Path) -> dict[str, object]:
 
 def start_long_job(client: KrakenClient, group: str, seconds: int = 12) -> int:
     """Starts a job that lasts so long and returns its run's number once an agent has it."""
+    return start_job(client, group, f"sleep {seconds}")
+
+
+def start_job(client: KrakenClient, group: str, command: str) -> int:
+    """Starts a job of a shell command and returns its run's number once an agent has it."""
     project = client.create_project(unique_name("long"))
     branch = client.create_branch(project.id, "main")
-    client.create_stage(branch.id, "sleep", stage_code(shell_job(group, f"sleep {seconds}", name="long")))
+    client.create_stage(branch.id, "sleep", stage_code(shell_job(group, command, name="long")))
     flow = client.start_flow(branch.id)
     run = (flow.runs or client.flow_runs(flow.id))[0].id
     assigned = JobState.ASSIGNED
