@@ -56,8 +56,8 @@ def reconcile(
         PartialFailureError: at the end: some agents never appeared or could not be changed; the others are done.
         FleetError: nothing could be done.
     """
-    policy, clock = policy or PlanPolicy(), clock or SystemClock()
-    policy = nonces.policy(policy) if nonces else policy
+    clock = clock or SystemClock()
+    policy = nonces.policy(policy or PlanPolicy()) if nonces else policy or PlanPolicy()
     missing: dict[str, str] = {}
     if timeout and not dry_run:
         missing = yield from _wait(client, desired, timeout, clock, seen_after)

@@ -51,6 +51,21 @@ _ON_WINDOWS = "Kraken's own agent, which Windows hosts run, does not know it; ta
 _KEEPS_NOTHING = "Kraken's own agent keeps the directory of its latest job only, and looks at no disk; take it out"
 _NO_UNIT = "There is no systemd unit for it; take it out"
 
+
+def _of_disk(name: str, usual: str) -> Setting:
+    """Return a setting of how the agent keeps its disk; `usual` is what it does by itself."""
+    return Setting(
+        f"kraken_agent_{name}",
+        methods=_WITH_OURS,
+        name=f"KRAKEN_AGENT_{name.upper()}",
+        option=name,
+        agents=(OURS,),
+        instead=_ON_WINDOWS,
+        upstream=_KEEPS_NOTHING,
+        text=unless(usual),
+    )
+
+
 SETTINGS: Tuple[Setting, ...] = (
     Setting("kraken_agent_server_url", name="KRAKEN_SERVER_ADDR", option="server_url", text=as_server),
     Setting("kraken_clickhouse_addr", name="KRAKEN_CLICKHOUSE_ADDR", option="clickhouse_addr"),
@@ -88,56 +103,11 @@ SETTINGS: Tuple[Setting, ...] = (
         option="drain_seconds",
         agents=(OURS,),
     ),
-    Setting(
-        "kraken_agent_min_free",
-        methods=_WITH_OURS,
-        name="KRAKEN_AGENT_MIN_FREE",
-        option="min_free",
-        agents=(OURS,),
-        instead=_ON_WINDOWS,
-        upstream=_KEEPS_NOTHING,
-        text=unless("512M"),
-    ),
-    Setting(
-        "kraken_agent_keep_jobs",
-        methods=_WITH_OURS,
-        name="KRAKEN_AGENT_KEEP_JOBS",
-        option="keep_jobs",
-        agents=(OURS,),
-        instead=_ON_WINDOWS,
-        upstream=_KEEPS_NOTHING,
-        text=unless("10"),
-    ),
-    Setting(
-        "kraken_agent_keep_jobs_days",
-        methods=_WITH_OURS,
-        name="KRAKEN_AGENT_KEEP_JOBS_DAYS",
-        option="keep_jobs_days",
-        agents=(OURS,),
-        instead=_ON_WINDOWS,
-        upstream=_KEEPS_NOTHING,
-        text=unless("30"),
-    ),
-    Setting(
-        "kraken_agent_keep_images",
-        methods=_WITH_OURS,
-        name="KRAKEN_AGENT_KEEP_IMAGES",
-        option="keep_images",
-        agents=(OURS,),
-        instead=_ON_WINDOWS,
-        upstream=_KEEPS_NOTHING,
-        text=unless("20"),
-    ),
-    Setting(
-        "kraken_agent_keep_images_days",
-        methods=_WITH_OURS,
-        name="KRAKEN_AGENT_KEEP_IMAGES_DAYS",
-        option="keep_images_days",
-        agents=(OURS,),
-        instead=_ON_WINDOWS,
-        upstream=_KEEPS_NOTHING,
-        text=unless("30"),
-    ),
+    _of_disk("min_free", "512M"),
+    _of_disk("keep_jobs", "10"),
+    _of_disk("keep_jobs_days", "30"),
+    _of_disk("keep_images", "20"),
+    _of_disk("keep_images_days", "30"),
     Setting(
         "kraken_agent_one_job",
         methods=_WITH_OURS,
