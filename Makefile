@@ -109,10 +109,11 @@ check: $(STAMP) ## Style, types, import rules, Ansible and YAML
 	  done; \
 	  (( $${#failed[@]} == 0 )) || { echo "Failed: $${failed[*]}" >&2; exit 1; }
 
-docs: $(STAMP) ## Write the tables in READMEs, the arguments of modules on hosts, and the site: build/site/index.html
+docs: $(STAMP) ## Write the tables in READMEs, the arguments of modules on hosts, and make the site
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python docs/reference.py
 	@$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs build/site
+	@echo 'The site: build/site/index.html'
 
 format: $(STAMP) ## Let ruff put the source into shape
 	@$(BIN)/ruff check --fix .
