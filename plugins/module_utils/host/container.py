@@ -9,11 +9,10 @@ import re
 import tempfile
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from . import images
+from . import container_address, images
 from .applied_settings import environment, unusable
 from .changes import ABSENT, Change, HostError
 from .commands import run
-from .container_address import address_in_network, address_of, fixed_address, host_and_port
 from .env_file import shown
 from .images import AGENT_LABEL, PULL_SECONDS
 from .setting import DATA_DIR, DOCKER, ONE_JOB, OURS, REPORT_SECONDS, UPSTREAM, Place
@@ -70,7 +69,7 @@ def wanted_of(params: Mapping[str, Any], agent: str = OURS) -> Container:
     Raises:
         HostError: one of them is impossible.
     """
-    address = address_of(params, agent)
+    address = container_address.address_of(params, agent)
     if sentences := unusable(DOCKER, params["environment"]):
         raise HostError(". ".join(sentences))
     if params.get("one_job") and params["ca_bundle"]:
@@ -81,8 +80,8 @@ def wanted_of(params: Mapping[str, Any], agent: str = OURS) -> Container:
     place = Place(DOCKER, agent, ca_bundle=CA_FILE)
     variables = environment({**params, "address": address}, place, params["environment"])
     if agent == UPSTREAM:
-        _refuse_docker_jobs_in_host_network(params)
-        variables["KRAKEN_SERVER_ADDR"] = host_and_port(variables["KRAKEN_SERVER_ADDR"])
+        container_address.refuse_docker_jobs_in_host_network(params)
+        variables["KRAKEN_SERVER_ADDR"] = container_address.host_and_port(variables["KRAKEN_SERVER_ADDR"])
     if variables.get(ONE_JOB) == "yes":
         variables.setdefault("HOME", f"{variables.get(DATA_DIR, IMAGE_DATA)}/home")
     return Container(
@@ -96,25 +95,8 @@ def wanted_of(params: Mapping[str, Any], agent: str = OURS) -> Container:
         tools_dirs=tuple(params["tools_dirs"]),
         ca_bundle=params["ca_bundle"],
         agent=agent,
-        address=fixed_address(params["network"], address, agent),
+        address=container_address.fixed_address(params["network"], address, agent),
     )
-
-
-def _refuse_docker_jobs_in_host_network(params: Mapping[str, Any]) -> None:
-    """Refuse the engine's socket where Kraken's own agent would offer Docker jobs and could run none.
-
-    It joins its container to the network lab_net, which Docker refuses there, and looks for it under the host's name.
-    The server gives it the job that failed again and again, until the job's time is over.
-
-    Raises:
-        HostError: it is asked for.
-    """
-    if params["network"] == "host" and params["docker_socket"]:
-        raise HostError(
-            "Kraken's own agent cannot run Docker jobs in the network host, and would take them all the same. Set "
-            "kraken_agent_container_network to a network of your own that has a subnet (docker network create "
-            "--subnet), with kraken_agent_address in it, or kraken_agent_docker_socket to false"
-        )
 
 
 def present(wanted: Container) -> Iterator[Change]:
@@ -194,7 +176,7 @@ def address_of_container(params: Mapping[str, Any]) -> str:
     now = found(params["name"])
     claimed = _environment_of(now).get("KRAKEN_AGENT_ADDRESS", "") if _definition_of(now) else ""
     on_host = source_address(params["server_url"]) if params["server_url"] and params["network"] == "host" else ""
-    own = address_in_network(now) if now and is_upstream(now) else ""
+    own = container_address.address_in_network(now) if now and is_upstream(now) else ""
     return claimed or own or str(params["address"]) or on_host
 
 

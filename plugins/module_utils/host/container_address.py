@@ -2,6 +2,7 @@
 
 kraken-fleet's own agent claims the address that it is told. Kraken's own one claims the address of the interface that
 reaches the server: in the host's network one of the host's, in another network the container's.
+So its network also decides whether it can run Docker jobs.
 """
 
 from __future__ import annotations
@@ -65,6 +66,23 @@ def refuse_other_address(container: Mapping[str, Any], address: str) -> None:
             f"Kraken's own agent claims. Set kraken_agent_address to {given}. For an address that stays, "
             "set kraken_agent_container_network to a network of your own that has a subnet (docker network create "
             "--subnet): there the container gets the address that the inventory says"
+        )
+
+
+def refuse_docker_jobs_in_host_network(params: Mapping[str, Any]) -> None:
+    """Refuse the engine's socket where Kraken's own agent would offer Docker jobs and could run none.
+
+    It joins its container to the network lab_net, which Docker refuses there, and looks for it under the host's name.
+    The server gives it the job that failed again and again, until the job's time is over.
+
+    Raises:
+        HostError: it is asked for.
+    """
+    if params["network"] == "host" and params["docker_socket"]:
+        raise HostError(
+            "Kraken's own agent cannot run Docker jobs in the network host, and would take them all the same. Set "
+            "kraken_agent_container_network to a network of your own that has a subnet (docker network create "
+            "--subnet), with kraken_agent_address in it, or kraken_agent_docker_socket to false"
         )
 
 
