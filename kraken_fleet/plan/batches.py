@@ -38,36 +38,53 @@ def batches(
     out_already = out_already or {}
     most = {group: max(1, share(most_out, total) - out_already.get(group, 0)) for group, total in totals.items()}
     room = [share(size, len(agents_of)) for size in sizes]
-    made: list[list[str]] = []
-    out: list[Counter[str]] = []
-
-    def is_full(number: int, group: str) -> bool:
-        if group == _ITSELF:
-            return len(made[number]) >= room[min(number, len(room) - 1)]
-        return out[number][group] >= most[group]
-
-    def fits(number: int, needed: Counter[str]) -> bool:
-        counts = out[number]
-        # A host whose instances are more than `most` of a group fits nowhere, so it may be the only one of its group in
-        # a batch.
-        few = (not counts[group] or counts[group] + count <= most[group] for group, count in needed.items())
-        return not is_full(number, _ITSELF) and all(few)
-
-    # Batches before this one are full, for a group or for all: without it each host would ask all of them.
-    first: Counter[str] = Counter()
+    made = _Batches(room, most)
     for host, needed in agents_of.items():
-        number = max(first[group] for group in (_ITSELF, *needed))
-        while number < len(made) and not fits(number, needed):
+        made.add(host, needed)
+    return made.hosts
+
+
+class _Batches:
+    """Batches while they are filled.
+
+    Args:
+        room: how many hosts each may have; the last number holds for the rest.
+        most: by group, how many of its agents one batch may have.
+    """
+
+    def __init__(self, room: Sequence[int], most: Mapping[str, int]) -> None:
+        self.hosts: list[list[str]] = []
+        self._room = room
+        self._most = most
+        self._out: list[Counter[str]] = []
+        # Batches before this one are full, for a group or for all: without it each host would ask all of them.
+        self._first: Counter[str] = Counter()
+
+    def add(self, host: str, needed: Counter[str]) -> None:
+        """Put a host into the first batch that has room for it and for so many agents of its groups."""
+        number = max(self._first[group] for group in (_ITSELF, *needed))
+        while number < len(self.hosts) and not self._fits(number, needed):
             number += 1
-        if number == len(made):
-            made.append([])
-            out.append(Counter())
-        made[number].append(host)
-        out[number] += needed
+        if number == len(self.hosts):
+            self.hosts.append([])
+            self._out.append(Counter())
+        self.hosts[number].append(host)
+        self._out[number] += needed
         for group in (_ITSELF, *needed):
-            while first[group] < len(made) and is_full(first[group], group):
-                first[group] += 1
-    return made
+            while self._first[group] < len(self.hosts) and self._is_full(self._first[group], group):
+                self._first[group] += 1
+
+    def _is_full(self, number: int, group: str) -> bool:
+        if group == _ITSELF:
+            return len(self.hosts[number]) >= self._room[min(number, len(self._room) - 1)]
+        return self._out[number][group] >= self._most[group]
+
+    def _fits(self, number: int, needed: Counter[str]) -> bool:
+        out = self._out[number]
+        # A host whose instances are more than a group may lack fits nowhere, so it may be the only one of its group in
+        # a batch.
+        few = (not out[group] or out[group] + count <= self._most[group] for group, count in needed.items())
+        return not self._is_full(number, _ITSELF) and all(few)
 
 
 def share(wanted: int | str, total: int) -> int:

@@ -48,21 +48,18 @@ def make_plan(
     pruned, numbers = prune(desired, observed, policy, named)
     actions: list[Action] = [*heals, *missing_groups(living, groups)]
     for agent in observed.agents:
-        asked_for = wanted.get(agent.address)
-        if policy.give_back and asked_for and asked_for.enabled is None and observed.left_by_upgrade(agent):
-            asked_for = dataclasses.replace(asked_for, enabled=True)
+        asked_for = _asked_for(agent, wanted, observed, policy)
         actions += _given_back(agent, asked_for, now)
         actions += _agent_actions(agent, _as_decided(agent, asked_for), decisions.get(agent.id), living, policy)
     actions += pruned
     # The sort is stable, so agents stay in the server's order within each kind of action.
     actions.sort(key=lambda action: ACTION_TYPES.index(type(action)))
-    told = findings(desired, observed, now, policy.stale_after, named)
     # Pruning rests on which agents the server has in all: one more or less changes the percentage.
     scope = None if numbers.candidates and pruned else frozenset(_scope(wanted, actions))
     return Plan(
         actions=tuple(actions),
         findings=(
-            *_not_healed(told, heals),
+            *_not_healed(findings(desired, observed, now, policy.stale_after, named), heals),
             *_not_trusted(desired, observed, decisions),
             *jobs_without_agents(desired, observed, actions),
         ),
@@ -85,6 +82,16 @@ def _decisions(wanted: Mapping[str, DesiredAgent], observed: ObservedFleet, poli
         for agent in observed.agents
         if not agent.authorized or agent.address not in wanted
     }
+
+
+def _asked_for(
+    agent: Agent, wanted: Mapping[str, DesiredAgent], observed: ObservedFleet, policy: PlanPolicy
+) -> DesiredAgent | None:
+    """Return what the inventory wants of an agent, and to enable it where an upgrade that broke off has disabled it."""
+    desired = wanted.get(agent.address)
+    if policy.give_back and desired and desired.enabled is None and observed.left_by_upgrade(agent):
+        return dataclasses.replace(desired, enabled=True)
+    return desired
 
 
 def _given_back(agent: Agent, desired: DesiredAgent | None, now: datetime) -> Iterator[Enable]:
