@@ -116,6 +116,29 @@ def test_a_stop_lets_the_job_come_to_its_end(host: SystemdHost) -> None:
     host.out(f"systemctl start {UNIT}")
 
 
+def test_a_fresh_agent_runs_each_job_and_finds_nothing_of_the_one_before(host: SystemdHost) -> None:
+    host.deploy(**AGENT, kraken_agent_one_job=True)
+    assert host.property("Restart") == "always"
+    (record,) = host.client.agents()
+    look = "ls -AR $HOME /tmp /var/tmp /dev/shm $HOME/.. | grep -x left; pgrep -fx 'sleep 987'; echo looked at $HOME"
+    leave = "touch $HOME/left /tmp/left /var/tmp/left /dev/shm/left $HOME/../left; setsid sleep 987 >/dev/null 2>&1 &"
+    agents: set[int] = set()
+    for _ in range(3):
+        until(lambda: host.await_agent() not in {0, *agents}, otherwise="no fresh agent was started")
+        agents.add(host.await_agent())
+        job = host.job(look, leave)
+        assert job.succeeded
+        lines = host.printed(job, "looked at")
+        assert "left" not in lines
+        assert not [line for line in lines if line.isdigit()]
+        assert "looked at /opt/kraken/data/home" in lines
+    assert len(agents) == 3
+    (afterwards,) = host.client.agents()
+    assert (afterwards.id, afterwards.authorized) == (record.id, True)
+    until(lambda: host.run("pgrep -fx 'sleep 987'").returncode == 1, otherwise="a process of the job lives")
+    host.deploy(**AGENT)
+
+
 def test_a_reload_reads_the_settings_again_without_a_restart(host: SystemdHost) -> None:
     before = host.await_agent()
     count = int(host.out(f"journalctl -u {UNIT} | grep -c 'settings were read again' || true"))
