@@ -92,6 +92,7 @@ class AuditLog:
             "server": server,
             **dataclasses.asdict(change),
         }
+        # ASCII only: a name with characters that a terminal acts on stays readable text.
         line = json.dumps(record, ensure_ascii=True)
         try:
             with self._locked(), self._opened() as handler:

@@ -25,6 +25,7 @@ def deploy_families(deploys: Sequence[Deploy]) -> Iterator[Metric]:
         deploys: the newest first. Runs in check mode, which change nothing, are left out.
     """
     runs = [deploy for deploy in deploys if not deploy.check]
+    # The newest come first, and the last one stored stays: reversed, that is the newest run of each playbook.
     last = {_name(deploy): deploy for deploy in reversed(runs)}
     results: Counter[tuple[str, ...]] = Counter(
         (_name(deploy), "failed" if deploy.failed_hosts else "ok") for deploy in runs

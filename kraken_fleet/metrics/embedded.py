@@ -22,6 +22,7 @@ def health_families(health: ServerHealth) -> Iterator[Metric]:
     )
     for name, help_text, value in gauges:
         yield GaugeMetricFamily(_EMBEDDED + name, help_text, value=value)
+    # The library adds `_total` to the name of a counter, as Prometheus names counters.
     yield CounterMetricFamily(_EMBEDDED + "requests", "Requests since its start.", value=health.requests)
     refused = CounterMetricFamily(_EMBEDDED + "refused", "What it has refused, by limit.", labels=("limit",))
     for kind, count in sorted(health.refused.items()):

@@ -23,6 +23,7 @@ from kraken_fleet.reconcile import Reading
 
 __all__ = ["CONTENT_TYPE", "MOST_AGENTS", "MOST_GROUPS", "MOST_VALUES", "failed_text", "text"]
 
+# Prometheus keeps a series for each value of a label, and agents and jobs bring values of their own.
 MOST_GROUPS = 200
 MOST_VALUES = 100
 MOST_AGENTS = 500
@@ -56,6 +57,7 @@ def _text(families: Iterable[Metric]) -> bytes:
         def collect(self) -> Iterable[Metric]:
             return found
 
+    # A registry of its own: the default one would add numbers about this process and its Python.
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Once())
     return bytes(generate_latest(registry))
@@ -76,6 +78,7 @@ def _up(value: int) -> Metric:
 
 
 def _agents(reading: Reading) -> Iterator[Metric]:
+    # States without agents too: an alert that compares with 0 sees nothing where a series is missing.
     states = Counter({state.value: 0 for state in Activity})
     states.update(activity_of(agent, reading.now).value for agent in reading.agents)
     yield counted("agents", "Agents by what they are doing.", ("state",), {(one,): n for one, n in states.items()})
@@ -134,6 +137,7 @@ def _jobs(reading: Reading) -> Iterator[Metric]:
 
 def _last_seen(reading: Reading) -> Iterator[Metric]:
     authorized = [agent for agent in reading.agents if agent.authorized]
+    # An agent that the server never saw comes first: nothing is silent for longer.
     silent = sorted(authorized, key=lambda agent: (agent.last_seen is not None, agent.last_seen))
     help_text = "Seconds since the server last saw an authorized agent; those that are silent for longest."
     found = GaugeMetricFamily(PREFIX + "agent_last_seen_seconds", help_text, labels=("address", "name"))

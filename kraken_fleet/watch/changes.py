@@ -17,6 +17,7 @@ LASTING: Mapping[Topic, timedelta] = {
     Topic.DRIFT: timedelta(minutes=15),
     Topic.FINDING: timedelta(minutes=15),
 }
+# What comes and goes, such as an agent on a bad line, is news once an hour and not each time.
 DEAD_TIME = timedelta(hours=1)
 
 
@@ -107,6 +108,7 @@ def compare(
             continue
         if one.open:
             over.append(one)
+        # Kept although it is over: its dead time counts from when people were told.
         if one.told and not times.dead_time_is_over(one, now):
             kept[key] = replace(one, here=False, open=False)
     return Changes(kept, tuple(appeared), tuple(over))

@@ -82,11 +82,13 @@ class MemoryFile:
         """
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # A file of its own: replace_json puts a new file in the place of the old one, which a lock would stay on.
             file = self._path.with_suffix(".lock").open("w", encoding="utf-8")
         except OSError as error:
             raise self._unwritable(error) from error
         with file:
             try:
+                # The kernel takes the lock back however the process ends, so a killed watch keeps no later one out.
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 hint = "End it, or give this one another state directory with KRAKEN_FLEET_STATE_DIR"

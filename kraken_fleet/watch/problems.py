@@ -84,6 +84,7 @@ def problems_of(
         *(_failed_reconciliation(reconciled) if reconciled else ()),
         *(_drift(plan) if plan else ()),
     ]
+    # Of several with one key the first is kept: in reverse order it is the last to be stored.
     return tuple({problem.key: problem for problem in reversed(found)}.values())[::-1]
 
 
@@ -96,6 +97,7 @@ def unreadable(error: FleetError, server: str) -> Problem:
 def _findings(plan: Plan, away: Collection[str]) -> Iterator[Problem]:
     for finding in plan.findings:
         topic = _TOPICS.get(finding.kind, Topic.FINDING)
+        # Findings with the severity info say what somebody wanted or may ignore: nobody has to be told at once.
         if finding.severity != "info" and not (topic is Topic.SILENT and finding.subject in away):
             yield _of_finding(finding, topic)
 
@@ -139,6 +141,7 @@ def _drift(plan: Plan) -> Iterator[Problem]:
     if plan.actions:
         changes = ", ".join(f"{count} {kind}" for kind, count in plan.summary().items())
         message = f"the server is not as the inventory says: {changes}"
+        # One problem for all changes: their number differs from round to round, and people are told once.
         yield Problem(Topic.DRIFT, "server", message, "Look with `kraken-fleet plan`; `reconcile` makes the changes")
 
 

@@ -18,7 +18,9 @@ _TYPES: Mapping[str, apprise.NotifyType] = {
     "warning": apprise.NotifyType.WARNING,
     "info": apprise.NotifyType.INFO,
 }
+# What LogCapture of apprise puts before each message: date, time and level.
 _LOG_PREFIX = re.compile(r"^\S+ \S+ - [A-Z ]+ - ")
+# Masking shorter parts of a URL, such as a port, would make the message unreadable and hide nothing.
 _SHORTEST_SECRET = 4
 
 
@@ -79,6 +81,7 @@ class AppriseReceiver:
                 body=message.body,
                 title=message.title,
                 notify_type=_TYPES.get(message.severity, apprise.NotifyType.INFO),
+                # Parts are what hosts and agents wrote: apprise escapes text for services that show HTML, such as mail.
                 body_format=apprise.NotifyFormat.TEXT,
             )
             log = said.getvalue()

@@ -33,6 +33,7 @@ from kraken_fleet.watch.message import message_of
 from kraken_fleet.watch.problems import Problem, Topic, problems_of, unreadable
 from kraken_fleet.watch.receivers import Receiver
 
+# How many past playbook runs are looked at for hosts that failed: as many as are kept.
 _DEPLOYS = 50
 
 
@@ -136,6 +137,7 @@ class Watch:
             error, unseen = caught, frozenset(Topic) - {Topic.SERVER}
             problems = [unreadable(caught, self._client.url)] if Topic.SERVER in self._topics else []
             yield RoundFailed(error=caught.as_dict())
+        # Topics that this run leaves out are forgotten: nothing would ever say that they are over.
         known = {key: one for key, one in memory.known.items() if one.problem.topic in self._topics}
         changes = compare(known, problems, now, self._times, unseen=unseen)
         yield from _told(changes)
@@ -192,6 +194,7 @@ class Watch:
                 except NotSentError as error:
                     failures[receiver.label] = error.message
                     yield NotSent(receiver=receiver.label, title=title, reason=error.message)
+                    # Each later message waits, so that "over" never comes before the problem.
                     break
                 waiting = next(one for one in memory.unsent if one.message is unsent.message)
                 memory = memory.without(waiting, receiver.identity)
