@@ -89,6 +89,7 @@ def deploy_in_slices(inventory: Inventory, runner: Runner, size: int, phases: Ph
     hosts = seen.hosts
     failed = {host: str(result["failed"]) for host, result in hosts.items() if "failed" in result}
     code = seen.code
+    # Nothing can be registered when not one host was deployed.
     if on_server and len(failed) < len(hosts):
         registered = yield from _registered(inventory, hosts, on_server, phases)
         code = code if code == _UNREACHABLE else registered or code
@@ -121,6 +122,7 @@ class SlicesSeen:
     @property
     def code(self) -> int:
         """The exit code that ansible-playbook would have for these hosts."""
+        # An unreachable host wins over failed ones, as in ansible-playbook's own exit code.
         if any(result.get("unreachable") for result in self.hosts.values()):
             return _UNREACHABLE
         return _FAILED if any("failed" in result for result in self.hosts.values()) else 0
@@ -132,8 +134,10 @@ def _registered(
     """Register and prove the hosts; return ansible-playbook's exit code."""
     with tempfile.TemporaryDirectory(prefix="kraken-fleet-") as folder:
         path = Path(folder) / "results.json"
+        # Only its owner may write it: the playbook refuses results that another account can change.
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             json.dump({"version": RESULTS_VERSION, "hosts": hosts}, file)
+        # As JSON: Ansible splits `name=value` at blanks, which a path may have.
         given = ("-e", json.dumps({"kraken_registration_results": str(path)}))
         return (yield from _playbook(inventory, "--tags", ",".join(tags), *given, *phases.options))
 
@@ -141,6 +145,7 @@ def _registered(
 def _playbook(
     inventory: Inventory, *options: str, environment: Mapping[str, str] | None = None
 ) -> Generator[DeployEvent, None, int]:
+    # Into a pipe Python writes whole blocks, and people wait for each line.
     settings = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
     lines = run(playbook_command(inventory, DEPLOY, *options), settings)
     with closing(lines):

@@ -48,6 +48,7 @@ class DaskRunner:
     def run(self, slices: Sequence[Slice]) -> Iterator[SliceEvent]:
         """Run the slices; see Runner."""
         with _client(self.address, self.tls) as client:
+            # Several deploys may share a scheduler. For a key that it knows, it gives back the result that it has.
             deploy = f"kraken-fleet-{uuid.uuid4().hex}"
             events: queue.Queue[SliceEvent | Future[Any]] = queue.Queue()
             client.subscribe_topic(deploy, lambda event: events.put(slice_event(json.loads(event[1]))))
@@ -153,9 +154,11 @@ def serve_as_worker(address: str, tls: TlsFiles, *, slices: int, name: str) -> N
             name=name,
             security=_security(tls),
             local_directory=str(folder),
+            # The work is done by processes of ansible-playbook, whose memory Dask does not count.
             memory_limit=0,
             dashboard=False,
             dashboard_address="127.0.0.1:0",
+            # Without it a worker tries for ever to reach a scheduler that is not there.
             death_timeout=_CONNECT,
         )
         async with worker:
@@ -176,6 +179,7 @@ def _security(tls: TlsFiles) -> Any:
         **{f"tls_{role}_cert": str(tls.certificate) for role in ("client", "worker")},
         **{f"tls_{role}_key": str(tls.key) for role in ("client", "worker")},
     }
+    # Else Dask would speak without TLS to an address that asks for none.
     return _distributed().Security(require_encryption=True, **files)
 
 

@@ -47,6 +47,7 @@ def divide(
     """
     needed = {host: _needed(host, variables) for host, (variables, _groups) in hosts.items()}
     count = -(-len(needed) // size)
+    # Every count-th host: the sizes differ by one at most, and neighbours in the inventory are spread over the slices.
     parts = [list(needed)[number::count] for number in range(count)]
     return [
         Slice(number, _inventory({host: needed[host] for host in part}, hosts), tuple(options))
@@ -134,6 +135,7 @@ def _inventory(
     children: dict[str, Any] = {AGENTS_GROUP: {"hosts": dict.fromkeys(needed)}}
     for host in needed:
         for group in hosts[host][1]:
+            # Ansible makes these two groups itself.
             if group not in ("all", "ungrouped"):
                 children.setdefault(group, {"hosts": {}})["hosts"][host] = None
     own = {host: {name: value for name, value in each.items() if name not in common} for host, each in needed.items()}

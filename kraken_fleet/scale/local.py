@@ -49,6 +49,7 @@ class LocalRunner:
                     else:
                         yield event
             finally:
+                # Before the pool ends, which waits until its threads are done.
                 self._stop()
 
     def _work(self, one: Slice, events: queue.Queue[SliceEvent | Future[None]]) -> None:

@@ -15,6 +15,7 @@ from kraken_fleet.scale.runner import Slice
 from kraken_fleet.scale.slice_process import bare_environment
 
 _COMMAND = (sys.executable, "-m", "kraken_fleet.scale.slice_process")
+# More than the process itself grants ansible-playbook to end.
 _PATIENCE = 15.0
 _LONGEST = 500
 
@@ -29,6 +30,7 @@ class SliceProcess:
 
     def __init__(self, work: Slice, command: Sequence[str] = _COMMAND) -> None:
         self._work = work
+        # A file and no pipe: nobody reads it meanwhile, and a full pipe would stop the process.
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - is closed by events()
         self._process = subprocess.Popen(
             command,
@@ -44,6 +46,7 @@ class SliceProcess:
         """Yield what happens, a SliceEnded at the end."""
         ended = False
         try:
+            # A process that has ended before it read says why among its complaints.
             with contextlib.suppress(BrokenPipeError):
                 self._write(self._work.to_json() + "\n")
             for line in self._process.stdout or ():

@@ -80,8 +80,10 @@ def run_slice(work: Slice, tell: Callable[[SliceEvent], None], cancelled: Callab
             cmdline=" ".join(work.options) or None,
             extravars={"kraken_registration_results": str(results)},
             envvars=_of_ansible(folder),
+            # ansible-runner asks cancel_callback only after output, and after so many seconds without any.
             settings={"pexpect_timeout": 1},
             quiet=True,
+            # Else ansible-runner writes the environment and the command line into files below its directory.
             suppress_env_files=True,
             event_handler=watcher.see,
             cancel_callback=cancelled,
@@ -124,6 +126,7 @@ class _Watcher:
             self.tell(HostStarted(self.number, host))
         elif kind in _STATES:
             self._ended(_STATES[kind], host, data)
+        # What ends ansible-playbook before its first task has no event of its own, only a line of output.
         elif kind in ("error", "verbose") and "ERROR" in str(event.get("stdout")):
             self.complaint = str(event["stdout"]).strip()[-_LONGEST:]
         return False
@@ -228,6 +231,7 @@ def _end_all() -> None:
     for pid in _descendants(os.getpid()):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    # sys.exit would end only the thread of the timer.
     os._exit(1)
 
 
@@ -236,6 +240,7 @@ def _descendants(root: int) -> list[int]:
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, IndexError):
+            # The name of a program stands in brackets before the other fields, and may have blanks and brackets itself.
             parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
     found = [root]
     for pid in found:
