@@ -123,6 +123,7 @@ class Acceptor:
 
     def _start(self, work: Any) -> None:
         task: asyncio.Task[None] = self._loop.create_task(work)
+        # The loop itself keeps only weak references: a task that nobody holds may vanish before its end.
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -157,6 +158,7 @@ class Server(uvicorn.Server):
             )
             return made
 
+        # Without sockets uvicorn starts the application and listens nowhere: that is done below.
         await super().startup(sockets=[])
         self._connections.begin(loop)
         for listener in sockets or []:

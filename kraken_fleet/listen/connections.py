@@ -110,6 +110,7 @@ class _Guarded(AutoHTTPProtocol):  # type: ignore[misc, valid-type] # uvicorn ch
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         address = transport.get_extra_info("peername")
+        # A Unix socket has no address of the peer: whoever uses it is on this machine.
         self.peer = plain_address(address[0]) if isinstance(address, tuple) else "127.0.0.1"
         self._began = self._progress = self.loop.time()
         self._head: object = None
@@ -150,6 +151,7 @@ class _Guarded(AutoHTTPProtocol):  # type: ignore[misc, valid-type] # uvicorn ch
             return "head_seconds" if waits and moment - self._began > limits.head_seconds else ""
         if getattr(self.cycle, "more_body", False) and moment - self._began > limits.request_seconds:
             return "request_seconds"
+        # The transport does not tell when a peer reads, only how much is left to send.
         unsent = self.transport.get_write_buffer_size()
         if unsent != self._unsent or not unsent:
             self._unsent, self._progress = unsent, moment
@@ -176,4 +178,5 @@ def _raise_file_limit() -> int:
 
 def server_config(app: Any, connections: Connections, **options: Any) -> uvicorn.Config:
     """Make uvicorn's settings for an application behind these connections; further options as uvicorn names them."""
+    # Nothing here speaks WebSocket, so no connection may turn into one that these limits do not see.
     return uvicorn.Config(app, http=guarded(connections), ws="none", **options)

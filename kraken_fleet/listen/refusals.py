@@ -44,6 +44,7 @@ class Refusals:
         if moment - self._told.get(key, float("-inf")) < _QUIET_SECONDS or not self._room(moment):
             return
         if len(self._told) >= _MAX_KEYS:
+            # Forgetting all of them costs one more line for each at most, and the lines of a minute are counted anyway.
             self._told.clear()
         self._told[key] = moment
         self._log.warning("Refused (%s): %s", kind, printable(text))

@@ -79,6 +79,7 @@ def decode(intake: Intake, raw: bytes, name: str = "Request body") -> Any:
 
 
 def _check_type(value: Any, name: str, path: tuple[str, ...]) -> None:
+    # In Python True is an int, and in JSON it is no number.
     is_bool = isinstance(value, bool)
     if isinstance(value, _TYPES[name]) and (is_bool == (name == "boolean")):
         return

@@ -43,6 +43,7 @@ class Problem(Exception):  # noqa: N818 it is an answer, named after its content
 def problem(status: int, detail: str) -> Response:
     """Return the answer for a status and its words."""
     if status == 500:
+        # The real server says `{}` and calls it HTML for every 500.
         return Response(b"{}", status, media_type="text/html; charset=utf-8")
     body = {"detail": detail, "status": status, "title": HTTPStatus(status).phrase, "type": "about:blank"}
     return JSONResponse(body, status, media_type="application/problem+json")

@@ -81,6 +81,7 @@ def _job(steps: list[dict[str, Any]]) -> dict[str, Any]:
         "required": ["name", "steps", "environments"],
         "properties": {
             "name": _TEXT,
+            # Kraken gives a job at least 60 seconds, whatever its stage says; see flows.job_making.
             "timeout": {"type": "integer", "minimum": 60, "description": "Seconds; a smaller number counts as 60."},
             "steps": {"type": "array", "items": {"type": "object", "oneOf": steps}},
             "environments": {"type": "array", "items": _ENVIRONMENT},
