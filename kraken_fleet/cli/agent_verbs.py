@@ -123,6 +123,7 @@ def delete_agents(
         raise FleetError(f"These run a job: {_listed(busy)}", hint=hint)
     changes.confirm(f"Delete {_listed(chosen)} from {client.url}?", yes=yes)
     if busy:
+        # It raises when one still runs a job after that time, and nothing is deleted.
         list(drain(client, busy, wait))
     changes.follow(remove(client, chosen), as_json=as_json)
 

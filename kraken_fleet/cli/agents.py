@@ -69,6 +69,7 @@ def show_agent(
     """Show all that the server knows about one agent."""
     names = names_of(inventory)
     known = (*client.agents(), *client.agents(unauthorized=True))
+    # A pattern with wildcards may stand for several, and one is shown.
     (found,) = find_agents([agent], known, names, one_each=True)[:1]
     if as_json:
         output.answer(_document(found, names))

@@ -51,6 +51,7 @@ def cloud_init(
     until = datetime.now(UTC) + timedelta(hours=hours)
     nonce = secrets.token_hex(_NONCE_BYTES)
     data = UserData(host, url, sha256, _variables(client, values, agent), nonce, f"{until:%Y-%m-%d %H:%M} UTC")
+    # The digest is enough to recognize the secret: whoever reads the state directory does not learn it.
     digest = hashlib.sha256(nonce.encode()).hexdigest()
     NonceMemory(state_dir(), client.url).add(MadeNonce(host, agent.address, digest, until))
     for line in data.script().splitlines():

@@ -83,6 +83,7 @@ def _problems(content: dict[str, object]) -> Iterator[str]:
 def _refuse_foreign(path: Path) -> None:
     """Refuse a file of somebody else: in a shared directory it could send the password to somebody else's server."""
     found = path.stat()
+    # Whoever changes the file says to which server the password is sent.
     if found.st_uid not in (0, os.getuid()) or found.st_mode & 0o022:
         raise UsageError(
             "Others can change the configuration file, so it is not used",

@@ -93,6 +93,7 @@ def console(
             server_url=address,
             state_dir=settings.state_dir / "servers" / name,
             audit_dir=settings.state_dir,
+            # Compared with another server than its own, an inventory would miss all of its agents.
             inventory=inventory if inventory and _is_of(inventory, address) else None,
         )
         for name, address in named.items()

@@ -96,6 +96,7 @@ def matches(pattern: str, where: str = "") -> Callable[[str], bool]:
 def _parts(text: str) -> list[str]:
     """Split a pattern as Ansible does: at commas, else at colons, unless it is an IPv6 address."""
     whole = text.lstrip("!&")
+    # Colons separate parts, and belong to an IPv6 address or a regular expression as well.
     if "," not in text and (ip_of(whole) or text.startswith("~")):
         return [text]
     found = [part.strip() for part in text.split("," if "," in text else ":")]

@@ -113,6 +113,7 @@ def watch_fleet(
 
 def _named(inventory: Inventory) -> str:
     """Name an inventory so that it is the same one from whichever directory it is named."""
+    # With a comma it is a list of hosts, as for Ansible, and no path.
     paths = (str(one) if "," in str(one) else str(Path(one).resolve()) for one in inventory.sources)
     return " ".join([*paths, *([f"--limit {inventory.limit}"] if inventory.limit else [])])
 

@@ -66,6 +66,7 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
         await run_in_threadpool(sessions.clear)
         await run_in_threadpool(scrapers.clear)
 
+    # FastAPI's own pages load scripts from another origin, and show the routes to people who are not signed in.
     app = FastAPI(title="kraken-fleet console", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.console = Console(
         settings=settings,
@@ -88,6 +89,7 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
         return sessions.get(Request(scope).cookies.get(cookie_of(settings), "")) is not None
 
     app.add_middleware(RequestLimits, limits=settings.limits, is_known=is_signed_in)
+    # The middleware that is added last comes first: its headers are on refusals of the others, too.
     app.add_middleware(BaseHTTPMiddleware, dispatch=add_headers)
     for page in (signin, agents, agent, groups, discovered, downloads, fleet, deploy, live, metrics):
         app.include_router(page.router)
