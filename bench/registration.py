@@ -31,7 +31,7 @@ import requests
 
 from kraken_fleet.api import Credentials, KrakenClient, PasswordCredentials, find_credentials, of_files
 from kraken_fleet.model import Agent, DesiredAgent, DesiredFleet
-from kraken_fleet.reconcile import GroupMemory, observe, reconcile
+from kraken_fleet.reconcile import GroupMemory, Memories, observe, reconcile
 from kraken_fleet.server import ServerSettings, serve
 
 _FIRST = int(ipaddress.ip_address("127.64.0.1"))
@@ -91,7 +91,7 @@ def announce(url: str, fleet: DesiredFleet) -> None:
 
 
 def in_bulk(client: KrakenClient, fleet: DesiredFleet, memory: GroupMemory) -> None:
-    for _event in reconcile(client, fleet, memory=memory):
+    for _event in reconcile(client, fleet, memories=Memories(memory)):
         pass
 
 

@@ -55,15 +55,7 @@ def apply(
     elif desired:
         if policy.prune is Prune.DELETE:
             changes.confirm(f"Delete the agents of {client.url} that the inventory does not have?", yes=yes)
-        events = reconcile(
-            client,
-            desired,
-            policy,
-            timeout=wait,
-            memory=planning.memory(),
-            peers=planning.peers(),
-            nonces=planning.nonces(client),
-        )
+        events = reconcile(client, desired, policy, timeout=wait, memories=planning.memories(client))
     else:
         raise UsageError("Nothing to apply", hint="Give a saved plan, or an inventory with -i")
     progress.follow(events, as_json=as_json)

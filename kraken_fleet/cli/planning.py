@@ -33,7 +33,7 @@ from kraken_fleet.plan import (
     TrustPolicy,
     Unauthorize,
 )
-from kraken_fleet.reconcile import GroupMemory, NonceMemory, PeerMemory
+from kraken_fleet.reconcile import GroupMemory, Memories, NonceMemory, PeerMemory
 from kraken_fleet.state import state_dir
 
 AcceptPeers = Annotated[
@@ -124,6 +124,15 @@ def peers(*, accept: bool = False) -> PeerMemory:
         accept: take the peers of now for right.
     """
     return PeerMemory(state_dir(), accept=accept)
+
+
+def memories(client: KrakenClient, *, accept_peers: bool = False) -> Memories:
+    """Return all that this account's commands remember of a server.
+
+    Args:
+        accept_peers: take the addresses that agents connect from now for right.
+    """
+    return Memories(memory(), peers(accept=accept_peers), nonces(client))
 
 
 def show(plan: Plan) -> None:

@@ -15,7 +15,7 @@ from kraken_fleet.cli.connection import connected
 from kraken_fleet.errors import FleetError
 from kraken_fleet.inventory import Inventory
 from kraken_fleet.plan import PlanPolicy
-from kraken_fleet.reconcile import Event, GroupMemory, PeerMemory, RoundFailed, Sleeping, watch
+from kraken_fleet.reconcile import Event, Memories, RoundFailed, Sleeping, watch
 from kraken_fleet.reconcile import reconcile as reconcile_once
 from kraken_fleet.state import ReconcileResult, keep_reconcile_result, state_dir
 
@@ -41,7 +41,7 @@ def reconcile(
 
     The inventory is read anew in each round. Agents outside of it are never touched unless pruning is asked for.
     """
-    memory, peers = planning.memory(), planning.peers(accept=accept_peers)
+    memories = planning.memories(client, accept_peers=accept_peers)
     if keep_watching:
         events = watch(
             client,
@@ -49,20 +49,15 @@ def reconcile(
             policy,
             interval=interval,
             jitter=jitter,
-            memory=memory,
-            peers=peers,
-            nonces=planning.nonces(client),
+            memories=memories,
         )
     else:
-        events = _once(client, inventory, policy, memory, peers)
+        events = _once(client, inventory, policy, memories)
     progress.follow(_recorded(events, client.url), as_json=as_json)
 
 
-def _once(
-    client: KrakenClient, inventory: Inventory, policy: PlanPolicy, memory: GroupMemory, peers: PeerMemory
-) -> Iterator[Event]:
-    nonces = planning.nonces(client)
-    yield from reconcile_once(client, inventory.fleet(), policy, memory=memory, peers=peers, nonces=nonces)
+def _once(client: KrakenClient, inventory: Inventory, policy: PlanPolicy, memories: Memories) -> Iterator[Event]:
+    yield from reconcile_once(client, inventory.fleet(), policy, memories=memories)
 
 
 def _recorded(events: Iterable[Event], server: str) -> Iterator[Event]:

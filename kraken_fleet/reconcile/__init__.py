@@ -24,6 +24,7 @@ from kraken_fleet.reconcile.group_memory import GroupMemory
 from kraken_fleet.reconcile.groups_of_agents import change_groups
 from kraken_fleet.reconcile.ignored import Ignored
 from kraken_fleet.reconcile.lifecycle import disable, drain, enable, remove
+from kraken_fleet.reconcile.memories import Memories
 from kraken_fleet.reconcile.nonce_memory import NonceMemory
 from kraken_fleet.reconcile.observe import observe, with_waiting_jobs
 from kraken_fleet.reconcile.peer_memory import PeerMemory
@@ -41,6 +42,7 @@ __all__ = [
     "Finished",
     "GroupMemory",
     "Ignored",
+    "Memories",
     "Missing",
     "NonceMemory",
     "PeerMemory",

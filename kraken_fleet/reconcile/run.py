@@ -15,10 +15,8 @@ from kraken_fleet.reconcile.arrival import arrivals
 from kraken_fleet.reconcile.clock import Clock, SystemClock
 from kraken_fleet.reconcile.disabling import seconds_to_next_end
 from kraken_fleet.reconcile.events import Event, Planned, RoundFailed, Sleeping
-from kraken_fleet.reconcile.group_memory import GroupMemory
-from kraken_fleet.reconcile.nonce_memory import NonceMemory
+from kraken_fleet.reconcile.memories import Memories
 from kraken_fleet.reconcile.observe import observe
-from kraken_fleet.reconcile.peer_memory import PeerMemory
 from kraken_fleet.reconcile.trial import TRIAL_TIMEOUT
 
 
@@ -34,9 +32,7 @@ def reconcile(
     trial_timeout: float = TRIAL_TIMEOUT,
     clock: Clock | None = None,
     now: Callable[[], datetime] | None = None,
-    memory: GroupMemory | None = None,
-    peers: PeerMemory | None = None,
-    nonces: NonceMemory | None = None,
+    memories: Memories | None = None,
 ) -> Iterator[Event]:
     """Make the server as the inventory wants it.
 
@@ -48,20 +44,19 @@ def reconcile(
         concurrency: how many requests are on their way at the same time.
         trial_timeout: seconds for an agent on trial to say what it is.
         now: the time of day, in UTC; default the server's.
-        memory: of deleted groups, see observe.
-        peers: of where agents connected from, see observe.
-        nonces: secrets that were made for hosts; their agents have to report them, whatever the policy is.
+        memories: of what earlier commands have seen.
 
     Raises:
         PartialFailureError: at the end: some agents never appeared or could not be changed; the others are done.
         FleetError: nothing could be done.
     """
     clock = clock or SystemClock()
-    policy = nonces.policy(policy or PlanPolicy()) if nonces else policy or PlanPolicy()
+    memories = memories or Memories()
+    policy = memories.policy(policy or PlanPolicy())
     missing: dict[str, str] = {}
     if timeout and not dry_run:
         missing = yield from _wait(client, desired, timeout, clock, seen_after)
-    observed = observe(client, names=desired.groups, memory=memory, peers=peers)
+    observed = observe(client, names=desired.groups, memory=memories.groups, peers=memories.peers)
     plan = make_plan(desired, observed, policy, now=now() if now else client.server_time(), server=client.url)
     yield Planned(plan=plan)
     failures: dict[str, str] = {}
@@ -76,7 +71,7 @@ def reconcile(
                 clock=clock,
                 trial_timeout=trial_timeout,
             )
-            yield from nonces.forgetting(plan, events) if nonces else events
+            yield from memories.nonces.forgetting(plan, events) if memories.nonces else events
         except PartialFailureError as error:
             failures = error.failures
     _report({**missing, **failures})
@@ -106,9 +101,7 @@ def watch(
     clock: Clock | None = None,
     chance: Callable[[], float] = random.random,
     now: Callable[[], datetime] | None = None,
-    memory: GroupMemory | None = None,
-    peers: PeerMemory | None = None,
-    nonces: NonceMemory | None = None,
+    memories: Memories | None = None,
 ) -> Iterator[Event]:
     """Do `reconcile` again and again; a round that fails is reported, and the next one follows.
 
@@ -119,17 +112,13 @@ def watch(
         jitter: up to this part of the interval is added or taken, so that many controllers do not come at once.
         rounds: how many; None for ever.
         chance: a number from 0 to 1.
-        memory: of deleted groups, see observe.
-        peers: of where agents connected from, see observe.
-        nonces: see reconcile.
+        memories: of what earlier commands have seen.
     """
     clock = clock or SystemClock()
     done = 0
     while rounds is None or done < rounds:
         try:
-            yield from reconcile(
-                client, load(), policy, clock=clock, now=now, memory=memory, peers=peers, nonces=nonces
-            )
+            yield from reconcile(client, load(), policy, clock=clock, now=now, memories=memories)
         except FleetError as error:
             yield RoundFailed(error=error.as_dict())
         done += 1

@@ -21,6 +21,7 @@ from kraken_fleet.reconcile import (
     Done,
     Event,
     GroupMemory,
+    Memories,
     Missing,
     Planned,
     TrialFailed,
@@ -158,7 +159,7 @@ def _register(
             timeout=arguments["timeout"],
             seen_after=seen_after,
             concurrency=arguments["concurrency"],
-            memory=GroupMemory(state_dir()),
+            memories=Memories(GroupMemory(state_dir())),
         ):
             if isinstance(event, Done):
                 done.append(event.action)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
-from kraken_fleet.reconcile import GroupMemory, observe, reconcile
+from kraken_fleet.reconcile import GroupMemory, Memories, observe, reconcile
 from tests.unit.reconcile.lab import Lab, fleet
 
 
@@ -55,7 +55,9 @@ def test_a_deleted_group_whose_name_matters_is_asked_for_again(lab: Lab, tmp_pat
     lab.raw("PUT", f"/api/groups/{ids[0]}", {"name": "gpu-deleted"})
     lab.speak("127.0.0.21")
     with another_client(lab) as client:
-        kinds = [event.kind for event in reconcile(client, fleet(("a", "127.0.0.21", "gpu")), memory=memory)]
+        kinds = [
+            event.kind for event in reconcile(client, fleet(("a", "127.0.0.21", "gpu")), memories=Memories(memory))
+        ]
         assert kinds[0] == "planned"
         assert not [line for line in lab.writes if "/groups/" in line]
     assert ids[1] not in _asked(lab, ids)
@@ -70,7 +72,7 @@ def test_a_name_taken_into_use_is_healed_though_the_group_was_remembered(lab: La
     observe(lab.client, memory=memory)
     lab.speak("127.0.0.21")
     with another_client(lab) as client:
-        list(reconcile(client, fleet(("a", "127.0.0.21", "gpu")), memory=memory))
+        list(reconcile(client, fleet(("a", "127.0.0.21", "gpu")), memories=Memories(memory)))
     assert lab.client.group(ids[0]).name == f"gpu-deleted-{ids[0]}"
 
 

@@ -1,0 +1,29 @@
+"""All that a command remembers of a server from one run to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kraken_fleet.plan import PlanPolicy
+from kraken_fleet.reconcile.group_memory import GroupMemory
+from kraken_fleet.reconcile.nonce_memory import NonceMemory
+from kraken_fleet.reconcile.peer_memory import PeerMemory
+
+
+@dataclass(frozen=True, slots=True)
+class Memories:
+    """What is remembered; None where nothing is.
+
+    Args:
+        groups: deleted agents groups, see observe.
+        peers: where agents connected from, see observe.
+        nonces: secrets that were made for hosts; their agents have to report them, whatever the policy is.
+    """
+
+    groups: GroupMemory | None = None
+    peers: PeerMemory | None = None
+    nonces: NonceMemory | None = None
+
+    def policy(self, policy: PlanPolicy) -> PlanPolicy:
+        """Return a policy by which hosts with a secret of their own have to report it."""
+        return self.nonces.policy(policy) if self.nonces else policy
