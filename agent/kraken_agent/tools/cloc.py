@@ -30,6 +30,7 @@ def run_tests(step: Mapping[str, Any], report_result: Callable[[Dict[str, Any]],
     except ValueError as error:
         return 1, str(error)
     for language, counts in languages.items():
+        # Beside the languages cloc says its own version and how long it took.
         if language != "header":
             say(f"{language}: {counts['code']} lines of code in {counts['nFiles']} files")
             report_result(_result(language, counts))

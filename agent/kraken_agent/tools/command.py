@@ -78,6 +78,7 @@ def run_program(
         [str(word) for word in argv],
         cwd=cwd,
         env=env,
+        # A program that asks something would wait for ever, and kktool's own input may be the step with its secrets.
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=None if split_stderr else subprocess.STDOUT,

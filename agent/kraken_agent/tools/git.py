@@ -82,6 +82,7 @@ def _restore(git: Git, url: str, directory: Path, bundle: Path) -> bool:
     steps: Sequence[List[str]] = (
         ["remote", "set-url", "origin", url],
         ["fetch", "--prune", "--tags", "--force", "origin", "+refs/heads/*:refs/remotes/origin/*"],
+        # `git fetch` leaves the default branch as the bundle had it; the remote may have another one now.
         ["remote", "set-head", "origin", "--auto"],
     )
     return all(git.at(directory).run(*words).code == 0 for words in steps)

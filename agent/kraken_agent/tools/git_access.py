@@ -51,6 +51,7 @@ class GitAccess:
         self._directory = temporary_directory("git")
         self._write("config", "".join(_config_text(name, self._settings[name]) for name in self.secret_setting_names()))
         if self._key:
+            # OpenSSH reads no key with the line ends of Windows, or without one at its end.
             text = str(self._key.get("key", "")).replace("\r\n", "\n").strip() + "\n"
             self._write("key", text)
         elif self._token:
@@ -99,6 +100,7 @@ class GitAccess:
         words = [
             ssh,
             f"-i {self._path / 'key'}",
+            # Else ssh offers keys of an ssh-agent first, and servers hang up after some that they do not know.
             "-o IdentitiesOnly=yes",
             "-o BatchMode=yes",
             # A host that is seen for the first time is trusted, one that has changed its key is not.

@@ -30,6 +30,7 @@ def run_tests(step: Mapping[str, Any], report_result: Callable[[Dict[str, Any]],
             return
         if "Output" in event:
             say(mask(str(event["Output"])))
+        # An event without a test is about the whole package.
         if event.get("Action") in _STATUSES and "Test" in event:
             name = f"{event['Package']}::{event['Test']}" if event.get("Package") else str(event["Test"])
             report_result({"cmd": "", "test": name, "status": _STATUSES[event["Action"]]})

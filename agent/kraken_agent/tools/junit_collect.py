@@ -46,6 +46,7 @@ def _report_file(path: Path, report: Report) -> Counter[str]:
     counts: Counter[str] = Counter()
     with path.open("rb") as file:
         for _, element in ElementTree.iterparse(file):  # noqa: S314 - the job's own file, in the job's own process
+            # ElementTree writes a namespace in braces before the name.
             if element.tag.rsplit("}", 1)[-1] != "testcase":
                 continue
             word, result = _result(element)

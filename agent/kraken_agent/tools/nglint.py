@@ -16,6 +16,7 @@ from kraken_agent.tools.command import STEP_TIMEOUT, run_program
 from kraken_agent.tools.output import say
 from kraken_agent.tools.paths import working_directory
 
+# With --force issues are no error, so that another exit code says that ng itself has failed.
 _COMMAND = ("npx", "ng", "lint", "--format", "json", "--force", "--silent")
 # `https://HOST/PATH.git`, `ssh://git@HOST:PORT/PATH`, `git@HOST:PATH`; what is left out may be a secret.
 _REMOTE = re.compile(r"(?:\w+://)?(?:[^@/]+@)?([^:/]+)(?::\d+)?[:/](.+?)(?:\.git)?/?$")

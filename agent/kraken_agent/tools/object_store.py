@@ -81,6 +81,7 @@ class MinioStore:
         url = urlsplit(address if "://" in address else f"http://{address}")
         urllib3 = importlib.import_module("urllib3")
         retry = urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504])
+        # The package's own pool waits five minutes for a store that does not answer.
         self._pool = urllib3.PoolManager(timeout=timeout, maxsize=4, retries=retry)
         self._client = package.Minio(
             url.netloc,

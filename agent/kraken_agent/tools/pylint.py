@@ -15,6 +15,7 @@ from kraken_agent.tools.paths import working_directory
 
 def run_analysis(step: Mapping[str, Any], report_issue: Callable[[Dict[str, Any]], None]) -> Tuple[int, str]:
     """Report every issue; issues are findings, not an error of the step."""
+    # Else the exit code says which kinds of issues there are, and not only that pylint itself has failed.
     words = [str(step.get("pylint_exe") or "pylint"), "--exit-zero", "-f", "json"]
     if step.get("rcfile"):
         words.append(f"--rcfile={shlex.quote(str(step['rcfile']))}")

@@ -196,6 +196,7 @@ class S3Client:
         return action()
 
     def _may_help(self, error: StoreError) -> bool:
+        # A store in another region refuses the signature, and names its region.
         if error.region and error.region != self._credentials.region:
             self._credentials = self._credentials._replace(region=error.region)
             return True

@@ -19,6 +19,7 @@ class Credentials(NamedTuple):
 
     access_key: str
     secret_key: str
+    # Where S3 servers are as long as nobody has set another region.
     region: str = "us-east-1"
 
     def __repr__(self) -> str:

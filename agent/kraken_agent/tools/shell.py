@@ -40,6 +40,7 @@ def _run(step: Mapping[str, Any], script: Optional[Path]) -> Tuple[int, str]:
     extra = {str(name): str(value) for name, value in (step.get("env") or {}).items()}
     user = str(step.get("user") or "")
     if user:
+        # sudo gives a program few variables of its caller; -n makes it fail where it would ask for a password.
         keep = [f"--preserve-env={','.join(extra)}"] if extra else []
         argv = ["sudo", "-n", "-H", "-u", user, *keep, "--", *argv]
     done = run_program(
