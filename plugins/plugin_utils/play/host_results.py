@@ -95,10 +95,6 @@ def _kept(result: Mapping[str, Any]) -> dict[str, Any]:
     return {"changed": bool(result.get("changed")), "agents": agents, **started}
 
 
-def _of_agent(agent: Mapping[str, Any]) -> dict[str, str]:
-    return {key: str(agent[key]) for key in _OF_AN_AGENT if agent.get(key) is not None}
-
-
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
         with path.open(encoding="utf-8") as file:
