@@ -34,6 +34,7 @@ def find(names: Sequence[str], agents: Iterable[Agent]) -> tuple[list[Agent], li
     found: dict[int, Agent] = {}
     missing = []
     for name in names:
+        # An agent's address is its own on a server; its name is whatever somebody has given it.
         matching = [one for one in known if one.address == name] or [one for one in known if one.name == name]
         if len(matching) > 1:
             addresses = ", ".join(sorted(one.address for one in matching))

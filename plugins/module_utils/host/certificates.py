@@ -16,6 +16,7 @@ def trusting(ca_bundle: str) -> Iterator[None]:
     if not ca_bundle or os.environ.get("SSL_CERT_FILE"):
         yield
         return
+    # Imported here, since few hosts come this far.
     import tempfile
 
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".crt") as file:

@@ -17,6 +17,7 @@ from .setting import BINARIES, DATA_DIR, DRAIN_SECONDS, ONE_JOB, OURS, UPSTREAM,
 CA_NAME = "ca-bundle.crt"
 # What a unit file, a shell and a path in a log all take as it is.
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9_.@+/-]+\Z")
+# `$` would let a line end pass at the end of a value, and with it another line into a unit file.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 # A mistyped directory must not let a removal loose on these.
 _SHARED = re.compile(
@@ -190,6 +191,7 @@ def source_address(server: str) -> str:
         found = socket.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_DGRAM)
         family, kind, protocol, _name, target = found[0]
         with socket.socket(family, kind, protocol) as probe:
+            # For UDP this only chooses a route, and with it the address of this host.
             probe.connect(target)
             return str(probe.getsockname()[0])
     except (OSError, ValueError):

@@ -54,6 +54,8 @@ ProtectControlGroups=yes
 KeyringMode=private
 """
 
+# StartLimitIntervalSec: by default systemd gives a service up that ends five times within ten seconds. An agent is to
+# come back whenever its server or its host is in order again.
 _UNIT = """\
 # Written by kraken-fleet; changes here are overwritten by the next deploy.
 [Unit]

@@ -18,6 +18,7 @@ from .spec import AgentSpec, source_address
 
 NAMES = ("kkagent", "kktool")
 _NOT_VERSIONS = ("versions", "current", "data", "bin")
+# Spelled out, since a variable of a unit's EnvironmentFile replaces PATH and cannot add to it.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHIM_HEADER = "#!/bin/sh\n# Written by kraken-fleet for Kraken's own agent, which removes old jobs by `sudo rm`.\n"
 _SHIM = (
@@ -65,6 +66,7 @@ def address(wanted: str, given: Mapping[str, str], server: str) -> str:
     Raises:
         HostError: the inventory names another one.
     """
+    # Kraken's own agent looks at these two variables before it looks at its network.
     if "KRAKEN_AGENT_SLOT" in given:
         claimed = f"agent.{given['KRAKEN_AGENT_SLOT']}"
     else:
@@ -109,6 +111,7 @@ def needs(spec: AgentSpec, owner: Attributes) -> Iterator[Change]:
         if now != wanted and not (updates_itself(spec) and _leads_to_version(spec.directory, now)):
             yield _linking(link, wanted, now or "", owner)
     if not spec.sudo:
+        # Root's own where root deploys: jobs run as the agent's account, and must not change what it calls sudo.
         roots = (owner.owner and "root", owner.group and "root")
         yield from directory(os.path.join(spec.directory, "bin"), Attributes(0o755, *roots))
         yield from text_file(_shim(spec.directory), _SHIM.format(data=spec.data), Attributes(0o755, *roots))

@@ -93,6 +93,7 @@ def _mark_of(paths: Iterable[Path]) -> str:
     mark = hashlib.sha256()
     for path in paths:
         stat = path.stat()
+        # The ctime too: whoever changes a file can set its mtime back, and not its ctime.
         mark.update(f"{path} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}\n".encode())
     return mark.hexdigest()[:32]
 

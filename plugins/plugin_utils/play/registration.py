@@ -144,6 +144,7 @@ def with_expected(fleet: DesiredFleet, observed: ObservedFleet) -> ObservedFleet
     """Return the server as it will be when every agent of the fleet has appeared: what a prediction starts from."""
     known = observed.by_address()
     coming = [
+        # No record on a server has a number below zero.
         Agent(id=-number, name=agent.address, address=agent.address)
         for number, agent in enumerate(fleet.agents, 1)
         if agent.address not in known
