@@ -27,6 +27,7 @@ from tests.stages import shell_job, stage_code
 from tests.unique_names import unique_name
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+# Without its sandbox, since Chromium starts as root in no other way.
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -23,6 +23,7 @@ class Api:
         self.server = server
         self.url = server.url
         self.http = requests.Session()
+        # A proxy in the environment of whoever runs the tests is not meant for a server on this machine.
         self.http.trust_env = False
         body = {"user": user, "password": server.password if password is None else password}
         answer = self.http.post(f"{self.url}/api/sessions", json=body, timeout=10)
@@ -87,6 +88,7 @@ class HandAgent:
         assert self.api.call("PATCH", "/api/agents", [{"id": self.id, "authorized": True}]).status_code == 200
         self.say("host-info", info={"system": system, **info})
         if groups:
+            # 1 is `all`: PUT sets all groups, and would take the agent out of it.
             body = {"groups": [{"id": group} for group in (1, *groups)]}
             assert self.api.call("PUT", f"/api/agents/{self.id}", body).status_code == 200
         return self
