@@ -15,7 +15,7 @@ TESTS ?=
 AGAIN ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup lock lowest demo test test-browser test-real molecule sanity check docs format wheel screenshots clean
+.PHONY: help setup lock lowest demo test test-browser test-real molecule sanity check docs format wheel release screenshots clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -126,6 +126,13 @@ wheel: $(STAMP) ## Build dist/*.whl, which carries the library, the agent and th
 	@rm -rf dist
 	@$(BIN)/python -m build --wheel --outdir dist . >/dev/null
 	@ls -l dist
+
+VERSION ?=
+KEY ?=
+release: $(STAMP) ## All files of a release in build/release, made twice and compared; publishes nothing: VERSION=0.2.0 KEY=ssh-key
+	@mkdir -p build
+	@$(PIN) pyproject.toml --extra all --constraint requirements/dev.txt --no-header --output-file build/runtime.txt
+	@$(BIN)/python release/build.py --requirements build/runtime.txt $(if $(VERSION),--version $(VERSION)) $(if $(KEY),--key $(KEY))
 
 clean: ## Remove labs, the environment and all that was built
 	@if test -x $(BIN)/kraken-fleet; then $(BIN)/kraken-fleet lab down --all; fi
