@@ -158,6 +158,7 @@ def normalized(archive: bytes, epoch: int) -> bytes:
     ):
         for member in sorted(source.getmembers(), key=lambda one: one.name):
             member.mtime, member.uid, member.gid, member.uname, member.gname = epoch, 0, 0, "", ""
+            member.pax_headers = {}  # they have the time once more
             target.addfile(member, source.extractfile(member) if member.isfile() else None)
     return out.getvalue()
 

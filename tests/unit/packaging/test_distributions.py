@@ -1,7 +1,8 @@
-"""What the wheel and the source distribution hold."""
+"""What the wheel, the source distribution and the tarball for Galaxy hold."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -9,6 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from kraken_fleet import __version__
 
 _ROOT = Path(__file__).resolve().parents[3]
 
@@ -66,3 +69,44 @@ def test_the_package_page_has_author_links_and_classifiers(wheel: zipfile.ZipFil
     assert "Classifier: Typing :: Typed" in lines
     labels = {line.partition(": ")[2].partition(",")[0] for line in lines if line.startswith("Project-URL: ")}
     assert labels == {"Repository", "Documentation", "Changelog", "Issues"}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The collection as Galaxy would install it."""
+    where = tmp_path_factory.mktemp("galaxy")
+    programs = Path(sys.executable).parent
+    tarball = where / f"kraken_ci-fleet-{__version__}.tar.gz"
+    for arguments in (
+        ["build", "--output-path", str(where), str(_ROOT)],
+        # By force: Ansible finds the checkout's own collection, and would leave it at that.
+        ["install", "--force", "--no-deps", "--collections-path", str(where), str(tarball)],
+    ):
+        command = [str(programs / "ansible-galaxy"), "collection", *arguments]
+        done = subprocess.run(command, cwd=where, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return where / "ansible_collections" / "kraken_ci" / "fleet"
+
+
+def test_the_tarball_for_galaxy_has_what_works_from_there_and_no_more(installed: Path) -> None:
+    parts = {
+        "CHANGELOG.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "SECURITY.md", "contrib", "docs",
+        "inventories", "meta", "playbooks", "plugins", "roles", "tests",
+    }  # fmt: skip
+    assert {path.name for path in installed.iterdir()} == parts
+    assert {path.name for path in (installed / "tests").iterdir()} == {"sanity"}
+    assert list(installed.rglob("*.png")) == []
+
+
+def test_playbooks_of_the_installed_collection_run(installed: Path, tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "--list-tasks", "-i", "localhost,"]
+    done = subprocess.run(
+        [*command, "kraken_ci.fleet.deploy_agents"],
+        cwd=tmp_path,
+        env=os.environ | {"ANSIBLE_COLLECTIONS_PATH": str(installed.parents[2])},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"playbook: {installed}/playbooks/deploy_agents.yml" in done.stdout
