@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import ansible_collections.kraken_ci.fleet.plugins.plugin_utils  # noqa: F401 (says so when the Python package lacks)
+# Before kraken_fleet is imported: it says so when that is not installed.
+import ansible_collections.kraken_ci.fleet.plugins.plugin_utils  # noqa: F401 # pylint: disable=unused-import
 from ansible.errors import AnsibleFilterError
 
 from kraken_fleet.address import ServerAddress

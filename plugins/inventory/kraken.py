@@ -86,7 +86,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import ansible_collections.kraken_ci.fleet.plugins.plugin_utils  # noqa: F401 (says so when the Python package lacks)
+# Before kraken_fleet is imported: it says so when that is not installed.
+import ansible_collections.kraken_ci.fleet.plugins.plugin_utils  # noqa: F401 # pylint: disable=unused-import
 from ansible.errors import AnsibleParserError
 from ansible.inventory.data import InventoryData
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
