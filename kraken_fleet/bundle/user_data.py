@@ -6,6 +6,9 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+# What every archive of kraken-fleet's agent has, and Kraken's own agent has not.
+OUR_AGENT = b"kraken_agent/hostinfo.py"
+
 _SCRIPT = """\
 #!/bin/sh
 # Made by kraken-fleet for the host {host}. The secret in it proves that a machine is this host: it counts once, until
@@ -38,6 +41,8 @@ else:
     sys.exit("kraken-fleet: the agent cannot be downloaded")
 if hashlib.sha256(content).hexdigest() != wanted:
     sys.exit("kraken-fleet: " + url + " is not the file that was meant; make the user data again")
+if {ours} not in content:
+    sys.exit("kraken-fleet: " + url + " is not kraken-fleet's agent, and another one can report no secret")
 open(path, "wb").write(content)
 END_OF_PROGRAM
 
@@ -80,7 +85,8 @@ class UserData:
             host=self.host,
             until=self.until,
             url=shlex.quote(self.url),
-            sha256=self.sha256,
+            sha256=shlex.quote(self.sha256),
+            ours=OUR_AGENT,
             settings="".join(f"{name}={_quoted(value)}\n" for name, value in sorted(others.items())),
             nonce=shlex.quote(self.nonce),
             exports="".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(own.items())),

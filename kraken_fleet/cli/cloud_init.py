@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -12,12 +13,12 @@ import typer
 
 from kraken_fleet.address import ServerAddress
 from kraken_fleet.api import KrakenClient
-from kraken_fleet.bundle import UserData
+from kraken_fleet.bundle import OUR_AGENT, UserData
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import connected
 from kraken_fleet.collection import role_variables, settings_place, settings_table
-from kraken_fleet.errors import UsageError
+from kraken_fleet.errors import ServerFaultError, UsageError
 from kraken_fleet.inventory import Inventory
 from kraken_fleet.model import DesiredAgent
 from kraken_fleet.plan import MadeNonce
@@ -26,9 +27,16 @@ from kraken_fleet.state import state_dir
 
 app = single_command()
 
-# What every archive of this agent has, and Kraken's own agent has not.
-_OURS = b"kraken_agent/hostinfo.py"
 _NONCE_BYTES = 32
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MORE_LINES = re.compile(r"[\n\r\0]")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+# What says where the agent comes from; it is no setting of the agent.
+_RELEASE = ("kraken_agent_source", "kraken_agent_bundle_url", "kraken_agent_bundle_sha256")
+_ELSEWHERE = (
+    "Put the kkagent of `kraken-fleet bundle build` onto a web server, and set kraken_agent_bundle_url and "
+    "kraken_agent_bundle_sha256; or deploy with deploy_agents"
+)
 
 
 @app.command("cloud-init")
@@ -46,7 +54,7 @@ def cloud_init(
     It holds a secret by which `apply` and `reconcile` recognize the machine, once. Keep it like a password.
     """
     agent = _agent(inventory, host)
-    values = inventory.variables(host, [setting.variable for setting in settings_table().SETTINGS])
+    values = inventory.variables(host, [*_RELEASE, *(setting.variable for setting in settings_table().SETTINGS)])
     url, sha256 = _agent_file(client, values)
     until = datetime.now(UTC) + timedelta(hours=hours)
     nonce = secrets.token_hex(_NONCE_BYTES)
@@ -92,7 +100,16 @@ def _variables(client: KrakenClient, values: Mapping[str, Any], agent: DesiredAg
             )
         found[setting.name] = setting.text(value, place)
     given = values.get("kraken_agent_environment") or {}
-    return {**found, **{str(name): str(value) for name, value in given.items() if value not in (None, "")}}
+    found |= {str(name): str(value) for name, value in given.items() if value not in (None, "")}
+    for name, value in found.items():
+        # kraken.env has a line for each, here as after a deploy.
+        if not _NAME.fullmatch(name) or _MORE_LINES.search(value):
+            raise UsageError(
+                f"{name!r} is no variable of one line",
+                where=f"kraken_agent_environment of {agent.host}",
+                hint="Name it with letters, digits and _, and write its value in one line",
+            )
+    return found
 
 
 # The secret is the script's own; the environment is added to the rest.
@@ -102,17 +119,33 @@ _WITH_FILES = ("kraken_agent_dir", "kraken_agent_ca_bundle", "kraken_agent_one_j
 
 
 def _agent_file(client: KrakenClient, values: Mapping[str, Any]) -> tuple[str, str]:
-    """Return where the machine gets the agent from, and the sum of that file.
+    """Return where the machine gets the agent from, and the sum of that file: as a deploy does, but not by SSH.
 
     Raises:
-        UsageError: the server does not serve kraken-fleet's own agent.
+        UsageError: that is no agent of kraken-fleet, or it is not said what the file must be.
+        ServerFaultError: the server serves no agent.
     """
-    content = client.install_file("agent")
-    if _OURS not in content:
+    url = str(values.get("kraken_agent_bundle_url") or "")
+    if url and values.get("kraken_agent_source") != "server":
+        return f"{url.rstrip('/')}/kkagent", _expected_sum(values.get("kraken_agent_bundle_sha256"))
+    try:
+        content = client.install_file("agent")
+    except ServerFaultError as error:
+        raise ServerFaultError(error.message, where=error.where, hint=_ELSEWHERE) from error
+    if OUR_AGENT not in content:
         raise UsageError(
-            "The server serves Kraken's own agent, which can report no secret",
-            where=client.url,
-            hint="Make user data against a server that serves kraken-fleet's agent, or deploy with deploy_agents",
+            "The server serves Kraken's own agent, which can report no secret", where=client.url, hint=_ELSEWHERE
         )
     server = str(values.get("kraken_agent_server_url") or client.url)
     return f"{ServerAddress.parse(server).install}/agent", hashlib.sha256(content).hexdigest()
+
+
+def _expected_sum(sums: object) -> str:
+    expected = str(sums.get("kkagent") or "") if isinstance(sums, Mapping) else ""
+    if not _SHA256.fullmatch(expected):
+        raise UsageError(
+            "It is not said what the agent at kraken_agent_bundle_url must be",
+            where="kraken_agent_bundle_sha256",
+            hint="Set kraken_agent_bundle_sha256 to {kkagent: SUM}, with the 64 digits that sha256sum prints",
+        )
+    return expected.lower()
