@@ -38,7 +38,7 @@ def test_the_script_for_a_shell_calls_the_program(shell: str, capsys: pytest.Cap
         ("upgrade", "kraken_ci.fleet.upgrade_agents`"),
         ("deploy-agents", "kraken-fleet deploy -i INVENTORY`"),
         ("drain", "`kraken-fleet agents drain`"),
-        ("watch", "`kraken-fleet reconcile --watch`"),
+        ("notify", "`kraken-fleet watch`"),
     ],
 )
 def test_a_mistyped_command_gets_a_suggestion(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
