@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from kraken_fleet.errors import FleetError
 from kraken_fleet.scale.events import SLICE_EVENTS, SliceEnded, SliceEvent, SliceStarted, slice_event, to_dict
+from kraken_fleet.scale.packages import ansible_runner, needed
 from kraken_fleet.scale.pipe import SliceProcess
 from kraken_fleet.scale.runner import Slice
-from kraken_fleet.scale.slice_process import ansible_runner
 from kraken_fleet.scale.tls import TlsFiles
 from kraken_fleet.state import state_dir
 
@@ -189,9 +189,4 @@ def _distributed() -> Any:
     Raises:
         FleetError: they are not installed.
     """
-    try:
-        import distributed
-    except ModuleNotFoundError as error:
-        hint = "Install it with `pip install 'kraken-fleet[scale]'`, on each worker too"
-        raise FleetError(f"A deploy on workers needs the Python package {error.name!r}", hint=hint) from error
-    return distributed
+    return needed("distributed", "A deploy on workers")

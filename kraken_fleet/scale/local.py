@@ -8,9 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from kraken_fleet.scale.events import SliceEvent, SliceStarted
+from kraken_fleet.scale.packages import ansible_runner
 from kraken_fleet.scale.pipe import SliceProcess
 from kraken_fleet.scale.runner import Slice
-from kraken_fleet.scale.slice_process import ansible_runner
 
 _HERE = "this machine"
 

@@ -26,6 +26,7 @@ from kraken_fleet import __version__
 from kraken_fleet.collection import collection_root
 from kraken_fleet.errors import FleetError
 from kraken_fleet.scale.events import HostDone, HostStarted, SliceEnded, SliceEvent, to_dict
+from kraken_fleet.scale.packages import ansible_runner
 from kraken_fleet.scale.playbook import DEPLOY
 from kraken_fleet.scale.runner import Slice
 from kraken_fleet.state import state_dir
@@ -93,20 +94,6 @@ def run_slice(work: Slice, tell: Callable[[SliceEvent], None], cancelled: Callab
     lost = {"failed": f"{_LOST}: {watcher.complaint}" if watcher.complaint else _LOST}
     hosts = {host: found.get(host) or watcher.failures.get(host, lost) for host in work.hosts}
     return SliceEnded(work.number, code, hosts, watcher.complaint if not found else "")
-
-
-def ansible_runner() -> Any:
-    """Import ansible-runner, which only workers need.
-
-    Raises:
-        FleetError: it is not installed.
-    """
-    try:
-        import ansible_runner
-    except ModuleNotFoundError as error:
-        hint = "Install it with `pip install 'kraken-fleet[scale]'`, on each worker too"
-        raise FleetError("A deploy in slices needs the Python package 'ansible_runner'", hint=hint) from error
-    return ansible_runner
 
 
 @dataclass

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import builtins
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from kraken_fleet.cli.main import main
 from kraken_fleet.server.testing import running
+from tests.missing_package import hide_package
 
 
 def _account(folder: Path, password: str) -> list[str]:
@@ -40,16 +38,6 @@ def test_the_file_is_written_whole_and_says_when_the_server_is_gone(
 def test_without_its_extra_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith(("prometheus_client", "kraken_fleet.metrics"))]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "kraken_fleet.cli.metrics", raising=False)
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any) -> Any:
-        if name.startswith("prometheus_client"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name="prometheus_client")
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    hide_package(monkeypatch, "prometheus_client", "kraken_fleet.metrics", "kraken_fleet.cli.metrics")
     assert main(["metrics"]) == 1
     assert "pip install 'kraken-fleet[metrics]'" in capsys.readouterr().err

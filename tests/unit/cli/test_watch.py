@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.cli.main import main
 from kraken_fleet.state import ReconcileResult, keep_reconcile_result
 from tests.message_receivers import web_hook
+from tests.missing_package import hide_package
 from tests.unit.cli.planned_fleet import Run
 
 NOW = ("--lasting", "0")
@@ -100,17 +99,6 @@ def test_reconcile_writes_down_how_it_ended(client: KrakenClient, inventory: str
 def test_without_its_extra_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith(("apprise", "kraken_fleet.watch"))]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "kraken_fleet.cli.watch", raising=False)
-    monkeypatch.delitem(sys.modules, "kraken_fleet.cli.notify_urls", raising=False)
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any) -> Any:
-        if name.startswith("apprise"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name="apprise")
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    hide_package(monkeypatch, "apprise", "kraken_fleet.watch", "kraken_fleet.cli.watch", "kraken_fleet.cli.notify_urls")
     assert main(["watch"]) == 1
     assert "pip install 'kraken-fleet[watch]'" in capsys.readouterr().err
