@@ -14,7 +14,7 @@ from kraken_fleet.cli.application import command_group
 from kraken_fleet.cli.connection import connected, origin_of_command
 from kraken_fleet.cli.selection import PATTERNS, find_agents, names_of
 from kraken_fleet.inventory import Inventory
-from kraken_fleet.model import Agent, Change, ago
+from kraken_fleet.model import Agent, Change, HostNames, ago
 from kraken_fleet.reconcile import Ignored
 from kraken_fleet.state import state_dir
 
@@ -70,11 +70,7 @@ def ignore(
     found = find_agents(patterns, client.agents(unauthorized=True), names)
     Ignored(state_dir()).add(agent.address for agent in found)
     _record(client, "ignore agents", found)
-    if as_json:
-        output.answer({"ignored": [agent.address for agent in found]})
-        return
-    for agent in found:
-        output.line(f"{names.label(agent)} is ignored now")
+    _tell("ignored", found, names, "is ignored now", as_json=as_json)
 
 
 @app.command("unignore")
@@ -88,11 +84,16 @@ def unignore(
     found = find_agents(patterns, waiting, names)
     ignored.discard(agent.address for agent in found)
     _record(client, "unignore agents", found)
+    _tell("unignored", found, names, "is ignored no longer", as_json=as_json)
+
+
+def _tell(done: str, agents: Sequence[Agent], names: HostNames, said: str, *, as_json: bool) -> None:
+    """Print what was done to agents: one word for programs, what is so now for people."""
     if as_json:
-        output.answer({"unignored": [agent.address for agent in found]})
+        output.answer({done: [agent.address for agent in agents]})
         return
-    for agent in found:
-        output.line(f"{names.label(agent)} is ignored no longer")
+    for agent in agents:
+        output.line(f"{names.label(agent)} {said}")
 
 
 def _record(client: KrakenClient, action: str, agents: Sequence[Agent]) -> None:
