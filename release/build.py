@@ -197,9 +197,7 @@ def make(release: Release, into: Path) -> None:
 
 def sign(into: Path, key: Path) -> None:
     """Sign the checksums, and so all files, with an SSH key."""
-    _run(
-        ["ssh-keygen", "-q", "-Y", "sign", "-n", _NAMESPACE, "-f", str(key), str(into / _SUMS)], into, dict(os.environ)
-    )
+    _run(["ssh-keygen", "-q", "-Y", "sign", "-n", _NAMESPACE, "-f", str(key), _SUMS], into, dict(os.environ))
 
 
 def _git(*arguments: str) -> str:

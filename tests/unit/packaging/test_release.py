@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -88,3 +89,19 @@ def test_files_that_are_not_the_same_are_named(release: ModuleType, tmp_path: Pa
         for name, text in files.items():
             (tmp_path / folder / name).write_text(text)
     assert release.differences(tmp_path / "first", tmp_path / "second") == ["only", "other"]
+
+
+def test_the_checksums_are_signed_and_read_by_the_systems_own_programs(release: ModuleType, tmp_path: Path) -> None:
+    key, files = tmp_path / "key", tmp_path / "files"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    files.mkdir()
+    (files / "kkagent").write_text("an agent")
+    release.write_sums(files)
+    release.sign(files, key)
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=files, check=True)
+    (tmp_path / "allowed").write_text(f"release@example.com {(tmp_path / 'key.pub').read_text()}")
+    command = ["ssh-keygen", "-Y", "verify", "-f", str(tmp_path / "allowed"), "-I", "release@example.com"]
+    verified = [*command, "-n", "kraken-fleet-release", "-s", str(files / "SHA256SUMS.sig")]
+    sums = (files / "SHA256SUMS").read_bytes()
+    assert subprocess.run(verified, input=sums, check=False).returncode == 0
+    assert subprocess.run(verified, input=sums + b"x", check=False).returncode != 0
