@@ -50,6 +50,7 @@ _NO_CHECKS = "Kraken's own agent takes each version that its server has; take it
 _ON_WINDOWS = "Kraken's own agent, which Windows hosts run, does not know it; take it out"
 _KEEPS_NOTHING = "Kraken's own agent keeps the directory of its latest job only, and looks at no disk; take it out"
 _NO_UNIT = "There is no systemd unit for it; take it out"
+_FIXED_ACCOUNT = "The agent's account is fixed there"
 
 
 def _of_disk(name: str, usual: str) -> Setting:
@@ -64,6 +65,11 @@ def _of_disk(name: str, usual: str) -> Setting:
         upstream=_KEEPS_NOTHING,
         text=unless(usual),
     )
+
+
+def _on_linux(name: str, becomes: str, instead: str = "") -> Setting:
+    """Return a setting that only agents installed as files on Linux honour, and that is no variable of kraken.env."""
+    return Setting(f"kraken_agent_{name}", methods=_LINUX, more=_each(_LINUX, becomes), option=name, instead=instead)
 
 
 SETTINGS: Tuple[Setting, ...] = (
@@ -173,13 +179,7 @@ SETTINGS: Tuple[Setting, ...] = (
         only="attested",
         text=as_nonce,
     ),
-    Setting(
-        "kraken_agent_fresh_nonce",
-        methods=_LINUX,
-        more=_each(_LINUX, "the file `nonce`"),
-        option="fresh_nonce",
-        instead="Take it out; it is for kraken_registration_trust attested",
-    ),
+    _on_linux("fresh_nonce", "the file `nonce`", "Take it out; it is for kraken_registration_trust attested"),
     Setting("kraken_agent_environment", more=_each(METHODS, "itself"), option="environment"),
     Setting(
         "kraken_agent_instances",
@@ -215,55 +215,18 @@ SETTINGS: Tuple[Setting, ...] = (
         option="python",
         instead=f"{_ONE_IN_IMAGE}; take kraken_agent_python out",
     ),
-    Setting(
-        "kraken_agent_user",
-        methods=_LINUX,
-        more=_each(_LINUX, "`User` of the unit"),
-        option="user",
-        instead="The agent's account is fixed there; take kraken_agent_user out",
+    _on_linux("user", "`User` of the unit", f"{_FIXED_ACCOUNT}; take kraken_agent_user out"),
+    _on_linux("allow_root", "`User` of the unit", f"{_FIXED_ACCOUNT}; take kraken_agent_allow_root out"),
+    _on_linux(
+        "extra_groups",
+        "groups of the account",
+        f"{_FIXED_ACCOUNT}; for the Docker executor set kraken_agent_docker_socket",
     ),
-    Setting(
-        "kraken_agent_allow_root",
-        methods=_LINUX,
-        more=_each(_LINUX, "`User` of the unit"),
-        option="allow_root",
-        instead="The agent's account is fixed there; take kraken_agent_allow_root out",
-    ),
-    Setting(
-        "kraken_agent_extra_groups",
-        methods=_LINUX,
-        more=_each(_LINUX, "groups of the account"),
-        option="extra_groups",
-        instead="The agent's account is fixed there; for the Docker executor set kraken_agent_docker_socket",
-    ),
-    Setting(
-        "kraken_agent_sudo",
-        methods=_LINUX,
-        more=_each(_LINUX, "a file in `/etc/sudoers.d`"),
-        option="sudo",
-        instead="The agent's account is fixed there; take kraken_agent_sudo out",
-    ),
-    Setting(
-        "kraken_agent_hardening",
-        methods=_LINUX,
-        more=_each(_LINUX, "the confinement in the unit"),
-        option="hardening",
-        instead=_NO_UNIT,
-    ),
-    Setting(
-        "kraken_agent_unit_settings",
-        methods=_LINUX,
-        more=_each(_LINUX, "lines of the unit"),
-        option="unit_settings",
-        instead=_NO_UNIT,
-    ),
-    Setting(
-        "kraken_agent_service_manager",
-        methods=_LINUX,
-        more=_each(_LINUX, "a unit or a process"),
-        option="service_manager",
-        # kraken_become reads it with every method, so that it is refused with none.
-    ),
+    _on_linux("sudo", "a file in `/etc/sudoers.d`", f"{_FIXED_ACCOUNT}; take kraken_agent_sudo out"),
+    _on_linux("hardening", "the confinement in the unit", _NO_UNIT),
+    _on_linux("unit_settings", "lines of the unit", _NO_UNIT),
+    # kraken_become reads it with every method, so that it is refused with none.
+    _on_linux("service_manager", "a unit or a process"),
     Setting(
         "kraken_agent_service_state",
         methods=_ON_HOST,
@@ -308,7 +271,7 @@ SETTINGS: Tuple[Setting, ...] = (
     ),
     Setting(
         "kraken_agent_docker_socket_in_jobs",
-        methods=(*_LINUX, *_CONTAINERS),
+        methods=_WITH_OURS,
         name="KRAKEN_AGENT_DOCKER_SOCKET_IN_JOBS",
         option="docker_socket_in_jobs",
         agents=(OURS,),
