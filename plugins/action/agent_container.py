@@ -18,6 +18,7 @@ class ActionModule(ContainerAction):
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         if arguments.get("state") != "absent":
             arguments["ca_bundle"] = role_settings.ca_text(str(arguments.get("ca_bundle") or ""))
+        # Before the start: registration then takes no record of an earlier agent for that of this one.
         began = datetime.now(UTC)
         result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
         if result.get("changed") and any(change.startswith("start ") for change in result.get("changes") or ()):

@@ -91,6 +91,7 @@ class ActionModule(ControllerAction):
 
     def _change_state(self, client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any]) -> Outcome:
         """Drain or enable the agents, or delete their records; those that the server does not have are left out."""
+        # Deleted groups matter to plans alone, and finding them costs a call for each.
         agents = registration.agents_of(fleet, observe(client, deleted_groups=False).agents)
         outcome = Outcome(unknown=registration.hosts_without(fleet, agents), was_enabled=_enabled(agents))
         if arguments["addresses"] is not None:

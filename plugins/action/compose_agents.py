@@ -65,6 +65,7 @@ class ActionModule(ContainerAction):
 
     def _looked_and_acted(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any] | None:
         """Return the task's result; None when another deploy came in between, so that one has to look again."""
+        # Without an operation the module only looks.
         seen: dict[str, Any] = self._execute_module(task_vars=task_vars)
         if seen.get("failed"):
             return {key: value for key, value in seen.items() if key != "invocation"}
@@ -85,6 +86,7 @@ class ActionModule(ContainerAction):
             result["diff"] = {"before": _shown(before, ""), "after": _shown(after, before), **names}
         if not act or self._task.check_mode:
             return result
+        # The host acts only while the override file is the one that was seen: another deploy may come in between.
         act["looked_at"] = seen["looked_at"]
         act["stop_seconds"] = _stop_seconds(arguments, seen["override_text"])
         done: dict[str, Any] = self._execute_module(module_args={**arguments, **act}, task_vars=task_vars)

@@ -34,6 +34,7 @@ class ActionModule(ActionBase):
         if result.get("failed"):
             return result
         findings.judge(result["findings"], result["marker"], arguments, float(arguments.get("timeout", 5)))
+        # Nothing has checked the arguments yet, and a template makes text of a truth value.
         strict = str(arguments.get("strict", True)).lower() not in ("false", "no", "0")
         if strict and (bad := findings.complaint(result["findings"])):
             result.update(failed=True, msg=bad)

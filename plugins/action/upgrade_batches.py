@@ -28,6 +28,7 @@ class ActionModule(ControllerAction):
         with client_of(arguments) as client:
             idle, left = out_of_work(client, _with_addresses(inventory, hosts) or fleet)
         made = batches(fleet.agents, arguments["serial"], arguments["max_unavailable"], idle)
+        # With leading zeros: the playbook sorts the names of the batches' groups as text.
         numbers = {host: f"{number:05}" for number, batch in enumerate(made, 1) for host in batch}
         return {"changed": False, "batches": made, "number": numbers, "left": left}
 

@@ -103,6 +103,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     NAME = "kraken_ci.fleet.kraken"
 
     def verify_file(self, path: str) -> bool:
+        # Ansible asks each plugin about each file of an inventory: only the name says that this one is meant.
         return super().verify_file(path) and path.endswith(("kraken.yml", "kraken.yaml"))
 
     def parse(self, inventory: InventoryData, loader: Any, path: str, cache: bool = True) -> None:
