@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 AGENT_DIR = "/opt/kraken"
 DEFAULT_DRAIN_SECONDS = 300.0
+# What no waiting mends, unlike a full disk.
 _NEVER_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 # option of the command line -> variable; the names are upstream's
@@ -87,6 +88,7 @@ class Config:
 
         try:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                # Only an address of this host can be bound.
                 probe.bind((self._address, 0))
         except OSError:
             return ""

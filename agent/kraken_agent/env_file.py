@@ -37,6 +37,7 @@ class EnvFile:
         if fresh is None:
             raise FileNotFoundError("there is no kraken.env")
         for name, value in self._before.items():
+            # A variable with another value did not come from the file.
             if name not in fresh and self._environment.get(name) == value:
                 del self._environment[name]
         self._environment.update(fresh)
@@ -55,6 +56,7 @@ def env_file(data_dir: str, program: str, environment: Mapping[str, str]) -> Opt
     """
     places = [environment.get("KRAKEN_AGENT_ENV_FILE", ""), os.path.join(os.path.dirname(data_dir), "kraken.env")]
     directory = os.path.dirname(os.path.realpath(program))
+    # The program is in versions/RELEASE/ of the directory that has kraken.env.
     for _ in range(3):
         places.append(os.path.join(directory, "kraken.env"))
         directory = os.path.dirname(directory)

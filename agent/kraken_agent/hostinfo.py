@@ -60,6 +60,7 @@ def distribution(path: str = "/etc/os-release") -> tuple[str, str]:
 
 def isolation_of_host() -> tuple[str, str]:
     """Return what the agent runs in: `("container", "docker")` or `lxc`, or `("bare-metal", "bare-metal")`."""
+    # Docker makes the first of these files, Podman the second; with cgroup v1 the path of the group says it, too.
     if os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv") or "docker" in _text("/proc/self/cgroup"):
         return "container", "docker"
     container = _text("/run/systemd/container").strip() or _initial_variable("container")

@@ -24,6 +24,7 @@ class HttpAnswer:
     def read(self) -> Tuple[int, bytes]:
         """Return status and body."""
         status, headers = self.head()
+        # These only announce the answer that follows.
         while status in (100, 102, 103):
             status, headers = self.head()
         if headers.get("transfer-encoding", "").lower() == "chunked":
@@ -60,6 +61,7 @@ class HttpAnswer:
             if size == 0:
                 return b"".join(parts)
             parts.append(self._exactly(size))
+            # Behind each chunk there is a line end, which its size does not count.
             self._exactly(2)
 
     def _until(self, mark: bytes) -> bytes:

@@ -94,6 +94,7 @@ class Record:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Keep a job that begins and the removal of old images apart."""
+        # A job, which may write there too, can have put a link or a pipe in its place.
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
             lock = os.open(f"{self._path}.lock", flags, 0o600)
@@ -139,6 +140,7 @@ def _remove_from_docker(image: Image) -> bool:
 def _remove_from_lxd(image: Image) -> bool:
     from kraken_agent.executors.lxd.daemon import ask
 
+    # It becomes part of a path, and comes from a file that jobs can write.
     if not image.id.isalnum():
         return True
     known = [str(entry).rpartition("/")[2] for entry in ask("GET", "/1.0/images")]

@@ -246,8 +246,10 @@ class Installer:
 
     def _service(self) -> None:
         text = unit_text(self._config, self._root, sudo=self._sudo)
+        # An agent that runs has read its file and its variables at its start.
         has_changed = bool(self._changes)
         unit_changed = self._file(_UNIT_PATH, text, 0o644, 0)
+        # The directory is there while systemd runs (sd_booted(3)).
         if not os.path.isdir("/run/systemd/system"):
             sys.stdout.write(f"systemd does not run here: start {self._root}/current/kkagent yourself\n")
             return

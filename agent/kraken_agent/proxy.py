@@ -78,6 +78,7 @@ def _name_and_port(entry: str) -> Tuple[str, str]:
 
 
 def _is_in_network(host: str, network: str) -> bool:
+    # Imported where it is needed: what an idle agent has imported stays in its memory.
     import ipaddress
 
     try:

@@ -100,4 +100,5 @@ def _is_name(name: str) -> bool:
 
 def _is_report(message: Message) -> bool:
     numbers = (message.get("job_id"), message.get("step_idx"))
+    # In Python True and False are numbers, too.
     return isinstance(message.get("result"), dict) and all(type(number) is int for number in numbers)
