@@ -11,11 +11,12 @@ from kraken_fleet.model.disabling import Disabling
 from kraken_fleet.model.own_groups import is_own_group
 from kraken_fleet.model.resources import Resources
 
-# host-info carries these beside one key for each executor the agent has ("docker": "20.10.24").
+# An agent may say anything of itself, of any length.
 _LONGEST_REASON = 200
 _LONGEST_VERSION = 40
 # Why the agent takes no job at the moment; absent when it does.
 NO_JOBS_KEY = "kraken_fleet_no_jobs"
+# host-info carries these beside one key for each executor the agent has ("docker": "20.10.24").
 _DESCRIPTIVE_KEYS = frozenset({"system", "system_type", "distro_name", "distro_version", "isolation_type", "isolation"})
 
 

@@ -42,6 +42,7 @@ class Disabling:
     def group_name(self) -> str:
         """The name of the group; what a name cannot hold is left out."""
         until = f" until {_stamp(self.until)}" if self.until else ""
+        # The note begins behind the first colon.
         by = _one_line(self.by).replace(":", " ").strip()[:_LONGEST_NAME] or "somebody"
         note = _one_line(self.note)[:LONGEST_NOTE].strip()
         return f"{PREFIX}{self.number} since {_stamp(self.since)}{until} by {by}" + (f": {note}" if note else "")

@@ -40,6 +40,7 @@ def _span(text: str, now: datetime) -> datetime | None:
     if not _SPAN.fullmatch(compact):
         return None
     seconds = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(compact))
+    # More than a timedelta can hold is cut down to ten years, which is as good as for ever.
     return now + timedelta(seconds=min(seconds, 10 * _LONGEST.total_seconds()))
 
 

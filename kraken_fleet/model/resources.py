@@ -48,6 +48,7 @@ class Resources:
 
 
 def _number(value: object, most: int) -> int | None:
+    # In Python True and False are whole numbers, too.
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
         return None
     return value

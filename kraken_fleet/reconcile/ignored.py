@@ -17,6 +17,7 @@ class Ignored:
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "ignored.json"
+        # Each request to the console has a thread of its own.
         self._lock = threading.Lock()
 
     def addresses(self) -> frozenset[str]:

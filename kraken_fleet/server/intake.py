@@ -195,6 +195,7 @@ def _check_one(value: Any, *, mending: bool) -> None:
 
 
 def _finite(text: str) -> float:
+    # 1e999 is a number in JSON, and Infinity to float().
     number = float(text)
     if not math.isfinite(number):
         raise ValueError("a number is larger than can be kept")

@@ -47,6 +47,7 @@ class Ready:
             connections=self.connections.total,
             most_connections=self.connections.most,
             refused=dict(self.core.refusals.counts),
+            # SQLite keeps what it has not folded in yet in files beside the database.
             database_bytes=sum(path.stat().st_size for path in files.parent.glob(f"{files.name}*")),
         )
 
@@ -115,6 +116,7 @@ def prepared(
             app,
             connections,
             **options,
+            # The program's own logging stays as it is, without a line for each poll of each agent.
             log_config=None,
             access_log=False,
             server_header=False,

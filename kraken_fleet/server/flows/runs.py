@@ -96,6 +96,7 @@ def trigger_jobs(session: Session, run: Run, *, replay: bool = False) -> None:
     run.finished = run.processed_at = None
     run.flow.state, run.flow.finished = 1, None
     try:
+        # A savepoint: what was made before the fault is undone, and the run itself keeps its note.
         with session.begin_nested():
             made = make_jobs(session, run)
     except StageError as error:

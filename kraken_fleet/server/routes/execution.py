@@ -93,6 +93,7 @@ async def run_jobs_now(core: CoreDep, run_id: int) -> Response:
 async def cancel_run(core: CoreDep, run_id: int) -> Response:
     with core.db.write() as session:
         found = need(session, Run, run_id, "Run not found")
+        # A run that waits for a person has no job whose end would end it.
         if found.state == RunState.MANUAL:
             runs.complete(session, found)
         for job in found.jobs:

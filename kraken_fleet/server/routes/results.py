@@ -71,6 +71,7 @@ class WantedResults(BaseModel):
 
 @router.get("/runs/{run_id:int}/results", dependencies=[Depends(admin(_VIEW))])
 async def run_results(core: CoreDep, run_id: int, wanted: Annotated[WantedResults, Query()]) -> Response:
+    # As the real server answers.
     if wanted.start < 0 or wanted.limit < 0:
         raise Problem(500)
     with core.db.read() as session:

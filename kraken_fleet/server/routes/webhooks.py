@@ -35,6 +35,7 @@ async def github(core: CoreDep, project_id: int, request: Request) -> Response:
     event = request.headers.get("x-github-event")
     if event is None:
         raise Problem(400, "missing github event type in request header")
+    # GitHub sends a `ping` when somebody makes a hook, and further events when the hook asks for them.
     if event not in ("push", "pull_request"):
         return Response(status_code=204)
     with core.db.write() as session:
