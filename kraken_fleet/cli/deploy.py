@@ -136,6 +136,7 @@ def _runner(workers: str, ca: Path | None, certificate: Path | None, key: Path |
         from kraken_fleet.scale.local import LocalRunner
 
         return LocalRunner(int(workers))
+    # Imported here: slices on this machine need no Dask.
     from kraken_fleet.scale.dask_runner import DaskRunner
     from kraken_fleet.scale.tls import checked_address
 

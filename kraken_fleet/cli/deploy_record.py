@@ -22,6 +22,7 @@ def _of_configuration(environ: Mapping[str, str]) -> str:
     named = [Path(environ["ANSIBLE_CONFIG"])] if environ.get("ANSIBLE_CONFIG") else []
     places = [*named, Path("ansible.cfg"), Path("~/.ansible.cfg").expanduser(), Path("/etc/ansible/ansible.cfg")]
     found = next((place for place in places if place.is_file()), None)
+    # As Ansible reads the file: only `;` begins a comment behind a value, and % stands for itself.
     parser = configparser.ConfigParser(inline_comment_prefixes=(";",), interpolation=None, strict=False)
     try:
         parser.read(found or [], encoding="utf-8")

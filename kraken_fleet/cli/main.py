@@ -21,6 +21,7 @@ from kraken_fleet.cli import output
 from kraken_fleet.cli.application import HELP_OPTIONS, PROGRAM, remember_command
 from kraken_fleet.errors import FleetError, UsageError
 
+# 128 and the number of SIGINT, as shells have it.
 _INTERRUPTED = 130
 # The base of every error that Typer itself finds in a command line. Typer exports only its children.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
@@ -122,6 +123,7 @@ def load(name: str) -> Any:
     try:
         module = importlib.import_module(f"kraken_fleet.cli.{entry.module}")
     except ModuleNotFoundError as error:
+        # A module of our own that is missing is a fault here, and nothing to install.
         if not entry.extra or (error.name or "").startswith("kraken_fleet"):
             raise
         hint = f"Install it with `pip install 'kraken-fleet[{entry.extra}]'`"

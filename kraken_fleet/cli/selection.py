@@ -50,6 +50,7 @@ def find_agents(
             ids = ", ".join(str(agent.id) for agent in found[part])
             raise FleetError(f"{part!r} stands for several agents", hint=f"Name one by its id: {ids}")
     chosen = {agent.id for agents in found.values() for agent in agents}
+    # As Ansible's --limit: when parts only leave out, all the others are meant.
     if parts and not positive:
         chosen = {agent.id for agent in known}
     for part in parts:

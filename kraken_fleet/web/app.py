@@ -63,6 +63,7 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        # Each session here has one on the Kraken server, which nobody else would end.
         await run_in_threadpool(sessions.clear)
         await run_in_threadpool(scrapers.clear)
 

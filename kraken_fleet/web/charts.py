@@ -69,6 +69,7 @@ def stack(samples: Sequence[tuple[int, Mapping[str, int]]], names: Sequence[str]
     if len(samples) < 2:
         return None
     start, end = samples[0][0], samples[-1][0]
+    # A fleet without agents still has an axis.
     highest = max(sum(counts.get(name, 0) for name in names) for _, counts in samples) or 1
     xs = [round((moment - start) / (end - start) * WIDTH, 1) for moment, _ in samples]
     floor = [0] * len(samples)

@@ -63,6 +63,7 @@ def host_names(settings: ConsoleSettings) -> HostNames:
     if _kept.named is not inventory:
         _read_names(settings)
     elif time.monotonic() - _kept.names_at > _FRESH_SECONDS:
+        # Set at once, so that the next page does not read it too.
         _kept.names_at = time.monotonic()
         threading.Thread(target=_read_names, args=(settings,), name="reading the inventory", daemon=True).start()
     return _kept.names

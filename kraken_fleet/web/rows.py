@@ -38,6 +38,7 @@ class Query:
         """
         sort = params.get("sort", "address")
         return cls(
+            # NUL stands between the texts of a row that are searched; see table.py.
             text=params.get("q", "").replace("\0", "").strip()[:200],
             group=params.get("group", ""),
             system=params.get("system", ""),

@@ -27,6 +27,7 @@ class Session:
     notice: str = ""
 
     def accepts(self, csrf: str) -> bool:
+        # Takes the same time wherever the two differ, so that nobody can guess it letter by letter.
         return hmac.compare_digest(self.csrf.encode(), csrf.encode())
 
     def take_notice(self) -> str:

@@ -77,6 +77,7 @@ def _general(visit: SignedIn) -> dict[str, str]:
 def _completed(general: dict[str, str], server_url: str) -> dict[str, str]:
     """Fill in what the server does not say: the address that the console uses, and Kraken's usual ports there."""
     host = urlsplit(server_url).hostname or ""
+    # The ports in Kraken's own docker-compose file; an IPv6 address stands in brackets before a port.
     shown = f"[{host}]" if ":" in host else host
     usual = {"server_url": server_url, "clickhouse_addr": f"{shown}:9001", "minio_addr": f"{shown}:9999"}
     return {name: general[name] or usual[name] for name in usual}

@@ -47,6 +47,7 @@ def show_fleet(visit: SignedIn) -> HTMLResponse:
 def apply_plan(change: Changing, server_fingerprint: Annotated[str, Form()] = "") -> Response:
     """Apply the plan that the person saw; when the server has changed since then, show the new one instead."""
     plan = _make(change)
+    # Others may have changed the server since the page was shown: only the plan that a person has seen is applied.
     if plan.server_fingerprint != server_fingerprint:
         change.session.notice = "The fleet has changed since the plan was shown: look at the new one"
     elif not plan.changes:
