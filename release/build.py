@@ -30,6 +30,7 @@ PLACES = {
     "agent/kraken_agent/__init__.py": r'^__version__ = "([^"]+)"$',
     "plugins/plugin_utils/__init__.py": r'^VERSION = "([^"]+)"$',
     "galaxy.yml": r"^version: (\S+)$",
+    "meta/ee-requirements.txt": r"^kraken-fleet\[[^]]*\]==(\S+)$",
 }
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?")
 _UNRELEASED = "## [Unreleased]"

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from kraken_fleet import __version__
 
@@ -110,3 +111,19 @@ def test_playbooks_of_the_installed_collection_run(installed: Path, tmp_path: Pa
     )
     assert done.returncode == 0, done.stderr
     assert f"playbook: {installed}/playbooks/deploy_agents.yml" in done.stdout
+
+
+def test_an_execution_environment_gets_the_package_of_this_version_and_ssh(installed: Path, tmp_path: Path) -> None:
+    builder = str(Path(sys.executable).parent / "ansible-builder")
+    definition = _ROOT / "contrib" / "execution-environment" / "execution-environment.yml"
+    subprocess.run([builder, "create", "--file", str(definition), "--context", str(tmp_path / "context")], check=True)
+    wanted = yaml.safe_load((tmp_path / "context" / "_build" / "requirements.yml").read_text())
+    assert [each["name"] for each in wanted["collections"]] == ["kraken_ci.fleet"]
+    command = [builder, "introspect", str(installed.parents[2])]
+    found = yaml.safe_load(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    (package,) = [line for line in found["python"] if "kraken_ci.fleet" in line]
+    assert package.startswith(f"kraken-fleet[docker,logs,s3,ssh]=={__version__} ")
+    assert {line.split()[0] for line in found["system"] if "kraken_ci.fleet" in line} == {
+        "openssh-client",
+        "openssh-clients",
+    }
