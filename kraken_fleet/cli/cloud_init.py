@@ -46,7 +46,10 @@ def cloud_init(
     inventory: Inventory,
     host: Annotated[str, typer.Argument(help="The host, by its name in the inventory.")],
     hours: Annotated[
-        float, typer.Option("--valid-hours", help="How long the secret in the user data counts.", min=0.01, max=720)
+        float,
+        typer.Option(
+            "--valid-hours", help="For how many hours the secret in the user data is valid.", min=0.01, max=720
+        ),
     ] = 24.0,
 ) -> None:
     """Print user data for a machine that is to be this host: a script that cloud-init runs at its first start.

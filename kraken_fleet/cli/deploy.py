@@ -48,11 +48,15 @@ def deploy(
     diff: Annotated[bool, typer.Option("--diff", "-D", help="Show what changes in files and on the server.")] = False,
     tags: Tags = None,
     skip_tags: SkippedTags = None,
-    forks: Annotated[int, typer.Option("--forks", "-f", min=0, help="Hosts at a time, of each ansible-playbook.")] = 0,
+    forks: Annotated[int, typer.Option("--forks", "-f", min=0, help="Hosts at a time in each ansible-playbook.")] = 0,
     slices: Annotated[
         int | None,
         typer.Option(
-            "--slices", min=1, help=f"Hosts of a slice ({_HOSTS_PER_SLICE}).", metavar="HOSTS", rich_help_panel=_SLICES
+            "--slices",
+            min=1,
+            help=f"How many hosts a slice has ({_HOSTS_PER_SLICE}).",
+            metavar="HOSTS",
+            rich_help_panel=_SLICES,
         ),
     ] = None,
     workers: Annotated[

@@ -32,7 +32,7 @@ def firewall(
     form: Annotated[Format, typer.Option("--format", help="Whose rules to print.")],
     besides: Annotated[
         list[str] | None,
-        typer.Option("--allow", help="An address or network to allow besides, such as a NAT.", metavar="NETWORK"),
+        typer.Option("--allow", help="Another address or network to allow, such as a NAT.", metavar="NETWORK"),
     ] = None,
     port: Annotated[int, typer.Option(help="nftables: the server's TCP port.", min=1, max=65535)] = SERVER_PORT,
     log_port: Annotated[int, typer.Option(help="nftables: the UDP port for logs.", min=1, max=65535)] = LOG_PORT,

@@ -32,7 +32,7 @@ Notify = Annotated[
     list[str] | None,
     typer.Option(
         "--notify",
-        help="Who is told, as a URL of apprise. Others on this machine can read it: write URLs with passwords into a "
+        help="A receiver, as a URL of apprise. Others on this machine can read it: write URLs with passwords into a "
         "file. May be given more than once. [KRAKEN_FLEET_NOTIFY]",
         metavar="URL",
     ),
@@ -41,12 +41,14 @@ NotifyFile = Annotated[
     list[Path] | None,
     typer.Option("--notify-file", help="A file with such URLs, one a line. [KRAKEN_FLEET_NOTIFY_FILE]", metavar="FILE"),
 ]
-Only = Annotated[list[Topic] | None, typer.Option("--only", help="Tell of this only; may be given more than once.")]
+Only = Annotated[
+    list[Topic] | None, typer.Option("--only", help="Tell of this topic only. May be given more than once.")
+]
 Lasting = Annotated[
     list[str] | None,
     typer.Option(
         "--lasting",
-        help="Tell of a problem when it has lasted so long: 10min, or for one topic jobs=10min. Without it: 2min for "
+        help="How long a problem lasts before people are told: 10min, or for one topic jobs=10min. Default: 2min for "
         "server and jobs, 15min for drift and finding, 0 for others.",
         metavar="[TOPIC=]TIME",
     ),
@@ -55,7 +57,7 @@ DeadTime = Annotated[
     list[str] | None,
     typer.Option(
         "--dead-time",
-        help="After a message about a subject, tell of the same problem again only after this time. Without it: 1h.",
+        help="How long people are not told again after a message about the same problem. Default: 1h.",
         metavar="[TOPIC=]TIME",
     ),
 ]
@@ -92,7 +94,7 @@ def watch_fleet(
     """
     receivers = watch.receivers_of(find_urls(notify or (), notify_file or (), os.environ))
     if not receivers and not dry_run:
-        raise UsageError("Nobody is named who is to be told", hint="Give --notify URL or --notify-file FILE")
+        raise UsageError("No receiver is named", hint="Give --notify URL or --notify-file FILE")
     state = state_dir()
     file = watch.MemoryFile(state, client.url, _named(inventory))
     made = watch.Watch(

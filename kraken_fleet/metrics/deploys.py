@@ -42,10 +42,10 @@ def deploy_families(deploys: Sequence[Deploy]) -> Iterator[Metric]:
     for name, deploy in last.items():
         failed = len(deploy.failed_hosts)
         hosts |= {(name, "failed"): failed, (name, "ok"): len(deploy.hosts) - failed}
-    yield counted("deploy_last_hosts", "Hosts of the last run of a playbook, by how they fared.", _RESULTS, hosts)
-    fared = {host: result.succeeded for deploy in reversed(runs) for host, result in deploy.hosts.items()}
-    help_text = "Hosts of which the last run of any playbook failed."
-    yield GaugeMetricFamily(PREFIX + "deploy_failed_hosts", help_text, value=list(fared.values()).count(False))
+    yield counted("deploy_last_hosts", "Hosts of the last run of a playbook, by result.", _RESULTS, hosts)
+    succeeded = {host: result.succeeded for deploy in reversed(runs) for host, result in deploy.hosts.items()}
+    help_text = "Hosts on which the last run of a playbook failed."
+    yield GaugeMetricFamily(PREFIX + "deploy_failed_hosts", help_text, value=list(succeeded.values()).count(False))
 
 
 def _name(deploy: Deploy) -> str:

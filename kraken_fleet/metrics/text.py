@@ -101,7 +101,7 @@ def _disks(reading: Reading) -> Iterator[Metric]:
     """Yield what agents say of their disks; Kraken's own agent says nothing, and has no series."""
     said = [(agent, agent.host_info) for agent in reading.agents if agent.authorized and agent.host_info]
     full = sum(bool(info.no_jobs) for _, info in said)
-    help_text = "Authorized agents that take no jobs for want of room on their disk."
+    help_text = "Authorized agents that take no jobs because their disk has too little room."
     yield GaugeMetricFamily(PREFIX + "agents_without_room", help_text, value=full)
     free = GaugeMetricFamily(
         PREFIX + "agent_disk_free_ratio",

@@ -23,11 +23,11 @@ DEAD_TIME = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """How long things take, by their topics.
+    """How long to wait with messages, by topic.
 
     Args:
-        lasting: a problem is told of when it has lasted so long.
-        dead: after a message about a subject, a problem that comes back is told of again only after this time.
+        lasting: how long a problem lasts before people are told of it.
+        dead: how long people are not told again of a problem after a message about it.
     """
 
     lasting: Mapping[Topic, timedelta] = field(default_factory=lambda: dict(LASTING))

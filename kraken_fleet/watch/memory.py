@@ -126,7 +126,7 @@ class MemoryFile:
             raise self._unwritable(error) from error
 
     def _unwritable(self, error: OSError) -> FleetError:
-        hint = "Without it every round would tell the same again. Choose another directory with KRAKEN_FLEET_STATE_DIR"
+        hint = "Without it each round would send the same again. Choose another directory with KRAKEN_FLEET_STATE_DIR"
         return FleetError(f"The state cannot be written: {error.strerror}", where=str(self._path.parent), hint=hint)
 
 

@@ -125,7 +125,7 @@ def _failed_deploys(deploys: Iterable[Deploy], hosts: frozenset[str]) -> Iterato
             result = deploy.hosts[host]
             if not result.succeeded:
                 reason = _first_line(result.message) or ("unreachable" if result.unreachable else "a task failed")
-                message = f"{PurePath(deploy.playbook).name}, begun at {deploy.started}, failed: {reason}"
+                message = f"{PurePath(deploy.playbook).name} of {deploy.started} failed: {reason}"
                 yield Problem(Topic.DEPLOY, host, message, "Correct that, and run it again")
         seen |= deploy.hosts.keys()
 

@@ -117,7 +117,7 @@ class Watch:
         if error:
             raise error
         if failures:
-            message = f"{len(failures)} messages could not be sent, or agents be enabled"
+            message = f"{len(failures)} messages could not be sent, or agents could not be enabled"
             raise PartialFailureError(message, failures=failures, hint="The next round tries again")
 
     def _round(self) -> Generator[Event, None, tuple[FleetError | None, dict[str, str]]]:

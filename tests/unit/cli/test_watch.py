@@ -63,7 +63,7 @@ def test_a_dry_run_needs_no_receiver_and_prints_the_message(client: KrakenClient
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "Nobody is named"),
+        ((), "No receiver is named"),
         (("--notify", "nonsense"), "--notify 1"),
         (("--dry-run", "--lasting", "soon=1h"), "soon"),
         (("--dry-run", "--dead-time", "drift=never"), "never"),

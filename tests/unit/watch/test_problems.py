@@ -70,7 +70,7 @@ def test_only_the_last_deploy_of_a_host_counts_and_looking_is_no_deploy() -> Non
     (problem,) = [one for one in problems_of(reading, [*looks, mended, failed]) if one.topic is Topic.DEPLOY]
     assert (problem.subject, problem.message) == (
         "build-1",
-        "deploy-agents.yml, begun at 2026-05-04T10:00:00Z, failed: no space left",
+        "deploy-agents.yml of 2026-05-04T10:00:00Z failed: no space left",
     )
 
 
