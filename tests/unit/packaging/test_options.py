@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -21,6 +20,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import role_s
 from kraken_fleet.collection import role_variables, roles
 from kraken_fleet.errors import UsageError
 from kraken_fleet.inventory import SERVER_VARIABLES
+from tests.script_module import load_script
 
 ROOT = Path(__file__).resolve().parents[3]
 PLUGINS = "ansible_collections.kraken_ci.fleet.plugins"
@@ -145,12 +145,7 @@ def test_an_option_that_a_module_cannot_honour_is_refused_by_name(module: str, o
 
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("docs/generate.py")
 
 
 def test_what_make_docs_writes_is_written(generator: ModuleType) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from types import ModuleType
@@ -13,19 +11,14 @@ from types import ModuleType
 import pytest
 
 from kraken_fleet import __version__
+from tests.script_module import load_script
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
 def release() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("release_build", ROOT / "release" / "build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    return module
+    return load_script("release/build.py")
 
 
 @pytest.fixture
