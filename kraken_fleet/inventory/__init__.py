@@ -2,6 +2,7 @@
 
 from kraken_fleet.inventory.addresses import resolve_name, unsure_hosts
 from kraken_fleet.inventory.check import listed, merged, problems_of_host
+from kraken_fleet.inventory.environment import start_ansible
 from kraken_fleet.inventory.fleet import fleet_from_hostvars, fleet_from_inventory
 from kraken_fleet.inventory.levels import AGENTS_GROUP, GROUP_PREFIX, Level
 from kraken_fleet.inventory.server import ServerOfInventory
@@ -25,6 +26,7 @@ __all__ = [
     "merged",
     "problems_of_host",
     "resolve_name",
+    "start_ansible",
     "unchecked_updates",
     "unread_files",
     "unsure_hosts",

@@ -1,10 +1,10 @@
-"""The environment in which Ansible's programs are asked about an inventory: what they print is read by a program."""
+"""How Ansible's programs are started: those that are asked about an inventory print what a program reads."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 # Whatever an ansible.cfg says: an environment variable outweighs it. What says how to read an inventory stays.
 _PLAIN = {
@@ -46,4 +46,24 @@ def run_ansible(command: Sequence[str], timeout: float) -> subprocess.CompletedP
         timeout=timeout,
         check=False,
         env=ansible_environment(),
+    )
+
+
+def start_ansible(
+    command: Sequence[str], environment: Mapping[str, str], *, own_group: bool = False
+) -> subprocess.Popen[str]:
+    """Start a program of Ansible, such as ansible-playbook, whose output and errors are read line by line.
+
+    Args:
+        own_group: give it a process group of its own, so that it can be ended together with the workers it forks.
+    """
+    return subprocess.Popen(
+        command,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=own_group,
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kraken_fleet.collection import collection_root
 from kraken_fleet.errors import FleetError, LabError, PartialFailureError
+from kraken_fleet.inventory import start_ansible
 from kraken_fleet.lab.events import Deployed, LabEvents, OutputLine
 from kraken_fleet.lab.processes import MARK
 from kraken_fleet.lab.state import LabPaths
@@ -41,17 +42,7 @@ def run_playbook(paths: LabPaths, playbook: str, *extra: str) -> LabEvents:
     # taken for it.
     before = recent_deploys(paths.directory, limit=1)
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
-    with subprocess.Popen(
-        command,
-        env=ansible_environment(paths),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        # ansible-playbook forks workers; a process group of their own lets all of them be ended together.
-        start_new_session=True,
-    ) as process:
+    with start_ansible(command, ansible_environment(paths), own_group=True) as process:
         try:
             yield from _lines(process, tail)
         finally:

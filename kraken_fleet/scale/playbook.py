@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Generator, Mapping, Sequence
 
 from kraken_fleet.collection import collection_root
-from kraken_fleet.inventory import Inventory
+from kraken_fleet.inventory import Inventory, start_ansible
 
 DEPLOY = "deploy-agents.yml"
 
@@ -29,15 +28,7 @@ def playbook_command(inventory: Inventory, playbook: str, *options: str) -> list
 
 def run(command: Sequence[str], environment: Mapping[str, str]) -> Generator[str, None, int]:
     """Run a command; yield each line that it prints, and return its exit code as the iterator's value."""
-    with subprocess.Popen(
-        command,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
+    with start_ansible(command, environment) as process:
         try:
             yield from (line.rstrip("\n") for line in process.stdout or ())
         finally:
