@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kraken_fleet.listen.attempts import WINDOW_SECONDS, AttemptLimit
 from tests.fake_clock import FakeClock
 
@@ -19,29 +21,38 @@ def test_after_five_wrong_passwords_the_next_has_to_wait() -> None:
     assert limit.wait_seconds("ann", "10.0.0.1") == 0
 
 
-def test_a_peer_that_tries_many_accounts_has_to_wait() -> None:
-    limit = AttemptLimit(5, 30)
-    for number in range(30):
-        limit.failed(f"user{number}", "10.0.0.1")
-    assert limit.wait_seconds("another", "10.0.0.1") > 0
-    assert limit.wait_seconds("another", "10.0.0.2") == 0
-
-
-def test_the_addresses_of_one_ipv6_host_are_one_peer() -> None:
-    limit = AttemptLimit(5, 30)
-    for number in range(5):
-        limit.failed("ann", f"2001:db8::{number + 1}")
-    assert limit.wait_seconds("ann", "2001:db8::ffff") > 0
-    assert limit.wait_seconds("ann", "2001:db8:0:1::1") == 0
-
-
-def test_many_peers_that_try_one_account_have_to_wait_and_its_owner_has_not() -> None:
+@pytest.mark.parametrize(
+    ("wrong", "waits", "waits_not"),
+    [
+        pytest.param(
+            [(f"user{number}", "10.0.0.1") for number in range(30)],
+            ("another", "10.0.0.1"),
+            ("another", "10.0.0.2"),
+            id="a peer that tries many accounts",
+        ),
+        pytest.param(
+            [("ann", f"2001:db8::{number + 1}") for number in range(5)],
+            ("ann", "2001:db8::ffff"),
+            ("ann", "2001:db8:0:1::1"),
+            id="one IPv6 host with many addresses is one peer",
+        ),
+        pytest.param(
+            [("ann", f"10.1.0.{number}") for number in range(50)],
+            ("ann", "10.2.0.1"),
+            ("ann", "10.0.0.1"),
+            id="many peers that try one account, and not its owner",
+        ),
+    ],
+)
+def test_who_guesses_has_to_wait_and_others_have_not(
+    wrong: list[tuple[str, str]], waits: tuple[str, str], waits_not: tuple[str, str]
+) -> None:
     limit = AttemptLimit(5, 30)
     limit.succeeded("ann", "10.0.0.1")
-    for number in range(50):
-        limit.failed("ann", f"10.1.0.{number}")
-    assert limit.wait_seconds("ann", "10.2.0.1") > 0
-    assert limit.wait_seconds("ann", "10.0.0.1") == 0
+    for account, peer in wrong:
+        limit.failed(account, peer)
+    assert limit.wait_seconds(*waits) > 0
+    assert limit.wait_seconds(*waits_not) == 0
 
 
 def test_the_right_password_forgets_the_wrong_ones() -> None:
