@@ -204,10 +204,6 @@ options:
     description: Install Python or Git when the host lacks it; when false such a host fails and says what to do.
     type: bool
     default: true
-  lock_timeout:
-    description: Seconds to wait for another installation that goes on, on Debian and its kin.
-    type: int
-    default: 120
   preflight:
     description:
       - Before anything else, check what M(kraken_ci.fleet.preflight) does, in the same round trip. When something is
@@ -228,7 +224,7 @@ options:
     description: With O(state=absent), leave the account.
     type: bool
     default: false
-extends_documentation_fragment: [kraken_ci.fleet.agent, kraken_ci.fleet.attributes]
+extends_documentation_fragment: [kraken_ci.fleet.agent, kraken_ci.fleet.installation, kraken_ci.fleet.attributes]
 author: [kraken-fleet contributors (@kraken-ci)]
 """
 

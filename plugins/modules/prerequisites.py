@@ -17,15 +17,11 @@ options:
       - When V(false), a host on which something is missing fails.
     type: bool
     default: true
-  lock_timeout:
-    description: Seconds to wait for another installation that goes on, on Debian and its kin.
-    type: int
-    default: 120
   environment:
     description: The agent's variables; those that name proxies are used for what is installed.
     type: dict
     default: {}
-extends_documentation_fragment: [kraken_ci.fleet.attributes]
+extends_documentation_fragment: [kraken_ci.fleet.installation, kraken_ci.fleet.attributes]
 author: [kraken-fleet contributors (@kraken-ci)]
 """
 
