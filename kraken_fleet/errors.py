@@ -20,6 +20,7 @@
     ├── LabError                    1   a disposable fleet on this machine
     │   └── PortInUseError          1   another program listens there
     ├── DataDirectoryError          1   the embedded server's data directory: damaged, in use, of another version
+    ├── BackupError                 1   a backup of the embedded server that cannot be made or restored
     └── PartialFailureError         3   some agents were done, others were not
 
 The number is the exit code that the command line gives it. A message says what is wrong and where; the hint says what
@@ -179,6 +180,10 @@ class PortInUseError(LabError):
 
 class DataDirectoryError(FleetError):
     """The embedded server's data directory is damaged, in use by another server, or of another version."""
+
+
+class BackupError(FleetError):
+    """A backup of the embedded server cannot be made, is damaged, or cannot be restored here."""
 
 
 class PartialFailureError(FleetError):

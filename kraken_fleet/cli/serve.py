@@ -3,35 +3,50 @@
 from __future__ import annotations
 
 import json
+import shlex
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from kraken_fleet.cli import output
-from kraken_fleet.cli.application import single_command
+from kraken_fleet.cli.application import HELP_OPTIONS
 from kraken_fleet.cli.limits import Proxies, with_limits
-from kraken_fleet.errors import FleetError
+from kraken_fleet.errors import FleetError, UsageError
 from kraken_fleet.listen import Limits
 from kraken_fleet.server import Ready, ServerSettings
 from kraken_fleet.server import serve as run_server
+from kraken_fleet.server.backup import Manifest, back_up
+from kraken_fleet.server.backup import restore as restore_backup
 
-app = single_command()
+app = typer.Typer(add_completion=False, context_settings=HELP_OPTIONS)
+_DATA_DIR = Path("kraken-server")
+_DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help=f"The server's data directory; {_DATA_DIR} when it is not given.",
+        metavar="DIR",
+        show_default=False,
+    ),
+]
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 @with_limits()
 def serve(
+    context: typer.Context,
     limits: Limits,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="0 takes a free one.", min=0, max=65535)] = 6363,
     log_port: Annotated[
         int, typer.Option("--log-port", help="UDP port for the agents' logs; 0 takes a free one.", min=0, max=65535)
     ] = 0,
-    data_dir: Annotated[Path, typer.Option("--data-dir", help="Where it keeps its database.", metavar="DIR")] = Path(
-        "kraken-server"
-    ),
+    data_dir: Annotated[
+        Path, typer.Option("--data-dir", help="Where it keeps its database.", metavar="DIR")
+    ] = _DATA_DIR,
     admin_password_file: Annotated[
         Path | None,
         typer.Option(
@@ -48,6 +63,9 @@ def serve(
     as_json: output.AsJson = False,
 ) -> None:
     """Run the embedded server until Ctrl-C. The first start makes up the administrator's password and shows it once."""
+    if context.invoked_subcommand:
+        _refuse_options_of_the_server(context)
+        return
     settings = ServerSettings(
         data_dir=data_dir,
         host=host,
@@ -71,6 +89,71 @@ def serve(
 
     with suppress(KeyboardInterrupt):  # the way to end it, not a failure
         run_server(settings, mounts=[("/", console)], on_first_password=passwords.append, on_ready=announce)
+
+
+@app.command("backup")
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The archive to make.", metavar="FILE")],
+    data_dir: _DataDir = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    as_json: output.AsJson = False,
+) -> None:
+    """Back up a server's database and files into one archive, while the server runs or not."""
+    made = back_up(_data_dir(context, data_dir), file, force=force)
+    if as_json:
+        output.answer({"file": str(file), "size": file.stat().st_size, **_described(made)})
+        return
+    size = file.stat().st_size / 1024
+    output.line(
+        f"{file}: {size:.0f} KiB, database of version {made.database_version}, other files: {len(made.files) - 1}."
+    )
+    output.line("Keep it as safe as the server: it has the hashes of passwords, and the secrets of projects.")
+
+
+@app.command("restore")
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The archive that `serve backup` made.", metavar="FILE")],
+    data_dir: _DataDir = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Move what is in the data directory into a new directory beside it.")
+    ] = False,
+    as_json: output.AsJson = False,
+) -> None:
+    """Put a backup into a data directory that no server uses. Everything is checked before anything is changed."""
+    directory = _data_dir(context, data_dir)
+    restored = restore_backup(file, directory, force=force)
+    if as_json:
+        before = str(restored.before) if restored.before else None
+        output.answer({"data_dir": str(directory), "before": before, **_described(restored.manifest)})
+        return
+    output.line(f"{directory} is as on {restored.manifest.made}, from {file}.")
+    if restored.before:
+        output.line(f"What was there before is in {restored.before}")
+    output.line(f"Start the server: kraken-fleet serve --data-dir {shlex.quote(str(directory))}")
+
+
+def _refuse_options_of_the_server(context: typer.Context) -> None:
+    """Refuse options before the name of a subcommand: without this they would be ignored.
+
+    `--data-dir` is passed on, for it means the same to all of them.
+    """
+    for option in context.command.params:
+        source = context.get_parameter_source(str(option.name))
+        if source and source.name == "COMMANDLINE" and option.name != "data_dir":
+            message = f"{option.opts[0]} before `{context.invoked_subcommand}` is an option of the server"
+            raise UsageError(message, hint=f"Write it after `{context.invoked_subcommand}` if it is an option of that")
+
+
+def _data_dir(context: typer.Context, given: Path | None) -> Path:
+    before_the_name: Path = context.parent.params["data_dir"] if context.parent else _DATA_DIR
+    return given or before_the_name
+
+
+def _described(manifest: Manifest) -> dict[str, object]:
+    described = asdict(manifest)
+    return {**described, "files": [{"name": name, **entry} for name, entry in described["files"].items()]}
 
 
 class _Console:

@@ -117,10 +117,11 @@ async def _kept(core: Core, file: UploadFile) -> str:
         if not zipfile.is_zipfile(temporary.name):
             raise Problem(400, "file is not a zip file")
         name = f"{digest.hexdigest()}.zip"
-        (directory / name).unlink(missing_ok=True)
-        # A second name for the whole file: the temporary name goes when the block ends, and no reader ever sees half of
-        # it.
-        (directory / name).hardlink_to(temporary.name)
+        # A second name for the whole file: the temporary name goes when the block ends, and no reader, a backup for
+        # example, ever sees half of it or none.
+        second = Path(f"{temporary.name}.zip")
+        second.hardlink_to(temporary.name)
+        second.replace(directory / name)
     return f"/bk/install/tools/{name}"
 
 

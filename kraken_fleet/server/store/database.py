@@ -23,7 +23,10 @@ from kraken_fleet.errors import DataDirectoryError
 from kraken_fleet.server.store.migration import OLDEST_VERSION, bring_up
 from kraken_fleet.server.store.tables import SCHEMA_VERSION, Base
 
-_FILE = "server.sqlite"
+DATABASE = "server.sqlite"
+LOCK = "lock"
+# There while the data of a restored backup are moved in.
+UNFINISHED_RESTORE = "restore.unfinished"
 # "KrFl": tells our file from any other SQLite file.
 _APPLICATION_ID = 0x4B72466C
 # SQLite checks foreign keys only where a connection asks for it, and keeps 2 MB of pages by default; a negative
@@ -46,9 +49,10 @@ class Database:
     """
 
     def __init__(self, directory: Path, max_bytes: int | None = None) -> None:
-        self._lock = _claim(directory)
-        self.path = directory / _FILE
+        self._lock = claim(directory)
+        self.path = directory / DATABASE
         try:
+            refuse_half_restored(directory)
             with telling(self.path):
                 if not self.path.exists():
                     _make(self.path)
@@ -112,10 +116,15 @@ def telling(path: Path) -> Iterator[None]:
         raise _unusable(path, error) from error
 
 
-def _claim(directory: Path) -> int:
+def claim(directory: Path) -> int:
+    """Lock a data directory, which is made when it is not there; return the descriptor that holds the lock.
+
+    Raises:
+        DataDirectoryError: a server or a restore has it, or it cannot be written.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise _unusable(directory, error) from error
     try:
@@ -125,6 +134,34 @@ def _claim(directory: Path) -> int:
         hint = "Stop the other server, or choose another directory with --data-dir"
         raise DataDirectoryError("Another server uses this directory", where=str(directory), hint=hint) from error
     return handle
+
+
+def version_of(copy: Path, *, named: Path) -> int:
+    """Check a copy of a database, which no server uses, and return its version.
+
+    Args:
+        named: what errors name, for the copy has no name that a person knows.
+
+    Raises:
+        DataDirectoryError: it is damaged, another program's, or of a version that this program does not know.
+    """
+    engine = create_engine(f"sqlite:///{copy}")
+    try:
+        with telling(named):
+            return _check(engine, named)
+    finally:
+        engine.dispose()
+
+
+def refuse_half_restored(directory: Path) -> None:
+    """Refuse a data directory into which a backup has been moved in part.
+
+    Raises:
+        DataDirectoryError: a restore was interrupted.
+    """
+    if (directory / UNFINISHED_RESTORE).exists():
+        hint = "Restore the backup again with --force; what was there before is in the directory beside it"
+        raise DataDirectoryError("A restore of a backup was interrupted", where=str(directory), hint=hint)
 
 
 def _make(path: Path) -> None:
@@ -178,12 +215,12 @@ def _configure(connection: sqlite3.Connection, max_bytes: int | None) -> None:
         connection.execute(f"PRAGMA max_page_count = {max(max_bytes // page_size, 1)}")
 
 
-def _check(engine: Engine, path: Path) -> None:
+def _check(engine: Engine, path: Path) -> int:
     with engine.connect() as connection:
         if connection.exec_driver_sql("PRAGMA application_id").scalar_one() != _APPLICATION_ID:
             hint = "Choose another directory with --data-dir"
             raise DataDirectoryError("This is another program's database", where=str(path), hint=hint)
-        found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        found = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
         if not OLDEST_VERSION <= found <= SCHEMA_VERSION:
             message = f"The database has version {found}, this program needs version {SCHEMA_VERSION}"
             hint = "Start the kraken-fleet that made it, or choose a fresh directory with --data-dir"
@@ -191,6 +228,7 @@ def _check(engine: Engine, path: Path) -> None:
         verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
         if verdict != "ok":
             raise _damaged(path, str(verdict))
+    return found
 
 
 def _unusable(path: Path, error: OSError) -> DataDirectoryError:

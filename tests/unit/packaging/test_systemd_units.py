@@ -10,12 +10,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 UNITS = sorted((ROOT / "contrib" / "systemd").iterdir())
+PAGES = ("backup.md", "reconcile.md", "scale.md", "watch.md")
 ANALYZE = shutil.which("systemd-analyze")
 
 
 def test_the_documentation_shows_the_units_as_they_are() -> None:
-    text = "".join((ROOT / "docs" / page).read_text() for page in ("reconcile.md", "scale.md", "watch.md"))
-    assert [unit.suffix for unit in UNITS] == [".service", ".timer", ".service", ".service", ".service"]
+    text = "".join((ROOT / "docs" / page).read_text() for page in PAGES)
+    assert [unit.stem.removeprefix("kraken-fleet-") for unit in UNITS] == [
+        *("backup", "backup", "reconcile", "reconcile"),
+        *("scheduler", "watch", "worker"),
+    ]
     assert [unit.name for unit in UNITS if f"```ini\n{unit.read_text()}```" not in text] == []
 
 
