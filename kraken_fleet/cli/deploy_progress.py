@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Task, TaskID
 from rich.text import Text
 
 from kraken_fleet.cli import output
+from kraken_fleet.host_bars import host_bars
 from kraken_fleet.model import shown
 from kraken_fleet.scale import DeployEvent, Ended, HostDone, HostStarted, Output, Sliced, SliceEnded, SliceStarted
 from kraken_fleet.scale.events import to_dict
@@ -57,18 +58,6 @@ class _Slice:
         return " · ".join(parts)
 
 
-class _NoteColumn(ProgressColumn):
-    """Is asked for at each redraw, since a slow host is one that says nothing."""
-
-    def __init__(self, slices: dict[int, _Slice]) -> None:
-        super().__init__()
-        self._slices = slices
-
-    def render(self, task: Task) -> Text:
-        known = self._slices.get(task.fields["slice"])
-        return Text(shown(known.note()) if known else "")
-
-
 class _View:
     """Keeps count of each slice, and prints what does not stay in a bar."""
 
@@ -76,15 +65,7 @@ class _View:
         self._slices: dict[int, _Slice] = {}
         self._rows: dict[int, TaskID] = {}
         self._console = output.console(stderr=True)
-        self.bars = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=30),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} hosts"),
-            TimeElapsedColumn(),
-            _NoteColumn(self._slices),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
+        self.bars = host_bars(self._note, self._console, disable=not self._console.is_terminal)
 
     def show(self, event: DeployEvent) -> None:
         match event:
@@ -104,6 +85,10 @@ class _View:
             case Ended(_code, failed):
                 if failed:
                     self._say(f"{len(failed)} hosts have failed: {', '.join(sorted(failed))}")
+
+    def _note(self, task: Task) -> str:
+        known = self._slices.get(task.fields["slice"])
+        return known.note() if known else ""
 
     def _begin(self, number: int, worker: str) -> None:
         one = self._slices[number]

@@ -33,30 +33,19 @@ EXAMPLES = r"""
 """
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.results import failure_message
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, Task, TaskID
 from rich.table import Table
 from rich.text import Text
 
+from kraken_fleet.host_bars import host_bars
 from kraken_fleet.model import shown
 
 _HOSTS_NAMED = 3
-
-
-class _NoteColumn(ProgressColumn):
-    """What goes on in the current phase. It is asked for at each redraw, since a slow host is one that says nothing."""
-
-    def __init__(self, note: Callable[[TaskID], str]) -> None:
-        super().__init__()
-        self._note = note
-
-    def render(self, task: Task) -> Text:
-        return Text(shown(self._note(task.id)))
 
 
 class CallbackModule(CallbackBase):
@@ -157,14 +146,7 @@ class CallbackModule(CallbackBase):
         if not self._console.is_terminal:
             return
         if self._progress is None:
-            self._progress = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=30),
-                TextColumn("{task.completed:.0f}/{task.total:.0f} hosts"),
-                TimeElapsedColumn(),
-                _NoteColumn(self._note),
-                console=self._console,
-            )
+            self._progress = host_bars(self._note, self._console)
             self._progress.start()
         self._bar = self._progress.add_task(phase, total=max(self._hosts, 1))
 
@@ -178,8 +160,8 @@ class CallbackModule(CallbackBase):
             total = max(self._hosts - len(self._skipped), len(self._done) + len(self._working), 1)
             self._progress.update(self._bar, completed=len(self._done), total=total)
 
-    def _note(self, shown: TaskID) -> str:
-        if shown != self._bar:
+    def _note(self, task: Task) -> str:
+        if task.id != self._bar:
             return ""  # a phase that is over
         waiting = max(self._hosts - len(self._done | self._skipped | self._failed.keys()), 0)
         parts = [self._task_name, f"{waiting} waiting"]
