@@ -11,7 +11,7 @@ import fnmatch
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
-from kraken_agent.tools.object_store import ObjectStore, open_store
+from kraken_agent.tools.object_store import ObjectStore, open_store_for
 from kraken_agent.tools.output import say
 from kraken_agent.tools.paths import (
     as_list,
@@ -33,10 +33,8 @@ _NOTHING_FOUND = 2
 def run_artifacts(step: Mapping[str, Any], report_artifact: Report) -> Outcome:
     """Upload or download; each uploaded file is reported as `{"path", "size"}`."""
     action = str(step.get("action") or "upload")
-    if action not in ("upload", "download"):
-        return 1, f"action {action!r} is neither upload nor download"
     try:
-        store = open_store(step)
+        store = open_store_for(action, ("upload", "download"), step)
     except StoreError as error:
         return 1, str(error)
     try:

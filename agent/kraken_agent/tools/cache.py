@@ -14,7 +14,7 @@ import tarfile
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from kraken_agent.tools.object_store import ObjectStore, open_store
+from kraken_agent.tools.object_store import ObjectStore, open_store_for
 from kraken_agent.tools.output import say
 from kraken_agent.tools.paths import temporary_directory
 from kraken_agent.tools.s3 import StoreError
@@ -27,10 +27,8 @@ _META = "meta.json"
 def run(step: Mapping[str, Any]) -> Outcome:
     """Save or restore. A cache that cannot be restored is a warning: the job only takes longer."""
     action = step.get("action")
-    if action not in ("save", "restore"):
-        return 1, f"action {action!r} is neither save nor restore"
     try:
-        store = open_store(step)
+        store = open_store_for(action, ("save", "restore"), step)
     except StoreError as error:
         return 1, str(error)
     # Archives pass through a file: a store that is asked again needs the same bytes again, and memory stays small.

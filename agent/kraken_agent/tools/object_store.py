@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Optional, Protocol
+from typing import Any, Iterator, Mapping, Optional, Protocol, Sequence
 from urllib.parse import urlsplit
 
 from kraken_agent.tools.s3 import MissingObjectError, S3Client, StoredObject, StoreError
@@ -56,6 +56,17 @@ def open_store(step: Mapping[str, Any], *, timeout: float = 30.0) -> ObjectStore
     if package is None:
         return S3Client(address, credentials, timeout=timeout)
     return MinioStore(package, address, credentials, timeout=timeout)
+
+
+def open_store_for(action: Any, known: Sequence[str], step: Mapping[str, Any]) -> ObjectStore:
+    """Return the store of a step, for one of the actions that its tool knows.
+
+    Raises:
+        StoreError: the tool does not know the action, or the step names no store.
+    """
+    if action not in known:
+        raise StoreError(f"action {action!r} is neither {' nor '.join(known)}", "NoAction")
+    return open_store(step)
 
 
 def _minio_package() -> Optional[Any]:
