@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypedDict, Unpack
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -27,6 +27,14 @@ from kraken_fleet.api.unreachable import unreachable
 from kraken_fleet.errors import FleetError, NotSignedInError, RequestRejectedError, UsageError
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class _Content(TypedDict, total=False):
+    """What a request carries besides its address."""
+
+    params: Mapping[str, str | int] | None
+    body: object
+
 
 # How many requests of one client are on their way at the same time; more wait for one of them to end.
 MAX_CONNECTIONS = 8
@@ -200,17 +208,9 @@ class Session:
             raise _not_signed_in(credentials.user, error) from None  # the refusal may quote what was sent
         return answer.decoded(decode.token)
 
-    def _send(
-        self,
-        method: Method,
-        path: str,
-        token: str | None,
-        *,
-        params: Mapping[str, str | int] | None = None,
-        body: object = None,
-    ) -> Answer:
+    def _send(self, method: Method, path: str, token: str | None, **content: Unpack[_Content]) -> Answer:
         url = self.address.api + path
-        response = self._exchange(method, url, token, params=params, body=body)
+        response = self._exchange(method, url, token, **content)
         return read_answer(response, f"{method} {url}")
 
     def _exchange(
