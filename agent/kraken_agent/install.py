@@ -43,7 +43,8 @@ StartLimitIntervalSec=0
 Type=notify
 User={user}
 Group={user}
-WorkingDirectory={data_dir}
+# A job may have closed its agent's directory, which the agent opens again: with the minus that keeps it from no start.
+WorkingDirectory=-{data_dir}
 EnvironmentFile={env_file}
 ExecStart={python} {root}/current/kkagent run
 ExecReload=/bin/kill -HUP $MAINPID

@@ -92,6 +92,14 @@ class Spool:
         self._disk_failed = True
 
 
+def is_report_file(path: str) -> bool:
+    """Return whether a file in the directory of a queue holds a report."""
+    try:
+        return _is_name(os.path.basename(path)) and _is_report(read_object(path) or {})
+    except StateError:
+        return False
+
+
 def _is_name(name: str) -> bool:
     """Return whether a file is called as this agent calls a report: `000000000001.json`."""
     stem = name[: -len(_SUFFIX)]

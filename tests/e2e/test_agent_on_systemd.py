@@ -116,17 +116,28 @@ def test_a_stop_lets_the_job_come_to_its_end(host: SystemdHost) -> None:
     host.out(f"systemctl start {UNIT}")
 
 
+PLACES = "$HOME $HOME/.. /tmp /var/tmp /dev/shm /dev/mqueue /run/lock"
+LOOK = f"ls -AR {PLACES} | grep -x left; pgrep -fx 'sleep 987'; echo looked at $HOME"
+LEAVE = (
+    f"for place in {PLACES}; do touch $place/left; done; setsid sleep 987 >/dev/null 2>&1 &",
+    # In the place of what the agent keeps; then without what it needs to start.
+    "cd $HOME/.. && rm -f one-job && mkdir -p in-container/left spool/left.json && chmod 000 spool .",
+)
+
+
 def test_a_fresh_agent_runs_each_job_and_finds_nothing_of_the_one_before(host: SystemdHost) -> None:
+    # What jobs of an agent leave that keeps it: their home is the data directory.
+    assert host.job("mkdir -p $HOME/.cache/left").succeeded
+    # With another process of the account, systemd would keep what jobs share in memory.
+    host.out("systemd-run --quiet --uid=kraken --unit=beside sleep 986")
     host.deploy(**AGENT, kraken_agent_one_job=True)
     assert host.property("Restart") == "always"
     (record,) = host.client.agents()
-    look = "ls -AR $HOME /tmp /var/tmp /dev/shm $HOME/.. | grep -x left; pgrep -fx 'sleep 987'; echo looked at $HOME"
-    leave = "touch $HOME/left /tmp/left /var/tmp/left /dev/shm/left $HOME/../left; setsid sleep 987 >/dev/null 2>&1 &"
     agents: set[int] = set()
     for _ in range(3):
         until(lambda: host.await_agent() not in {0, *agents}, otherwise="no fresh agent was started")
         agents.add(host.await_agent())
-        job = host.job(look, leave)
+        job = host.job(LOOK, *LEAVE)
         assert job.succeeded
         lines = host.printed(job, "looked at")
         assert "left" not in lines

@@ -56,6 +56,14 @@ KeyringMode=private
 
 # StartLimitIntervalSec: by default systemd gives a service up that ends five times within ten seconds. An agent is to
 # come back whenever its server or its host is in order again.
+# What jobs share in memory systemd keeps while another unit of the same account runs (RemoveIPC). /run can be written
+# in spite of ProtectSystem with the other settings above, and so /run/lock by everybody (seen with systemd 252).
+_ONE_JOB = """\
+PrivateIPC=yes
+TemporaryFileSystem=/dev/shm:mode=1777
+ReadOnlyPaths=/run
+"""
+
 _UNIT = """\
 # Written by kraken-fleet; changes here are overwritten by the next deploy.
 [Unit]
@@ -68,7 +76,8 @@ StartLimitIntervalSec=0
 Type={kind}
 User={user}
 Group={group}
-WorkingDirectory={data}
+# A job may have closed its agent's directory, which the agent opens again: with the minus that keeps it from no start.
+WorkingDirectory=-{data}
 EnvironmentFile={env_file}
 ExecStart={command}
 {reload}Restart=always
@@ -277,4 +286,6 @@ def _hardening(spec: AgentSpec) -> str:
         if not any(path.startswith(("/home/", "/root/")) for path in (spec.directory, spec.data)):
             lines.append("ProtectHome=yes\n")
     lines.append(_HARDENING_ALWAYS)
+    if spec.is_one_job:
+        lines.append(_ONE_JOB)
     return "".join(lines)

@@ -32,7 +32,7 @@ def test_a_data_directory_elsewhere_is_made_writable_and_taken_away(tmp_path: Pa
     given = {"KRAKEN_DATA_DIR": str(data)}
     specs = specs_of(parameters(tmp_path / "agent", environment=given, service_state="stopped", enabled=False))
     assert f"ReadWritePaths={data}" in systemd.unit_text(specs[0]).splitlines()
-    assert f"WorkingDirectory={data}" in systemd.unit_text(specs[0]).splitlines()
+    assert f"WorkingDirectory=-{data}" in systemd.unit_text(specs[0]).splitlines()
     apply_all(converge.present(specs, None, root=False))
     assert data.stat().st_mode & 0o777 == 0o700
     assert f"KRAKEN_DATA_DIR={data}" in (tmp_path / "agent" / "kraken.env").read_text()

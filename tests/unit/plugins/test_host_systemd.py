@@ -15,6 +15,7 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import A
 SPEC = AgentSpec(
     "", "/opt/kraken", "kraken-agent", "kraken", "kraken", "/usr/bin/python3", {}, drain_seconds=300, notifies=True
 )
+ONE_JOB = SPEC._replace(environment={"KRAKEN_AGENT_ONE_JOB": "yes"})
 
 
 def lines(spec: AgentSpec) -> list[str]:
@@ -46,13 +47,23 @@ def test_hardening_gives_way_to_what_was_asked_for() -> None:
     assert "ProtectHome=yes" not in lines(SPEC._replace(directory="/home/ci/kraken"))
 
 
+def test_a_fresh_agent_shares_no_memory_and_no_locks_with_the_one_before() -> None:
+    ours = ["PrivateIPC=yes", "TemporaryFileSystem=/dev/shm:mode=1777", "ReadOnlyPaths=/run"]
+    assert [line for line in lines(ONE_JOB) if line in ours] == ours
+    assert not set(ours) & set(lines(SPEC))
+
+
+def test_a_directory_that_a_job_has_closed_keeps_no_agent_from_its_start() -> None:
+    assert "WorkingDirectory=-/opt/kraken/data" in lines(SPEC)
+
+
 def test_further_settings_come_last_and_so_win() -> None:
     text = systemd.unit_text(SPEC._replace(unit_settings={"MemoryMax": "4G", "PrivateTmp": "no"}))
     assert text.index("PrivateTmp=yes") < text.index("PrivateTmp=no") < text.index("[Install]")
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="this machine has no systemd")
-@pytest.mark.parametrize("spec", [SPEC, SPEC._replace(sudo=True), SPEC._replace(name="big", hardening=False)])
+@pytest.mark.parametrize("spec", [SPEC, SPEC._replace(sudo=True), SPEC._replace(name="big", hardening=False), ONE_JOB])
 def test_systemd_accepts_it(spec: AgentSpec, tmp_path: Path) -> None:
     here = spec._replace(user="root", group="root", directory=str(tmp_path), python="/bin/true")
     (tmp_path / "kraken.env").write_text("")
