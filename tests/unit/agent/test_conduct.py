@@ -163,7 +163,7 @@ def test_a_full_disk_costs_no_result(server: FakeServer, start_agent: StartAgent
         pytest.skip("this machine lets nobody mount")
     try:
         job = server.add_job(shell("dd if=/dev/zero of=fill bs=1k; exit 5"))
-        agent = start_agent(data="small")
+        agent = start_agent(data="small", KRAKEN_AGENT_MIN_FREE="0")
         until(lambda: job.finished)
         assert server.results(job)[0]["retcode"] == 5
         assert "only in memory" in agent.said()
