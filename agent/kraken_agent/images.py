@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from contextlib import contextmanager
@@ -94,6 +93,8 @@ class Record:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Keep a job that begins and the removal of old images apart."""
+        import fcntl  # Windows has none, and no jobs in containers
+
         # A job, which may write there too, can have put a link or a pipe in its place.
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
