@@ -1,6 +1,6 @@
 """Talking to a Kraken server over HTTP: `KrakenClient` and what it is given and returns."""
 
-from kraken_fleet.api.account import Level, credentials_from, find_credentials, find_server, of_environment, of_files
+from kraken_fleet.api.account import credentials_from, find_credentials, find_server, of_environment, of_files
 from kraken_fleet.api.agents import SORT_FIELDS
 from kraken_fleet.api.changes import Recorder
 from kraken_fleet.api.client import KrakenClient
@@ -18,7 +18,6 @@ __all__ = [
     "Credentials",
     "KnownGroups",
     "KrakenClient",
-    "Level",
     "Page",
     "PasswordCredentials",
     "Recorder",

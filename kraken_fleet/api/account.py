@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from kraken_fleet.api.credentials import Credentials, PasswordCredentials, TokenCredentials, read_secret
 from kraken_fleet.errors import FleetError, UsageError
+from kraken_fleet.model import ServerAccount
 
 _VARIABLE = "KRAKEN_FLEET_"
 _SERVER_HINT = "Give --server URL, an inventory with kraken_server_url, or set KRAKEN_FLEET_SERVER"
@@ -22,38 +22,20 @@ _ACCOUNT_HINT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """What one place says. Empty where it says nothing.
-
-    Args:
-        name: the place, for messages.
-        locked: why the account of this place cannot be read.
-    """
-
-    name: str
-    server: str = ""
-    user: str = ""
-    password: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
-    ca_bundle: str = ""
-    locked: FleetError | None = None
-
-
-def find_server(levels: Sequence[Level]) -> tuple[str, Path | None]:
+def find_server(levels: Sequence[ServerAccount]) -> tuple[str, Path | None]:
     """Choose the server, and the certificate authorities to trust, from the levels, the first of which wins.
 
     Raises:
         UsageError: no level names a server.
     """
-    server = next((level.server for level in levels if level.server), "")
+    server = next((level.url for level in levels if level.url), "")
     if not server:
         raise UsageError("No Kraken server is named", hint=_SERVER_HINT)
     bundle = next((level.ca_bundle for level in levels if level.ca_bundle), "")
     return server, Path(bundle).expanduser() if bundle else None
 
 
-def find_credentials(levels: Sequence[Level], ask: Callable[[str], Credentials] | None = None) -> Credentials:
+def find_credentials(levels: Sequence[ServerAccount], ask: Callable[[str], Credentials] | None = None) -> Credentials:
     """Choose the account from the levels, the first of which wins.
 
     Args:
@@ -92,7 +74,7 @@ def of_files(
     password_file: str | Path | None = None,
     token_file: str | Path | None = None,
     ca_bundle: str | Path | None = None,
-) -> Level:
+) -> ServerAccount:
     """Read a place that names files with secrets, as options and configuration files do.
 
     Args:
@@ -101,7 +83,7 @@ def of_files(
     Raises:
         UsageError: a file cannot be read.
     """
-    return Level(
+    return ServerAccount(
         name,
         server or "",
         user or "",
@@ -111,14 +93,14 @@ def of_files(
     )
 
 
-def of_environment(environ: Mapping[str, str] | None = None) -> Level:
+def of_environment(environ: Mapping[str, str] | None = None) -> ServerAccount:
     """Read the environment variables.
 
     Raises:
         UsageError: a file cannot be read, or a secret is given twice.
     """
     env = os.environ if environ is None else environ
-    return Level(
+    return ServerAccount(
         "the environment",
         env.get(f"{_VARIABLE}SERVER", ""),
         env.get(f"{_VARIABLE}USER", ""),
@@ -128,7 +110,7 @@ def of_environment(environ: Mapping[str, str] | None = None) -> Level:
     )
 
 
-def _user_below(levels: Sequence[Level]) -> str:
+def _user_below(levels: Sequence[ServerAccount]) -> str:
     user = next((level.user for level in levels if level.user), "")
     if not user:
         said = "There is a password, and no user to sign in with"

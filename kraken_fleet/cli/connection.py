@@ -20,7 +20,6 @@ from kraken_fleet.address import ServerAddress
 from kraken_fleet.api import (
     Credentials,
     KrakenClient,
-    Level,
     PasswordCredentials,
     find_credentials,
     find_server,
@@ -33,7 +32,8 @@ from kraken_fleet.cli.application import running_command
 from kraken_fleet.cli.options import option, with_options
 from kraken_fleet.cli.source import given_inventory, inventory_options, is_required
 from kraken_fleet.errors import UsageError
-from kraken_fleet.inventory import Inventory, ServerOfInventory
+from kraken_fleet.inventory import Inventory
+from kraken_fleet.model import ServerAccount
 
 _PANEL = "Kraken server"
 
@@ -131,7 +131,7 @@ def origin_of_command() -> Origin:
     return of_this_machine(running_command())
 
 
-def levels_of(inventory: Inventory | None, **options: Any) -> list[Level]:
+def levels_of(inventory: Inventory | None, **options: Any) -> list[ServerAccount]:
     """Read all places that can name server and account, the first of which wins.
 
     Raises:
@@ -141,10 +141,8 @@ def levels_of(inventory: Inventory | None, **options: Any) -> list[Level]:
     levels = [of_files("the command line", **options)]
     if inventory:
         found = inventory.server()
-        _refuse_two_servers(levels[0].server, inventory.arguments, found)
-        levels.append(
-            Level("the inventory", found.url, found.user, found.password, found.token, found.ca_bundle, found.locked)
-        )
+        _refuse_two_servers(levels[0].url, inventory.arguments, found)
+        levels.append(found)
     levels.append(of_environment())
     return [
         *levels,
@@ -152,7 +150,7 @@ def levels_of(inventory: Inventory | None, **options: Any) -> list[Level]:
     ]
 
 
-def _refuse_two_servers(option: str, arguments: Sequence[str], inventory: ServerOfInventory) -> None:
+def _refuse_two_servers(option: str, arguments: Sequence[str], inventory: ServerAccount) -> None:
     """Refuse two servers: options and -e are both the command line, so neither is above the other."""
     given = inventory.url and any("kraken_server_url" in text for text in arguments)
     if option and given and ServerAddress.parse(option) != ServerAddress.parse(inventory.url):

@@ -5,7 +5,6 @@ from kraken_fleet.inventory.check import listed, merged, problems_of_host
 from kraken_fleet.inventory.environment import start_ansible
 from kraken_fleet.inventory.fleet import fleet_from_hostvars, fleet_from_inventory
 from kraken_fleet.inventory.levels import AGENTS_GROUP, GROUP_PREFIX, Level
-from kraken_fleet.inventory.server import ServerOfInventory
 from kraken_fleet.inventory.source import Inventory, load
 from kraken_fleet.inventory.unread import unread_files
 from kraken_fleet.inventory.updates import unchecked_updates
@@ -18,7 +17,6 @@ __all__ = [
     "SERVER_VARIABLES",
     "Inventory",
     "Level",
-    "ServerOfInventory",
     "fleet_from_hostvars",
     "fleet_from_inventory",
     "listed",

@@ -5,33 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from kraken_fleet.errors import InventoryError
 from kraken_fleet.inventory.asking import debug, messages
+from kraken_fleet.model import ServerAccount
 
+_PLACE = "the inventory"
 _PREFIX = "kraken_server_"
 _PARTS = ("url", "user", "password", "token", "ca_bundle")
 _VAULT_HINT = "Give --vault-password-file, --vault-id or --ask-vault-pass, or the account by another way"
 
 
-@dataclass(frozen=True, slots=True)
-class ServerOfInventory:
-    """The values of `kraken_server_url` and so on; empty where the inventory says nothing.
-
-    Args:
-        locked: why the account could not be read, when it is encrypted and no password of the vault was given.
-    """
-
-    url: str = ""
-    user: str = ""
-    password: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
-    ca_bundle: str = ""
-    locked: InventoryError | None = None
-
-
-def read_server(command: Sequence[str], hostvars: Mapping[str, Mapping[str, object]]) -> ServerOfInventory:
+def read_server(command: Sequence[str], hostvars: Mapping[str, Mapping[str, object]]) -> ServerAccount:
     """Read the server that all these hosts name.
 
     Costs nothing when the variables are plain text; else one `ansible` run, which connects to nobody.
@@ -48,7 +33,7 @@ def read_server(command: Sequence[str], hostvars: Mapping[str, Mapping[str, obje
     for host, variables in hostvars.items():
         kinds.setdefault(json.dumps(_own(variables), sort_keys=True), host)
     found = {host: _filled(command, host, json.loads(kind)) for kind, host in kinds.items()}
-    (first, wanted), *others = found.items() or {"": ServerOfInventory()}.items()
+    (first, wanted), *others = found.items() or {"": ServerAccount(_PLACE)}.items()
     for host, other in others:
         _refuse_difference(first, wanted, host, other)
     return wanted
@@ -58,7 +43,7 @@ def _own(variables: Mapping[str, object]) -> dict[str, object]:
     return {part: value for part in _PARTS if (value := variables.get(_PREFIX + part)) not in (None, "")}
 
 
-def _filled(command: Sequence[str], host: str, own: Mapping[str, object]) -> ServerOfInventory:
+def _filled(command: Sequence[str], host: str, own: Mapping[str, object]) -> ServerAccount:
     if all(isinstance(value, str) and "{{" not in value and "{%" not in value for value in own.values()):
         return _server({part: str(value).strip() for part, value in own.items()})
     try:
@@ -71,9 +56,9 @@ def _filled(command: Sequence[str], host: str, own: Mapping[str, object]) -> Ser
     return _server(_asked(command, host, plain), locked=_locked(host))
 
 
-def _server(parts: Mapping[str, str], *, locked: InventoryError | None = None) -> ServerOfInventory:
+def _server(parts: Mapping[str, str], *, locked: InventoryError | None = None) -> ServerAccount:
     url, user, password, token, ca_bundle = (parts.get(part, "") for part in _PARTS)
-    return ServerOfInventory(url, user, password, token, ca_bundle, locked)
+    return ServerAccount(_PLACE, url, user, password, token, ca_bundle, locked)
 
 
 def _asked(command: Sequence[str], host: str, parts: Sequence[str] | Mapping[str, object]) -> dict[str, str]:
@@ -100,7 +85,7 @@ def _locked(host: str) -> InventoryError:
     return InventoryError(message, host=host, variable=f"{_PREFIX}password", hint=_VAULT_HINT)
 
 
-def _refuse_difference(first: str, wanted: ServerOfInventory, host: str, other: ServerOfInventory) -> None:
+def _refuse_difference(first: str, wanted: ServerAccount, host: str, other: ServerAccount) -> None:
     for part in _PARTS:
         if getattr(wanted, part) != getattr(other, part):
             raise InventoryError(

@@ -18,9 +18,9 @@ from kraken_fleet.inventory.definitions import definitions
 from kraken_fleet.inventory.fleet import chosen_hosts, fleet_from_hostvars, hostvars_of
 from kraken_fleet.inventory.levels import AGENTS_GROUP, GroupTree
 from kraken_fleet.inventory.render import fill_in
-from kraken_fleet.inventory.server import ServerOfInventory, read_server
+from kraken_fleet.inventory.server import read_server
 from kraken_fleet.inventory.unread import unread_files
-from kraken_fleet.model import DesiredFleet
+from kraken_fleet.model import DesiredFleet, ServerAccount
 
 
 class Inventory:
@@ -99,7 +99,7 @@ class Inventory:
             hint = f"Name hosts of the group {AGENTS_GROUP}"
             raise InventoryError(f"None of the hosts of --limit {self.limit} is an agent", hint=hint)
 
-    def server(self) -> ServerOfInventory:
+    def server(self) -> ServerAccount:
         """Read which server the inventory names, and the account there.
 
         Raises:

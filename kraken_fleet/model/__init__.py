@@ -12,6 +12,7 @@ from kraken_fleet.model.job import Job, JobState, LogLine, Run, RunState, Step, 
 from kraken_fleet.model.moments import ago, parse_moment, parse_span, span
 from kraken_fleet.model.own_groups import Owner, OwnGroup, is_earlier_group, is_own_group
 from kraken_fleet.model.resources import Resources
+from kraken_fleet.model.server_account import ServerAccount
 from kraken_fleet.model.untrusted_text import ip_of, is_host_name, names_a_host, shown
 from kraken_fleet.model.workflow import Branch, Flow, Project, Stage
 
@@ -46,6 +47,7 @@ __all__ = [
     "Resources",
     "Run",
     "RunState",
+    "ServerAccount",
     "Stage",
     "Step",
     "StepStatus",

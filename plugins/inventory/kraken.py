@@ -92,9 +92,9 @@ from ansible.errors import AnsibleParserError
 from ansible.inventory.data import InventoryData
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
-from kraken_fleet.api import Credentials, KrakenClient, Level, find_credentials, of_files
+from kraken_fleet.api import Credentials, KrakenClient, find_credentials, of_files
 from kraken_fleet.errors import FleetError
-from kraken_fleet.model import Agent, activity_of, ip_of, names_a_host, shown
+from kraken_fleet.model import Agent, ServerAccount, activity_of, ip_of, names_a_host, shown
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -137,7 +137,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         place = "the inventory plugin"
         user, password, token = (self.get_option(name) or "" for name in ("user", "password", "token"))
         files = (self.get_option(name) for name in ("password_file", "token_file"))
-        return find_credentials([Level(place, "", user, password, token), of_files(place, None, user, *files)])
+        return find_credentials([ServerAccount(place, "", user, password, token), of_files(place, None, user, *files)])
 
     def _add(self, inventory: InventoryData, facts: dict[str, Any]) -> None:
         name, target = known_as(facts)

@@ -69,15 +69,16 @@ def client_of(arguments: dict[str, Any]) -> KrakenClient:
     Raises:
         UsageError: there is no server or no account.
     """
-    from kraken_fleet.api import KrakenClient, Level, find_credentials, find_server, of_environment
+    from kraken_fleet.api import KrakenClient, find_credentials, find_server, of_environment
     from kraken_fleet.audit import audited
+    from kraken_fleet.model import ServerAccount
 
     # A file that was encrypted with Ansible Vault ends its line, and the line end is not of the secret.
     url, user, password, token, bundle = (
         str(arguments[f"server_{name}"] or "").rstrip("\r\n")
         for name in ("url", "user", "password", "token", "ca_bundle")
     )
-    levels = [Level("the task", url, user, password, token, bundle), of_environment()]
+    levels = [ServerAccount("the task", url, user, password, token, bundle), of_environment()]
     server, ca_bundle = find_server(levels)
     client = KrakenClient(server, find_credentials(levels), ca_bundle=ca_bundle, timeout=arguments["server_timeout"])
     return audited(client, playbook_origin())

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from kraken_fleet.api import (
-    Level,
     PasswordCredentials,
     TokenCredentials,
     credentials_from,
@@ -17,8 +16,9 @@ from kraken_fleet.api import (
     of_files,
 )
 from kraken_fleet.errors import InventoryError, UsageError
+from kraken_fleet.model import ServerAccount as Account
 
-NOTHING = Level("nothing")
+NOTHING = Account("nothing")
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def secret(tmp_path: Path) -> Path:
 
 
 def test_the_first_place_that_names_a_server_wins() -> None:
-    first, second = Level("a", "https://a", ca_bundle=""), Level("b", "https://b", ca_bundle="/b.pem")
+    first, second = Account("a", "https://a", ca_bundle=""), Account("b", "https://b", ca_bundle="/b.pem")
     assert find_server([NOTHING, first, second]) == ("https://a", Path("/b.pem"))
 
 
@@ -42,17 +42,23 @@ def test_without_a_server_the_error_says_where_to_name_one() -> None:
 @pytest.mark.parametrize(
     ("levels", "expected"),
     [
-        ([Level("a", user="u", password="p"), Level("b", user="v", password="q")], PasswordCredentials("u", "p")),
-        ([Level("a", user="u"), Level("b", user="v", password="q")], PasswordCredentials("u", "q")),
-        ([Level("a", password="p"), Level("b", user="v", password="q")], PasswordCredentials("v", "p")),
-        ([Level("a", token="t"), Level("b", user="v", password="q")], TokenCredentials("t")),
-        ([Level("a", user="u"), Level("b", token="t", user="u")], TokenCredentials("t")),
+        (
+            [Account("a", user="u", password="p"), Account("b", user="v", password="q")],
+            PasswordCredentials("u", "p"),
+        ),
+        ([Account("a", user="u"), Account("b", user="v", password="q")], PasswordCredentials("u", "q")),
+        ([Account("a", password="p"), Account("b", user="v", password="q")], PasswordCredentials("v", "p")),
+        ([Account("a", token="t"), Account("b", user="v", password="q")], TokenCredentials("t")),
+        ([Account("a", user="u"), Account("b", token="t", user="u")], TokenCredentials("t")),
         # Whoever names a user wants that user's password, not the token of somebody else.
-        ([Level("a", user="u"), Level("b", token="t"), Level("c", password="q")], PasswordCredentials("u", "q")),
-        ([Level("a", token="t"), Level("b", token="")], TokenCredentials("t")),
+        (
+            [Account("a", user="u"), Account("b", token="t"), Account("c", password="q")],
+            PasswordCredentials("u", "q"),
+        ),
+        ([Account("a", token="t"), Account("b", token="")], TokenCredentials("t")),
     ],
 )
-def test_the_first_place_with_a_secret_wins_and_the_first_user(levels: list[Level], expected: object) -> None:
+def test_the_first_place_with_a_secret_wins_and_the_first_user(levels: list[Account], expected: object) -> None:
     assert find_credentials(levels) == expected
 
 
@@ -60,20 +66,23 @@ def test_the_first_place_with_a_secret_wins_and_the_first_user(levels: list[Leve
     ("levels", "message"),
     [
         ([NOTHING], "There is no account for the Kraken server"),
-        ([Level("a", user="admin")], "There is no password for user admin"),
-        ([Level("the environment", password="x")], "the environment: There is a password, and no user"),
-        ([Level("the inventory", user="u", password="x", token="y")], "the inventory: Both a password and a token"),
-        ([Level("a", token="two words")], "blanks or control characters"),
+        ([Account("a", user="admin")], "There is no password for user admin"),
+        ([Account("the environment", password="x")], "the environment: There is a password, and no user"),
+        (
+            [Account("the inventory", user="u", password="x", token="y")],
+            "the inventory: Both a password and a token",
+        ),
+        ([Account("a", token="two words")], "blanks or control characters"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(levels: list[Level], message: str) -> None:
+def test_what_is_wrong_is_said_with_its_place(levels: list[Account], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         find_credentials(levels)
 
 
 def test_an_account_that_is_locked_is_needed_only_when_no_place_below_has_one() -> None:
-    locked = Level("the inventory", locked=InventoryError("It is encrypted"))
-    assert find_credentials([locked, Level("b", user="v", password="q")]) == PasswordCredentials("v", "q")
+    locked = Account("the inventory", locked=InventoryError("It is encrypted"))
+    assert find_credentials([locked, Account("b", user="v", password="q")]) == PasswordCredentials("v", "q")
     with pytest.raises(InventoryError, match="It is encrypted"):
         find_credentials([locked, NOTHING])
 
@@ -85,8 +94,8 @@ def test_a_person_is_asked_when_no_place_has_a_secret() -> None:
         asked.append(user)
         return PasswordCredentials(user, "typed")
 
-    assert find_credentials([Level("a", user="u")], ask) == PasswordCredentials("u", "typed")
-    assert find_credentials([Level("a", user="u", password="p")], ask) == PasswordCredentials("u", "p")
+    assert find_credentials([Account("a", user="u")], ask) == PasswordCredentials("u", "typed")
+    assert find_credentials([Account("a", user="u", password="p")], ask) == PasswordCredentials("u", "p")
     assert asked == ["u"]
 
 
@@ -94,7 +103,7 @@ def test_the_environment_gives_secrets_themselves_or_files_with_them(secret: Pat
     plain = of_environment({"KRAKEN_FLEET_USER": "admin", "KRAKEN_FLEET_PASSWORD": "pass word"})
     assert (plain.user, plain.password) == ("admin", "pass word")
     assert of_environment({"KRAKEN_FLEET_TOKEN_FILE": str(secret)}).token == "from-the-file"
-    assert of_environment({"KRAKEN_FLEET_SERVER": "https://k"}).server == "https://k"
+    assert of_environment({"KRAKEN_FLEET_SERVER": "https://k"}).url == "https://k"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,6 @@ def test_the_package_exports_exactly_this() -> None:
         "Recorder",
         "SORT_FIELDS",
         "TokenCredentials",
-        "Level",
         "credentials_from",
         "find_credentials",
         "find_server",
