@@ -82,7 +82,8 @@ class UserData:
         own = {name: value for name, value in variables.items() if name.startswith("KRAKEN_")}
         others = {name: value for name, value in variables.items() if name not in own}
         return _SCRIPT.format(
-            host=self.host,
+            # It stands in a comment, which is one line.
+            host=" ".join(self.host.split()),
             until=self.until,
             url=shlex.quote(self.url),
             sha256=shlex.quote(self.sha256),

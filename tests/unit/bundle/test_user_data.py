@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import subprocess
+import sys
+from pathlib import Path
 
 from kraken_fleet.bundle import UserData
 
@@ -40,3 +44,21 @@ def test_the_agents_variables_arrive_as_they_are() -> None:
 def test_the_secret_is_in_the_script_and_nowhere_else() -> None:
     assert SECRET in user_data().script()
     assert SECRET not in repr(user_data())
+
+
+def test_the_name_of_a_host_is_no_line_of_the_script() -> None:
+    script = dataclasses.replace(user_data(), host="build-9\nreboot").script()
+    assert "reboot" in script
+    assert not [line for line in script.splitlines() if line.startswith("reboot")]
+
+
+def test_a_file_that_is_not_this_agent_is_not_run(tmp_path: Path) -> None:
+    """Kraken's own agent has another `install`, and would report no secret."""
+    (tmp_path / "kkagent").write_bytes(b"PK kraken/agent/main.py")
+    program = user_data().script().split("END_OF_PROGRAM")[1].removeprefix("'\n")
+    sums = hashlib.sha256((tmp_path / "kkagent").read_bytes()).hexdigest()
+    words = [sys.executable, "-c", program, (tmp_path / "kkagent").as_uri(), sums, str(tmp_path / "downloaded")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "is not kraken-fleet's agent" in done.stderr
+    assert not (tmp_path / "downloaded").exists()
