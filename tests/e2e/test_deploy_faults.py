@@ -99,7 +99,9 @@ def assert_healed(lab: RealLab, *, may_be_whole: bool = False) -> None:
 
 
 def test_a_python_that_is_too_old(lab: RealLab) -> None:
-    old = "printf '#!/bin/sh\\necho 3.7.3\\n' >/usr/bin/python3; chmod 755 /usr/bin/python3"
+    # What an old Python says to the program that asks it, which ends it with 1.
+    says = "kraken-fleet: python=3.7.3 /usr/bin/python3"
+    old = f"printf '#!/bin/sh\\necho {says}\\nexit 1\\n' >/usr/bin/python3; chmod 755 /usr/bin/python3"
     on(lab, SICK, f"mv /usr/bin/python3 /usr/bin/python3.away; {old}")
     try:
         given = json.dumps({"kraken_prereqs_install": False})
