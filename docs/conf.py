@@ -30,8 +30,8 @@ html_title = f"kraken-fleet {version}"
 html_theme_options = {"source_repository": "https://github.com/kraken-ci/kraken-fleet/", "source_branch": "main"}
 
 _REPOSITORY = "https://github.com/kraken-ci/kraken-fleet/blob/main/"
-# Pages outside docs/ that are on the site all the same: docs/reference.py copies them.
-_ON_THE_SITE = {
+# Pages outside docs/ that are on the site all the same: docs/reference.py copies them under these names.
+COPIED_PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "reporting.md",
@@ -52,8 +52,8 @@ def _as_on_the_site(docname: str, target: str, anchor: str) -> str:
     role = re.fullmatch(r"roles/(\w+)/README\.md", target)
     if role:
         return f"]({up}reference/roles/{role[1]}.md{anchor})"
-    if target in _ON_THE_SITE:
-        return f"]({up}reference/{_ON_THE_SITE[target]}{anchor})"
+    if target in COPIED_PAGES:
+        return f"]({up}reference/{COPIED_PAGES[target]}{anchor})"
     if target.startswith("docs/"):
         return f"]({up}{target.removeprefix('docs/')}{anchor})"
     return f"]({_REPOSITORY}{target}{anchor})"

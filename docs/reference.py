@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import typer
+from conf import COPIED_PAGES
 from typer.cli import get_docs_for_click
 
 from kraken_fleet.cli.main import COMMANDS, app, load
@@ -22,7 +23,6 @@ from kraken_fleet.cli.main import COMMANDS, app, load
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 _CONTENTS = re.compile(r"^\.\. contents::\n(?:   :.*\n)*", re.MULTILINE)
-_PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md", "SECURITY.md": "reporting.md"}
 
 
 def collection(target: Path) -> None:
@@ -56,7 +56,7 @@ def commands() -> str:
 
 def pages(target: Path) -> None:
     """Copy the pages that the site shows and that stand elsewhere in the repository."""
-    for page, name in _PAGES.items():
+    for page, name in COPIED_PAGES.items():
         shutil.copyfile(ROOT / page, target / name)
     roles = sorted((ROOT / "roles").glob("*/README.md"))
     (target / "roles").mkdir()

@@ -138,6 +138,15 @@ def replace_json(path: Path, content: object) -> None:
         OSError: it cannot be written.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_json(path, content)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Do the same in a directory that has to be there.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     # mkstemp makes a file that only its owner can read, and two commands at once do not write into one.
     descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=path.stem)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

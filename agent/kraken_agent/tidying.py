@@ -24,13 +24,7 @@ _DAY = 86400.0
 
 def is_due(data_dir: str, keeping: Keeping) -> bool:
     """Return whether there may be something to remove; a look at two directories is cheaper than a child."""
-    jobs = os.path.join(data_dir, "jobs")
-    if not os.path.isdir(jobs):
-        return False
-    oldest = time.time() - keeping.jobs_days * _DAY
-    found = list(os.scandir(jobs))
-    too_old = keeping.jobs_days and any(entry.stat(follow_symlinks=False).st_ctime < oldest for entry in found)
-    return len(found) > keeping.jobs or bool(too_old) or bool(_old_images(data_dir, keeping))
+    return bool(_old_jobs(data_dir, keeping)) or bool(_old_images(data_dir, keeping))
 
 
 def tidy(data_dir: str, keeping: Keeping, wanted: int, send: Send) -> int:
@@ -42,11 +36,7 @@ def tidy(data_dir: str, keeping: Keeping, wanted: int, send: Send) -> int:
         wanted: bytes that should be free.
         send: told what was removed for want of room.
     """
-    jobs = _by_age(os.path.join(data_dir, "jobs"))
-    extra = jobs[keeping.jobs :]
-    oldest = time.time() - keeping.jobs_days * _DAY
-    old = [entry for entry in jobs[: keeping.jobs] if keeping.jobs_days and _changed(entry) < oldest]
-    for entry in (*extra, *old):
+    for entry in _old_jobs(data_dir, keeping):
         _remove_directory(entry)
     record = images.Record(data_dir)
     record.remove(_old_images(data_dir, keeping))
@@ -57,6 +47,14 @@ def tidy(data_dir: str, keeping: Keeping, wanted: int, send: Send) -> int:
         if remove():
             send({"removed": f"{name} was removed: less than {wanted // 1024**2} MiB of the disk are free"})
     return 0
+
+
+def _old_jobs(data_dir: str, keeping: Keeping) -> List[os.DirEntry[str]]:
+    """Return the directories of jobs that are too many, or too old."""
+    jobs = _by_age(os.path.join(data_dir, "jobs"))
+    oldest = time.time() - keeping.jobs_days * _DAY
+    old = [entry for entry in jobs[: keeping.jobs] if keeping.jobs_days and _changed(entry) < oldest]
+    return [*jobs[keeping.jobs :], *old]
 
 
 def _old_images(data_dir: str, keeping: Keeping) -> List[images.Image]:

@@ -186,7 +186,6 @@ def _write_ready(path: Path, ready: Ready) -> None:
     fresh = path.with_name(f".{path.name}.new")
     try:
         fresh.write_text(json.dumps({"url": ready.url, "log_addr": ready.log_addr}), encoding="utf-8")
-        # Renamed when it is whole: whoever waits for the file reads it at once.
         fresh.replace(path)
     except OSError as error:
         raise FleetError(f"The ready file cannot be written: {error.strerror}", where=str(path)) from error

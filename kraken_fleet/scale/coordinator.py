@@ -21,6 +21,7 @@ from kraken_fleet.scale.divide import divide
 from kraken_fleet.scale.events import DeployEvent, Ended, Output, Sliced, SliceEnded, SliceStarted
 from kraken_fleet.scale.playbook import DEPLOY, playbook_command, run
 from kraken_fleet.scale.runner import Runner
+from kraken_fleet.state import write_json
 
 # The tags of deploy-agents.yml, in their order.
 AGENT = "agent"
@@ -135,8 +136,7 @@ def _registered(
     with tempfile.TemporaryDirectory(prefix="kraken-fleet-") as folder:
         path = Path(folder) / "results.json"
         # Only its owner may write it: the playbook refuses results that another account can change.
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump({"version": RESULTS_VERSION, "hosts": hosts}, file)
+        write_json(path, {"version": RESULTS_VERSION, "hosts": hosts})
         # As JSON: Ansible splits `name=value` at blanks, which a path may have.
         given = ("-e", json.dumps({"kraken_registration_results": str(path)}))
         return (yield from _playbook(inventory, "--tags", ",".join(tags), *given, *phases.options))

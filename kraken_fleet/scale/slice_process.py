@@ -120,7 +120,7 @@ class _Watcher:
 
     def _ended(self, state: str, host: str, data: Mapping[str, Any]) -> None:
         result = data.get("res") or {}
-        reason = str(result.get("msg") or "no reason was given")[:_LONGEST] if state not in ("ok",) else ""
+        reason = str(result.get("msg") or "no reason was given")[:_LONGEST] if state != "ok" else ""
         if reason and not data.get("ignore_errors"):
             self.failures[host] = {"failed": reason} | ({"unreachable": True} if state == "unreachable" else {})
             self.complaint = reason

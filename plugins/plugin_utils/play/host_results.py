@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kraken_fleet.errors import FleetError, UsageError
 from kraken_fleet.model import RESULTS_VERSION
+from kraken_fleet.state import write_json
 
 # What the deploy registers about a host; see roles/kraken_agent.
 HOST_RESULT = "__kraken_agent_host"
@@ -64,13 +64,8 @@ def write(hostvars: Any, hosts: Iterable[str], path: Path) -> int:
         FleetError: the file cannot be written.
     """
     found = {host: _kept(result) for host, result in _registered(hostvars, hosts)}
-    text = json.dumps({"version": RESULTS_VERSION, "hosts": found}, indent=1)
     try:
-        # mkstemp makes a file that only its owner can read, and nobody ever sees half of it.
-        descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(fresh).replace(path)
+        write_json(path, {"version": RESULTS_VERSION, "hosts": found})
     except OSError as error:
         raise FleetError(f"The results cannot be written: {error.strerror}", where=str(path)) from error
     return len(found)
