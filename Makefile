@@ -104,7 +104,7 @@ sanity: $(STAMP) ## Ansible's own tests of a collection: ansible-test sanity, wh
 check: $(STAMP) ## Style, types, import rules, Ansible and YAML
 	@export PATH="$(CURDIR)/$(BIN):$$PATH"; failed=(); \
 	  for each in 'ruff check .' 'ruff format --check .' mypy 'lint-imports --no-cache' \
-	    'ansible-lint --offline --profile production' 'yamllint --strict .' 'python docs/generate.py --check'; do \
+	    'ansible-lint --offline --profile production' 'yamllint --strict .' 'antsibull-changelog lint' 'python docs/generate.py --check'; do \
 	    echo "== $$each"; $$each || failed+=("$${each%% *}"); \
 	  done; \
 	  (( $${#failed[@]} == 0 )) || { echo "Failed: $${failed[*]}" >&2; exit 1; }

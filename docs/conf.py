@@ -32,7 +32,7 @@ html_theme_options = {"source_repository": "https://github.com/kraken-ci/kraken-
 _REPOSITORY = "https://github.com/kraken-ci/kraken-fleet/blob/main/"
 # Pages outside docs/ that are on the site all the same: docs/reference.py copies them under these names.
 COPIED_PAGES = {
-    "CHANGELOG.md": "changelog.md",
+    "CHANGELOG.rst": "changelog.rst",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "reporting.md",
 }

@@ -2,7 +2,8 @@
 
 - collection/: the roles, modules and plugins, out of their documentation, by antsibull-docs.
 - commands.md: `kraken-fleet` and all its commands, out of their options, by Typer.
-- changelog.md, contributing.md, reporting.md and roles/: pages that stand elsewhere in the repository.
+- changelog.rst: the changelog, with what is not released yet.
+- contributing.md, reporting.md and roles/: pages that stand elsewhere in the repository.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import typer
@@ -22,7 +24,15 @@ from kraken_fleet.cli.main import COMMANDS, app, load
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
+_UNRELEASED = "What the next release will bring."
+# Stands for the next release, which has no version yet.
+_LATER = "999.0.0"
 _CONTENTS = re.compile(r"^\.\. contents::\n(?:   :.*\n)*", re.MULTILINE)
+
+
+def _with_own_programs() -> dict[str, str]:
+    """Return an environment in which programs find those beside Python, such as ansible-doc."""
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
 
 
 def collection(target: Path) -> None:
@@ -32,11 +42,7 @@ def collection(target: Path) -> None:
         subprocess.CalledProcessError: the documentation of one of them is not valid.
     """
     target.mkdir(parents=True)
-    # antsibull-docs starts ansible-doc, which is beside it.
-    environment = os.environ | {
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-    }
+    environment = _with_own_programs() | {"ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections")}
     command = ["antsibull-docs", "collection", "--fail-on-error", "--use-current", "--squash-hierarchy", "--dest-dir"]
     subprocess.run([*command, str(target), "kraken_ci.fleet"], env=environment, check=True, stdout=subprocess.DEVNULL)
     for page in target.glob("*.rst"):  # the theme shows a table of contents beside each page, and refuses a second one
@@ -66,12 +72,28 @@ def pages(target: Path) -> None:
     (target / "roles" / "index.md").write_text(f"# Roles\n\n```{{toctree}}\n{listed}\n```\n", encoding="utf-8")
 
 
+def changelog(target: Path) -> None:
+    """Write the changelog as a release would make it now."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for part in ("changelogs", "plugins", "roles", "galaxy.yml", "CHANGELOG.rst"):
+            (shutil.copytree if (ROOT / part).is_dir() else shutil.copyfile)(ROOT / part, copy / part)
+        if list((copy / "changelogs" / "fragments").glob("*.yaml")):
+            (copy / "changelogs" / "fragments" / "summary.yaml").write_text(f"---\nrelease_summary: {_UNRELEASED}\n")
+            command = ["antsibull-changelog", "release", "--version", _LATER, "--date", "2000-01-01"]
+            subprocess.run(command, cwd=copy, env=_with_own_programs(), check=True)
+        text = (copy / "CHANGELOG.rst").read_text(encoding="utf-8")
+    head = f"v{_LATER}\n{'=' * (len(_LATER) + 1)}\n"
+    target.write_text(text.replace(head, f"Unreleased\n{'=' * len('Unreleased')}\n"), encoding="utf-8")
+
+
 def main() -> None:
     shutil.rmtree(REFERENCE, ignore_errors=True)
     REFERENCE.mkdir()
     collection(REFERENCE / "collection")
     (REFERENCE / "commands.md").write_text(commands(), encoding="utf-8")
     pages(REFERENCE)
+    changelog(REFERENCE / "changelog.rst")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Makes all files of a release into a directory, twice, and compares them byte by byte: `make release`.
 
-Nothing is published and this checkout is not changed. The version, the head of the changelog and the tag are made in
+Nothing is published and this checkout is not changed. The version, the changelog and the tag are made in
 clones of it; what is left to do by hand is printed at the end.
 """
 
@@ -32,8 +32,8 @@ PLACES = {
     "galaxy.yml": r"^version: (\S+)$",
     "meta/ee-requirements.txt": r"^kraken-fleet\[[^]]*\]==(\S+)$",
 }
-_VERSION = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?")
-_UNRELEASED = "## [Unreleased]"
+# No pre-releases: Python packages and collections write them in ways that the other refuses.
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
 _SUMS = "SHA256SUMS"
 # The namespace of signatures, which ssh-keygen keeps apart: one of a bundle is none of a release.
 _NAMESPACE = "kraken-fleet-release"
@@ -49,7 +49,7 @@ class Release:
 
     Args:
         version: as in `0.2.0`.
-        date: of the changelog's head.
+        date: of the changelog's new entry.
         epoch: the time of all files, in seconds: that of the commit that the release is made from.
         requirements: what the package needs at run time, pinned, with hashes.
     """
@@ -88,10 +88,10 @@ def version_now(root: Path) -> str:
 
 
 def write_version(root: Path, release: Release) -> None:
-    """Write the version into all its places, and with the date into the changelog.
+    """Write the version into all its places.
 
     Raises:
-        ReleaseError: the places do not agree now, or the changelog has nothing that is not released yet.
+        ReleaseError: the places do not agree now.
     """
     version_now(root)
     for place, pattern in PLACES.items():
@@ -101,22 +101,33 @@ def write_version(root: Path, release: Release) -> None:
             re.sub(pattern, lambda found: found[0].replace(found[1], release.version), text, flags=re.MULTILINE),
             encoding="utf-8",
         )
-    path = root / "CHANGELOG.md"
-    text = path.read_text(encoding="utf-8")
-    changes = text.partition(_UNRELEASED)[2].partition("\n## [")[0]
-    if not changes.strip():
-        raise ReleaseError(f"CHANGELOG.md has nothing under {_UNRELEASED}")
-    head = f"{_UNRELEASED}\n\n## [{release.version}] - {release.date}"
-    path.write_text(text.replace(_UNRELEASED, head, 1), encoding="utf-8")
+
+
+def write_changelog(root: Path, release: Release) -> None:
+    """Make an entry of the changelog out of all fragments, which are gone then.
+
+    Raises:
+        ReleaseError: nothing has changed since the last release, or a fragment is not valid.
+    """
+    fragments = root / "changelogs" / "fragments"
+    if not list(fragments.glob("*.yaml")):
+        raise ReleaseError("changelogs/fragments has nothing to release")
+    summary = f"---\nrelease_summary: Released on {release.date}.\n"
+    (fragments / "release_summary.yaml").write_text(summary, encoding="utf-8")
+    command = ["antsibull-changelog", "release", "--version", release.version, "--date", release.date]
+    for each in (["antsibull-changelog", "lint"], command):
+        _run(each, root, release.environment | _sources(root))
 
 
 def build(clone: Path, release: Release, into: Path) -> None:
     """Make the files of a release out of a clone: the tag first, since it is of what they are made from."""
     into.mkdir(parents=True)
     write_version(clone, release)
+    write_changelog(clone, release)
     tag = f"v{release.version}"
     for command in (
-        ["git", "commit", "--quiet", "--all", "--message", f"Release {release.version}"],
+        ["git", "add", "--all"],
+        ["git", "commit", "--quiet", "--message", f"Release {release.version}"],
         ["git", "tag", "--annotate", "--message", f"kraken-fleet {release.version}", tag],
         # The wheel comes out of the source distribution, as it does for those who build it themselves.
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(into), "."],
@@ -231,7 +242,7 @@ def of_checkout(version: str, requirements: Path) -> Release:
     """
     version = version or version_now(ROOT)
     if not _VERSION.fullmatch(version):
-        raise ReleaseError(f"{version!r} is no version like 0.2.0 or 0.2.0rc1")
+        raise ReleaseError(f"{version!r} is no version like 0.2.0")
     if changed := _git("status", "--porcelain"):
         raise ReleaseError(f"There are changes that are not committed:\n{changed}")
     date = datetime.now(UTC).date().isoformat()

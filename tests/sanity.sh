@@ -23,7 +23,7 @@ collection="$work/ansible_collections/kraken_ci/fleet"
 mkdir -p "$collection"
 cd "$root"
 git ls-files -z --cached --others --exclude-standard -- \
-    CHANGELOG.md LICENSE README.md galaxy.yml meta playbooks plugins roles tests/sanity |
+    CHANGELOG.rst LICENSE README.md changelogs galaxy.yml meta playbooks plugins roles tests/sanity |
     tar --create --null --files-from=- --ignore-failed-read | tar --extract --directory="$collection"
 
 cd "$collection"

@@ -40,7 +40,7 @@ def wheel(built: Path) -> zipfile.ZipFile:
 
 def test_the_source_has_no_tests_and_no_pictures(source: set[str]) -> None:
     assert {name for name in source if name.startswith("tests/") or name.endswith(".png")} == set()
-    assert {"README.md", "LICENSE", "CHANGELOG.md", "docs/agent.md", "hatch_build.py", "galaxy.yml"} <= source
+    assert {"README.md", "LICENSE", "CHANGELOG.rst", "docs/agent.md", "hatch_build.py", "galaxy.yml"} <= source
 
 
 def test_the_wheel_built_from_the_source_has_every_file_of_the_packages(wheel: zipfile.ZipFile) -> None:
@@ -91,8 +91,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_tarball_for_galaxy_has_what_works_from_there_and_no_more(installed: Path) -> None:
     parts = {
-        "CHANGELOG.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "SECURITY.md", "contrib", "docs",
-        "inventories", "meta", "playbooks", "plugins", "roles", "tests",
+        "CHANGELOG.rst", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "SECURITY.md", "changelogs", "contrib",
+        "docs", "inventories", "meta", "playbooks", "plugins", "roles", "tests",
     }  # fmt: skip
     assert {path.name for path in installed.iterdir()} == parts
     assert {path.name for path in (installed / "tests").iterdir()} == {"sanity"}

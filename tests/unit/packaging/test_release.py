@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -23,19 +26,63 @@ def release() -> ModuleType:
 
 @pytest.fixture
 def checkout(release: ModuleType, tmp_path: Path) -> Path:
-    """The files that a release changes."""
-    for name in (*release.PLACES, "CHANGELOG.md"):
+    """The files that a release changes, with one line for the changelog."""
+    for name in (*release.PLACES, "changelogs/config.yaml"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    fragments = tmp_path / "changelogs" / "fragments"
+    fragments.mkdir()
+    (fragments / "one.yaml").write_text("---\nbugfixes:\n  - agent - It starts ``kktool`` again.\n")
     return tmp_path
 
 
-def test_the_version_is_written_into_all_places_and_the_changelog(release: ModuleType, checkout: Path) -> None:
-    release.write_version(checkout, release.Release("7.8.9rc1", "2031-02-03", 0, checkout))
-    assert release.version_now(checkout) == "7.8.9rc1"
-    text = (checkout / "CHANGELOG.md").read_text()
-    assert "## [Unreleased]\n\n## [7.8.9rc1] - 2031-02-03\n\n### " in text
+def _of(release: ModuleType, version: str, date: str = "2031-02-03") -> Any:
+    return release.Release(version, date, 0, ROOT)
+
+
+def test_the_version_is_written_into_all_places(release: ModuleType, checkout: Path) -> None:
+    release.write_version(checkout, _of(release, "7.8.9"))
+    assert release.version_now(checkout) == "7.8.9"
+
+
+def test_fragments_become_the_dated_head_of_the_changelog_and_are_gone(release: ModuleType, checkout: Path) -> None:
+    release.write_changelog(checkout, _of(release, "7.8.9"))
+    (checkout / "changelogs" / "fragments" / "two.yaml").write_text("---\nminor_changes:\n  - agent - It sleeps.\n")
+    release.write_changelog(checkout, _of(release, "7.9.0", "2031-04-05"))
+    text = (checkout / "CHANGELOG.rst").read_text()
+    newer, _, older = text.partition("\nv7.8.9\n======\n")
+    assert "\nv7.9.0\n======\n" in newer
+    assert "Released on 2031-04-05." in newer
+    assert "- agent - It sleeps." in newer
+    assert "Released on 2031-02-03." in older
+    assert "- agent - It starts ``kktool`` again." in older
+    assert list((checkout / "changelogs" / "fragments").iterdir()) == []
+
+
+def test_the_same_fragments_make_the_same_changelog(release: ModuleType, checkout: Path, tmp_path: Path) -> None:
+    made = []
+    for name in ("first", "second"):
+        copy = tmp_path / name
+        shutil.copytree(checkout, copy, ignore=shutil.ignore_patterns("first", "second"))
+        release.write_changelog(copy, _of(release, "7.8.9"))
+        made.append([(copy / file).read_bytes() for file in ("CHANGELOG.rst", "changelogs/changelog.yaml")])
+    assert made[0] == made[1]
+
+
+@pytest.mark.parametrize(
+    ("fragment", "message"),
+    [
+        ("improvements:\n  - agent - It sleeps.\n", "invalid section: improvements"),
+        ("bugfixes: agent - It sleeps.\n", 'section "bugfixes" must be type list not str'),
+        ("bugfixes:\n  - agent - It has an ``open end.\n", "Inline literal start-string without end-string"),
+    ],
+)
+def test_a_bad_fragment_stops_a_release(release: ModuleType, checkout: Path, fragment: str, message: str) -> None:
+    (checkout / "changelogs" / "fragments" / "bad.yaml").write_text(f"---\n{fragment}")
+    with pytest.raises(release.ReleaseError, match=re.escape(message)):
+        release.write_changelog(checkout, _of(release, "7.8.9"))
+    assert not (checkout / "CHANGELOG.rst").exists()
 
 
 def test_places_that_disagree_are_named(release: ModuleType, checkout: Path) -> None:
@@ -45,12 +92,12 @@ def test_places_that_disagree_are_named(release: ModuleType, checkout: Path) -> 
 
 
 def test_nothing_to_release_is_refused(release: ModuleType, checkout: Path) -> None:
-    (checkout / "CHANGELOG.md").write_text("# Changelog\n\n## [Unreleased]\n\n## [0.0.1] - 2020-01-01\n\n- x\n")
-    with pytest.raises(release.ReleaseError, match=r"nothing under ## \[Unreleased\]"):
-        release.write_version(checkout, release.Release("1.0.0", "2031-02-03", 0, checkout))
+    (checkout / "changelogs" / "fragments" / "one.yaml").unlink()
+    with pytest.raises(release.ReleaseError, match="has nothing to release"):
+        release.write_changelog(checkout, _of(release, "7.8.9"))
 
 
-@pytest.mark.parametrize("version", ["1", "v1.0.0", "1.0.0-beta", "1.0.0 "])
+@pytest.mark.parametrize("version", ["1", "v1.0.0", "1.0.0-beta", "1.0.0rc1", "1.0.0 "])
 def test_what_is_no_version_is_refused(release: ModuleType, version: str) -> None:
     with pytest.raises(release.ReleaseError, match="is no version like"):
         release.of_checkout(version, ROOT)
