@@ -16,10 +16,11 @@ from kraken_fleet.api.groups import GroupsCalls
 from kraken_fleet.api.passing_groups import PassingGroupsCalls
 from kraken_fleet.api.session import Session
 from kraken_fleet.api.settings import SettingsCalls
+from kraken_fleet.api.users import UsersCalls
 from kraken_fleet.api.workflows import WorkflowsCalls
 
 
-class KrakenClient(GroupsCalls, PassingGroupsCalls, SettingsCalls, WorkflowsCalls):
+class KrakenClient(GroupsCalls, PassingGroupsCalls, SettingsCalls, UsersCalls, WorkflowsCalls):
     """A Kraken server. Nothing is sent before the first call. Usable from several threads.
 
     Args:

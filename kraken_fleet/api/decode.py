@@ -37,6 +37,7 @@ from kraken_fleet.model import (
     Step,
     StepStatus,
     System,
+    User,
     ip_of,
 )
 
@@ -56,6 +57,11 @@ def token(data: object) -> str:
 
 def version(data: object) -> str:
     return text(as_object(data), "version", required=True)
+
+
+def user(data: object) -> User:
+    row = as_object(data, "a user")
+    return User(whole(row, "id"), text(row, "name"), flag(row, "enabled", default=True), flag(row, "superadmin"))
 
 
 def settings(data: object) -> dict[str, dict[str, object]]:

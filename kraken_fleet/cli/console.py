@@ -16,6 +16,7 @@ from kraken_fleet.api import find_server
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import levels_of
+from kraken_fleet.cli.console_account import GivenAccounts, PasswordFiles, TokenFiles, Users
 from kraken_fleet.cli.limits import Proxies, with_limits
 from kraken_fleet.cli.source import with_inventory
 from kraken_fleet.errors import PortInUseError, UsageError
@@ -62,6 +63,25 @@ def console(
         bool, typer.Option("--secure-cookie", help="The console is reached over https, through a proxy.")
     ] = False,
     proxy: Proxies = None,
+    proxy_user_header: Annotated[
+        str | None,
+        typer.Option(
+            help="The header in which the proxies of --proxy say who somebody is. They have to replace what a browser "
+            "sends in it. Needs an account of the console's own.",
+            metavar="NAME",
+        ),
+    ] = None,
+    viewers: Annotated[
+        bool,
+        typer.Option(
+            "--viewers",
+            help="People who are no administrators of the server may look, and change nothing. Needs an account of the "
+            "console's own.",
+        ),
+    ] = False,
+    user: Users = None,
+    password_file: PasswordFiles = None,
+    token_file: TokenFiles = None,
     state_dir: Annotated[Path | None, typer.Option(help="Where it keeps its history and audit log.")] = None,
     ca_bundle: Annotated[
         Path | None, typer.Option(help="Certificates to trust for the server. [KRAKEN_FLEET_CA_BUNDLE]")
@@ -70,12 +90,15 @@ def console(
     """Serve the console until interrupted. People sign in with their own Kraken accounts."""
     # Imported here: the web framework takes long to import, and `--help` needs none of it.
     from kraken_fleet.state import state_dir as default_state_dir
-    from kraken_fleet.web import ConsoleSettings, create_console, create_consoles
+    from kraken_fleet.web import ConsoleSettings, ProxySignOn, create_console, create_consoles
 
     named = _named(server or [])
     one = None if named else next(iter(server or []), None)
     first = next(iter(named.values()), one)
     url, bundle = find_server(levels_of(None if named else inventory, server=first, ca_bundle=ca_bundle))
+    given = GivenAccounts(user or [], password_file or [], token_file or [])
+    needed = viewers or bool(proxy_user_header)
+    accounts = given.by_server(list(named), None if named else inventory, needed=needed)
     settings = ConsoleSettings(
         server_url=url,
         state_dir=state_dir or default_state_dir(),
@@ -84,6 +107,9 @@ def console(
         read_only=read_only,
         secure_cookie=secure_cookie,
         limits=limits,
+        account=accounts.get(""),
+        viewers=viewers,
+        sign_on=ProxySignOn(proxy_user_header, tuple(proxy or ())) if proxy_user_header else None,
     )
     output.line(f"Console for {', '.join(named) or url}: http://{host}:{port}/  (Ctrl-C ends it)")
     several = {
@@ -91,6 +117,7 @@ def console(
             settings,
             name=name,
             server_url=address,
+            account=accounts.get(name),
             state_dir=settings.state_dir / "servers" / name,
             audit_dir=settings.state_dir,
             # Compared with another server than its own, an inventory would miss all of its agents.
@@ -131,7 +158,6 @@ def _run(application: object, host: str, port: int, limits: Limits, proxies: lis
 
     from kraken_fleet.listen.acceptor import Server
     from kraken_fleet.listen.connections import Connections, server_config
-    from kraken_fleet.listen.peers import proxy_options
 
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     # Else a console that is started again cannot listen while connections of the last one are in TIME_WAIT.
@@ -147,9 +173,9 @@ def _run(application: object, host: str, port: int, limits: Limits, proxies: lis
     config = server_config(
         application,
         connections,
+        proxies,
         log_level="warning",
         timeout_graceful_shutdown=1,
-        **proxy_options(proxies),
     )
     with suppress(KeyboardInterrupt):  # the way to end it, not a failure
         Server(config, connections).run(sockets=[listener])

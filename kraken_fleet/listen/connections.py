@@ -6,7 +6,7 @@ import asyncio
 import logging
 import resource
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from kraken_fleet.listen.limits import Limits
 from kraken_fleet.listen.peers import plain_address, share_of
+from kraken_fleet.listen.proxies import behind_proxies
 from kraken_fleet.listen.refusals import Refusals
 from kraken_fleet.listen.turns import Turns
 
@@ -176,7 +177,17 @@ def _raise_file_limit() -> int:
     return max(soft - _OTHER_FILES, 16)
 
 
-def server_config(app: Any, connections: Connections, **options: Any) -> uvicorn.Config:
-    """Make uvicorn's settings for an application behind these connections; further options as uvicorn names them."""
-    # Nothing here speaks WebSocket, so no connection may turn into one that these limits do not see.
-    return uvicorn.Config(app, http=guarded(connections), ws="none", **options)
+def server_config(app: Any, connections: Connections, proxies: Sequence[str] = (), **options: Any) -> uvicorn.Config:
+    """Make uvicorn's settings for an application behind these connections; further options as uvicorn names them.
+
+    Args:
+        proxies: see behind_proxies.
+
+    Raises:
+        UsageError: see behind_proxies.
+    """
+    # Nothing here speaks WebSocket, so no connection may turn into one that these limits do not see. Without
+    # `proxy_headers=False` uvicorn believes each process of this machine before anybody can see who it was.
+    return uvicorn.Config(
+        behind_proxies(app, proxies), http=guarded(connections), ws="none", proxy_headers=False, **options
+    )

@@ -6,7 +6,8 @@ import ipaddress
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kraken_fleet.errors import UsageError
+# Where the address of a connection's other end is kept in the ASGI scope of its requests.
+SENDER = "kraken_fleet.sender"
 
 
 def plain_address(text: str) -> str:
@@ -48,19 +49,13 @@ def share_of(peer: str | None) -> str:
     return peer
 
 
-def proxy_options(proxies: Sequence[str]) -> dict[str, Any]:
-    """Return the options of uvicorn that believe `X-Forwarded-For` from these addresses or networks only.
+def sender_of(scope: Any) -> str | None:
+    """Return the address at the other end of the connection, a proxy's if there is one; None where nobody noted it.
 
-    Raises:
-        UsageError: one of them is neither.
+    Nothing in a request can say another one.
     """
-    for proxy in proxies:
-        try:
-            ipaddress.ip_network(proxy)
-        except ValueError:
-            hint = "Give the proxy's IP address or network, such as 10.0.0.5 or 10.0.0.0/24"
-            raise UsageError(f"{proxy!r} is no address of a proxy", where="--proxy", hint=hint) from None
-    return {"proxy_headers": bool(proxies), "forwarded_allow_ips": list(proxies)}
+    sender: str | None = scope.get(SENDER)
+    return sender
 
 
 def one_of(proxies: Sequence[str]) -> Callable[[str], bool]:

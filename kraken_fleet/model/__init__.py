@@ -14,6 +14,7 @@ from kraken_fleet.model.own_groups import Owner, OwnGroup, is_earlier_group, is_
 from kraken_fleet.model.resources import Resources
 from kraken_fleet.model.server_account import ServerAccount
 from kraken_fleet.model.untrusted_text import ip_of, is_host_name, names_a_host, shown
+from kraken_fleet.model.user import User
 from kraken_fleet.model.workflow import Branch, Flow, Project, Stage
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "TaskResult",
     "UncheckedUpdates",
     "UnreadFile",
+    "User",
     "activity_of",
     "ago",
     "ip_of",

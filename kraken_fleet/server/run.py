@@ -15,7 +15,7 @@ import uvicorn
 from kraken_fleet.listen import ServerHealth
 from kraken_fleet.listen.acceptor import Server
 from kraken_fleet.listen.connections import Connections, server_config
-from kraken_fleet.listen.peers import one_of, proxy_options
+from kraken_fleet.listen.peers import one_of
 from kraken_fleet.server.app import Mount, create_app
 from kraken_fleet.server.clock import now
 from kraken_fleet.server.core import Core
@@ -107,7 +107,6 @@ def prepared(
         actual = dataclasses.replace(settings, port=tcp.getsockname()[1], log_port=udp.getsockname()[1])
         app = create_app(actual, mounts=mounts, log_socket=udp, on_first_password=on_first_password)
         core: Core = app.state.core
-        options = proxy_options(settings.proxies)
         is_proxy = one_of(settings.proxies)
         connections = Connections(
             settings.limits, lambda peer: core.roster.is_known(peer) or is_proxy(peer), core.refusals, core.turns
@@ -115,7 +114,7 @@ def prepared(
         config = server_config(
             app,
             connections,
-            **options,
+            settings.proxies,
             # The program's own logging stays as it is, without a line for each poll of each agent.
             log_config=None,
             access_log=False,

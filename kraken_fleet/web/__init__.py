@@ -6,5 +6,6 @@ Every action works without JavaScript; one small script adds live updates and se
 from kraken_fleet.web.app import create_console
 from kraken_fleet.web.settings import ConsoleSettings
 from kraken_fleet.web.several import create_consoles
+from kraken_fleet.web.sign_on import ProxySignOn
 
-__all__ = ["ConsoleSettings", "create_console", "create_consoles"]
+__all__ = ["ConsoleSettings", "ProxySignOn", "create_console", "create_consoles"]

@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from kraken_fleet.api import KrakenClient
 from kraken_fleet.audit import usual_log
 from kraken_fleet.errors import (
     FleetError,
@@ -25,19 +26,23 @@ from kraken_fleet.errors import (
     RequestRejectedError,
     ServerError,
     UnsafeChangeError,
+    UsageError,
 )
 from kraken_fleet.listen import AttemptLimit, RequestLimits
 from kraken_fleet.reconcile import Ignored
 from kraken_fleet.web import live
 from kraken_fleet.web.cache import FleetCache
-from kraken_fleet.web.context import Console, SignInNeededError, console_of, cookie_of, shown_page
+from kraken_fleet.web.console import Console, console_of, cookie_of
+from kraken_fleet.web.context import SignInNeededError, shown_page
 from kraken_fleet.web.history import History
+from kraken_fleet.web.identity import is_known, session_of
 from kraken_fleet.web.pages import agent, agents, deploy, discovered, downloads, fleet, groups, metrics, signin
 from kraken_fleet.web.parameters import BadParameterError
+from kraken_fleet.web.people import ConsoleAccountError, People, refused_account
 from kraken_fleet.web.render import Renderer
 from kraken_fleet.web.scrapers import Scrapers
 from kraken_fleet.web.security import add_headers, refuse_other_origins
-from kraken_fleet.web.sessions import SessionStore
+from kraken_fleet.web.sessions import Session, SessionStore
 from kraken_fleet.web.settings import ConsoleSettings
 from kraken_fleet.web.table import LastTable
 from kraken_fleet.web.work import Run, Work
@@ -50,7 +55,11 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
 
     Args:
         settings: what the person who starts it decides.
+
+    Raises:
+        UsageError: viewers or a proxy's word need an account of the console's own, and there is none.
     """
+    people = _people(settings)
     history = History(settings.state_dir / "history.jsonl")
     cache = FleetCache(settings.poll_seconds, on_snapshot=history.record)
 
@@ -66,6 +75,8 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
         # Each session here has one on the Kraken server, which nobody else would end.
         await run_in_threadpool(sessions.clear)
         await run_in_threadpool(scrapers.clear)
+        if people:
+            await run_in_threadpool(people.client.close)
 
     # FastAPI's own pages load scripts from another origin, and show the routes to people who are not signed in.
     app = FastAPI(title="kraken-fleet console", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
@@ -82,12 +93,13 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
         deleting=Work("deleting", look_anew),
         renderer=Renderer(),
         scrapers=scrapers,
+        people=people,
     )
     app.add_middleware(BaseHTTPMiddleware, dispatch=refuse_other_origins)
 
-    # A signed-in person may send more than others; the cookie is all that can be asked before the body is read.
+    # A signed-in person may send more than others; the head is all that can be asked before the body is read.
     async def is_signed_in(scope: Scope) -> bool:
-        return sessions.get(Request(scope).cookies.get(cookie_of(settings), "")) is not None
+        return is_known(app.state.console, scope)
 
     app.add_middleware(RequestLimits, limits=settings.limits, is_known=is_signed_in)
     # The middleware that is added last comes first: its headers are on refusals of the others, too.
@@ -97,6 +109,15 @@ def create_console(settings: ConsoleSettings) -> FastAPI:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     _answer_errors(app)
     return app
+
+
+def _people(settings: ConsoleSettings) -> People | None:
+    if not (settings.viewers or settings.sign_on):
+        return None
+    if settings.account is None:
+        hint = "Give --user with --password-file, or --token-file: an administrator's account of the server"
+        raise UsageError("The console needs an account of its own for people who use none of theirs", hint=hint)
+    return People(KrakenClient(settings.server_url, settings.account, ca_bundle=settings.ca_bundle))
 
 
 def _answer_errors(app: FastAPI) -> None:
@@ -132,6 +153,9 @@ def _bad_parameter(request: Request, error: Exception) -> Response:
 
 def _failed(request: Request, error: Exception) -> Response:
     console = console_of(request)
+    if isinstance(error, NotSignedInError | NotPermittedError) and _borrows(request):
+        # Signing in anew would not help: it is not the person who is refused.
+        error = refused_account(error)
     if isinstance(error, NotSignedInError):
         console.sessions.remove(request.cookies.get(cookie_of(console.settings), ""))
         return _to_sign_in(request, error)
@@ -147,10 +171,21 @@ def _status(error: Exception) -> int:
         return 404 if (error.where or "").startswith("GET ") and error.status == 400 else error.status
     if isinstance(error, PlanError | UnsafeChangeError):
         return 409
-    return 502 if isinstance(error, ServerError) else 500
+    return 502 if isinstance(error, ServerError | ConsoleAccountError) else 500
 
 
 def _error_page(request: Request, status: int, message: str) -> HTMLResponse:
-    console = console_of(request)
-    session = console.sessions.get(request.cookies.get(cookie_of(console.settings), ""))
-    return shown_page(request, "error.html", session, status=status, code=status, message=message)
+    return shown_page(request, "error.html", _session(request), status=status, code=status, message=message)
+
+
+def _borrows(request: Request) -> bool:
+    session = _session(request)
+    return bool(session and session.borrows)
+
+
+def _session(request: Request) -> Session | None:
+    """Return whose page an error is shown on; None when finding that out is what failed."""
+    try:
+        return session_of(request, console_of(request))
+    except (HTTPException, FleetError):
+        return None

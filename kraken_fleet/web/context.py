@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Form, Request
@@ -14,77 +13,17 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from kraken_fleet import audit
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import FleetError, PartialFailureError, UsageError
-from kraken_fleet.listen import AttemptLimit
-from kraken_fleet.listen import peer_of as peer_of_scope
 from kraken_fleet.model import Agent, parse_moment
-from kraken_fleet.model import Change as ChangeRecord
-from kraken_fleet.reconcile import Changed, Event, Failed, Ignored, disable, disabling, enable, remove
-from kraken_fleet.web.cache import FleetCache, Snapshot
-from kraken_fleet.web.history import History
-from kraken_fleet.web.render import Renderer
-from kraken_fleet.web.scrapers import Scrapers
-from kraken_fleet.web.sessions import Session, SessionStore
-from kraken_fleet.web.settings import ConsoleSettings
-from kraken_fleet.web.table import LastTable
-from kraken_fleet.web.work import Work
-
-_COOKIE = "kraken_fleet_session"
-
-
-@dataclass(frozen=True, slots=True)
-class Console:
-    """The console's own things; one for each application."""
-
-    settings: ConsoleSettings
-    sessions: SessionStore
-    attempts: AttemptLimit
-    cache: FleetCache
-    tables: LastTable
-    history: History
-    ignored: Ignored
-    log: audit.AuditLog
-    applying: Work
-    deleting: Work
-    renderer: Renderer
-    scrapers: Scrapers
-
-
-def cookie_of(settings: ConsoleSettings) -> str:
-    """Return the name of the cookie: each server of a console has one of its own."""
-    return f"{_COOKIE}_{settings.name}" if settings.name else _COOKIE
-
-
-def root_of(request: Request, settings: ConsoleSettings) -> str:
-    """Return the path below which the console is, with all its servers; empty at the top."""
-    root = str(request.scope.get("root_path", ""))
-    return root.removesuffix(f"/{settings.name}") if settings.name else root
+from kraken_fleet.reconcile import Changed, Event, Failed, disable, disabling, enable, remove
+from kraken_fleet.web.cache import Snapshot
+from kraken_fleet.web.console import console_of, root_of
+from kraken_fleet.web.identity import session_of
+from kraken_fleet.web.records import account_of, origin_of, record
+from kraken_fleet.web.sessions import Session
 
 
 class SignInNeededError(Exception):
     """Nobody is signed in; the page that was wanted comes after signing in."""
-
-
-def console_of(request: Request) -> Console:
-    console: Console = request.app.state.console
-    return console
-
-
-def peer_of(request: Request) -> str:
-    """Say where a request comes from, for the audit log."""
-    return peer_of_scope(request.scope) or "unknown"
-
-
-def origin_of(request: Request, user: str) -> audit.Origin:
-    """Return what the audit log says of a request."""
-    return audit.Origin(user, "console", peer_of(request))
-
-
-def record(request: Request, user: str, action: str, targets: Sequence[str] = (), result: str = "ok") -> None:
-    """Write into the audit log what is no change of the server, such as signing in."""
-    console = console_of(request)
-    console.log.write(
-        origin_of(request, user), ChangeRecord(action, tuple(targets), result=result), console.settings.server_url, user
-    )
 
 
 def shown_page(
@@ -97,7 +36,7 @@ def shown_page(
         request=request,
         session=session,
         notice=notice,
-        read_only=console.settings.read_only,
+        read_only=console.settings.read_only or not (session and session.may_change),
         server_url=console.settings.server_url,
         fleet_now=console.cache.last,
         server_name=console.settings.name,
@@ -113,7 +52,7 @@ class Visit:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.console = console_of(request)
-        session = self.console.sessions.get(request.cookies.get(cookie_of(self.console.settings), ""))
+        session = session_of(request, self.console)
         if session is None:
             raise SignInNeededError
         self.session: Session = session
@@ -122,8 +61,26 @@ class Visit:
     def client(self) -> KrakenClient:
         return self.session.client
 
+    @property
+    def own_client(self) -> KrakenClient:
+        """The client for what the person's own role has to allow.
+
+        Raises:
+            HTTPException: 403: the person is no administrator, and has not signed in with an account of their own.
+        """
+        if self.session.may_change:
+            return self.client
+        if self.session.own is None:
+            raise HTTPException(403, f"{self.session.user} is no administrator of this server: no job can be shown")
+        return self.session.own
+
     def snapshot(self) -> Snapshot:
         return self.console.cache.get(self.client)
+
+    def record(self, action: str, targets: Sequence[str] = ()) -> None:
+        """Write into the audit log what this person did that is no change of the server."""
+        who, account = self.session.user, account_of(self.session.client)
+        record(self.console, self.request, who, action, targets, account=account)
 
     def page(self, template: str, status: int = 200, **values: object) -> HTMLResponse:
         """Render a page for this person."""
@@ -145,12 +102,14 @@ class SubmittedForm(Visit):
 
 
 class Change(SubmittedForm):
-    """One form that changes something on the server: never in read-only mode."""
+    """One form that changes something on the server: never in read-only mode, and never of somebody who only looks."""
 
     def __init__(self, request: Request, csrf: Annotated[str, Form()] = "") -> None:
         super().__init__(request, csrf)
         if self.console.settings.read_only:
             raise HTTPException(403, "This console is read-only")
+        if not self.session.may_change:
+            raise HTTPException(403, f"{self.session.user} is no administrator of this server, and may only look")
         known = {agent.id: agent.address for agent in self.console.cache.last.everybody}
         origin = origin_of(request, self.session.user)
         self._audited = audit.audited(self.session.client, origin, self.console.log, known)
@@ -240,7 +199,7 @@ class Change(SubmittedForm):
             yield from events
         finally:
             if not self.console.sessions.holds(self.session):
-                self.client.close()
+                self.session.close()
 
 
 SignedIn = Annotated[Visit, Depends(Visit)]

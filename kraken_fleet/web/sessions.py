@@ -1,7 +1,7 @@
 """Who is signed in: sessions in memory.
 
-A session holds the person's own Kraken client, so every change is made with that person's rights. Nothing is written
-to disk: when the console restarts, people sign in again.
+A session of a person who signed in holds that person's own Kraken client, so every change is made with that person's
+rights. Nothing is written to disk: when the console restarts, people sign in again.
 """
 
 from __future__ import annotations
@@ -18,13 +18,32 @@ from kraken_fleet.api import KrakenClient
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """One person signed in. `csrf` goes into every form and comes back with every change."""
+    """One person signed in. `csrf` goes into every form and comes back with every change.
+
+    Args:
+        client: what pages are read with, and changes made with.
+        own: the person's own client; the same as `client` when the person is an administrator, None when it is a proxy
+            that says who the person is.
+        may_change: whether there are forms for this person.
+    """
 
     user: str
     client: KrakenClient = field(repr=False)
+    own: KrakenClient | None = field(default=None, repr=False)
+    may_change: bool = True
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     used: float = 0.0
     notice: str = ""
+
+    @property
+    def borrows(self) -> bool:
+        """Whether `client` has the console's own account, so that the server cannot tell this person from others."""
+        return self.own is not self.client
+
+    def close(self) -> None:
+        """End the session on the server. The console's own account goes on."""
+        if self.own:
+            self.own.close()
 
     def accepts(self, csrf: str) -> bool:
         # Takes the same time wherever the two differ, so that nobody can guess it letter by letter.
@@ -49,6 +68,8 @@ class SessionStore:
         self._clock = clock
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
+        # Apart from the others: a cookie is the browser's to choose, a name is not.
+        self._named: dict[str, Session] = {}
 
     def add(self, session: Session) -> str:
         """Remember a session; return the word for the cookie."""
@@ -68,10 +89,27 @@ class SessionStore:
         _end(old)
         return session
 
+    def named(self, session: Session) -> Session:
+        """Return the session of a person whom a proxy names, the one given when there is none; begin its time anew.
+
+        A person has one of them in all browsers.
+        """
+        with self._lock:
+            old = self._take_the_old()
+            found = self._named.setdefault(session.user, session)
+            found.used = self._clock()
+        _end(old)
+        return found
+
+    def knows(self, user: str) -> bool:
+        """Say whether somebody has a session that a proxy began by naming that person."""
+        with self._lock:
+            return user in self._named
+
     def holds(self, session: Session) -> bool:
         """Say whether somebody is still signed in with it."""
         with self._lock:
-            return session in self._sessions.values()
+            return session in (*self._sessions.values(), *self._named.values())
 
     def remove(self, key: str) -> None:
         """Forget a session and end it on the server."""
@@ -82,16 +120,22 @@ class SessionStore:
     def clear(self) -> None:
         """Forget and end all sessions: the console stops."""
         with self._lock:
-            sessions = list(self._sessions.values())
+            sessions = [*self._sessions.values(), *self._named.values()]
             self._sessions.clear()
+            self._named.clear()
         _end(sessions)
 
     def _take_the_old(self) -> list[Session]:
         oldest = self._clock() - self._lifetime
-        return [self._sessions.pop(key) for key, session in list(self._sessions.items()) if session.used < oldest]
+        return [
+            kept.pop(key)
+            for kept in (self._sessions, self._named)
+            for key, session in list(kept.items())
+            if session.used < oldest
+        ]
 
 
 def _end(sessions: Iterable[Session]) -> None:
     # Never with the lock held: each tells the server, which may take its time.
     for session in sessions:
-        session.client.close()
+        session.close()

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kraken_fleet.api import Credentials
 from kraken_fleet.inventory import Inventory
 from kraken_fleet.listen import Limits, ServerHealth
+from kraken_fleet.web.sign_on import ProxySignOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,10 @@ class ConsoleSettings:
         limits: how much is taken from whom.
         name: the server's, when the console has several; it is in the name of the cookie.
         audit_dir: where the audit log is kept when nothing else names it; None for `state_dir`.
+        account: the console's own, an administrator's: pages are read with it for viewers and for people whom a proxy
+            names, and the latter's changes are made with it. None without one.
+        viewers: people who are no administrators may look.
+        sign_on: which header of which proxy says who somebody is; None when people sign in themselves.
         health: of the embedded server that the console is on; None for a console by itself.
     """
 
@@ -40,4 +46,7 @@ class ConsoleSettings:
     limits: Limits = field(default_factory=Limits)
     name: str = ""
     audit_dir: Path | None = None
+    account: Credentials | None = None
+    viewers: bool = False
+    sign_on: ProxySignOn | None = None
     health: Callable[[], ServerHealth] | None = None

@@ -7,13 +7,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from kraken_fleet.errors import FleetError
 from kraken_fleet.web.app import STATIC, create_console
 from kraken_fleet.web.cache import Snapshot
-from kraken_fleet.web.context import Console, cookie_of
+from kraken_fleet.web.console import Console
+from kraken_fleet.web.identity import session_of
 from kraken_fleet.web.render import Renderer
 from kraken_fleet.web.security import HEADERS
 from kraken_fleet.web.settings import ConsoleSettings
@@ -64,10 +66,14 @@ def create_consoles(servers: Mapping[str, ConsoleSettings]) -> FastAPI:
 def _row(name: str, console: Console, request: Request) -> ServerRow:
     """Return what this person may know of a server: nothing without signing in to it."""
     url = console.settings.server_url
-    session = console.sessions.get(request.cookies.get(cookie_of(console.settings), ""))
-    if session is None:
-        return ServerRow(name, url)
+    user = ""
     try:
-        return ServerRow(name, url, session.user, console.cache.get(session.client))
+        session = session_of(request, console)
+        if session is None:
+            return ServerRow(name, url)
+        user = session.user
+        return ServerRow(name, url, user, console.cache.get(session.client))
+    except HTTPException as error:  # the proxy names nobody who has an account there
+        return ServerRow(name, url, problem=error.detail)
     except FleetError as error:
-        return ServerRow(name, url, session.user, problem=str(error))
+        return ServerRow(name, url, user, problem=str(error))

@@ -101,6 +101,14 @@ COVERING_TESTS = {
         "test_settings.py::test_any_is_among_the_systems",
         "test_settings.py::test_any_is_among_the_systems",
     ),
+    "GET /users": (
+        "test_sessions.py::test_a_user_is_found_by_name_with_its_role",
+        "test_sessions.py::test_without_a_token_nothing_is_said_or_done[GET /users]",
+    ),
+    "GET /users/{}": (
+        "test_sessions.py::test_a_user_is_found_by_name_with_its_role",
+        "test_sessions.py::test_without_a_token_nothing_is_said_or_done[GET /users/1]",
+    ),
     "GET /version": (
         "test_sessions.py::test_the_version_needs_a_token",
         "test_sessions.py::test_the_version_needs_a_token",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.contract.hand_agents import client_of
 from tests.contract.kraken_server import KrakenServer
 from tests.contract.records import NO_TOKEN, UNKNOWN_URL, WRONG_METHOD, WRONG_TOKEN, problem
+from tests.unique_names import unique_name
 
 REFUSED = problem(401, "missing user or incorrect password")
 
@@ -61,6 +63,14 @@ def test_after_log_out_the_token_is_refused(server: KrakenServer) -> None:
     assert (after.status, after.body) == (401, problem(401, WRONG_TOKEN))
 
 
+def test_a_user_is_found_by_name_with_its_role(server: KrakenServer) -> None:
+    with client_of(server) as client:
+        admin, plain = client.find_user(server.user), client.find_user("demo")
+        assert client.find_user(unique_name("nobody")) is None
+    assert (admin and admin.enabled, admin and admin.superadmin) == (True, True)
+    assert (plain and plain.enabled, plain and plain.superadmin) == (True, False)
+
+
 def test_the_version_needs_a_token(server: KrakenServer) -> None:
     said = server.api("GET", "/version")
     assert (said.status, said.body, said.content_type) == (200, {"version": "1.7.36"}, "application/json")
@@ -76,6 +86,8 @@ READS = [
     "/groups/1",
     "/systems",
     "/projects",
+    "/users",
+    "/users/1",
     "/version",
     "/diagnostics",
 ]
@@ -125,6 +137,8 @@ def test_only_bearer_tokens_count(server: KrakenServer, headers: dict[str, str],
     [
         ("GET", "/agents", ..., "only superadmin can get agents"),
         ("GET", "/diagnostics", ..., "only superadmin can get diagnostics"),
+        ("GET", "/users", ..., "only superadmin role can get users"),
+        ("GET", "/users/1", ..., "only superadmin role can get user"),
         ("PATCH", "/agents", [{"id": 1, "authorized": True}], "only superadmin can modify agents"),
         ("PUT", "/settings", {"general": {"server_url": "x"}}, "only superadmin can get modify settings"),
     ],

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Form
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
-from kraken_fleet.errors import FleetError
+from kraken_fleet.api import KrakenClient
+from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError
 from kraken_fleet.model import ALL_GROUP, LogLine, is_own_group
 from kraken_fleet.web.context import Changing, SignedIn, Visit
 from kraken_fleet.web.desired import desired_by_address, difference, host_names
@@ -40,9 +42,19 @@ def show_agent(visit: SignedIn, agent_id: int) -> HTMLResponse:
 
 @router.get("/jobs/{job_id:int}")
 def show_job(visit: SignedIn, job_id: int) -> HTMLResponse:
-    """Show one job: its steps and the end of its log; follow it while it runs."""
-    job = visit.client.job(job_id)
-    log, log_error = _log(visit, job_id)
+    """Show one job: its steps and the end of its log; follow it while it runs.
+
+    Whose projects they are the server decides by the person's own role, so the console's account does not read them.
+    """
+    client = visit.own_client
+    try:
+        job = client.job(job_id)
+    except (NotSignedInError, NotPermittedError) as error:
+        if client is visit.client:
+            raise
+        # It is the person's own account that is refused, and the session with the console's goes on.
+        raise HTTPException(403, str(error)) from error
+    log, log_error = _log(client, job_id)
     return visit.page("job.html", job=job, log=log, log_error=log_error)
 
 
@@ -85,15 +97,17 @@ def act(
 
 
 def _agent_log(visit: Visit, agent_id: int) -> tuple[LogLine, ...]:
+    if not visit.session.may_change:
+        return ()
     try:
         return visit.client.logs(agent_id=agent_id, limit=_LOG_LINES)
     except FleetError:
         return ()
 
 
-def _log(visit: Visit, job_id: int) -> tuple[tuple[LogLine, ...], str]:
+def _log(client: KrakenClient, job_id: int) -> tuple[tuple[LogLine, ...], str]:
     # The log lives in ClickHouse: a page about a job is worth showing without it.
     try:
-        return visit.client.job_log(job_id)[-_LOG_LINES:], ""
+        return client.job_log(job_id)[-_LOG_LINES:], ""
     except FleetError as error:
         return (), str(error)

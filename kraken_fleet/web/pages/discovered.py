@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from kraken_fleet.model import ALL_GROUP, Agent, DesiredAgent
 from kraken_fleet.plan.trust import InventoryTrust
-from kraken_fleet.web.context import Changing, SignedIn, record
+from kraken_fleet.web.context import Changing, SignedIn
 from kraken_fleet.web.desired import desired_by_address
 from kraken_fleet.web.parameters import whole_number
 
@@ -87,11 +87,11 @@ def change_discovered(
         _authorize(change, chosen, group or [])
     elif action == "ignore":
         change.console.ignored.add(found.address for found in chosen)
-        record(change.request, change.session.user, "ignore agents", [found.address for found in chosen])
+        change.record("ignore agents", [found.address for found in chosen])
         change.session.notice = f"Ignored {len(chosen)}. Nothing was changed on the server"
     elif action == "unignore":
         change.console.ignored.discard(found.address for found in chosen)
-        record(change.request, change.session.user, "unignore agents", [found.address for found in chosen])
+        change.record("unignore agents", [found.address for found in chosen])
     return change.back_to("/discovered")
 
 

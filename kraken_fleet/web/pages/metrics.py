@@ -17,8 +17,9 @@ from kraken_fleet.listen import peer_of as peer_address
 from kraken_fleet.model import DesiredFleet
 from kraken_fleet.reconcile import GroupMemory, read_server
 from kraken_fleet.state import KEPT, recent_deploys, state_dir
-from kraken_fleet.web.context import Console, console_of, record
+from kraken_fleet.web.console import Console, console_of
 from kraken_fleet.web.desired import desired_fleet
+from kraken_fleet.web.records import record
 
 router = APIRouter()
 _HINT = "The console needs the Python package prometheus-client: pip install 'kraken-fleet[metrics]'\n"
@@ -41,14 +42,14 @@ def metrics(request: Request) -> Response:
     except NotSignedInError as error:
         console.scrapers.drop(user, client)
         console.attempts.failed(user, peer)
-        record(request, user, "scrape", result=str(error))
+        record(console, request, user, "scrape", result=str(error))
         return _unauthorized(f"{error.message}\n")
     except NotPermittedError:
         console.scrapers.drop(user, client)
         return PlainTextResponse(f"{user} is not an administrator of this server\n", 403)
     if accepted and not known:
         console.attempts.succeeded(user, peer)
-        record(request, user, "scrape")
+        record(console, request, user, "scrape")
         console.scrapers.keep(user, password, client)
     return answer
 

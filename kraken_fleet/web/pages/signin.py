@@ -11,14 +11,20 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError
 from kraken_fleet.listen import peer_of as peer_address
-from kraken_fleet.web.context import Console, Submitted, console_of, cookie_of, record, root_of, shown_page
+from kraken_fleet.web.console import Console, console_of, cookie_of, root_of
+from kraken_fleet.web.context import Submitted, shown_page
+from kraken_fleet.web.identity import person_of
+from kraken_fleet.web.people import Standing
+from kraken_fleet.web.records import account_of, record
 from kraken_fleet.web.sessions import Session
 
 router = APIRouter()
 
 
 @router.get("/sign-in")
-def form(request: Request, next: str = "/") -> HTMLResponse:  # noqa: A002 - the parameter's name in the URL
+def form(request: Request, next: str = "/") -> Response:  # noqa: A002 - the parameter's name in the URL
+    if person_of(request, console_of(request)):
+        return _onward(request, _safe(next))
     return _form(request, _safe(next), "")
 
 
@@ -29,40 +35,62 @@ def sign_in(
     password: Annotated[str, Form()] = "",
     next: Annotated[str, Form()] = "/",  # noqa: A002 - the field's name in the form
 ) -> Response:
-    """Sign a person in; an account that may not look at agents is told so and stays out."""
+    """Sign a person in; an account that may not look at agents is told so and stays out, unless viewers may look."""
     console = console_of(request)
+    if person_of(request, console):
+        return _onward(request, _safe(next))
     where = peer_address(request.scope)
     wait = console.attempts.wait_seconds(user, where)
     if wait:
-        record(request, user, "sign in", result="too many attempts")
+        record(console, request, user, "sign in", result="too many attempts")
         message = f"Too many attempts. Try again in {math.ceil(wait)} s."
         return _form(request, _safe(next), message, status=429, retry_after=math.ceil(wait))
     client = KrakenClient(
         console.settings.server_url, PasswordCredentials(user, password), ca_bundle=console.settings.ca_bundle
     )
     try:
-        # Signing in succeeds for every account; only an administrator may list agents.
-        client.agents_page(start=0, limit=1)
+        session = _session(console, client)
     except FleetError as error:
         client.close()
         return _rejected(request, console, user, error, _safe(next))
     console.attempts.succeeded(user, where)
-    record(request, user, "sign in")
-    return _signed_in(request, console, Session(user, client), _safe(next))
+    record(console, request, user, "sign in", account=account_of(session.client))
+    return _signed_in(request, console, session, _safe(next))
 
 
 @router.post("/sign-out")
 def sign_out(form: Submitted) -> Response:
     """End the session here and on the server. It changes nothing else, so a read-only console does it too."""
+    if form.session.own is None:  # a proxy says who this is: it would say so again at once
+        return form.back_to("/")
     form.console.sessions.remove(form.request.cookies.get(cookie_of(form.console.settings), ""))
-    record(form.request, form.session.user, "sign out")
+    form.record("sign out")
     response = form.back_to("/sign-in")
     response.delete_cookie(cookie_of(form.console.settings), path=root_of(form.request, form.console.settings) or "/")
     return response
 
 
+def _session(console: Console, client: KrakenClient) -> Session:
+    """Return the session of an account that may change the server, or that may look.
+
+    Raises:
+        NotPermittedError: it may do neither.
+        NotSignedInError: the server knows no such account.
+        ConsoleAccountError, ServerError: the role of a viewer cannot be read.
+    """
+    try:
+        # Signing in succeeds for every account; only an administrator may list agents.
+        client.agents_page(start=0, limit=1)
+    except NotPermittedError:
+        people = console.people
+        if people is None or not console.settings.viewers or people.standing(client.user) is Standing.NOBODY:
+            raise
+        return Session(client.user, people.client, client, may_change=False)
+    return Session(client.user, client, client)
+
+
 def _rejected(request: Request, console: Console, user: str, error: FleetError, wanted: str) -> Response:
-    record(request, user, "sign in", result=str(error))
+    record(console, request, user, "sign in", result=str(error))
     if isinstance(error, NotSignedInError):
         console.attempts.failed(user, peer_address(request.scope))
         return _form(request, wanted, f"{error.message}.", status=401)
@@ -86,9 +114,23 @@ def _signed_in(request: Request, console: Console, session: Session, wanted: str
     return response
 
 
+def _onward(request: Request, wanted: str) -> Response:
+    """Lead somebody to the pages whom a proxy has signed in."""
+    return RedirectResponse(request.scope.get("root_path", "") + wanted, status_code=303)
+
+
 def _form(request: Request, wanted: str, message: str, status: int = 200, retry_after: int = 0) -> HTMLResponse:
-    server = console_of(request).settings.server_url
-    shown = shown_page(request, "sign_in.html", None, status=status, wanted=wanted, message=message, server=server)
+    settings = console_of(request).settings
+    shown = shown_page(
+        request,
+        "sign_in.html",
+        None,
+        status=status,
+        wanted=wanted,
+        message=message,
+        server=settings.server_url,
+        viewers=settings.viewers,
+    )
     if retry_after:
         shown.headers["Retry-After"] = str(retry_after)
     return shown

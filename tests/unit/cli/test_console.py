@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from kraken_fleet.api import PasswordCredentials, TokenCredentials
 from kraken_fleet.cli.console import _named
+from kraken_fleet.cli.console_account import GivenAccounts
 from kraken_fleet.errors import UsageError
+from kraken_fleet.web import ProxySignOn
 from tests.waiting import eventually
 
 
@@ -71,3 +74,64 @@ def test_servers_are_given_with_their_names_and_one_without_a_name() -> None:
 def test_servers_that_cannot_be_told_apart_or_reached_are_refused(servers: list[str]) -> None:
     with pytest.raises(UsageError):
         _named(servers)
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    file = tmp_path / "secret=1"
+    file.write_text("t0ken\n")
+    return file
+
+
+def test_a_console_has_an_account_on_each_of_its_servers(secret: Path) -> None:
+    given = GivenAccounts(["berlin=fleet"], [f"berlin={secret}"], [f"oslo={secret}"])
+    found = given.by_server(["berlin", "oslo"], None, needed=True)
+    assert found == {"berlin": PasswordCredentials("fleet", "t0ken"), "oslo": TokenCredentials("t0ken")}
+    assert GivenAccounts(["fleet"], [str(secret)], []).by_server([], None, needed=True) == {
+        "": PasswordCredentials("fleet", "t0ken")
+    }
+
+
+def test_the_account_in_the_environment_goes_to_no_server_of_several(
+    secret: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KRAKEN_FLEET_TOKEN_FILE", str(secret))
+    nothing = GivenAccounts([], [], [])
+    assert nothing.by_server([], None, needed=True) == {"": TokenCredentials("t0ken")}
+    assert nothing.by_server([], None, needed=False) == {}
+    with pytest.raises(UsageError, match="no account"):
+        nothing.by_server(["berlin"], None, needed=True)
+
+
+@pytest.mark.parametrize(
+    ("names", "users", "needed"),
+    [
+        ([], ["fleet"], False),
+        ([], ["fleet", "other"], True),
+        (["berlin"], ["fleet"], True),
+        (["berlin"], ["oslo=fleet"], True),
+        (["berlin"], ["berlin=fleet", "berlin=other"], True),
+    ],
+)
+def test_an_account_without_a_use_or_a_server_is_refused(
+    names: list[str], users: list[str], needed: bool, secret: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KRAKEN_FLEET_TOKEN_FILE", str(secret))
+    with pytest.raises(UsageError):
+        GivenAccounts(users, [], []).by_server(names, None, needed=needed)
+
+
+@pytest.mark.parametrize(
+    ("header", "proxies"),
+    [
+        ("X-Remote-User", ()),
+        ("X_Remote_User", ("10.0.0.5",)),
+        ("X-Remote-User:", ("10.0.0.5",)),
+        ("", ("10.0.0.5",)),
+        ("Cookie", ("10.0.0.5",)),
+        ("X-Forwarded-For", ("10.0.0.5",)),
+    ],
+)
+def test_a_header_that_cannot_name_people_is_refused(header: str, proxies: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError):
+        ProxySignOn(header, proxies)

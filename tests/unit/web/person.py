@@ -51,9 +51,10 @@ def settings_for(
     )
 
 
-def signed_in(console: str, server: RunningServer) -> Person:
+def signed_in(console: str, server: RunningServer, user: str = "", password: str = "") -> Person:
+    """Somebody who has signed in: the administrator, unless another account is named."""
     person = Person(console, requests.Session())
-    credentials = {"user": server.user, "password": server.password}
+    credentials = {"user": user or server.user, "password": password or server.password}
     answer = person.http.post(f"{console}/sign-in", data=credentials, timeout=20)
     assert answer.url.endswith("/agents")
     person.get("/agents")
