@@ -19,6 +19,7 @@ from kraken_fleet.server.intake import Intake
 from kraken_fleet.server.settings import ServerSettings
 from kraken_fleet.server.sockets import host_port, outward_address
 from kraken_fleet.server.store.database import Database, telling
+from kraken_fleet.server.store.log_ins import LogIns
 from kraken_fleet.server.store.log_store import LogStore
 from kraken_fleet.server.store.roster import Roster
 from kraken_fleet.server.store.seed import fill, follow_addresses
@@ -47,6 +48,7 @@ class Core:
     intake: Intake
     attempts: AttemptLimit
     refusals: Refusals
+    log_ins: LogIns
     turns: Turns = field(default_factory=Turns)
     hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_HASHES))
     started: float = field(default_factory=now)
@@ -78,7 +80,9 @@ class Core:
             roster.load(session)
         limits, refusals = settings.limits, Refusals(log)
         attempts = AttemptLimit(limits.wrong_passwords_per_account, limits.wrong_passwords_per_peer)
-        core = cls(settings, db, roster, LogStore(db, limits, refusals), Intake(limits), attempts, refusals)
+        logs, log_ins = LogStore(db, limits, refusals), LogIns()
+        db.on_flush(log_ins.forget_changed)
+        core = cls(settings, db, roster, logs, Intake(limits), attempts, refusals, log_ins)
         core.refresh()
         return core
 

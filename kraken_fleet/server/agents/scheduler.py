@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Table, select
 from sqlalchemy.orm import Session
 
 from kraken_fleet.model import NO_JOBS_KEY, JobState
@@ -27,7 +27,7 @@ def assign(session: Session, core: Core) -> int:
     """
     session.flush()
     # Jobs first: mostly none waits, and a fleet has thousands of idle agents.
-    if session.execute(_ANY_WAITING).first() is None:
+    if session.connection().execute(_ANY_WAITING).first() is None:
         return 0
     idle = _idle(session, core)
     # Columns only: a queue of thousands is looked through each time that an agent becomes free.
@@ -51,7 +51,9 @@ class _Idle:
     groups: frozenset[int]
 
 
-_ANY_WAITING = select(Job.id).where(Job.state == JobState.QUEUED, Job.agent_id.is_(None)).limit(1)
+# Past the ORM, since each change of each agent asks this.
+_JOBS = cast(Table, Job.__table__)
+_ANY_WAITING = select(_JOBS.c.id).where(_JOBS.c.state == JobState.QUEUED, _JOBS.c.agent_id.is_(None)).limit(1)
 _WAITING = (
     select(Job.id, Job.group_id, System.name, System.executor)
     .join(Run, Run.id == Job.run_id)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import cast
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import Table, bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from kraken_fleet.model import JobState, RunState
@@ -83,13 +84,12 @@ def forget_unauthorized(core: Core) -> None:
     with core.db.write() as session:
         core.roster.write_seen(session)
         worked = select(Job.agent_id).where(Job.agent_id.is_not(None))
-        old = select(Agent).where(*never, Agent.last_seen < now() - patience, Agent.id != newest)
-        gone = session.scalars(old.where(~Agent.assignments.any(), Agent.id.not_in(worked))).all()
-        for agent in gone:
-            session.delete(agent)
-        session.flush()
-        for agent in gone:
-            core.roster.drop(agent.address, agent.id)
+        old = select(Agent.id, Agent.address).where(*never, Agent.last_seen < now() - patience, Agent.id != newest)
+        gone = session.execute(old.where(~Agent.assignments.any(), Agent.id.not_in(worked))).all()
+        if gone:
+            session.connection().execute(_FORGET, [{"agent": row.id} for row in gone])
+        for row in gone:
+            core.roster.drop(row.address, row.id)
 
 
 def _guarded(work: Callable[[], object]) -> None:
@@ -116,20 +116,32 @@ def _expire_runs(session: Session) -> None:
         runs.complete_if_done(session, run)
 
 
+# Past the ORM: when a network fails, a whole fleet is silent at the same moment, and nobody is answered meanwhile.
+_AGENTS = cast(Table, Agent.__table__)
+_FORGET = delete(_AGENTS).where(_AGENTS.c.id == bindparam("agent"))
+_RETIRE = update(_AGENTS).where(_AGENTS.c.id == bindparam("agent")).values(state=1, status_line=bindparam("said"))
+
+
 def _retire_agents(core: Core, session: Session) -> None:
     moment, patience = now(), core.settings.agent_timeout
     # Columns only: a busy fleet is looked through every second, and nearly always nothing is wrong.
-    columns = (Agent.id, Agent.last_seen, Job.state.label("job_state"), Job.assigned)
+    columns = (Agent.id, Agent.address, Agent.last_seen, Agent.job_id, Job.state.label("job_state"), Job.assigned)
     silent = or_(Agent.job_id.is_not(None), Agent.last_seen < moment - patience)
     query = select(*columns).outerjoin(Job, Job.id == Agent.job_id)
+    gone = []
     for row in session.execute(query.where(Agent.state == 0, Agent.deleted.is_(None), silent)).all():
         # While the server was down it saw no agent: silence counts from its start.
         silence = moment - max(core.roster.last_seen(row.id, row.last_seen) or 0.0, core.started)
         if silence > patience:
-            agent = session.get_one(Agent, row.id)
-            agent.state = 1
-            agent.status_line = f"agent was not seen for {patience:.0f} seconds, inactivated"
-            jobs.queue_again(agent, f"agent {agent.name} is not alive, queued again")
+            gone.append(row)
         elif row.job_state == JobState.QUEUED and min(silence, moment - row.assigned) > core.settings.pickup_timeout:
             agent = session.get_one(Agent, row.id)
             jobs.queue_again(agent, f"agent {agent.name} did not take the job, queued again")
+    if gone:
+        said = f"agent was not seen for {patience:.0f} seconds, inactivated"
+        session.connection().execute(_RETIRE, [{"agent": row.id, "said": said} for row in gone])
+    for row in gone:
+        core.roster.forget(row.address)
+        if row.job_id is not None:
+            agent = session.get_one(Agent, row.id)
+            jobs.queue_again(agent, f"agent {agent.name} is not alive, queued again")

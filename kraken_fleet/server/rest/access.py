@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
-from sqlalchemy import select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import joinedload
 from starlette.types import Scope
 
 from kraken_fleet.server.clock import now
@@ -19,8 +19,11 @@ from kraken_fleet.server.store.tables import LoginSession, User
 _DAY = 86400.0
 
 
-def core_of(request: Request) -> Core:
-    """Return the server that the request came to."""
+async def core_of(request: Request) -> Core:
+    """Return the server that the request came to.
+
+    Asynchronous, for FastAPI calls any other function in a thread, which costs more than the whole answer may.
+    """
     core: Core = request.app.state.core
     return core
 
@@ -33,17 +36,25 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def find_session(core: Core, session: Session, token: str) -> LoginSession | None:
+def find_session(core: Core, token: str) -> LoginSession | None:
     """Return the living session of a token whose user is enabled."""
+    hashed = token_hash(token)
+    row = core.log_ins.get(hashed)
+    if row is None:
+        with core.db.read() as session:
+            row = session.scalars(_OF_TOKEN, {"hashed": hashed}).one_or_none()
+        if row is not None:
+            core.log_ins.keep(row)
     oldest = now() - core.settings.session_days * _DAY
-    row = session.scalars(
-        select(LoginSession)
-        .where(LoginSession.token_hash == token_hash(token), LoginSession.deleted.is_(None))
-        .where(LoginSession.created > oldest)
-        .options(joinedload(LoginSession.user))
-    ).one_or_none()
-    usable = row is not None and row.user.enabled and row.user.deleted is None
+    usable = row is not None and row.created > oldest and row.user.enabled and row.user.deleted is None
     return row if usable else None
+
+
+_OF_TOKEN = (
+    select(LoginSession)
+    .where(LoginSession.token_hash == bindparam("hashed"), LoginSession.deleted.is_(None))
+    .options(joinedload(LoginSession.user))
+)
 
 
 def token_of(request: Request) -> str:
@@ -67,15 +78,12 @@ def is_signed_in(core: Core, scope: Scope) -> bool:
         token = token_of(Request(scope))
     except Problem:
         return False
-    with core.db.read() as session:
-        return find_session(core, session, token) is not None
+    return find_session(core, token) is not None
 
 
 async def signed_in(request: Request, core: CoreDep) -> LoginSession:
     """Return the caller's session, as a dependency of routes; answer 401 without one."""
-    token = token_of(request)
-    with core.db.read() as session:
-        row = find_session(core, session, token)
+    row = find_session(core, token_of(request))
     if row is None:
         raise Problem(401, NOT_VERIFIED)
     return row

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,13 @@ def install(app: FastAPI) -> None:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         return problem(500, "")
 
+    async def left(request: Request, _error: Exception) -> Response:
+        # It asks again, or has given up: nothing is wrong here, and nobody reads the answer.
+        log.info("%s %s: the client left before its request was read", request.method, request.url.path)
+        return problem(400, "The request was cut off")
+
     app.add_exception_handler(Problem, known)
+    app.add_exception_handler(ClientDisconnect, left)
     app.add_exception_handler(HTTPException, routing)
     app.add_exception_handler(RequestValidationError, validation)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends
-from sqlalchemy import Table, asc, bindparam, delete, desc, insert, select, update
+from sqlalchemy import Connection, Table, asc, bindparam, delete, desc, insert, select, update
 from sqlalchemy.orm import Session, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 from starlette.responses import Response
@@ -111,23 +111,23 @@ async def agent(core: CoreDep, agent_id: int) -> Response:
 async def change_agent(core: CoreDep, agent_id: int, change: Change) -> Response:
     with core.db.write() as session:
         found = need(session, Agent, agent_id, "Agent not found")
+        groups = [dict(group) for group in session.connection().execute(_GROUPS, {"agent": agent_id}).mappings()]
         if "groups" in change:
-            _regroup(session, agent_id, change["groups"])
+            groups = _regroup(session.connection(), agent_id, change["groups"], groups)
         if "disabled" in change:
             session.connection().execute(_DISABLE, {"agent": agent_id, "to": change["disabled"]})
             set_committed_value(found, "disabled", change["disabled"])
         assign(session, core)
-        groups = session.connection().execute(_GROUPS, {"agent": agent_id}).mappings()
-        return answer(agent_json(found, core.roster, [dict(group) for group in groups]))
+        return answer(agent_json(found, core.roster, groups))
 
 
 # A fleet's registration is one PUT for each agent. Written past the ORM, it costs a third; the roster, which follows
 # the ORM's changes, keeps nothing about groups and disabling.
 _AGENTS, _PLACES, _TEAMS = (cast(Table, kind.__table__) for kind in (Agent, Assignment, AgentsGroup))
 _DISABLE = update(_AGENTS).where(_AGENTS.c.id == bindparam("agent")).values(disabled=bindparam("to"))
-_PLACES_OF = select(_PLACES.c.group_id).where(_PLACES.c.agent_id == bindparam("agent"))
 _LEAVE = delete(_PLACES).where(_PLACES.c.agent_id == bindparam("agent"), _PLACES.c.group_id == bindparam("group"))
-_KNOWN = select(_TEAMS.c.id).where(_TEAMS.c.id.in_(bindparam("ids", expanding=True)))
+_JOIN = insert(_PLACES)
+_KNOWN = select(_TEAMS.c.id, _TEAMS.c.name).where(_TEAMS.c.id.in_(bindparam("ids", expanding=True)))
 _GROUPS = (
     select(_TEAMS.c.id, _TEAMS.c.name)
     .join(_PLACES, _PLACES.c.group_id == _TEAMS.c.id)
@@ -136,22 +136,23 @@ _GROUPS = (
 )
 
 
-def _regroup(session: Session, agent_id: int, wanted: list[dict[str, Any]]) -> None:
-    """Make these the agent's groups; one that it is in already keeps its place."""
+def _regroup(
+    connection: Connection, agent_id: int, wanted: list[dict[str, Any]], present: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Make these the agent's groups, and return them; one that it is in already keeps its place."""
     ids = dict.fromkeys(item["id"] for item in wanted if item.get("id", 2**63) < 2**63)
-    connection = session.connection()
-    known = set(connection.scalars(_KNOWN, {"ids": list(ids)})) if ids else set()
+    known = {row.id: row.name for row in connection.execute(_KNOWN, {"ids": list(ids)})} if ids else {}
     for item in wanted:
         if "id" not in item:
             raise Problem(500)
         if item["id"] not in known:
             raise Problem(404, f"Agents Group with id {item} not found")
-    present = set(connection.scalars(_PLACES_OF, {"agent": agent_id}))
-    if left := present - ids.keys():
+    stay = [group for group in present if group["id"] in ids]
+    if left := [group["id"] for group in present if group["id"] not in ids]:
         connection.execute(_LEAVE, [{"agent": agent_id, "group": group_id} for group_id in left])
-    if joined := [group_id for group_id in ids if group_id not in present]:
-        rows = [{"agent_id": agent_id, "group_id": group_id} for group_id in joined]
-        connection.execute(insert(_PLACES), rows)
+    if joined := [group_id for group_id in ids if group_id not in {group["id"] for group in present}]:
+        connection.execute(_JOIN, [{"agent_id": agent_id, "group_id": group_id} for group_id in joined])
+    return [*stay, *({"id": group_id, "name": known[group_id]} for group_id in joined)]
 
 
 @router.delete("/agents/{agent_id:int}", dependencies=[Depends(admin("only superadmin can delete an agent"))])

@@ -145,4 +145,5 @@ async def change_password(
         # Whoever has an old token may be whom the password was changed against. The one that asks may stay.
         others = (LoginSession.user_id == user_id, LoginSession.id != caller.id, LoginSession.deleted.is_(None))
         session.execute(update(LoginSession).where(*others).values(deleted=now()))
+    core.log_ins.forget()
     return Response(status_code=204, media_type="application/json")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from kraken_fleet.server.core import Core
@@ -25,12 +24,12 @@ _IN_SCHEMA = ("general", "notification", "monitoring")
 @router.get("/settings")
 async def settings(request: Request, core: CoreDep) -> Response:
     with core.db.read() as session:
-        return answer(settings_json(session, public=not _asks_admin(core, request, session)))
+        return answer(settings_json(session, public=not _asks_admin(core, request)))
 
 
-def _asks_admin(core: Core, request: Request, session: Session) -> bool:
+def _asks_admin(core: Core, request: Request) -> bool:
     try:
-        found = find_session(core, session, token_of(request))
+        found = find_session(core, token_of(request))
     except Problem:
         return False
     return found is not None and found.user.superadmin

@@ -6,18 +6,19 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import event, select
 
 from kraken_fleet.server import ServerSettings
-from kraken_fleet.server.agents.watchdog import prune
+from kraken_fleet.server.agents.watchdog import look, prune
 from kraken_fleet.server.clock import iso, now
 from kraken_fleet.server.core import Core
-from kraken_fleet.server.store.tables import LoginSession
+from kraken_fleet.server.store.tables import Agent, LoginSession
 from kraken_fleet.server.testing import running
 from tests.background import repeating
 from tests.waiting import eventually
@@ -113,6 +114,46 @@ def test_old_log_lines_and_log_ins_are_dropped(tmp_path: Path) -> None:
             assert session.scalars(select(LoginSession.token_hash)).all() == ["1"]
     finally:
         core.close()
+
+
+@contextmanager
+def silent_fleet(tmp_path: Path, number: int) -> Iterator[Core]:
+    """A server that was up for a day, with agents that nobody authorized and that have not spoken since."""
+    core = Core.open(ServerSettings(tmp_path / str(number)), lambda _password: None)
+    try:
+        core.started = now() - 2 * 86400
+        with core.db.write() as session:
+            session.add_all(
+                Agent(name=f"host{index}", address=f"host{index}", last_seen=now() - 1.5 * 86400)
+                for index in range(number)
+            )
+        yield core
+    finally:
+        core.close()
+
+
+def statements_of(core: Core, work: Callable[[Core], object]) -> int:
+    """Count what is sent to the database."""
+    sent: list[object] = []
+    event.listen(core.db.engine, "before_cursor_execute", lambda *about: sent.append(about[2]))
+    work(core)
+    return len(sent)
+
+
+@pytest.mark.parametrize("work", [look, prune], ids=["retired", "forgotten"])
+def test_a_fleet_that_falls_silent_takes_no_more_statements_than_one(
+    tmp_path: Path, work: Callable[[Core], object]
+) -> None:
+    with silent_fleet(tmp_path, 2) as few, silent_fleet(tmp_path, 200) as many:
+        assert statements_of(few, work) == statements_of(many, work)
+        with many.db.read() as session:
+            left = session.scalars(select(Agent)).all()
+        if work is look:
+            assert {(agent.state, "was not seen" in str(agent.status_line)) for agent in left} == {(1, True)}
+            assert len(left) == 200
+        else:
+            assert [agent.address for agent in left] == ["host199"]
+            assert len(many.roster.discovered) == 1
 
 
 def test_a_queue_of_a_thousand_jobs_is_made_and_spread_quickly(tmp_path: Path) -> None:
