@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from kraken_fleet import whole_file
 from kraken_fleet.model import Deploy, HostResult, TaskResult
 
 # Enough to see a pattern; older files are removed when a new one is written.
@@ -48,9 +49,7 @@ def save_deploy(deploy: Deploy, directory: Path) -> Path:
     folder.mkdir(exist_ok=True)
     stamp = deploy.started.replace(":", "").replace("-", "")
     path = folder / f"{stamp}-{os.getpid()}.json"
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(asdict(deploy), indent=1), encoding="utf-8")
-    fresh.replace(path)
+    write_json(path, asdict(deploy))
     for old in sorted(folder.glob("*.json"))[:-KEPT]:
         old.unlink(missing_ok=True)
     return path
@@ -147,11 +146,7 @@ def write_json(path: Path, content: object) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    # mkstemp makes a file that only its owner can read, and two commands at once do not write into one.
-    descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=path.stem)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
-    Path(fresh).replace(path)
+    whole_file.write(path, json.dumps(content, indent=1), whole_file.OWNER_ONLY)
 
 
 def digest_of(text: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from kraken_fleet import whole_file
 from kraken_fleet.bundle.archive import pack, unpack
 from kraken_fleet.bundle.contents import RECIPES, agent_package, files_of, version_of
 from kraken_fleet.errors import BundleError
@@ -78,15 +78,4 @@ def _put(path: Path, content: bytes) -> None:
     if path.is_file() and path.read_bytes() == content and os.access(path, os.X_OK):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    # In the same directory, since a file can be renamed, which replaces the old one in one step, only within a file
-    # system.
-    handle, fresh = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        # mkstemp lets only the owner read it, whatever the umask is.
-        Path(fresh).chmod(0o755)
-        Path(fresh).replace(path)
-    except BaseException:
-        Path(fresh).unlink(missing_ok=True)
-        raise
+    whole_file.write(path, content, 0o755, any_umask=True)

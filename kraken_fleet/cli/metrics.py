@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from kraken_fleet import whole_file
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.cli import output, planning
 from kraken_fleet.cli.application import single_command
@@ -62,11 +61,6 @@ def metrics(
 def _write(path: Path, content: bytes) -> None:
     """Write the file whole or not at all, so that it is never read half."""
     try:
-        # node_exporter reads names that end in .prom, and runs as another user.
-        descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(fresh).chmod(0o644)
-        Path(fresh).replace(path)
+        whole_file.write(path, content, 0o644, any_umask=True)  # node_exporter runs as another user
     except OSError as error:
         raise FleetError(f"The metrics cannot be written: {error.strerror}", where=str(path)) from error

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from kraken_fleet import whole_file
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.cli import output, planning
 from kraken_fleet.cli.application import single_command
@@ -70,12 +71,10 @@ def plan(
 
 def _save(made: Plan, path: Path) -> None:
     """Write the plan whole or not at all: a half-written plan must not be applied."""
-    fresh = path.with_name(f".{path.name}.new")
     try:
         if path.exists() and not path.is_file():  # a pipe or /dev/stdout is written to, never replaced
             path.write_text(plan_to_json(made), encoding="utf-8")
             return
-        fresh.write_text(plan_to_json(made), encoding="utf-8")
-        fresh.replace(path)
+        whole_file.write(path, plan_to_json(made))
     except OSError as error:
         raise PlanError(f"The plan cannot be saved: {error.strerror}", where=str(path)) from error

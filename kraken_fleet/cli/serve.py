@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kraken_fleet import whole_file
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import HELP_OPTIONS
 from kraken_fleet.cli.limits import Proxies, with_limits
@@ -183,9 +184,7 @@ def _tell(ready: Ready, passwords: list[str]) -> None:
 
 def _write_ready(path: Path, ready: Ready) -> None:
     """Write the file whole or not at all: whoever waits for the file may read it at once."""
-    fresh = path.with_name(f".{path.name}.new")
     try:
-        fresh.write_text(json.dumps({"url": ready.url, "log_addr": ready.log_addr}), encoding="utf-8")
-        fresh.replace(path)
+        whole_file.write(path, json.dumps({"url": ready.url, "log_addr": ready.log_addr}))
     except OSError as error:
         raise FleetError(f"The ready file cannot be written: {error.strerror}", where=str(path)) from error

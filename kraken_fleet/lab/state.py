@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from kraken_fleet import whole_file
 from kraken_fleet.errors import LabError
 from kraken_fleet.lab.driver import LabHost
 from kraken_fleet.lab.processes import ProcessRef
@@ -75,9 +76,7 @@ class LabState:
     def save(self, paths: LabPaths) -> None:
         """Write it whole or not at all: another command may read it at any time."""
         content = asdict(self) | {"hosts": [_host_to_json(host) for host in self.hosts]}
-        fresh = paths.memory.with_suffix(".new")
-        fresh.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        fresh.replace(paths.memory)
+        whole_file.write(paths.memory, json.dumps(content, indent=1))
 
     @classmethod
     def load(cls, paths: LabPaths) -> LabState | None:

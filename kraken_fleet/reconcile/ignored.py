@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
+from kraken_fleet import whole_file
+
 
 class Ignored:
     """Addresses in a JSON file, replaced whole on each change.
@@ -35,6 +37,4 @@ class Ignored:
 
     def _replace(self, addresses: frozenset[str]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(".new")
-        fresh.write_text(json.dumps(sorted(addresses)), encoding="utf-8")
-        fresh.replace(self._path)
+        whole_file.write(self._path, json.dumps(sorted(addresses)))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from kraken_fleet import whole_file
 from kraken_fleet.web.cache import Snapshot
 
 SAMPLE_SECONDS = 60
@@ -58,9 +59,7 @@ class History:
                 file.write(_line(sample))
             return
         # Once a day the file is cut down to what is still shown.
-        fresh = self._path.with_suffix(".new")
-        fresh.write_text("".join(map(_line, self._samples)), encoding="utf-8")
-        fresh.replace(self._path)
+        whole_file.write(self._path, "".join(map(_line, self._samples)))
 
 
 def sample_of(snapshot: Snapshot, minute: int) -> Sample:

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import ssl
-import tempfile
 import urllib.request
 import zlib
 from collections.abc import Iterable, Mapping
@@ -20,7 +19,7 @@ from typing import Any
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.installed import agent_of
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import OURS
 
-from kraken_fleet import bundle
+from kraken_fleet import bundle, whole_file
 from kraken_fleet.address import ServerAddress
 from kraken_fleet.bundle import signature
 from kraken_fleet.bundle.archive import unpack
@@ -84,9 +83,7 @@ def _keep(path: Path, found: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     for older in sorted(path.parent.glob("*.json"), key=lambda one: one.stat().st_mtime)[: -_KEPT_BUILDS + 1]:
         older.unlink(missing_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        json.dump(found, file)
-    Path(file.name).replace(path)  # Another host's process may be reading it.
+    whole_file.write(path, json.dumps(found), whole_file.OWNER_ONLY)  # Another host's process may be reading it.
 
 
 def _mark_of(paths: Iterable[Path]) -> str:

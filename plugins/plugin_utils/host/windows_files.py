@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -23,6 +21,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.bundles impor
     version_in,
 )
 
+from kraken_fleet import whole_file
 from kraken_fleet.address import ServerAddress
 from kraken_fleet.errors import BundleError
 
@@ -102,7 +101,4 @@ def _write(path: Path, content: bytes) -> None:
     if path.is_file() and path.read_bytes() == content:
         return
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    Path(name).replace(path)
+    whole_file.write(path, content, whole_file.OWNER_ONLY)
