@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from kraken_fleet.api import KrakenClient
+from kraken_fleet.errors import FleetError
 from kraken_fleet.model import Activity, Agent, AgentsGroup, activity_of, is_own_group
 
 
@@ -41,13 +42,16 @@ class Snapshot:
 
 # A server with ten thousand agents needs seconds to list them: never ask it for more than this part of its time.
 _SHARE = 4
+# Nobody waits for an answer that takes longer than this, as long as the view before is no older than that.
+_QUICK_SECONDS = 0.25
+_PRESENTABLE_SECONDS = 60.0
 
 
 class FleetCache:
     """Keeps the last snapshot.
 
     Args:
-        max_age: seconds after which the server is asked again; longer when its answer takes long.
+        max_age: seconds after which the server is asked again; longer when its answer takes long. 0 asks each time.
         on_snapshot: told of every fresh snapshot, for the history.
         clock: monotonic seconds, for tests.
     """
@@ -70,14 +74,30 @@ class FleetCache:
     def get(self, client: KrakenClient) -> Snapshot:
         """Return the newest view; ask the server with this client when the last one is too old.
 
-        While somebody else is asking, the view before is good enough, unless something has been changed since.
+        While somebody else is asking, the view before is good enough, unless something has been changed since. It also
+        is while this call has the server asked in the background, because the answer takes long.
         """
         if not self._lock.acquire(blocking=self._taken_at == float("-inf")):
             return self._snapshot
+        release = self._lock.release
         try:
-            if self._clock() - self._taken_at > max(self._max_age, _SHARE * self._took):
-                self._refresh(client)
+            age = self._clock() - self._taken_at
+            if age > max(self._max_age, _SHARE * self._took):
+                if self._max_age and self._took > _QUICK_SECONDS and age < _PRESENTABLE_SECONDS:
+                    threading.Thread(target=self._refresh_later, args=(client,), name="fleet view", daemon=True).start()
+                    release = _nothing  # that thread does it
+                else:
+                    self._refresh(client)
             return self._snapshot
+        finally:
+            release()
+
+    def _refresh_later(self, client: KrakenClient) -> None:
+        """Ask the server, and unlock the view. After an error the next look asks, and tells of it."""
+        try:
+            self._refresh(client)
+        except FleetError:
+            self._taken_at = float("-inf")
         finally:
             self._lock.release()
 
@@ -106,6 +126,10 @@ class FleetCache:
         self._digest, self._taken_at = digest, self._clock()
         self._took = self._taken_at - started
         self._on_snapshot(self._snapshot)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _visible(agent: Agent) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from urllib.parse import urlencode
 
 from kraken_fleet.model import Activity, Agent, HostNames, Resources, activity_of
@@ -120,7 +120,7 @@ class Row:
         return self.agent.host_info.isolation if self.agent.host_info else ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Page:
     """One page of rows, and what the filters could be set to."""
 
@@ -130,9 +130,10 @@ class Page:
     query: Query
     choices: Mapping[str, Sequence[tuple[str, int]]]
 
-    @property
+    @cached_property
     def left_out(self) -> frozenset[str]:
         """The columns that no agent in sight has anything for: Kraken's own agent says neither."""
+        # Kept, for the template asks once for each row, and each time every row would be looked at.
         versions = any(row.version for row in self.rows)
         resources = any(row.resources != Resources() for row in self.rows)
         return frozenset([*([] if versions else ["Version"]), *([] if resources else ["Host", "Disk"])])

@@ -8,10 +8,12 @@ from typing import cast
 import pytest
 
 from kraken_fleet.api import KrakenClient
+from kraken_fleet.errors import ServerUnreachableError
 from kraken_fleet.model import Agent, AgentsGroup
 from kraken_fleet.web.cache import FleetCache
 from tests.fake_clock import FakeClock
 from tests.unit.web.model_builders import an_agent
+from tests.waiting import eventually
 
 
 class SlowServer:
@@ -51,6 +53,48 @@ def test_everybody_shares_one_view_until_it_is_old(takes: float, young: float, o
     clock.time += old - young
     cache.get(client)
     assert server.asked == 2
+
+
+def test_nobody_waits_for_a_server_that_answers_slowly() -> None:
+    cache, server, client, clock = cached(3.0)
+    before = cache.get(client)
+    clock.time += 13
+    asking, answered = threading.Event(), threading.Event()
+    groups = server.groups
+
+    def slowly() -> tuple[AgentsGroup, ...]:
+        asking.set()
+        assert answered.wait(30)
+        return groups()
+
+    server.groups = slowly  # type: ignore[method-assign] # an answer that takes until the test lets it go
+    assert cache.get(client) is before
+    assert asking.wait(30)
+    assert cache.get(client) is before
+    answered.set()
+    assert eventually(lambda: cache.last is not before)
+    assert server.asked == 2
+
+
+def test_a_view_that_is_older_than_a_minute_is_shown_to_nobody() -> None:
+    cache, _, client, clock = cached(3.0)
+    before = cache.get(client)
+    clock.time += 61
+    assert cache.get(client) is not before
+
+
+def test_a_server_that_is_gone_is_told_of_with_the_next_look() -> None:
+    cache, server, client, clock = cached(3.0)
+    before = cache.get(client)
+    clock.time += 13
+
+    def gone() -> tuple[AgentsGroup, ...]:
+        raise ServerUnreachableError("There is no connection")
+
+    server.groups = gone  # type: ignore[method-assign] # the server went away
+    assert cache.get(client) is before
+    with pytest.raises(ServerUnreachableError):
+        eventually(lambda: cache.get(client) is not before)
 
 
 def test_after_a_change_the_next_look_asks() -> None:

@@ -114,3 +114,9 @@ def test_pages_of_one_view_share_its_rows() -> None:
     newer = Snapshot(2, NOW, tuple(FLEET[:1]))
     assert tables.of(newer, names).page(Query()).total == 1
     assert tables.of(newer, HostNames({})) is not table
+
+
+def test_which_columns_are_empty_is_looked_up_once_for_a_page() -> None:
+    page = show()
+    assert page.left_out == {"Version", "Host", "Disk"}
+    assert page.left_out is page.left_out, "a template asks once for each row"
