@@ -15,7 +15,7 @@ TESTS ?=
 AGAIN ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup lock lowest demo test test-browser test-real molecule sanity check docs format wheel release screenshots clean
+.PHONY: help setup lock lowest demo test test-browser test-real molecule sanity galaxy check docs format wheel release screenshots clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -57,6 +57,7 @@ PIN := $(UV) --universal --python-version 3.11 --generate-hashes --no-emit-index
 lock: $(STAMP) ## Pin what pyproject.toml asks for, with hashes, in requirements/
 	@$(PIN) pyproject.toml --extra all --group dev --output-file requirements/dev.txt
 	@$(PIN) --group kkci --output-file requirements/kkci.txt
+	@$(PIN) --group galaxy --output-file requirements/galaxy.txt
 	@$(PIN) --group uv --output-file requirements/uv.txt
 	@$(PIN) --group windows --no-deps --output-file requirements/windows.txt
 
@@ -100,6 +101,9 @@ molecule: $(STAMP) ## As root: every role on lab hosts; one of them: make molecu
 
 sanity: $(STAMP) ## Ansible's own tests of a collection: ansible-test sanity, whole
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/sanity.sh
+
+galaxy: $(STAMP) ## What Ansible Galaxy says of the tarball when it is uploaded
+	@$(BIN)/python tests/galaxy_importer.py
 
 check: $(STAMP) ## Style, types, import rules, Ansible and YAML
 	@export PATH="$(CURDIR)/$(BIN):$$PATH"; failed=(); \

@@ -10,7 +10,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _COLLECTION = "ansible_collections/kraken_ci/fleet"
-_PARTS = ("galaxy.yml", "meta", "playbooks", "plugins", "roles")
+_PARTS = ("LICENSE", "LICENSES", "galaxy.yml", "meta", "playbooks", "plugins", "roles")
 
 
 class CollectionHook(BuildHookInterface[Any]):

@@ -9,8 +9,7 @@
 # installs is kept in .ansible/sanity. `compile` and `import` run on each Python from 3.8 on that is found here.
 #
 # ansible-test wants the collection at ansible_collections/NAMESPACE/NAME in a git repository of its own, so it gets a
-# copy of what is here now, committed or not. The modules are under the Apache licence, which validate-modules asks to
-# be excused for: see tests/sanity/.
+# copy of what is here now, committed or not.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -23,7 +22,7 @@ collection="$work/ansible_collections/kraken_ci/fleet"
 mkdir -p "$collection"
 cd "$root"
 git ls-files -z --cached --others --exclude-standard -- \
-    CHANGELOG.rst LICENSE README.md changelogs galaxy.yml meta playbooks plugins roles tests/sanity |
+    CHANGELOG.rst LICENSE LICENSES README.md changelogs galaxy.yml meta playbooks plugins roles |
     tar --create --null --files-from=- --ignore-failed-read | tar --extract --directory="$collection"
 
 cd "$collection"

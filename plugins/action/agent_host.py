@@ -1,3 +1,6 @@
+# Copyright (c) kraken-fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The controller's half of `agent_host`: reads the binaries and sends them along, so that one round trip is enough."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) kraken-fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Looks for Python and Git on a host through its shell alone, and installs them when it may."""
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-# Apache-2.0 (see LICENSE)
+# Copyright (c) kraken-fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What an agent is told, however it runs on its host."""
 
 from __future__ import annotations
@@ -84,4 +86,9 @@ options:
         set and cannot be honoured. The role itself uses this.
     type: bool
     default: false
+attributes:
+  action_group:
+    description: Use C(group/kraken_ci.fleet.agents) in C(module_defaults) to set options of all its modules at once.
+    support: full
+    membership: [kraken_ci.fleet.agents, kraken_ci.fleet.hosts]
 """

@@ -1,4 +1,6 @@
-# Apache-2.0 (see LICENSE)
+# Copyright (c) kraken-fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """How modules are told which Kraken server to use."""
 
 from __future__ import annotations
@@ -45,6 +47,10 @@ attributes:
   action:
     description: Runs on the controller, inside ansible-playbook; nothing is sent to the managed host.
     support: full
+  action_group:
+    description: Use C(group/kraken_ci.fleet.fleet) in C(module_defaults) to set options of all its modules at once.
+    support: full
+    membership: [kraken_ci.fleet.fleet]
 requirements:
   - kraken-fleet, in the Python that runs ansible-playbook
 """

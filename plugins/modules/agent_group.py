@@ -1,4 +1,6 @@
-# Apache-2.0 (see LICENSE)
+# Copyright (c) kraken-fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Documentation; the work is done by the action plugin of the same name."""
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 #!/usr/bin/python
-# Apache-2.0 (see LICENSE)
+# Copyright (c) kraken-fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Brings the agents of one host to their wanted state, in one round trip."""
 
 from __future__ import annotations
@@ -224,6 +226,11 @@ options:
     description: With O(state=absent), leave the account.
     type: bool
     default: false
+attributes:
+  action_group:
+    description: Use C(group/kraken_ci.fleet.agents) in C(module_defaults) to set options of all its modules at once.
+    support: full
+    membership: [kraken_ci.fleet.agents, kraken_ci.fleet.hosts, kraken_ci.fleet.release]
 extends_documentation_fragment: [kraken_ci.fleet.agent, kraken_ci.fleet.installation, kraken_ci.fleet.attributes]
 author: [kraken-fleet contributors (@kraken-ci)]
 """

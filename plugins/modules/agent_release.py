@@ -1,4 +1,6 @@
-# Apache-2.0 (see LICENSE)
+# Copyright (c) kraken-fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Documentation; the work is done by the action plugin of the same name."""
 
 from __future__ import annotations
@@ -54,6 +56,11 @@ options:
     description: What its sha256 must be.
     type: str
     default: 727d1e42275c605e0f04aba98095c38a8e1e46def453cdffce42869428aa6743
+attributes:
+  action_group:
+    description: Use C(group/kraken_ci.fleet.release) in C(module_defaults) to set options of all its modules at once.
+    support: full
+    membership: [kraken_ci.fleet.release]
 extends_documentation_fragment: [kraken_ci.fleet.attributes]
 author: [kraken-fleet contributors (@kraken-ci)]
 """

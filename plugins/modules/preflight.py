@@ -1,5 +1,7 @@
 #!/usr/bin/python
-# Apache-2.0 (see LICENSE)
+# Copyright (c) kraken-fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Looks at a host before an agent is put on it."""
 
 from __future__ import annotations
@@ -65,6 +67,11 @@ options:
     description: The word that the log record carries. Made anew for each run when it is empty. No role sets it.
     type: str
     default: ""
+attributes:
+  action_group:
+    description: Use C(group/kraken_ci.fleet.hosts) in C(module_defaults) to set options of all its modules at once.
+    support: full
+    membership: [kraken_ci.fleet.hosts]
 extends_documentation_fragment: [kraken_ci.fleet.attributes]
 author: [kraken-fleet contributors (@kraken-ci)]
 """

@@ -1,4 +1,6 @@
-# Apache-2.0 (see LICENSE)
+# Copyright (c) kraken-fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Documentation; the work is done by the action plugin of the same name."""
 
 from __future__ import annotations
@@ -21,6 +23,11 @@ options:
     description: The agent's variables; those that name proxies are used for what is installed.
     type: dict
     default: {}
+attributes:
+  action_group:
+    description: Use C(group/kraken_ci.fleet.hosts) in C(module_defaults) to set options of all its modules at once.
+    support: full
+    membership: [kraken_ci.fleet.hosts]
 extends_documentation_fragment: [kraken_ci.fleet.installation, kraken_ci.fleet.attributes]
 author: [kraken-fleet contributors (@kraken-ci)]
 """

@@ -1,3 +1,6 @@
+# Copyright (c) kraken-fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What an action takes: the options that its module documents, so that an option stands in one place.
 
 Ansible imports an action's file before it forks a process for each host, so the documentation is read once for a task.

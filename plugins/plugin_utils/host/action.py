@@ -1,3 +1,6 @@
+# Copyright (c) kraken-fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Actions that look for Python and Git on a host, and may run a program of kraken-fleet there in the same round trip.
 
 There is no module on the host: Ansible would pack it anew for each play and import AnsibleModule on each host, which

@@ -1,3 +1,6 @@
+# Copyright (c) kraken-fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The variables of the role kraken_agent as options of the modules that put agents on hosts."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) kraken-fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Which hosts of a deploy stand in plays of their own, so that all others need but one task.
 
 Ansible starts a process for each host of each task, also to find out that the host is skipped. So what only some hosts

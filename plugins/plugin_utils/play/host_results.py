@@ -1,3 +1,6 @@
+# Copyright (c) kraken-fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What a deploy has found on each host: registered in this play, or written into a file by another process.
 
 Registration authorizes agents by what is in that file. So it is read only when nobody else can have written it.

@@ -1,3 +1,6 @@
+# Copyright (c) kraken-fleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What the inventory of a running play says of its hosts, each level of it apart.
 
 Ansible keeps one value for a variable, the most specific one. `kraken_agent_groups` adds up over all levels instead, so

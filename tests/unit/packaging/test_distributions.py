@@ -91,11 +91,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_tarball_for_galaxy_has_what_works_from_there_and_no_more(installed: Path) -> None:
     parts = {
-        "CHANGELOG.rst", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "SECURITY.md", "changelogs", "contrib",
-        "docs", "inventories", "meta", "playbooks", "plugins", "roles", "tests",
+        "CHANGELOG.rst", "FILES.json", "LICENSE", "LICENSES", "MANIFEST.json", "README.md", "SECURITY.md", "changelogs",
+        "contrib", "docs", "inventories", "meta", "playbooks", "plugins", "roles",
     }  # fmt: skip
     assert {path.name for path in installed.iterdir()} == parts
-    assert {path.name for path in (installed / "tests").iterdir()} == {"sanity"}
     assert list(installed.rglob("*.png")) == []
 
 

@@ -48,12 +48,19 @@ class Stage:
             **more,
         }
 
-    def play(self, *tasks: Mapping[str, Any], check: bool = False, **environment: str) -> list[dict[str, Any]]:
+    def play(
+        self,
+        *tasks: Mapping[str, Any],
+        check: bool = False,
+        module_defaults: Mapping[str, Any] | None = None,
+        **environment: str,
+    ) -> list[dict[str, Any]]:
         """Runs tasks one after another, also after one that failed; returns the result of each."""
         answers = self.folder / "answers.json"
         play = {
             "hosts": "localhost",
             "gather_facts": False,
+            "module_defaults": dict(module_defaults or {}),
             "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
             "tasks": [
                 *({**task, "register": f"r{i}", "ignore_errors": True} for i, task in enumerate(tasks)),
