@@ -1,7 +1,7 @@
 """What Ansible Galaxy says of the collection when it is uploaded there: `make galaxy`.
 
-Galaxy takes an upload in with the program galaxy-importer, which is run here on the tarball that a release uploads. It is in
-a virtual environment of its own, since it wants old versions of some packages. Each warning and each error is a failure.
+Galaxy takes an upload in with the program galaxy-importer, which is run here on the tarball that a release uploads. It
+is in a virtual environment of its own, since it wants old versions of some packages. Each warning is a failure.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _COMPLAINT = re.compile(r"^(?:WARNING|ERROR|CRITICAL)\b.*$", re.MULTILINE)
 
 
 def install() -> None:
-    """Install the program as it is pinned, unless it is there; it sees kraken_fleet, as plugins do where they are used."""
+    """Install the program as it is pinned, unless it is there; it sees kraken_fleet, which plugins import."""
     stamp = _HOME / "pinned.txt"
     if stamp.exists() and stamp.read_bytes() == PINNED.read_bytes():
         return
