@@ -4,76 +4,32 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
-import yaml
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.inventory import Inventory
 from kraken_fleet.server.testing import RunningServer, running
 from kraken_fleet.web import ConsoleSettings
 from tests.console_server import serving
+from tests.e2e.prometheus_server import CONTRIB, RULES, prometheus, query
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.prometheus
 
-_CONTRIB = Path(__file__).resolve().parents[2] / "contrib"
-_RULES = "kraken-fleet.rules.yml"
 _A, _B = "10.0.0.41", "10.0.0.42"
 
 
-def _promtool(*arguments: str, folder: Path = _CONTRIB / "prometheus", content: str | None = None) -> str:
+def _promtool(*arguments: str, folder: Path = CONTRIB / "prometheus", content: str | None = None) -> str:
     done = subprocess.run(
         ["promtool", *arguments], cwd=folder, input=content, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
-
-
-@contextmanager
-def _prometheus(folder: Path, target: str, password: str) -> Iterator[str]:
-    """Prometheus with the configuration that we give to users, scraping one target; its URL."""
-    config = yaml.safe_load((_CONTRIB / "prometheus/prometheus.yml").read_text())
-    (job,) = config["scrape_configs"]
-    job["scrape_interval"] = "5s"
-    job["scrape_timeout"] = "5s"
-    job["basic_auth"]["password_file"] = str(folder / "password")
-    job["static_configs"][0]["targets"] = [target.removeprefix("http://")]
-    (folder / "password").write_text(password)
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-    shutil.copy(_CONTRIB / "prometheus" / _RULES, folder)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    address = f"127.0.0.1:{port}"
-    options = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(
-            ["prometheus", *options, f"--web.listen-address={address}"], stdout=log, stderr=log, cwd=folder
-        )
-        try:
-            yield f"http://{address}"
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def _query(prometheus: str, expression: str) -> list[dict[str, Any]]:
-    try:
-        answer = requests.get(f"{prometheus}/api/v1/query", params={"query": expression}, timeout=10)
-    except requests.ConnectionError:
-        return []  # it is still starting
-    if answer.status_code == 503:
-        return []  # it listens, and reads what it has on disk
-    found: list[dict[str, Any]] = answer.json().get("data", {}).get("result", [])
-    return found
 
 
 @pytest.fixture
@@ -91,7 +47,7 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
 
 
 def test_the_alert_rules_are_right_and_alert_when_they_should() -> None:
-    assert "SUCCESS" in _promtool("check", "rules", _RULES)
+    assert "SUCCESS" in _promtool("check", "rules", RULES)
     assert "SUCCESS" in _promtool("test", "rules", "kraken-fleet.rules.test.yml")
 
 
@@ -104,26 +60,26 @@ def test_prometheus_scrapes_the_console_and_reads_what_the_dashboard_asks(
         f"    build-1: {{kraken_agent_address: {_A}}}\n    build-9: {{kraken_agent_address: 10.0.0.9}}\n"
     )
     settings = ConsoleSettings(server.url, tmp_path / "state", inventory=Inventory([tmp_path / "hosts.yml"]))
-    with serving(settings) as console, _prometheus(tmp_path, console, server.password) as prometheus:
-        eventually(lambda: _query(prometheus, "kraken_fleet_server_up == 1"), bool, 120)
-        states = {one["metric"]["state"]: one["value"][1] for one in _query(prometheus, "kraken_fleet_agents")}
+    with serving(settings) as console, prometheus(tmp_path, console, server.password) as url:
+        eventually(lambda: query(url, "kraken_fleet_server_up == 1"), bool, 120)
+        states = {one["metric"]["state"]: one["value"][1] for one in query(url, "kraken_fleet_agents")}
         assert (states["disabled"], states["discovered"]) == ("1", "0")
-        seen = {one["metric"]["address"]: one["metric"].get("name") for one in _query(prometheus, _LAST_SEEN)}
+        seen = {one["metric"]["address"]: one["metric"].get("name") for one in query(url, _LAST_SEEN)}
         assert seen == {_A: "build-1", _B: None}
-        (finding,) = _query(prometheus, 'kraken_fleet_findings{kind="never_seen"}')
+        (finding,) = query(url, 'kraken_fleet_findings{kind="never_seen"}')
         assert finding["value"][1] == "1"
         for expression in _dashboard():
-            answer = requests.get(f"{prometheus}/api/v1/query", params={"query": expression}, timeout=20)
+            answer = requests.get(f"{url}/api/v1/query", params={"query": expression}, timeout=20)
             assert answer.status_code == 200, f"{expression}: {answer.text}"
         text = requests.get(f"{console}/metrics", auth=("admin", server.password), timeout=60).text
     _promtool("check", "metrics", content=text)
     names = set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
     asked = set(
-        re.findall(r"kraken_fleet_\w+", json.dumps(_dashboard()) + (_CONTRIB / "prometheus" / _RULES).read_text())
+        re.findall(r"kraken_fleet_\w+", json.dumps(_dashboard()) + (CONTRIB / "prometheus" / RULES).read_text())
     )
     assert {name for name in asked if not name.startswith("kraken_fleet_embedded_")} <= names
     documented = set(
-        re.findall(r"^\| `(kraken_fleet_\w+)`", (_CONTRIB.parent / "docs/metrics.md").read_text(), re.MULTILINE)
+        re.findall(r"^\| `(kraken_fleet_\w+)`", (CONTRIB.parent / "docs/metrics.md").read_text(), re.MULTILINE)
     )
     # A console by itself has no embedded server.
     own = {name for name in documented if name.startswith("kraken_fleet_embedded_")}
@@ -134,6 +90,6 @@ _LAST_SEEN = "kraken_fleet_agent_last_seen_seconds"
 
 
 def _dashboard() -> list[str]:
-    panels = json.loads((_CONTRIB / "grafana/kraken-fleet.json").read_text())["panels"]
+    panels = json.loads((CONTRIB / "grafana/kraken-fleet.json").read_text())["panels"]
     found = [target["expr"] for panel in panels for target in panel["targets"]]
     return [one.replace("$instance", ".*").replace("$group", ".*") for one in found]
