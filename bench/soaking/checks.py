@@ -56,7 +56,7 @@ def figures_of(world: World, record: Record) -> dict[str, object]:
         )
         if agents
         else "-",
-        "sessions of the server": world.server.rows("select count(*) from sessions")[0][0],
+        "sessions of the server": world.server.rows("select count(*) from sessions where deleted is null")[0][0],
         "database, MB": round((world.server.data / "server.sqlite").stat().st_size / 1e6, 1),
     }
 
@@ -102,7 +102,7 @@ def _left(world: World, record: Record) -> Iterator[str]:
     spare = [path.name for path in world.server.data.iterdir() if path.name not in world.files_before]
     if spare:
         yield f"left: files in the server's data directory: {spare}"
-    sessions = int(str(world.server.rows("select count(*) from sessions")[0][0]))
+    sessions = int(str(world.server.rows("select count(*) from sessions where deleted is null")[0][0]))
     if sessions > _SESSIONS:
         yield f"left: {sessions} sessions on the server"
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from kraken_fleet.model import ALL_GROUP, Agent, DesiredAgent, DesiredFleet, ObservedFleet
+from kraken_fleet.model import ALL_GROUP, Agent, DesiredAgent, DesiredFleet, ObservedFleet, ago
 from kraken_fleet.plan.membership import names_used_twice
 
 _LISTED = 5
@@ -102,9 +102,8 @@ def _why(wanted: DesiredAgent, claimed: list[str], asked: Collection[str]) -> tu
 def _stale(label: str, agent: Agent, now: datetime, stale_after: timedelta) -> Iterator[Finding]:
     if agent.last_seen is None or now - agent.last_seen <= stale_after:
         return
-    minutes = int((now - agent.last_seen).total_seconds() // 60)
     hint = f"Look on {label}: does the service run?"
-    yield Finding("stale", label, f"{agent.address} was last seen {minutes} minutes ago", hint)
+    yield Finding("stale", label, f"{agent.address} was last seen {ago(agent.last_seen, now)}", hint)
 
 
 def _disabled(wanted: DesiredAgent, agent: Agent, observed: ObservedFleet, now: datetime) -> Iterator[Finding]:

@@ -77,7 +77,7 @@ def kill_an_agent(day: Desk) -> None:
     day.told("Silent agents", f"- {KILLED}: ")
     day.measured(alert)
     subprocess.run(["docker", "start", container], check=True, capture_output=True)
-    day.told("Over", f"- {KILLED}: ")
+    day.told("Over", f"- {KILLED}, after ")
     until(lambda: not day.has(alert), otherwise="the alert does not end")
 
 
@@ -92,7 +92,7 @@ def fill_a_disk(day: Desk) -> None:
     day.lab.on_hosts("rm /opt/kraken/data/filling", FULL)
     (job,) = over(day, run)
     assert job.succeeded
-    day.told("Over", f"- {FULL}: ")
+    day.told("Over", f"- {FULL}, after ")
 
 
 def run_three_jobs_on_the_ephemeral_agent(day: Desk) -> None:

@@ -148,6 +148,14 @@ def test_an_attested_agent_stays_when_it_repeats_its_nonce(told: str | None, sta
     assert hashed.judge(agent, WANTED.agents[0]).admitted is stays
 
 
+@pytest.mark.parametrize(("seconds", "said"), [(40, "40 s ago"), (200, "3 min ago"), (90_000, "1 d ago")])
+def test_a_silent_agent_is_told_of_with_the_time_in_a_fitting_unit(seconds: int, said: str) -> None:
+    silent = SERVER.with_agents([replace(AGENT, last_seen=NOW - timedelta(seconds=seconds))])
+    findings = make_plan(WANTED, silent, PlanPolicy(stale_after=timedelta(seconds=30)), now=NOW).findings
+    (found,) = [one for one in findings if one.kind == "stale"]
+    assert found.message == f"10.0.0.1 was last seen {said}"
+
+
 @pytest.mark.parametrize(
     "make",
     [
