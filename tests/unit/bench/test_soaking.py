@@ -1,0 +1,64 @@
+"""What the soak benchmark rests on: its faults can be had again, and what it looks for it finds."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bench.soaking.faults import OF_SERVER, Kind, planned
+from bench.soaking.ledger import Ledger
+from bench.soaking.network import Cut, Network
+
+SECONDS, CALM = 100.0, 60.0
+
+
+def test_a_seed_gives_the_same_faults_again_and_leaves_the_server_alone_in_the_end() -> None:
+    first, again, other = (list(planned(seed, SECONDS, 2.0, list(Kind), CALM)) for seed in (5, 5, 6))
+    described = [[(one.at, one.kind, one.seconds) for one in ones] for ones in (first, again, other)]
+    assert described[0] == described[1] != described[2]
+    assert [one.choice.random() for one in first] == [one.choice.random() for one in again]
+    assert {one.kind for one in first} == set(Kind)
+    assert not [one for one in first if one.kind in OF_SERVER and one.at >= CALM]
+
+
+def test_the_ledger_finds_steps_that_ran_twice_or_never_and_those_of_an_agent(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    lines = ["began /h/one/data/jobs/7 0", "ended /h/one/data/jobs/7 0", "began /h/two/data/jobs/8 0", "ended /h/tw"]
+    ledger.path.write_text("\n".join([*lines, "ended /h/one/data/jobs/7 0", "began /h/one/data/jobs/9 1"]))
+    assert ledger.going_on("one") == {(9, 1)}
+    assert ledger.going_on("two") == {(8, 0)}
+    ledger.read()
+    assert ledger.twice() == [(7, 0)]
+    assert ledger.never([(7, 0), (8, 0)]) == [(8, 0)]
+
+
+@pytest.mark.parametrize(("cut", "answered", "heard"), [(None, True, 1), (Cut.REFUSED, False, 0), (Cut.LOST, False, 1)])
+def test_a_cut_network_passes_nothing_or_loses_the_answer(cut: Cut | None, answered: bool, heard: int) -> None:
+    peers: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peers.append(writer.get_extra_info("peername")[0])
+        await reader.readline()
+        writer.write(b"yes\n")
+        writer.close()
+
+    async def ask() -> bytes:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        network = Network(server.sockets[0].getsockname()[1])
+        await network.start()
+        if cut:
+            network.cuts["127.0.0.77"] = cut
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", network.port, local_addr=("127.0.0.77", 0))
+            writer.write(b"well?\n")
+            return await reader.read()
+        except ConnectionError:
+            return b""
+        finally:
+            await network.stop()
+            server.close()
+
+    assert (asyncio.run(ask()) == b"yes\n") is answered
+    assert peers == ["127.0.0.77"] * heard
