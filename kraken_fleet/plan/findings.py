@@ -102,8 +102,13 @@ def _why(wanted: DesiredAgent, claimed: list[str], asked: Collection[str]) -> tu
 def _stale(label: str, agent: Agent, now: datetime, stale_after: timedelta) -> Iterator[Finding]:
     if agent.last_seen is None or now - agent.last_seen <= stale_after:
         return
-    hint = f"Look on {label}: does the service run?"
-    yield Finding("stale", label, f"{agent.address} was last seen {ago(agent.last_seen, now)}", hint)
+    message = f"{agent.address} was last seen {ago(agent.last_seen, now)}"
+    if agent.host_info and agent.host_info.no_jobs:
+        # Kraken's own server would give it jobs as soon as it heard of it. What is wrong is another finding.
+        hint = "An agent that takes no jobs says nothing to a server that would give it some"
+        yield Finding("stale", label, message, hint, "info")
+        return
+    yield Finding("stale", label, message, f"Look on {label}: does the service run?")
 
 
 def _disabled(wanted: DesiredAgent, agent: Agent, observed: ObservedFleet, now: datetime) -> Iterator[Finding]:

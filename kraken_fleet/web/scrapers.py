@@ -28,16 +28,26 @@ class Scrapers:
         credentials = PasswordCredentials(user, password)
         return KrakenClient(settings.server_url, credentials, ca_bundle=settings.ca_bundle), False
 
-    def keep(self, user: str, password: str, client: KrakenClient) -> None:
-        """Keep a client that the server has accepted."""
+    def keep(self, user: str, password: str, client: KrakenClient) -> bool:
+        """Keep a client that the server has accepted; say whether the account only now begins to scrape.
+
+        A scrape that comes before the one before it is answered signs in, too: its client is closed again.
+        """
         with self._lock:
-            old = [self._kept.pop(user, None)]
-            self._kept[user] = (password, client)
+            before = self._kept.get(user)
+            begins = before is None or not hmac.compare_digest(before[0].encode(), password.encode())
+            left = [before[1]] if before and begins else []
+            if begins:
+                self._kept.pop(user, None)
+                self._kept[user] = (password, client)
+            else:
+                left.append(client)
             # A dictionary keeps its order, so the first one was kept longest.
-            old += [self._kept.pop(next(iter(self._kept))) for _ in range(len(self._kept) - _MOST_ACCOUNTS)]
-        for one in old:
-            if one and one[1] is not client:
-                one[1].close()
+            surplus = len(self._kept) - _MOST_ACCOUNTS
+            left += [self._kept.pop(next(iter(self._kept)))[1] for _ in range(surplus)]
+        for one in left:
+            one.close()
+        return begins
 
     def drop(self, user: str, client: KrakenClient) -> None:
         """Forget a client that the server no longer accepts."""

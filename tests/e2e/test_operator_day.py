@@ -128,7 +128,9 @@ def read_the_audit_log(audit: Path, lab: RealLab) -> None:
     assert targets(deploy, "create group") >= {"build", "test", SMALL, EPHEMERAL}
     assert targets("kraken-fleet agents drain", "disable agent") == {addresses[DRAINED]}
     assert targets("kraken-fleet watch", "enable agent") == {addresses[DRAINED]}
-    assert [one["account"] for one in records if one["action"] == "scrape"] == ["admin"]
+    assert [one["account"] for one in records if one["action"] == "scrape"] == ["admin"], (
+        "a scrape is written down once"
+    )
 
 
 def start(day: Desk, group: str, command: str, jobs: int = 1) -> int:

@@ -49,8 +49,8 @@ def metrics(request: Request) -> Response:
         return PlainTextResponse(f"{user} is not an administrator of this server\n", 403)
     if accepted and not known:
         console.attempts.succeeded(user, peer)
-        record(console, request, user, "scrape")
-        console.scrapers.keep(user, password, client)
+        if console.scrapers.keep(user, password, client):
+            record(console, request, user, "scrape")
     return answer
 
 

@@ -154,6 +154,14 @@ def test_a_silent_agent_is_told_of_with_the_time_in_a_fitting_unit(seconds: int,
     findings = make_plan(WANTED, silent, PlanPolicy(stale_after=timedelta(seconds=30)), now=NOW).findings
     (found,) = [one for one in findings if one.kind == "stale"]
     assert found.message == f"10.0.0.1 was last seen {said}"
+    assert found.severity == "warning"
+
+
+def test_an_agent_without_room_that_is_silent_is_told_of_for_its_disk_only() -> None:
+    info = HostInfo.from_json({"system": "x", "kraken_fleet_no_jobs": "the disk has 1 MiB free"})
+    silent = replace(AGENT, last_seen=NOW - timedelta(minutes=6), host_info=info)
+    findings = make_plan(WANTED, SERVER.with_agents([silent]), now=NOW).findings
+    assert [(one.kind, one.severity) for one in findings] == [("stale", "info"), ("takes_no_jobs", "error")]
 
 
 @pytest.mark.parametrize(

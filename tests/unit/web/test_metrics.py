@@ -10,6 +10,7 @@ import requests
 
 from kraken_fleet.server.testing import RunningServer, running
 from kraken_fleet.web import ConsoleSettings
+from kraken_fleet.web.scrapers import Scrapers
 from tests.console_server import serving
 
 
@@ -35,6 +36,19 @@ def test_an_account_of_the_server_scrapes_and_nobody_else(server: RunningServer,
     log = (tmp_path / "audit.log").read_text()
     assert log.count('"scrape"') == 4
     assert server.password not in log
+
+
+def test_a_scrape_that_overtakes_the_first_one_is_no_beginning(server: RunningServer, tmp_path: Path) -> None:
+    scrapers, settings = Scrapers(), ConsoleSettings(server.url, tmp_path)
+    first, known = scrapers.get(settings, server.user, server.password)
+    second, known_now = scrapers.get(settings, server.user, server.password)
+    assert (known, known_now) == (False, False)
+    assert first.groups()
+    assert second.groups()
+    assert scrapers.keep(server.user, server.password, first)
+    assert not scrapers.keep(server.user, server.password, second)
+    assert scrapers.get(settings, server.user, server.password) == (first, True)
+    scrapers.clear()
 
 
 def test_a_server_that_is_gone_is_said_to_be_down(tmp_path: Path) -> None:
