@@ -60,9 +60,18 @@ def tables(variables: Mapping[str, Specification]) -> str:
     parts = ["| Variable | Type | Default | |\n|---|---|---|---|\n", *(_row(*one) for one in variables.items()), "\n"]
     for name, option in variables.items():
         if "options" in option:
-            parts.append(f"An entry of `{name}`:\n\n| Key | Type | |\n|---|---|---|\n")
-            parts += [*(_key(*one) for one in option["options"].items()), "\n"]
+            parts += _keys(f"An entry of `{name}`", option["options"])
     return "".join(parts)
+
+
+def _keys(heading: str, options: Mapping[str, Specification]) -> Iterator[str]:
+    """Write the keys of a dictionary, then those of the dictionaries in it."""
+    yield f"{heading}:\n\n| Key | Type | |\n|---|---|---|\n"
+    yield from (_key(*one) for one in options.items())
+    yield "\n"
+    for name, option in options.items():
+        if "options" in option:
+            yield from _keys(f"`{name}` there", option["options"])
 
 
 def settings() -> str:

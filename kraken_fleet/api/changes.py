@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from kraken_fleet.model import Change
+from kraken_fleet.model import METHODS, Change
 
 
 class Recorder(Protocol):
@@ -81,6 +81,10 @@ def _group(path: str, body: object, names: Names) -> Change:
     asked, target = _fields(body), (names.of(path),)
     if set(asked) == {"name"}:
         return Change("rename group", target, {"name": asked["name"]})
+    if set(asked) == {"deployment"}:
+        method = _fields(asked["deployment"]).get("method")
+        name = next((name for name, number in METHODS.items() if number == method), str(method))
+        return Change("set deployment of group", target, {"method": name})
     return Change("change group", target, {"fields": sorted(asked)})
 
 

@@ -21,9 +21,11 @@ from kraken_fleet.api.shape import (
     whole,
 )
 from kraken_fleet.model import (
+    METHODS,
     Agent,
     AgentsGroup,
     Branch,
+    Deployment,
     Flow,
     GroupRef,
     HostInfo,
@@ -102,7 +104,24 @@ def group(data: object) -> AgentsGroup:
         agents_count=whole(row, "agents_count", default=0),
         created=moment(row, "created"),
         deleted=moment(row, "deleted"),
+        deployment=_deployment(row.get("deployment")),
     )
+
+
+def deployment_as_sent(data: object) -> Mapping[str, object]:
+    """Return the whole deployment of an agents group, with what is not known here; empty when there is none."""
+    found = as_object(data, "an agents group").get("deployment")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _deployment(data: object) -> Deployment | None:
+    """Read a deployment. The server keeps whatever it is sent; what nobody can read there is None, and no fault."""
+    found = data if isinstance(data, Mapping) else {}
+    method = next((name for name, number in METHODS.items() if number == found.get("method")), None)
+    if method is None:
+        return None
+    settings = found.get(method)
+    return Deployment.of(method, settings if isinstance(settings, Mapping) else {})
 
 
 def system(data: object) -> System:

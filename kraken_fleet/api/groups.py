@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from kraken_fleet.api import decode
 from kraken_fleet.api.agents import AgentsCalls
@@ -17,7 +17,7 @@ from kraken_fleet.errors import (
     UnexpectedAnswerError,
     UnsafeChangeError,
 )
-from kraken_fleet.model import ALL_GROUP, AgentsGroup
+from kraken_fleet.model import ALL_GROUP, METHODS, AgentsGroup, Deployment
 
 # How many deleted groups are looked at, newest first, when a name is taken into use. One costs about 7 ms, once for a
 # client; to overlook one means a group whose runs all fail.
@@ -126,6 +126,26 @@ class GroupsCalls(AgentsCalls):
         if group.deleted is None:
             self.heal_group_name(name)
         return self._put_name(group_id, name)
+
+    def set_deployment(self, group_id: int, deployment: Deployment) -> AgentsGroup:
+        """Say how Kraken makes the agents of a group itself; settings that are not named stay as they are.
+
+        Raises:
+            UnsafeChangeError: the group is `all`: Kraken would delete every agent, since all are in it.
+        """
+        sent = self._session.request("GET", f"/groups/{group_id}")
+        if deployment.by_kraken:
+            self._refuse_all(sent.decoded(decode.group), "let Kraken make the agents of")
+        # PUT replaces the whole, so what other methods have and what is not known here is sent back.
+        whole = dict(sent.decoded(decode.deployment_as_sent))
+        whole["method"] = METHODS[deployment.method]
+        if deployment.settings:
+            before = whole.get(deployment.method)
+            secrets = {name: secret.reveal() for name, secret in deployment.secrets().items()}
+            own = dict(before) if isinstance(before, Mapping) else {}
+            whole[deployment.method] = {**own, **deployment.plain(), **secrets}
+        body = {"deployment": whole}
+        return self._session.request("PUT", f"/groups/{group_id}", body=body).decoded(decode.group)
 
     def delete_group(self, group_id: int, *, force: bool = False) -> None:
         """Delete a group and free its name: the group is called NAME-deleted-ID first. Repeatable.

@@ -11,7 +11,7 @@ from kraken_fleet.cli import changes, output
 from kraken_fleet.cli.application import command_group
 from kraken_fleet.cli.connection import connected
 from kraken_fleet.cli.selection import find_group
-from kraken_fleet.model import is_own_group
+from kraken_fleet.model import Deployment, is_own_group
 
 app = command_group()
 
@@ -25,8 +25,11 @@ def list_groups(client: KrakenClient, as_json: output.AsJson = False) -> None:
         output.answer(groups)
         return
     output.table(
-        ("ID", "NAME", "AGENTS", "PROJECT"),
-        [(group.id, group.name, group.agents_count, group.project_name or "-") for group in groups],
+        ("ID", "NAME", "AGENTS", "PROJECT", "MADE BY KRAKEN"),
+        [
+            (group.id, group.name, group.agents_count, group.project_name or "-", _method(group.deployment))
+            for group in groups
+        ],
         empty="There are no agents groups.",
     )
 
@@ -82,3 +85,7 @@ def delete_group(
         output.answer({"deleted": group})
     else:
         output.line(f"{group.name} is deleted")
+
+
+def _method(deployment: Deployment | None) -> str:
+    return deployment.method if deployment and deployment.by_kraken else "-"

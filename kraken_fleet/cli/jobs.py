@@ -31,7 +31,7 @@ def list_waiting(
 ) -> None:
     """List the jobs that no agent has taken yet. Changes nothing."""
     waiting = waiting_jobs(client)
-    nobodys = {job.id for job in stranded(waiting, client.agents())} if waiting else set()
+    nobodys = {job.id for job in stranded(waiting, client.agents(), client.groups())} if waiting else set()
     shown = [job for job in waiting if not only_stranded or job.id in nobodys]
     if as_json:
         output.answer([{"job": job, "stranded": job.id in nobodys} for job in shown])
@@ -80,7 +80,7 @@ def cancel(
 def _waiting_in(client: KrakenClient, group: str, *, only_stranded: bool) -> list[Job]:
     fits = matches(group or "*", "--group")
     waiting = waiting_jobs(client)
-    chosen = stranded(waiting, client.agents()) if only_stranded and waiting else waiting
+    chosen = stranded(waiting, client.agents(), client.groups()) if only_stranded and waiting else waiting
     found = [job for job in chosen if fits(job.agents_group_name or "")]
     if group and not found:
         raise FleetError(f"No such job waits for an agents group {group!r}", hint="See `kraken-fleet jobs waiting`")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kraken_fleet.errors import FleetError
-from kraken_fleet.model import shown
+from kraken_fleet.model import Secret, shown
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
@@ -118,6 +118,8 @@ def error(problem: FleetError, *, as_json: bool) -> None:
 
 def plain(value: object) -> object:
     """Turn a value into what JSON has: model values become objects, times ISO 8601, sets sorted lists."""
+    if isinstance(value, Secret):
+        return str(value)
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

@@ -29,6 +29,7 @@ from kraken_fleet.plan import (
     RenameGroup,
     Rule,
     RulesTrust,
+    SetDeployment,
     SetGroups,
     TrustPolicy,
     Unauthorize,
@@ -76,6 +77,7 @@ _POLICY = (
 _SIGNS: Mapping[type[Action], tuple[str, str]] = {
     CreateGroup: ("+", "green"),
     RenameGroup: ("~", "yellow"),
+    SetDeployment: ("~", "yellow"),
     SetGroups: ("~", "yellow"),
     Unauthorize: ("-", "red"),
     DeleteAgent: ("-", "red"),

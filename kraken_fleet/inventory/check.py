@@ -9,7 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from kraken_fleet.collection import variables as declared_variables
 from kraken_fleet.errors import InventoryError
 from kraken_fleet.inventory import types
-from kraken_fleet.inventory.variables import INSTANCES_VARIABLE, PLUGIN_FACTS, PREFIX, SERVER_VARIABLES, checked
+from kraken_fleet.inventory.groups import problems_of_groups
+from kraken_fleet.inventory.variables import (
+    DECLARED_GROUPS,
+    INSTANCES_VARIABLE,
+    PLUGIN_FACTS,
+    PREFIX,
+    SERVER_VARIABLES,
+    checked,
+)
 
 SHOWN = 20
 """How many problems are written out."""
@@ -62,6 +70,9 @@ def listed(problems: Sequence[object]) -> str:
 
 
 def _of_value(host: str, name: str, value: object) -> Iterator[InventoryError]:
+    if name == DECLARED_GROUPS:
+        yield from problems_of_groups(host, value)
+        return
     if name in SERVER_VARIABLES:
         try:
             checked(host, name, value)

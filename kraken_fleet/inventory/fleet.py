@@ -15,6 +15,7 @@ from kraken_fleet.inventory.addresses import (
     set_address,
 )
 from kraken_fleet.inventory.check import problems_of_host, raise_if_any
+from kraken_fleet.inventory.groups import declared_groups, refuse_hosts_in_clouds
 from kraken_fleet.inventory.levels import AGENTS_GROUP, GroupTree, Level, groups_of_host
 from kraken_fleet.inventory.updates import unchecked_updates
 from kraken_fleet.inventory.variables import GROUPS_VARIABLE, checked, read
@@ -82,7 +83,11 @@ def fleet_from_hostvars(
         )
         agents += _agents(host, variables, groups, addresses.get(host))
     refuse_shared(agents)
-    return DesiredFleet(tuple(agents), complete, unchecked_updates=tuple(unchecked_updates(hostvars)))
+    declared = declared_groups(hostvars)
+    refuse_hosts_in_clouds(agents, declared)
+    return DesiredFleet(
+        tuple(agents), complete, unchecked_updates=tuple(unchecked_updates(hostvars)), declared_groups=declared
+    )
 
 
 def _agents(

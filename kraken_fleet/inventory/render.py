@@ -8,8 +8,8 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from kraken_fleet.inventory.asking import Answers, Templates, ask
 from kraken_fleet.inventory.levels import GroupTree, Level
 from kraken_fleet.inventory.substitution import UNKNOWN, has_template, kind_of, substituted
-from kraken_fleet.inventory.types import is_open
-from kraken_fleet.inventory.variables import SERVER_VARIABLES, for_the_server
+from kraken_fleet.inventory.types import is_locked, is_open
+from kraken_fleet.inventory.variables import DECLARED_GROUPS, SERVER_VARIABLES, for_the_server
 
 _ADDRESS = "ansible_host"
 # Other variables may hold what only a play knows, as facts are, or secrets that a plan has no need of.
@@ -45,6 +45,9 @@ def fill_in(
 
 def _templates(variables: Mapping[str, object], levels: Sequence[Level]) -> dict[str, object]:
     relevant = {name: for_the_server(name, value) for name, value in variables.items() if name in _FILLED_IN}
+    if is_locked(relevant.get(DECLARED_GROUPS)):
+        # Ansible opens what it reads itself. Also, a message about a template then has no value in it.
+        relevant[DECLARED_GROUPS] = f"{{{{ {DECLARED_GROUPS} }}}}"
     return {name: value for name, value in (*relevant.items(), *levels) if "{{" in str(value) or "{%" in str(value)}
 
 

@@ -33,7 +33,7 @@ def problems(value: object, option: Mapping[str, Any], place: str = "") -> Itera
         return
     kind = str(option.get("type", "str"))
     if text := _WRONG[kind](value):
-        yield place, text
+        yield place, f"the value, which may hold a secret, is no {kind}" if _may_hold_secret(option) else text
     elif kind == "list":
         element = {**option, "type": option.get("elements", "raw")}
         for index, item in enumerate(_items(value)):
@@ -44,11 +44,26 @@ def problems(value: object, option: Mapping[str, Any], place: str = "") -> Itera
         yield place, not_one_of(value, option["choices"])
 
 
+def converted(value: object, option: Mapping[str, Any]) -> object:
+    """Return a value without problems as the type that its specification says: INI inventories give texts."""
+    kind = str(option.get("type", "str"))
+    if kind == "bool":
+        return str(value).lower() in TRUE_WORDS
+    return int(float(str(value))) if kind == "int" else str(value) if kind == "str" else value
+
+
 def is_open(value: object) -> bool:
     """Tell whether only Ansible could say what the value will be: a template, or an encrypted value."""
     if isinstance(value, Mapping):
         return any(mark in value for mark in _MARKS)
     return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def is_locked(value: object) -> bool:
+    """Tell whether a template or an encrypted value is anywhere in a value."""
+    if isinstance(value, Mapping):
+        return is_open(value) or any(map(is_locked, value.values()))
+    return any(map(is_locked, value)) if isinstance(value, list | tuple) else is_open(value)
 
 
 def not_one_of(value: object, choices: list[Any] | tuple[Any, ...]) -> str:
@@ -70,8 +85,16 @@ def _keys(value: Mapping[str, object], options: Mapping[str, Mapping[str, Any]],
             yield place, not_one_of(key, list(options))
     for key, option in options.items():
         if option.get("required") and value.get(key) in (None, ""):
-            yield place, f"{dict(value)!r} has no {key}"
+            yield place, f"{_without_secrets(value, options)!r} has no {key}"
         yield from problems(value.get(key), option, f"{place}.{key}")
+
+
+def _without_secrets(value: Mapping[str, object], options: Mapping[str, Mapping[str, Any]]) -> dict[str, object]:
+    return {key: one for key, one in value.items() if not _may_hold_secret(options.get(key, {}))}
+
+
+def _may_hold_secret(option: Mapping[str, Any]) -> bool:
+    return bool(option.get("no_log")) or any(map(_may_hold_secret, option.get("options", {}).values()))
 
 
 def _items(value: object) -> list[object]:

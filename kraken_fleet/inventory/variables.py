@@ -17,6 +17,7 @@ from kraken_fleet.inventory.types import TRUE_WORDS, is_flag, not_one_of
 PREFIX = "kraken_"
 INSTANCES_VARIABLE = "kraken_agent_instances"
 GROUPS_VARIABLE = "kraken_agent_groups"
+DECLARED_GROUPS = "kraken_registration_groups"
 DETECTED_VARIABLE = "kraken_agent_detected_address"
 # What only the host is told of an instance: roles/kraken_agent.
 _ON_HOST_KEYS = ("dir", "unit", "environment")
@@ -149,7 +150,7 @@ _RULES: dict[str, Callable[[object], object]] = {
     "kraken_agent_executors": _executors,
     INSTANCES_VARIABLE: _instances,
 }
-SERVER_VARIABLES = frozenset(_RULES)
+SERVER_VARIABLES = frozenset(_RULES) | {DECLARED_GROUPS}
 # What the inventory plugin kraken_ci.fleet.kraken says of each agent: facts, and not variables that somebody mistyped.
 PLUGIN_FACTS = frozenset(
     f"kraken_{name}"

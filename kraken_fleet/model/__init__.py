@@ -4,6 +4,7 @@ from kraken_fleet.model.activity import SILENT_AFTER, Activity, activity_of
 from kraken_fleet.model.agent import NO_JOBS_KEY, Agent, GroupRef, HostInfo, JobRef
 from kraken_fleet.model.change import Change
 from kraken_fleet.model.deploy import RESULTS_VERSION, Deploy, HostResult, TaskResult
+from kraken_fleet.model.deployment import MANUAL, METHODS, Deployment, DesiredGroup, Secret
 from kraken_fleet.model.disabling import LONGEST_NOTE, Disabling
 from kraken_fleet.model.fleet import DesiredAgent, DesiredFleet, ObservedFleet, UncheckedUpdates, UnreadFile
 from kraken_fleet.model.group import ALL_GROUP, AgentsGroup
@@ -20,6 +21,8 @@ from kraken_fleet.model.workflow import Branch, Flow, Project, Stage
 __all__ = [
     "ALL_GROUP",
     "LONGEST_NOTE",
+    "MANUAL",
+    "METHODS",
     "NO_JOBS_KEY",
     "RESULTS_VERSION",
     "SILENT_AFTER",
@@ -29,8 +32,10 @@ __all__ = [
     "Branch",
     "Change",
     "Deploy",
+    "Deployment",
     "DesiredAgent",
     "DesiredFleet",
+    "DesiredGroup",
     "Disabling",
     "Flow",
     "GroupRef",
@@ -48,6 +53,7 @@ __all__ = [
     "Resources",
     "Run",
     "RunState",
+    "Secret",
     "ServerAccount",
     "Stage",
     "Step",

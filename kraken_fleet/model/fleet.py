@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from kraken_fleet.model.agent import Agent
+from kraken_fleet.model.deployment import DesiredGroup
 from kraken_fleet.model.group import AgentsGroup
 from kraken_fleet.model.job import Job
 
@@ -89,16 +90,19 @@ class DesiredFleet:
         complete: False when the hosts are only a slice (`--limit`): what is missing then means nothing.
         unread_files: files of variables that look as if they belonged to it and that no deploy reads.
         unchecked_updates: hosts whose agents follow the version of a server whose files nothing vouches for.
+        declared_groups: agents groups that it asks for by themselves, also when no agent of it is in them.
     """
 
     agents: tuple[DesiredAgent, ...] = ()
     complete: bool = True
     unread_files: tuple[UnreadFile, ...] = field(default=(), compare=False)
     unchecked_updates: tuple[UncheckedUpdates, ...] = field(default=(), compare=False)
+    declared_groups: tuple[DesiredGroup, ...] = ()
 
     @property
     def groups(self) -> frozenset[str]:
-        return frozenset(name for agent in self.agents for name in agent.groups)
+        declared = {group.name for group in self.declared_groups}
+        return frozenset(declared.union(*(agent.groups for agent in self.agents)))
 
     def by_address(self) -> dict[str, DesiredAgent]:
         return {agent.address: agent for agent in self.agents}
@@ -130,6 +134,11 @@ class ObservedFleet:
 
     def by_address(self) -> dict[str, Agent]:
         return {agent.address: agent for agent in self.agents}
+
+    def made_by_kraken(self) -> frozenset[int]:
+        """Return the ids of agents that Kraken itself has made in a cloud, and deletes."""
+        groups = {group.id for group in self.groups if group.by_kraken}
+        return frozenset(agent.id for agent in self.agents if groups.intersection(ref.id for ref in agent.groups))
 
     def left_by_upgrade(self, agent: Agent) -> bool:
         """Say whether an upgrade that was broken off has left the agent disabled."""

@@ -44,6 +44,47 @@ class RenameGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetDeployment:
+    """Change how Kraken makes the agents of a group in a cloud.
+
+    Args:
+        name: of the group.
+        method: how they are made from now on.
+        settings: those of the method that change; others stay as the server has them.
+        secrets: names of settings that change and are shown nowhere: whoever applies the plan gives the inventory.
+        before_method: how they are made now, empty for a new group.
+        before: the settings as they are now.
+    """
+
+    kind: ClassVar[str] = "set_deployment"
+    name: str
+    method: str
+    settings: tuple[tuple[str, str | int | bool], ...] = ()
+    secrets: tuple[str, ...] = ()
+    before_method: str = ""
+    before: tuple[tuple[str, str | int | bool], ...] = ()
+    reason: str = ""
+
+    def describe(self) -> str:
+        return f"deployment of agents group {self.name}: {self._changes}"
+
+    @property
+    def brief(self) -> str:
+        return f"deployment {self._changes}"
+
+    @property
+    def _changes(self) -> str:
+        earlier = dict(self.before)
+        parts = [] if self.before_method == self.method else [_change("method", self.before_method, self.method)]
+        parts += [_change(name, earlier.get(name), value) for name, value in self.settings]
+        return ", ".join([*parts, *(f"{name} (hidden)" for name in self.secrets)])
+
+
+def _change(name: str, before: object, after: object) -> str:
+    return f"{name} {after}" if before in (None, "") else f"{name} {before} -> {after}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _AgentAction:
     """What all changes to one agent have.
 
@@ -180,13 +221,16 @@ class DeleteAgent(_AgentAction):
         return f"delete {self.label}"
 
 
-Action = CreateGroup | RenameGroup | Disable | Authorize | SetGroups | Enable | Unauthorize | DeleteAgent | Recheck
+GroupAction = CreateGroup | RenameGroup | SetDeployment
+AgentAction = Disable | Authorize | SetGroups | Enable | Unauthorize | DeleteAgent | Recheck
+Action = GroupAction | AgentAction
 # In the order in which they are done. Verification comes first: an agent that fails it gets nothing else. An agent is
 # disabled before it is authorized, and enabled after its groups are right, so that no job comes too early.
 ACTION_TYPES: tuple[type[Action], ...] = (
     Recheck,
     RenameGroup,
     CreateGroup,
+    SetDeployment,
     Disable,
     Authorize,
     SetGroups,

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
+from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from kraken_fleet.errors import PlanError
@@ -167,6 +168,8 @@ def _is_a(value: object, wanted: Any) -> bool:
     parts = get_args(wanted)
     if not parts:
         return type(value) is wanted
+    if isinstance(wanted, UnionType):
+        return any(_is_a(value, part) for part in parts)
     if not isinstance(value, tuple):
         return False
     if parts[-1] is Ellipsis:

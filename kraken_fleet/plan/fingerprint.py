@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from kraken_fleet.errors import PlanError
-from kraken_fleet.model import DesiredFleet, ObservedFleet
+from kraken_fleet.model import Deployment, DesiredFleet, ObservedFleet
 
 if TYPE_CHECKING:
     from kraken_fleet.plan.document import Plan
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 def inventory_fingerprint(desired: DesiredFleet) -> str:
     """Return a digest of all that the inventory wants; the order of hosts does not matter."""
     agents = sorted((asdict(agent) for agent in desired.agents), key=lambda agent: str(agent["address"]))
-    return _digest({"agents": agents, "complete": desired.complete})
+    wanted: dict[str, object] = {"agents": agents, "complete": desired.complete}
+    if desired.declared_groups:
+        wanted["groups"] = sorted((group.name, *_deployment(group.deployment)) for group in desired.declared_groups)
+    return _digest(wanted)
 
 
 def server_fingerprint(observed: ObservedFleet, scope: Collection[str] | None, groups: Collection[str]) -> str:
@@ -34,7 +37,11 @@ def server_fingerprint(observed: ObservedFleet, scope: Collection[str] | None, g
         for agent in observed.agents
         if scope is None or agent.address in scope
     )
-    living = sorted((group.id, group.name) for group in observed.groups if group.name in groups)
+    living = sorted(
+        (group.id, group.name, *(_deployment(group.deployment) if group.by_kraken else ()))
+        for group in observed.groups
+        if group.name in groups
+    )
     dead = sorted((group.id, group.name) for group in observed.deleted_groups if group.name in groups)
     return _digest({"agents": agents, "groups": living, "deleted": dead})
 
@@ -59,6 +66,11 @@ def check_fresh(plan: Plan, observed: ObservedFleet, *, server: str = "", desire
         raise PlanError("The inventory has changed since the plan was made", hint=again)
     if server_fingerprint(observed, plan.scope, plan.groups) != plan.server_fingerprint:
         raise PlanError("The server has changed since the plan was made", hint=again)
+
+
+def _deployment(deployment: Deployment | None) -> tuple[object, ...]:
+    """Return what a digest has of a deployment. No secret: who has the digest and all the rest could guess it."""
+    return (deployment.method, sorted(deployment.plain().items()), sorted(deployment.secrets())) if deployment else ()
 
 
 def _digest(value: object) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from kraken_fleet.model import Agent, DesiredAgent, DesiredFleet, ObservedFleet
 from kraken_fleet.plan.actions import ACTION_TYPES, Action, Authorize, Disable, Enable, Recheck, RenameGroup
+from kraken_fleet.plan.deployments import deployment_changes
 from kraken_fleet.plan.document import Plan
 from kraken_fleet.plan.findings import Finding, findings
 from kraken_fleet.plan.fingerprint import inventory_fingerprint, server_fingerprint
@@ -41,12 +42,15 @@ def make_plan(
     policy = policy or PlanPolicy()
     wanted = desired.by_address()
     decisions = _decisions(wanted, observed, policy)
-    named = {number for number, decision in decisions.items() if decision.admitted}
+    # The agents that Kraken makes in a cloud are nobody's to add to an inventory or to prune.
+    named = {number for number, decision in decisions.items() if decision.admitted} | observed.made_by_kraken()
     groups = desired.groups | {name for decision in decisions.values() for name in decision.groups}
+    declared = {group.name for group in desired.declared_groups}
     heals = healing(observed, groups) if policy.heal else ()
     living = LivingGroups.of(observed.groups)
     pruned, numbers = prune(desired, observed, policy, named)
-    actions: list[Action] = [*heals, *missing_groups(living, groups)]
+    actions: list[Action] = [*heals, *missing_groups(living, groups, declared)]
+    actions += deployment_changes(desired, observed)
     for agent in observed.agents:
         asked_for = _asked_for(agent, wanted, observed, policy)
         actions += _given_back(agent, asked_for, now)

@@ -64,11 +64,21 @@ def names_used_twice(observed: ObservedFleet) -> tuple[str, ...]:
     return tuple(sorted(name for name, count in alive.items() if count > 1 or name in dead))
 
 
-def missing_groups(living: LivingGroups, wanted: Iterable[str]) -> tuple[CreateGroup, ...]:
-    """Return the groups that do not exist yet; never `all`."""
-    reason = "the inventory puts agents into it"
+def missing_groups(
+    living: LivingGroups, wanted: Iterable[str], declared: Collection[str] = ()
+) -> tuple[CreateGroup, ...]:
+    """Return the groups that do not exist yet; never `all`.
+
+    Args:
+        declared: those that the inventory asks for by themselves.
+    """
+    missing = sorted(set(wanted) - living.ids.keys() - {ALL_GROUP})
     return tuple(
-        CreateGroup(name=name, reason=reason) for name in sorted(set(wanted) - living.ids.keys() - {ALL_GROUP})
+        CreateGroup(
+            name=name,
+            reason="the inventory declares it" if name in declared else "the inventory puts agents into it",
+        )
+        for name in missing
     )
 
 

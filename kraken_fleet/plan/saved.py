@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from kraken_fleet.errors import PlanError
-from kraken_fleet.model import ALL_GROUP, Agent, ObservedFleet
-from kraken_fleet.plan.actions import Action, CreateGroup, RenameGroup, SetGroups
+from kraken_fleet.model import ALL_GROUP, METHODS, Agent, ObservedFleet
+from kraken_fleet.plan.actions import Action, CreateGroup, RenameGroup, SetDeployment, SetGroups
 from kraken_fleet.plan.document import Plan
 
 _AGAIN = "Somebody has changed the file, or it is damaged. Make a new plan"
@@ -53,6 +53,8 @@ def check_against_inventory(plan: Plan, recomputed: Plan) -> None:
 def _objection(action: Action, plan: Plan, observed: ObservedFleet, agents: Mapping[int, Agent]) -> str:
     if isinstance(action, CreateGroup):
         return "" if action.name in plan.groups else "the plan is about no such group"
+    if isinstance(action, SetDeployment):
+        return _objection_to_deployment(action, plan)
     if isinstance(action, RenameGroup):
         return _objection_to_renaming(action, observed)
     agent = agents.get(action.agent_id)
@@ -64,6 +66,14 @@ def _objection(action: Action, plan: Plan, observed: ObservedFleet, agents: Mapp
     if plan.scope is not None and action.address not in plan.scope:
         return f"{action.address} is not among the agents that the plan is about"
     return _objection_to_groups(action, plan, observed, agent) if isinstance(action, SetGroups) else ""
+
+
+def _objection_to_deployment(action: SetDeployment, plan: Plan) -> str:
+    if action.name == ALL_GROUP:
+        return "Kraken would delete all agents then"
+    if action.name not in plan.groups:
+        return "the plan is about no such group"
+    return "" if action.method in METHODS else "there is no such method"
 
 
 def _objection_to_renaming(action: RenameGroup, observed: ObservedFleet) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from kraken_fleet.model import Agent, DesiredFleet, Job, ObservedFleet
+from kraken_fleet.model import Agent, AgentsGroup, DesiredFleet, Job, ObservedFleet
 from kraken_fleet.plan.actions import Action, Authorize, DeleteAgent, Disable, Enable, SetGroups, Unauthorize
 from kraken_fleet.plan.findings import Finding
 
 
-def stranded(waiting: Iterable[Job], agents: Iterable[Agent]) -> tuple[Job, ...]:
+def stranded(waiting: Iterable[Job], agents: Iterable[Agent], groups: Iterable[AgentsGroup]) -> tuple[Job, ...]:
     """Return the jobs whose agents group has no agent that is authorized and enabled.
 
     A group that has none when a run starts is another matter: the server ends the run's jobs for it at once.
@@ -18,8 +18,10 @@ def stranded(waiting: Iterable[Job], agents: Iterable[Agent]) -> tuple[Job, ...]
     Args:
         waiting: jobs without an agent.
         agents: of the server; those that are not authorized do not count.
+        groups: of the server; Kraken makes agents for the jobs of those that have a deployment.
     """
-    served = {ref.name for agent in agents if agent.authorized and agent.enabled for ref in agent.groups}
+    served = {group.name for group in groups if group.by_kraken}
+    served |= {ref.name for agent in agents if agent.authorized and agent.enabled for ref in agent.groups}
     return tuple(job for job in waiting if job.agents_group_name not in served)
 
 
@@ -29,7 +31,7 @@ def jobs_without_agents(desired: DesiredFleet, observed: ObservedFleet, actions:
     Args:
         actions: of the plan, which may bring a group its agent.
     """
-    left = stranded(observed.waiting_jobs, observed.agents)
+    left = stranded(observed.waiting_jobs, observed.agents, observed.groups)
     counts = Counter(job.agents_group_name for job in left if job.agents_group_name)
     coming = _served_afterwards(observed.agents, actions) if counts else set()
     for group, count in sorted(counts.items()):

@@ -5,13 +5,13 @@ One agent's failure stops only that agent; a server that is gone stops everythin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import FleetError, PartialFailureError, PlanError, RequestRejectedError
-from kraken_fleet.model import ALL_GROUP, AgentsGroup, DesiredFleet, ObservedFleet
+from kraken_fleet.model import ALL_GROUP, AgentsGroup, Deployment, DesiredFleet, DesiredGroup, ObservedFleet
 from kraken_fleet.plan import (
     Action,
     Authorize,
@@ -19,10 +19,12 @@ from kraken_fleet.plan import (
     DeleteAgent,
     Disable,
     Enable,
+    GroupAction,
     Plan,
     PlanPolicy,
     Recheck,
     RenameGroup,
+    SetDeployment,
     SetGroups,
     TrustPolicy,
     Unauthorize,
@@ -50,6 +52,7 @@ def apply(
     *,
     observed: ObservedFleet | None = None,
     trust: Sequence[TrustPolicy] = (),
+    declared: Iterable[DesiredGroup] = (),
     concurrency: int = 8,
     clock: Clock | None = None,
     trial_timeout: float = TRIAL_TIMEOUT,
@@ -59,20 +62,24 @@ def apply(
     Args:
         observed: the server as the plan saw it, to spare reading its groups again.
         trust: the policies that judge agents on trial; a plan holds no secrets.
+        declared: the inventory's groups, for the secrets in their deployments.
         concurrency: how many requests are on their way at the same time; the client has 8 connections.
         trial_timeout: seconds for an agent on trial to say what it is.
 
     Raises:
-        PlanError: pruning was refused, or the policy of an agent on trial is not given.
+        PlanError: pruning was refused, or the policy of an agent on trial or a secret of a deployment is not given.
         PartialFailureError: at the end, when some changes failed; it names them.
         ServerError: the server is gone, or the account may not do this.
     """
     if plan.prune.refused:
         raise PlanError(plan.prune.refused, hint="Raise --max-prune if that is meant")
     _check_judges(plan, trust)
+    deployments = {group.name: group.deployment for group in declared if group.deployment}
+    _check_secrets(plan, deployments)
     if not plan.changes:
         return
-    yield from _Run(client, plan, observed, trust, concurrency, clock or SystemClock(), trial_timeout).events()
+    clock = clock or SystemClock()
+    yield from _Run(client, plan, observed, trust, deployments, concurrency, clock, trial_timeout).events()
 
 
 def apply_saved(
@@ -104,7 +111,8 @@ def apply_saved(
         again = make_plan(desired, observed, policy, now=client.server_time(), server=client.url)
         check_against_inventory(plan, again)
         plan = again
-    yield from apply(client, plan, observed=observed, trust=policy.trust, concurrency=concurrency)
+    declared = desired.declared_groups if desired else ()
+    yield from apply(client, plan, observed=observed, trust=policy.trust, declared=declared, concurrency=concurrency)
 
 
 @dataclass
@@ -115,6 +123,7 @@ class _Run:
     plan: Plan
     observed: ObservedFleet | None
     trust: Sequence[TrustPolicy]
+    deployments: Mapping[str, Deployment]
     concurrency: int
     clock: Clock
     trial_timeout: float
@@ -130,9 +139,10 @@ class _Run:
         yield from self._trials(plan.of(Recheck))
         # One after the other: each rename first reads which names are taken.
         yield from self._each(plan.of(RenameGroup), self._rename, workers=1)
-        if plan.summary().keys() & {SetGroups.kind, CreateGroup.kind}:
+        if plan.summary().keys() & {SetGroups.kind, CreateGroup.kind, SetDeployment.kind}:
             self.groups = dict(LivingGroups.of(self._living()).ids)
         yield from self._create(plan.of(CreateGroup))
+        yield from self._each(plan.of(SetDeployment), self._set_deployment)
         yield from self._each(plan.of(Disable), lambda item: self.client.disable_agent(item.agent_id))
         yield from self._authorize(plan.of(Authorize), authorized=True)
         yield from self._each(plan.of(SetGroups), self._set_groups)
@@ -204,6 +214,13 @@ class _Run:
             group = made.get(action.name)
             yield self._fail(action, group) if isinstance(group, FleetError) else self._succeed(action)
 
+    def _set_deployment(self, action: SetDeployment) -> None:
+        if action.name not in self.groups:
+            raise PlanError(f"The agents group {action.name} does not exist")
+        given = self.deployments[action.name].secrets() if action.secrets else {}
+        settings = {**dict(action.settings), **{name: given[name] for name in action.secrets}}
+        self.client.set_deployment(self.groups[action.name], Deployment(action.method, tuple(settings.items())))
+
     def _set_groups(self, action: SetGroups) -> None:
         missing = [name for name in action.added if name not in self.groups]
         if missing:
@@ -243,8 +260,8 @@ class _Run:
         return len(self.plan.actions) - len(self.plan.of(Recheck))
 
     def _fail(self, action: Action, error: FleetError) -> Failed:
-        subject = action.name if isinstance(action, CreateGroup | RenameGroup) else action.label
-        if not isinstance(action, CreateGroup | RenameGroup):
+        subject = action.name if isinstance(action, GroupAction) else action.label
+        if not isinstance(action, GroupAction):
             self.failed_agents.add(action.agent_id)
         self.failures[subject] = f"{action.describe()}: {error}"
         return Failed(subject=subject, reason=str(error), action=action)
@@ -258,4 +275,14 @@ def _check_judges(plan: Plan, trust: Sequence[TrustPolicy]) -> None:
             raise PlanError(
                 f"The plan puts {action.label} on trial, and its policy {action.policy} is not given",
                 hint="Apply it with the same trust policy, or make a new plan",
+            )
+
+
+def _check_secrets(plan: Plan, deployments: Mapping[str, Deployment]) -> None:
+    for action in plan.of(SetDeployment):
+        given = deployments.get(action.name, Deployment()).secrets()
+        if missing := [name for name in action.secrets if name not in given]:
+            raise PlanError(
+                f"The plan sets {', '.join(missing)} of the agents group {action.name}, and holds no secret",
+                hint="Give the inventory with -i: the value is taken from there",
             )

@@ -76,7 +76,7 @@ def read_server(
         agents=seen.agents,
         groups=tuple(group for group in seen.groups if not is_own_group(group.name)),
         waiting=observed.waiting_jobs,
-        stranded=stranded(observed.waiting_jobs, seen.agents),
+        stranded=stranded(observed.waiting_jobs, seen.agents, seen.groups),
         running=running,
         complete=observed.all_jobs_seen and all_asked,
         names=HostNames(desired.by_address() if desired else None),

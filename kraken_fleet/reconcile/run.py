@@ -67,6 +67,7 @@ def reconcile(
                 plan,
                 observed=observed,
                 trust=policy.trust,
+                declared=desired.declared_groups,
                 concurrency=concurrency,
                 clock=clock,
                 trial_timeout=trial_timeout,

@@ -62,4 +62,4 @@ def find_waiting_jobs(client: KrakenClient, max_calls: int | None = None) -> Wai
 def stranded_jobs(client: KrakenClient) -> tuple[Job, ...]:
     """Return the waiting jobs that nobody will ever take, see kraken_fleet.plan.stranded."""
     waiting = waiting_jobs(client)
-    return stranded(waiting, client.agents()) if waiting else ()
+    return stranded(waiting, client.agents(), client.groups()) if waiting else ()

@@ -18,7 +18,7 @@ from kraken_fleet.scale.runner import Slice
 
 _OURS = ("kraken_", "ansible_")
 # Of the controller alone, besides the secret ones.
-_NOT_FOR_WORKERS = {"kraken_server_user", "kraken_server_ca_bundle"}
+_NOT_FOR_WORKERS = {"kraken_server_user", "kraken_server_ca_bundle", "kraken_registration_groups"}
 _SECRET_NAME = re.compile(
     r"passw|passphrase|_pass$|secret|token|credential|private_key(?!_file)|api_?key|^vault_", re.IGNORECASE
 )

@@ -50,6 +50,7 @@ def _shown(group: AgentsGroup, members: list[Agent], jobs: list[Job]) -> dict[st
         "name": group.name,
         "project": group.project_name,
         "agents_count": group.agents_count,
+        "deployment": group.deployment.shown() if group.deployment else None,
         "agents": [
             {
                 "id": agent.id,

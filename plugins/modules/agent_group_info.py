@@ -52,6 +52,10 @@ groups:
     name: {description: Its name., type: str, returned: always}
     project: {description: The project it belongs to; null when it is for all., type: str, returned: always}
     agents_count: {description: How many authorized agents it has., type: int, returned: always}
+    deployment:
+      description: How Kraken makes its agents, its method and the settings of that; secrets are hidden.
+      type: dict
+      returned: always
     agents:
       description: Who is in it.
       returned: always

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kraken_fleet.model import Deployment
+from tests.contract.hand_agents import HandAgents
 from tests.contract.kraken_server import KrakenServer
 from tests.contract.records import ALL, agent_record, group_record, problem, timeless
 from tests.unique_names import unique_name
@@ -171,3 +173,68 @@ def test_assignments_that_cannot_be(server: KrakenServer, groups: object, status
     said = server.api("PUT", f"/agents/{agent_id}", {"groups": groups})
     assert (said.status, said.body) == (status, answer)
     assert server.api("GET", f"/agents/{agent_id}").body["groups"] == [ALL]
+
+
+AWS = {
+    "region": "eu-1",
+    "instances_limit": 7,
+    "default_image": "ami-1",
+    "instance_type": "c7i.large",
+    "init_script": "echo hello",
+    "spot_instance": True,
+}
+DEPLOYMENTS = {
+    "aws": {"method": 2, "aws": AWS},
+    "aws_ecs_fargate": {
+        "method": 3,
+        "aws_ecs_fargate": {
+            "region": "eu-1",
+            "instances_limit": 2,
+            "cluster": "c",
+            "subnets": "s-1,s-2",
+            "security_groups": "g-1",
+        },
+    },
+    "azure_vm": {"method": 4, "azure_vm": {"location": "west", "vm_size": "large", "of_a_newer_server": [1]}},
+    "kubernetes": {"method": 5, "kubernetes": {"instances_limit": 3}},
+    "without a method": {"aws": AWS},
+    "nothing": {},
+}
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS.values(), ids=DEPLOYMENTS)
+def test_a_deployment_is_kept_whole_and_told_with_what_it_lacks(
+    server: KrakenServer, deployment: dict[str, object]
+) -> None:
+    group_id, name = server.group()
+    # A group that is never used: deleted before the server looks for machines of its cloud.
+    try:
+        said = server.api("PUT", f"/groups/{group_id}", {"deployment": deployment})
+        first = group_record(group_id, name)["deployment"]
+        expected = {**first, **deployment}
+        if "aws" in deployment:
+            added = ("destruction_after_jobs", "destruction_after_time", "disk_size")
+            expected["aws"] = {**{key: first["aws"][key] for key in added}, **AWS}
+        if deployment and "method" not in deployment:
+            del expected["method"]
+        assert (said.status, said.body["deployment"]) == (200, expected)
+        assert server.api("GET", f"/groups/{group_id}").body["deployment"] == expected
+        renamed = server.api("PUT", f"/groups/{group_id}", {"name": unique_name()})
+        assert renamed.body["deployment"] == expected, "another change leaves it"
+    finally:
+        server.api("PUT", f"/groups/{group_id}", {"deployment": {"method": 0}})
+        server.api("DELETE", f"/groups/{group_id}")
+
+
+def test_the_client_changes_only_what_it_is_told_of_a_deployment(hand_agents: HandAgents) -> None:
+    group_id, _ = hand_agents.server.group()
+    path = f"/groups/{group_id}"
+    hand_agents.server.api("PUT", path, {"deployment": {"method": 0, "aws": AWS, "kubernetes": {"more": 1}}})
+    changed = hand_agents.client.set_deployment(group_id, Deployment.of("kubernetes", {"instances_limit": 3}))
+    assert changed.deployment == Deployment.of("kubernetes", {"instances_limit": 3})
+    kept = hand_agents.server.api("GET", path).body["deployment"]
+    assert (kept["method"], kept["kubernetes"]) == (5, {"more": 1, "instances_limit": 3})
+    assert kept["aws"].items() >= AWS.items()
+    back = hand_agents.client.set_deployment(group_id, Deployment())
+    assert back.deployment == Deployment()
+    hand_agents.server.api("DELETE", path)

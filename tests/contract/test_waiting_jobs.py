@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kraken_fleet.model import DesiredAgent, DesiredFleet, Job
+from kraken_fleet.model import Deployment, DesiredAgent, DesiredFleet, Job, JobState
 from kraken_fleet.plan import Plan, make_plan
 from kraken_fleet.reconcile import observe, with_waiting_jobs
 from kraken_fleet.reconcile.waiting_jobs import stranded_jobs, waiting_jobs
@@ -75,3 +75,20 @@ def test_a_job_for_a_group_that_is_empty_from_the_start_has_ended_and_does_not_w
     (job,) = eventually(lambda: hand_agents.server.api("GET", path).body["items"], bool)
     assert job["notes"] == f"there are no agents in group '{workflow.group}' - add some agents"
     assert _of(workflow, waiting_jobs(hand_agents.client)) == []
+
+
+def test_a_job_for_a_group_whose_agents_kraken_makes_waits_and_is_not_stranded(
+    hand_agents: HandAgents, workflow: Workflow
+) -> None:
+    client = hand_agents.client
+    client.set_agent_groups(workflow.agent_id, {1})
+    group = next(group for group in client.groups() if group.name == workflow.group)
+    client.set_deployment(group.id, Deployment.of("kubernetes", {"instances_limit": 0}))
+    try:
+        path = f"/runs/{workflow.run([ECHO])}/jobs"
+        (job,) = eventually(lambda: hand_agents.server.api("GET", path).body["items"], bool)
+        assert (job["state"], job["notes"]) == (JobState.QUEUED, None)
+        assert [one.id for one in _of(workflow, waiting_jobs(client))] == [job["id"]]
+        assert _of(workflow, stranded_jobs(client)) == []
+    finally:
+        client.set_deployment(group.id, Deployment())

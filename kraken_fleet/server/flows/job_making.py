@@ -129,7 +129,8 @@ def _why_not(
         return jobs.MISSING_TOOL, f"cannot find tool '{name}' in database"
     if group is None:
         return jobs.MISSING_GROUP, f"cannot find agents group '{group_name}' in database"
-    if not _usable_agents(session, group):
+    # A cloud makes agents when there are jobs for them, so these wait. This server itself makes no machines.
+    if not group.deployment.get("method") and not _usable_agents(session, group):
         return jobs.NO_AGENTS, f"there are no agents in group '{group.name}' - add some agents"
     return None
 

@@ -78,8 +78,19 @@ def group_json(session: Session, group: AgentsGroup) -> dict[str, Any]:
         "project_id": group.project_id,
         "project_name": group.project.name if group.project else None,
         "agents_count": session.scalar(members.where(Assignment.group_id == group.id, Agent.deleted.is_(None))),
-        "deployment": _DEPLOYMENT | group.deployment,
+        "deployment": _deployment(group.deployment),
     }
+
+
+def _deployment(kept: dict[str, Any]) -> dict[str, Any]:
+    """Return what was kept, with the parts and the settings that the real server adds: no method, unless all is new."""
+    if not kept:
+        return _DEPLOYMENT
+    found = {**{name: part for name, part in _DEPLOYMENT.items() if name != "method"}, **kept}
+    added = ("destruction_after_jobs", "destruction_after_time", "disk_size")
+    if isinstance(kept.get("aws"), dict):
+        found["aws"] = {**{name: _DEPLOYMENT["aws"][name] for name in added}, **kept["aws"]}
+    return found
 
 
 def system_json(system: System) -> dict[str, Any]:

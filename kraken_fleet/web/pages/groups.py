@@ -70,14 +70,14 @@ def delete(change: Changing, group_id: int) -> Response:
 
 
 def _rows(
-    groups: Iterable[AgentsGroup], agents: Iterable[Agent], wanted: DesiredFleet, waiting: Iterable[Job]
+    groups: Sequence[AgentsGroup], agents: Iterable[Agent], wanted: DesiredFleet, waiting: Iterable[Job]
 ) -> list[GroupRow]:
     members: dict[str, list[Agent]] = {}
     for agent in agents:
         for name in agent.group_names:
             members.setdefault(name, []).append(agent)
     origins, waits = _origins(wanted), _by_group(waiting)
-    nobodys = _by_group(stranded(waiting, agents))
+    nobodys = _by_group(stranded(waiting, agents, groups))
     return [
         GroupRow(
             group=group,

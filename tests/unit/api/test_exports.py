@@ -51,6 +51,7 @@ def test_the_client_offers_exactly_these_calls() -> None:
         "rename_group",
         "delete_group",
         "heal_group_name",
+        "set_deployment",
     }
     about_groups |= {"make_passing_group", "call_passing_group", "drop_passing_group"}
     about_groups |= {"deleted_groups", "known_deleted_groups", "add_known_deleted_groups"}

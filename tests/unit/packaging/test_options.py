@@ -161,7 +161,10 @@ def test_a_table_tells_type_default_choices_and_keys(generator: ModuleType) -> N
         "elements": "dict",
         "default": [],
         "choices": ["a", "b|c"],
-        "options": {"name": {"description": "Its name.", "required": True}},
+        "options": {
+            "name": {"description": "Its name.", "required": True},
+            "more": {"description": "More.", "type": "dict", "options": {"deep": {"description": "Deep."}}},
+        },
     }
     assert generator.tables({"kraken_x": option}).splitlines()[2:] == [
         "| `kraken_x` | list of dict | `[]` | `a` is one. See `docs/trust.md`. One of `a`, `b\\|c`. |",
@@ -171,5 +174,12 @@ def test_a_table_tells_type_default_choices_and_keys(generator: ModuleType) -> N
         "| Key | Type | |",
         "|---|---|---|",
         "| `name` (required) | str | Its name. |",
+        "| `more` | dict | More. |",
+        "",
+        "`more` there:",
+        "",
+        "| Key | Type | |",
+        "|---|---|---|",
+        "| `deep` | str | Deep. |",
         "",
     ]

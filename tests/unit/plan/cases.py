@@ -10,8 +10,10 @@ from typing import Any
 from kraken_fleet.model import (
     Agent,
     AgentsGroup,
+    Deployment,
     DesiredAgent,
     DesiredFleet,
+    DesiredGroup,
     GroupRef,
     HostInfo,
     Job,
@@ -49,14 +51,20 @@ def desired(case: dict[str, Any]) -> DesiredFleet:
     agents = tuple(_desired_agent(item) for item in found["agents"])
     unread = tuple(UnreadFile(path, tuple(names)) for path, names in found.get("unread_files", {}).items())
     updates = tuple(UncheckedUpdates(host, server) for host, server in found.get("unchecked_updates", {}).items())
-    return DesiredFleet(agents, found.get("complete", True), unread, updates)
+    declared = tuple(DesiredGroup(name, _deployment(item)) for name, item in found.get("declared_groups", {}).items())
+    return DesiredFleet(agents, found.get("complete", True), unread, updates, declared)
 
 
 def observed(case: dict[str, Any]) -> ObservedFleet:
     found = case["observed"]
     groups = {"all": 1, **found.get("groups", {})}
     living = tuple(
-        AgentsGroup(id=number, name=name.partition("#")[0], agents_count=found.get("counts", {}).get(name, 0))
+        AgentsGroup(
+            id=number,
+            name=name.partition("#")[0],
+            agents_count=found.get("counts", {}).get(name, 0),
+            deployment=_deployment(found.get("deployments", {}).get(name, {"method": "manual"})),
+        )
         for name, number in groups.items()
         if number
     )
@@ -98,6 +106,10 @@ def answer(plan: Plan) -> dict[str, Any]:
         told["refused"] = plan.prune.refused
     assert json.dumps(plan_to_dict(plan))
     return told
+
+
+def _deployment(item: dict[str, Any] | None) -> Deployment | None:
+    return Deployment.of(item["method"], item) if item else None
 
 
 def _desired_agent(item: dict[str, Any]) -> DesiredAgent:
