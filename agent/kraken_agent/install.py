@@ -16,6 +16,7 @@ import sys
 from kraken_agent import __version__, root_files
 from kraken_agent.config import AGENT_DIR, VARIABLES, Config, ConfigError
 from kraken_agent.env_file import read_env_file
+from kraken_agent.service_unit import unit_text
 from kraken_agent.update import switch
 
 TYPE_CHECKING = False
@@ -27,63 +28,10 @@ _UNIT = "kraken-agent.service"
 _UNIT_PATH = f"/etc/systemd/system/{_UNIT}"
 _SUDOERS_PATH = "/etc/sudoers.d/kraken"
 _SUDOERS = f"{_USER} ALL=(ALL) NOPASSWD: ALL\n"
+_ONE_JOB = "KRAKEN_AGENT_ONE_JOB"
 # Groups whose members may use an engine. Whoever is in one is root on the host: nobody is put into it unasked.
 _ENGINE_GROUPS = ("docker", "lxd")
 _DATA_MODE = 0o700
-
-_UNIT_TEXT = """\
-# Written by kkagent install.
-[Unit]
-Description=Kraken CI agent
-Wants=network-online.target
-After=network-online.target
-StartLimitIntervalSec=0
-
-[Service]
-Type=notify
-User={user}
-Group={user}
-# A job may have closed its agent's directory, which the agent opens again: with the minus that keeps it from no start.
-WorkingDirectory=-{data_dir}
-EnvironmentFile={env_file}
-ExecStart={python} {root}/current/kkagent run
-ExecReload=/bin/kill -HUP $MAINPID
-Restart=always
-RestartSec=5
-WatchdogSec=180
-KillMode=mixed
-TimeoutStopSec={stop_seconds}
-# A step that runs out of memory fails; the agent and the service live on.
-OOMPolicy=continue
-{hardening}
-[Install]
-WantedBy=multi-user.target
-"""
-
-# The same as in the unit that the provisioner writes (plugins/module_utils/host/systemd.py says why these).
-_HARDENING = """\
-NoNewPrivileges=yes
-CapabilityBoundingSet=
-ProtectSystem=strict
-ReadWritePaths={data_dir}
-PrivateTmp=yes
-ProtectClock=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-RemoveIPC=yes
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallErrorNumber=EPERM
-SystemCallFilter=~@clock @module @obsolete @raw-io @reboot @swap
-"""
-_HARDENING_ALWAYS = """\
-ProtectControlGroups=yes
-KeyringMode=private
-"""
 
 
 class InstallError(Exception):
@@ -139,12 +87,15 @@ class Installer:
         self._config = config
         self._sudo = sudo
         self._root = root
+        self._variables = self._env()
         self._changes: List[str] = []
 
     def run(self) -> List[str]:
         """Do what is missing; return what was done."""
         import pwd
 
+        if self._is_one_job:
+            self._check_one_job()
         self._user()
         entry = pwd.getpwnam(_USER)
         self._directory(self._root, 0o755, 0, 0)
@@ -208,7 +159,18 @@ class Installer:
         root_files.write(path, content, 0o755, 0, 0)
         self._changes.append(f"wrote {path}")
 
-    def _env_text(self) -> str:
+    @property
+    def _is_one_job(self) -> bool:
+        return self._variables.get(_ONE_JOB) == "yes"
+
+    def _check_one_job(self) -> None:
+        """Refuse a fresh agent for each job where jobs can leave things in places that nobody empties."""
+        if self._sudo:
+            raise InstallError(f"{_ONE_JOB}: with --sudo a job can leave anything anywhere")
+        if self._variables.get("KRAKEN_AGENT_UPDATE") == "server":
+            raise InstallError(f"{_ONE_JOB}: an agent that updates itself can change its files")
+
+    def _env(self) -> Dict[str, str]:
         path = os.path.join(self._root, "kraken.env")
         variables: Dict[str, str] = read_env_file(path) if root_files.read(path) is not None else {}
         config = self._config
@@ -221,7 +183,13 @@ class Installer:
         }
         variables.update(_given())
         variables.update({name: value for name, value in wanted.items() if value})
-        return "".join(f"{name}={_quoted(value)}\n" for name, value in variables.items())
+        if variables.get(_ONE_JOB) == "yes":
+            # The agent empties it. The account's own home is not for jobs to write to.
+            variables.setdefault("HOME", os.path.join(config.data_dir, "home"))
+        return variables
+
+    def _env_text(self) -> str:
+        return "".join(f"{name}={_quoted(value)}\n" for name, value in self._variables.items())
 
     def _sudoers(self) -> None:
         if not shutil.which("visudo"):
@@ -246,7 +214,7 @@ class Installer:
         return True
 
     def _service(self) -> None:
-        text = unit_text(self._config, self._root, sudo=self._sudo)
+        text = unit_text(self._config, self._root, _USER, sudo=self._sudo, one_job=self._is_one_job)
         # An agent that runs has read its file and its variables at its start.
         has_changed = bool(self._changes)
         unit_changed = self._file(_UNIT_PATH, text, 0o644, 0)
@@ -264,24 +232,6 @@ class Installer:
         if done.returncode:
             said = done.stdout.decode("utf-8", "replace").strip()
             raise InstallError(f"{' '.join(words)} ended with {done.returncode}: {said}")
-
-
-def unit_text(config: Config, root: str, *, sudo: bool) -> str:
-    """Return the unit file. With sudo it confines less, since sudo would not work otherwise."""
-    hardening = _HARDENING_ALWAYS
-    if not sudo:
-        hardening = _HARDENING.format(data_dir=config.data_dir) + hardening
-        if not config.data_dir.startswith(("/home/", "/root/")):
-            hardening += "ProtectHome=yes\n"
-    return _UNIT_TEXT.format(
-        user=_USER,
-        data_dir=config.data_dir,
-        env_file=os.path.join(root, "kraken.env"),
-        python=sys.executable,
-        root=root,
-        stop_seconds=int(config.drain_seconds) + 30,
-        hardening=hardening,
-    )
 
 
 def _quoted(value: str) -> str:

@@ -102,6 +102,12 @@ def _variables(client: KrakenClient, values: Mapping[str, Any], agent: DesiredAg
                 hint="Take it out for this host, or deploy it with deploy_agents",
             )
         found[setting.name] = setting.text(value, place)
+    if found.get("KRAKEN_AGENT_ONE_JOB") == "yes" and found.get("KRAKEN_AGENT_UPDATE") == "server":
+        raise UsageError(
+            "kraken_agent_one_job is set, and an agent that updates itself can change its files",
+            where=agent.host,
+            hint="Set kraken_agent_update to managed",
+        )
     given = values.get("kraken_agent_environment") or {}
     found |= {str(name): str(value) for name, value in given.items() if value not in (None, "")}
     for name, value in found.items():
@@ -118,7 +124,7 @@ def _variables(client: KrakenClient, values: Mapping[str, Any], agent: DesiredAg
 # The secret is the script's own; the environment is added to the rest.
 _NOT_NEEDED = ("kraken_registration_trust", "kraken_agent_fresh_nonce", "kraken_agent_environment")
 # These are more than a variable: a directory, a file, the unit.
-_WITH_FILES = ("kraken_agent_dir", "kraken_agent_ca_bundle", "kraken_agent_one_job")
+_WITH_FILES = ("kraken_agent_dir", "kraken_agent_ca_bundle")
 
 
 def _agent_file(client: KrakenClient, values: Mapping[str, Any]) -> tuple[str, str]:

@@ -82,3 +82,24 @@ def test_what_is_no_variable_of_one_line_is_refused(
     assert (code, script) == (64, "")
     assert next(iter(variables)) in said
     assert kept(tmp_path) == []
+
+
+def test_a_fresh_agent_for_each_job_comes_with_user_data(run: Run, described: Any) -> None:
+    code, script, said = run("cloud-init", *described(kraken_agent_one_job=True))
+    assert code == 0, said
+    assert "export KRAKEN_AGENT_ONE_JOB=yes" in script.splitlines()
+
+
+def test_a_fresh_agent_that_updates_itself_is_refused(run: Run, described: Any, tmp_path: Path) -> None:
+    sums = {"kraken_agent_update": "server", "kraken_agent_update_sha256": [SUM, SUM]}
+    code, script, said = run("cloud-init", *described(kraken_agent_one_job=True, **sums))
+    assert (code, script) == (64, "")
+    assert "Set kraken_agent_update to managed" in " ".join(said.split())
+    assert kept(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["kraken_agent_sudo", "kraken_agent_unit_settings"])
+def test_what_user_data_cannot_bring_is_refused_by_name(run: Run, described: Any, name: str) -> None:
+    code, script, said = run("cloud-init", *described(**{name: {"Nice": 5} if "unit" in name else True}))
+    assert (code, script) == (64, "")
+    assert f"{name} is set, and user data cannot bring it" in " ".join(said.split())

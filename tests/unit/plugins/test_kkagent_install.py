@@ -14,7 +14,7 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.files import 
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import BINARIES, OURS
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import SETTINGS
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import AgentSpec
-from kraken_agent import install
+from kraken_agent import install, service_unit
 from kraken_agent.config import Config
 
 from kraken_fleet.collection import role_variables
@@ -23,7 +23,7 @@ DEFAULTS: dict[str, Any] = {name: option.get("default") for name, option in role
 CONFIG = Config({"server": "server:6363"}, {})
 
 
-def deployed(*, sudo: bool = False) -> AgentSpec:
+def deployed(*, sudo: bool = False, one_job: bool = False) -> AgentSpec:
     """What a deploy makes with the role's defaults."""
     user = DEFAULTS["kraken_agent_user"]
     return AgentSpec(
@@ -33,17 +33,19 @@ def deployed(*, sudo: bool = False) -> AgentSpec:
         user=user,
         group=user,
         python=sys.executable,
-        environment={},
+        environment={"KRAKEN_AGENT_ONE_JOB": "yes"} if one_job else {},
         sudo=sudo,
         drain_seconds=int(DEFAULTS["kraken_agent_drain_seconds"]),
         notifies=True,
     )
 
 
-@pytest.mark.parametrize("sudo", [False, True])
-def test_the_units_are_the_same(sudo: bool) -> None:
-    theirs = install.unit_text(CONFIG, deployed().directory, sudo=sudo).splitlines()
-    ours = systemd.unit_text(deployed(sudo=sudo)).splitlines()
+@pytest.mark.parametrize(("sudo", "one_job"), [(False, False), (True, False), (False, True)])
+def test_the_units_are_the_same(sudo: bool, one_job: bool) -> None:
+    theirs = service_unit.unit_text(
+        CONFIG, deployed().directory, deployed().user, sudo=sudo, one_job=one_job
+    ).splitlines()
+    ours = systemd.unit_text(deployed(sudo=sudo, one_job=one_job)).splitlines()
     assert {line for line in theirs if not line.startswith("#")} == {line for line in ours if not line.startswith("#")}
 
 
@@ -58,11 +60,28 @@ def test_every_setting_that_becomes_a_variable_is_taken(monkeypatch: pytest.Monk
     assert {f"{name}=of-{name}" for name in names} <= set(install._kept()), "sudo would lose them"
 
 
+def test_a_fresh_agent_for_each_job_has_its_home_where_a_deploy_puts_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os.path, "isfile", lambda path: False)
+    assert "HOME=" not in Recorder()._env_text()
+    monkeypatch.setenv("KRAKEN_AGENT_ONE_JOB", "yes")
+    assert f"HOME={CONFIG.data_dir}/home\n" in Recorder()._env_text()
+
+
+def test_a_fresh_agent_is_refused_where_jobs_can_leave_things(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os.path, "isfile", lambda path: False)
+    monkeypatch.setenv("KRAKEN_AGENT_ONE_JOB", "yes")
+    with pytest.raises(install.InstallError, match="with --sudo"):
+        Recorder(sudo=True).run()
+    monkeypatch.setenv("KRAKEN_AGENT_UPDATE", "server")
+    with pytest.raises(install.InstallError, match="updates itself"):
+        Recorder().run()
+
+
 class Recorder(install.Installer):
     """Does nothing, and remembers what it would do."""
 
-    def __init__(self) -> None:
-        super().__init__(CONFIG)
+    def __init__(self, *, sudo: bool = False) -> None:
+        super().__init__(CONFIG, sudo=sudo)
         self.commands: list[tuple[str, ...]] = []
         self.directories: dict[str, int] = {}
 
