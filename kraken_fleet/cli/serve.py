@@ -21,6 +21,7 @@ from kraken_fleet.server import Ready, ServerSettings
 from kraken_fleet.server import serve as run_server
 from kraken_fleet.server.backup import Manifest, back_up
 from kraken_fleet.server.backup import restore as restore_backup
+from kraken_fleet.server.store.tables import SCHEMA_VERSION
 
 app = typer.Typer(add_completion=False, context_settings=HELP_OPTIONS)
 _DATA_DIR = Path("kraken-server")
@@ -130,6 +131,10 @@ def restore(
         output.answer({"data_dir": str(directory), "before": before, **_described(restored.manifest)})
         return
     output.line(f"{directory} is as on {restored.manifest.made}, from {file}.")
+    if restored.manifest.database_version != SCHEMA_VERSION:
+        output.line(
+            f"Its database had version {restored.manifest.database_version}, and has version {SCHEMA_VERSION} now"
+        )
     if restored.before:
         output.line(f"What was there before is in {restored.before}")
     output.line(f"Start the server: kraken-fleet serve --data-dir {shlex.quote(str(directory))}")

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from kraken_fleet.errors import BackupError
 from kraken_fleet.server.backup.manifest import CHUNK, MANIFEST, Entry, Manifest, copy, damaged, read_manifest
-from kraken_fleet.server.store.database import DATABASE, LOCK, UNFINISHED_RESTORE, claim, version_of
+from kraken_fleet.server.store.database import DATABASE, LOCK, UNFINISHED_RESTORE, claim, telling, version_of
+from kraken_fleet.server.store.migration import bring_up
+from kraken_fleet.server.store.tables import SCHEMA_VERSION
 
 _STAGE = ".restore"
 # What an empty data directory may have: a file system of its own has lost+found.
@@ -93,6 +95,10 @@ def _unpack(archive: Path, stage: Path) -> Manifest:
     version = version_of(stage / DATABASE, named=archive)
     if version != manifest.database_version:
         raise damaged(archive, f"its database has version {version}, not {manifest.database_version}")
+    if version != SCHEMA_VERSION:
+        # The archive is the copy as it was before.
+        with telling(archive):
+            bring_up(stage / DATABASE, version)
     return manifest
 
 

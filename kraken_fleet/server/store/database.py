@@ -8,6 +8,7 @@ any moment (`kill -9`); only a power cut or a kernel crash can take the last mom
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -20,8 +21,10 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from kraken_fleet.errors import DataDirectoryError
-from kraken_fleet.server.store.migration import OLDEST_VERSION, bring_up
+from kraken_fleet.server.store.migration import OLDEST_VERSION, bring_up, keep_copy
 from kraken_fleet.server.store.tables import SCHEMA_VERSION, Base
+
+log = logging.getLogger(__name__)
 
 DATABASE = "server.sqlite"
 LOCK = "lock"
@@ -196,9 +199,12 @@ def _open(path: Path, max_bytes: int | None) -> Engine:
     event.listen(engine, "connect", lambda connection, _record: _configure(connection, max_bytes))
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     try:
-        _check(engine, path)
-        with engine.begin() as connection:
-            bring_up(connection)
+        found = _check(engine, path)
+        if found != SCHEMA_VERSION:
+            engine.dispose()  # its connection holds the file in memory as it was
+            kept = keep_copy(path, found)
+            bring_up(path, found)
+            log.warning("%s is the database as it was before", kept)
     except BaseException:
         engine.dispose()
         raise

@@ -274,18 +274,6 @@ def test_a_server_does_not_start_in_a_half_restored_directory(
     Core.open(ServerSettings(data), lambda _password: None).close()
 
 
-def test_a_backup_of_an_older_database_is_brought_up_when_its_server_starts(data: Path, tmp_path: Path) -> None:
-    with closing(sqlite3.connect(data / "server.sqlite")) as database:
-        database.executescript("DROP TABLE deliveries; DROP TABLE log_sizes; PRAGMA user_version = 2;")
-    assert back_up(data, tmp_path / "backup").database_version == 2
-    restore(tmp_path / "backup", tmp_path / "new")
-    core = Core.open(ServerSettings(tmp_path / "new"), lambda password: pytest.fail(f"a first start: {password}"))
-    core.close()
-    with closing(sqlite3.connect(tmp_path / "new" / "server.sqlite")) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
-        assert database.execute("SELECT count(*) FROM deliveries").fetchone() == (0,)
-
-
 def test_a_socket_beside_the_database_is_no_matter(data: Path, tmp_path: Path) -> None:
     """Only what a server needs is looked at."""
     with socket.socket(socket.AF_UNIX) as one:
