@@ -40,10 +40,18 @@ class HostResults:
         self._hostvars = hostvars
         self._path = path
         self._written = _read(Path(path)) if path else {}
+        self._registered: dict[str, Any] = {}
 
-    def of(self, host: str) -> Mapping[str, Any]:
-        """Return what is known of a host: `agents`, `changed` and `started_at`; empty when nothing is."""
-        result = self._hostvars.raw_get(host).get(HOST_RESULT)
+    def of(self, host: str, variables: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        """Return what is known of a host: `agents`, `changed` and `started_at`; empty when nothing is.
+
+        Args:
+            variables: all of the host's, when they are at hand: Ansible takes a millisecond to gather them.
+        """
+        if host not in self._registered:
+            own = self._hostvars.raw_get(host) if variables is None else variables
+            self._registered[host] = own.get(HOST_RESULT)
+        result = self._registered[host]
         return result if isinstance(result, Mapping) else self._written.get(host, {})
 
     def failures(self, hosts: Iterable[str]) -> dict[str, str]:

@@ -119,6 +119,7 @@ class PlayInventory:
         """Return all variables of a host as they are written: its own, and those of the play and of the task's role."""
         if host not in self._raw:
             own = self._hostvars.raw_get(host)
+            self._results.of(host, own)  # so that nobody gathers them once more
             seen = self._hostvars._variable_manager.get_vars(
                 play=self._task.get_play(),
                 host=self._host(host),
