@@ -30,6 +30,9 @@ from tests.host_info import DEBIAN
 
 # What `kraken-fleet plan` ends with: changes or none.
 _CHANGES = (0, 2)
+# What `kraken-fleet doctor` ends with: no findings or some.
+_FINDINGS = (0, 3)
+_MOST_HOSTS = 100
 
 
 def check(fleet: Fleet) -> Iterator[Row]:
@@ -68,6 +71,14 @@ def dynamic(fleet: Fleet) -> Iterator[Row]:
     """The inventory plugin that makes hosts of the server's agents."""
     source = fleet.folder / "build.kraken.yml"
     yield fleet.command("ansible-inventory --list from the server", ["ansible-inventory", "-i", source, "--list"])
+
+
+def doctor(fleet: Fleet) -> Iterator[Row]:
+    """Look at each host, all of which are this machine: Ansible starts processes for each, so that few are enough."""
+    if fleet.number <= _MOST_HOSTS:
+        here = ["-e", "ansible_connection=local", "-e", f"ansible_python_interpreter={sys.executable}"]
+        command = ["kraken-fleet", "doctor", "-i", fleet.inventory, *here, "--json"]
+        yield fleet.command("kraken-fleet doctor", command, _FINDINGS)
 
 
 def rest(fleet: Fleet) -> Iterator[Row]:
@@ -137,7 +148,7 @@ def console(fleet: Fleet) -> Iterator[Row]:
 # Each list has a server of its own: after the first step, the agents of that one are authorized.
 STEPS = {
     "registration": (registration,),
-    "plan": (check, plan, dynamic, rest, console),
+    "plan": (check, plan, dynamic, rest, console, doctor),
 }
 NAMES = tuple(dict.fromkeys(step.__name__ for steps in STEPS.values() for step in steps))
 
@@ -150,7 +161,7 @@ def measure(number: int, chosen: Sequence[str]) -> Iterator[Row]:
             continue
         with announced(number) as (fleet, row):
             yield row
-            if name == "plan" and plan not in wanted and wanted != [check]:
+            if name == "plan" and plan not in wanted and not {check, doctor}.issuperset(wanted):
                 list(plan(fleet))
             for step in wanted:
                 yield from step(fleet)
