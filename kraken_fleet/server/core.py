@@ -38,7 +38,8 @@ class Core:
     """What routes, the agents' endpoint and the watchdog share. Everything here is used from one thread only.
 
     `agent_cfg` says to agents where to send logs, and the server's version; `no_job` is the whole answer to an idle
-    agent's poll, ready to send. `deletions` are the last deleted agents: id and time.
+    agent's poll, ready to send. `built` says whether kkagent and kktool in the data directory are of this program;
+    whoever builds them holds `building`. `deletions` are the last deleted agents: id and time.
     """
 
     settings: ServerSettings
@@ -51,6 +52,8 @@ class Core:
     log_ins: LogIns
     turns: Turns = field(default_factory=Turns)
     hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_HASHES))
+    building: asyncio.Lock = field(default_factory=asyncio.Lock)
+    built: bool = False
     started: float = field(default_factory=now)
     agent_cfg: dict[str, object] = field(default_factory=dict)
     no_job: bytes = b""

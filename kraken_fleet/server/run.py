@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import gc
 import logging
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,9 +89,29 @@ def _spare_collections() -> None:
 
     Each full collection looked through all of it, and agents waited for as long: half a second on a busy machine.
     """
-    gc.collect()
+    with _interruption_put_off():
+        gc.collect()
     gc.freeze()
     gc.set_threshold(5_000, 10, 10)
+
+
+@contextmanager
+def _interruption_put_off() -> Iterator[None]:
+    """Put Ctrl-C off to the end of the block.
+
+    Python drops an exception in what a collection calls, such as the end of an object, and KeyboardInterrupt is one.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which is the only one that signals interrupt
+        yield
+        return
+    caught: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: caught.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if caught:
+        signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager

@@ -54,9 +54,8 @@ async def binary(core: CoreDep, name: str) -> Response:
         raise Problem(404, NOT_FOUND)
     directory = core.settings.bundle_dir or core.settings.data_dir / "bundles"
     path = directory / (f"kk{name}" if name in ("agent", "tool") else name)
-    if core.settings.bundle_dir is None and name in ("agent", "tool") and not path.exists():
-        # Built for the first host that asks, in a thread: agents go on being answered.
-        await asyncio.to_thread(_build, directory)
+    if core.settings.bundle_dir is None and name in ("agent", "tool") and not await _is_built(core, directory):
+        raise Problem(500)
     if not path.exists():
         log.error("%s is not there, it cannot be served", path)
         raise Problem(500)
@@ -84,8 +83,22 @@ def _powershell(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _build(directory: Path) -> None:
+async def _is_built(core: Core, directory: Path) -> bool:
+    """Say whether the files in the data directory are those of this program; build them for the first host that asks.
+
+    Files that are there may be of the kraken-fleet that ran before an update.
+    """
+    async with core.building:
+        if not core.built:
+            # In a thread: agents go on being answered.
+            core.built = await asyncio.to_thread(_build, directory)
+        return core.built
+
+
+def _build(directory: Path) -> bool:
     try:
         bundle.build(directory)
     except BundleError as error:
         log.error("the agent cannot be built: %s", error)  # noqa: TRY400 the message says all, a trace would not help
+        return False
+    return True

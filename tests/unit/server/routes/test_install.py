@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from kraken_fleet import bundle
 from kraken_fleet.server.testing import RunningServer, running
 
 from ..conftest import Api
@@ -39,6 +40,31 @@ def test_files_are_served_under_both_prefixes_without_a_token(server: RunningSer
     unknown = requests.get(f"{server.url}/install/nope", timeout=10)
     assert (unknown.status_code, unknown.json()["title"]) == (404, "Not Found")
     assert requests.get(f"{server.url}/install/nssm-2.24.zip", timeout=10).status_code == 500
+
+
+def test_after_an_update_the_present_agent_is_served_and_not_the_one_from_before(tmp_path: Path) -> None:
+    bundles = tmp_path / "data" / "bundles"
+    bundles.mkdir(parents=True, mode=0o700)
+    (bundles / "kkagent").write_text("the agent of an older kraken-fleet")
+    wanted = {made.name: made.path.read_bytes() for made in bundle.build(tmp_path / "wanted")}
+    with running(tmp_path / "data") as server:
+        for _ in range(2):
+            for name in ("agent", "tool"):
+                served = requests.get(f"{server.url}/install/{name}", timeout=60).content
+                assert served == wanted[f"kk{name}"]
+    assert (bundles / "kkagent").read_bytes() == wanted["kkagent"]
+
+
+def test_an_agent_that_cannot_be_built_is_not_replaced_by_an_older_one(tmp_path: Path) -> None:
+    # A directory where a file belongs: nobody can write it, root neither.
+    bundles = tmp_path / "data" / "bundles"
+    (bundles / "kktool").mkdir(parents=True, mode=0o700)
+    (bundles / "kktool" / "x").touch()
+    with running(tmp_path / "data") as server:
+        assert requests.get(f"{server.url}/install/agent", timeout=60).status_code == 500
+        (bundles / "kktool" / "x").unlink()
+        (bundles / "kktool").rmdir()
+        assert requests.get(f"{server.url}/install/agent", timeout=60).status_code == 200
 
 
 def run_script(server: RunningServer, tmp_path: Path, *, sudo: bool = True) -> subprocess.CompletedProcess[str]:
