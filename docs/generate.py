@@ -2,6 +2,7 @@
 
 - The tables of variables in the README files of the roles, out of the roles' meta/argument_specs.yml.
 - The table of settings in docs/agent.md, out of plugins/module_utils/host/settings.py.
+- The table of commands and schemas in docs/json.md, and the schemas in docs/schemas, by docs/json_schemas.py.
 - The argument specifications of modules that run on hosts, out of their DOCUMENTATION. Hosts have nothing to read YAML.
 """
 
@@ -15,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import json_schemas
+
 from kraken_fleet.collection import Specification, role_variables, settings_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,6 +26,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import a
 
 _SECTION = re.compile(r"(?<=^## Variables\n\n).*?(?=^## )", re.DOTALL | re.MULTILINE)
 _SETTINGS = re.compile(r"(?<=^## Settings on a host\n\n).*?(?=^## )", re.DOTALL | re.MULTILINE)
+_SCHEMAS = re.compile(r"(?<=^## Schemas\n\n).*?(?=^## )", re.DOTALL | re.MULTILINE)
 _ARGUMENTS = re.compile(
     r"(?<=^# Written by `make docs` out of DOCUMENTATION\.\n)ARGUMENTS.*?^\}\n", re.DOTALL | re.MULTILINE
 )
@@ -46,6 +50,9 @@ def files() -> dict[Path, str]:
         found[path] = _SECTION.sub(lambda _, given=variables: tables(given), path.read_text(encoding="utf-8"))
     path = ROOT / "docs" / "agent.md"
     found[path] = _SETTINGS.sub(lambda _: settings(), path.read_text(encoding="utf-8"))
+    path = ROOT / "docs" / "json.md"
+    found[path] = _SCHEMAS.sub(lambda _: f"{json_schemas.table()}\n", path.read_text(encoding="utf-8"))
+    found |= {ROOT / "docs" / "schemas" / name: text for name, text in json_schemas.files().items()}
     for path in sorted((ROOT / "plugins" / "modules").glob("*.py")):
         text = path.read_text(encoding="utf-8")
         if _ARGUMENTS.search(text):
@@ -152,9 +159,10 @@ def _sentences(option: Specification) -> Iterator[str]:
 
 
 def main(*, check: bool) -> int:
-    stale = [path for path, text in files().items() if path.read_text(encoding="utf-8") != text]
+    wanted = files()
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if not check:
-        for path, text in files().items():
+        for path, text in wanted.items():
             path.write_text(text, encoding="utf-8")
     for path in stale:
         said = "This is not what `make docs` writes" if check else "Written"

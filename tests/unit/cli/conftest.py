@@ -13,6 +13,7 @@ import requests
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.cli.main import main
 from kraken_fleet.server.testing import running
+from tests.json_answers import check_answer
 from tests.unit.cli.planned_fleet import INVENTORY, Ask, Run
 
 
@@ -43,6 +44,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def run(*arguments: str) -> tuple[int, str, str]:
         code = main(arguments)
         said = capsys.readouterr()
+        check_answer(arguments, said.out)
         return code, said.out, said.err
 
     return run
@@ -54,6 +56,8 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
 
     def run(*arguments: str) -> Any:
         assert main([*arguments, "--json"]) == 0, capsys.readouterr()
-        return json.loads(capsys.readouterr().out)["data"]
+        out = capsys.readouterr().out
+        check_answer([*arguments, "--json"], out)
+        return json.loads(out)["data"]
 
     return run

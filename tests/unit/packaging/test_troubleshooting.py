@@ -20,7 +20,7 @@ _ANY = "..."
 @cache
 def _messages() -> str:
     """All texts of the source, one a line, with `...` for each value that is filled in."""
-    found = []
+    found: list[str] = []
     for folder in ("kraken_fleet", "plugins", "agent"):
         for path in sorted((_ROOT / folder).rglob("*.py")):
             found += _texts(ast.parse(path.read_text(encoding="utf-8")))
