@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from kraken_fleet.lab.systemd_hosts import HOST_LABEL, LABEL
+from tests.json_answers import check_answer
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
@@ -68,7 +69,9 @@ class RealLab:
 
     def asked(self, *arguments: str) -> Any:
         """The answer of a kraken-fleet command with --json."""
-        return json.loads(self.fleet(*arguments, "--json"))["data"]
+        out = self.fleet(*arguments, "--json")
+        check_answer([*arguments, "--json"], out)
+        return json.loads(out)["data"]
 
     def play(self, playbook: str, *arguments: str) -> Recap:
         """Run a playbook of the collection."""

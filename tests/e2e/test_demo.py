@@ -16,6 +16,7 @@ import pytest
 from kraken_fleet.lab import processes
 from kraken_fleet.lab.processes import ProcessRef
 from kraken_fleet.lab.state import LabState, lab_paths
+from tests.json_answers import check_answer
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -39,7 +40,9 @@ def run(tmp_path: Path) -> Run:
     def fleet(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         surroundings = _environment() | environ
         options: dict[str, Any] = {"cwd": tmp_path, "env": surroundings, "capture_output": True, "text": True}
-        return subprocess.run(_command(*arguments), check=False, timeout=150, **options)
+        done = subprocess.run(_command(*arguments), check=False, timeout=150, **options)
+        check_answer(arguments, done.stdout)
+        return done
 
     return fleet
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.loopback_fleet import Fleet, Played
+from tests.json_answers import check_answer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -40,6 +41,7 @@ def test_a_deploy_in_slices_does_what_one_in_a_piece_does(new_fleet: Callable[..
     done = deploy(fleet, "--slices", "2", "--workers", "2", "--json")
     assert done.code == 2, done.text
     told = events(done)
+    check_answer(["deploy", "--json"], done.text)
     (sliced,) = (event for event in told if event["event"] == "Sliced")
     assert sliced["slices"] == {"1": 2, "2": 2}
     assert told[-1]["event"] == "Ended"

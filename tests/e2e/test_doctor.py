@@ -14,6 +14,7 @@ import yaml
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.cli.main import main
 from kraken_fleet.server.testing import RunningServer, running
+from tests.json_answers import check_answer
 from tests.real_server.fixtures import RealServer
 
 
@@ -44,7 +45,9 @@ def test_each_host_has_its_findings_and_the_others_are_looked_at_all_the_same(
 ) -> None:
     hosts = inventory(tmp_path, kraken_server_url=server.url, kraken_clickhouse_addr=server.log_addr)
     assert main(["doctor", "-i", hosts, "--json"]) == 3
-    report = json.loads(capsys.readouterr().out)["data"]
+    out = capsys.readouterr().out
+    check_answer(["doctor", "--json"], out)
+    report = json.loads(out)["data"]
     good = by_check(report["good"])
     assert good.pop("logs") is None, "nobody looked for the record, so nobody knows"
     assert set(good) == {"python", "git", "disk", "dns", "tcp", "http", "clock"}
