@@ -11,18 +11,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic_core import core_schema
 
 from kraken_fleet import reconcile, watch
 from kraken_fleet.bundle import Bundle
 from kraken_fleet.cli.lab_progress import Seen
 from kraken_fleet.lab import LabStatus
-from kraken_fleet.model import Agent, AgentsGroup, Disabling, Job
+from kraken_fleet.model import Agent, AgentsGroup, Disabling, Job, Secret
 from kraken_fleet.plan import Plan
 from kraken_fleet.plan.actions import ACTION_TYPES
 from kraken_fleet.scale import DeployEvent
 from kraken_fleet.server.backup.manifest import Entry, Manifest
 
 Schema = dict[str, Any]
+# Printed as a text that says that it is hidden; Pydantic asks the class itself.
+Secret.__get_pydantic_core_schema__ = classmethod(lambda *_: core_schema.str_schema())
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _HOME = "https://github.com/kraken-ci/kraken-fleet/blob/main/docs/schemas/"
 _TEXT: Schema = {"type": "string"}
