@@ -147,6 +147,9 @@ class JobRun:
                 raise JobOverError("the server has gone and left the job's time run out")
             if answer.unauthorized:
                 raise JobOverError("the server has withdrawn this agent's authorization")
+            if answer.step.get("job_id", self._job.get("id")) != self._job.get("id"):
+                # The answer that ended this job was lost, and meanwhile the server has given out the next one.
+                raise JobOverError("the server has ended the job, and has another one for this agent")
             if answer.is_step_answer:
                 return answer.step
             if time.monotonic() >= limit:

@@ -76,7 +76,7 @@ class SimulatedAgent:
         while True:
             answer = await self._insist({"msg": "get-job-step"})
             step = answer.get("job_step") or {}
-            if not step or step.get("finish") or "tool" not in step:
+            if not step or step.get("finish") or "tool" not in step or step["job_id"] != job:
                 return
             number = int(step["index"])
             self._step = (job, number)
