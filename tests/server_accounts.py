@@ -1,13 +1,10 @@
-"""Accounts of an embedded server, with the rights that a test needs. The embedded server's API changes no rights."""
+"""Accounts of an embedded server, with the rights that a test needs."""
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-
-import requests
-
-from kraken_fleet.api import PasswordCredentials
+from kraken_fleet.address import ServerAddress
+from kraken_fleet.api import KrakenClient, PasswordCredentials
+from kraken_fleet.api.session import Method, Session
 from kraken_fleet.server.testing import RunningServer
 from tests.unique_names import unique_name
 
@@ -22,24 +19,20 @@ def administrator(server: RunningServer) -> PasswordCredentials:
 def new_account(server: RunningServer, name: str = "", *, superadmin: bool = False) -> str:
     """Make an account with PASSWORD; its name."""
     name = name or unique_name("person")
-    api = f"{server.url}/api"
-    token = requests.post(
-        f"{api}/sessions", json={"user": server.user, "password": server.password}, timeout=20
-    ).json()["token"]
-    body = {"name": name, "password": PASSWORD}
-    requests.post(
-        f"{api}/users", json=body, headers={"Authorization": f"Bearer {token}"}, timeout=20
-    ).raise_for_status()
-    requests.delete(f"{api}/sessions/{token}", headers={"Authorization": f"Bearer {token}"}, timeout=20)
+    _as_administrator(server, "POST", "/users", {"name": name, "password": PASSWORD})
     set_rights(server, name, superadmin=superadmin)
     return name
 
 
 def set_rights(server: RunningServer, name: str, *, superadmin: bool = False, enabled: bool = True) -> None:
-    """Change what an account may do, as an administrator of a Kraken server does it."""
-    with closing(sqlite3.connect(server.settings.data_dir / "server.sqlite", timeout=20)) as database:
-        changed = database.execute(
-            "UPDATE users SET superadmin = ?, enabled = ? WHERE name = ?", (superadmin, enabled, name)
-        )
-        assert changed.rowcount == 1
-        database.commit()
+    """Change what an account may do."""
+    with KrakenClient(server.url, administrator(server)) as client:
+        user = client.find_user(name)
+    assert user
+    _as_administrator(server, "PATCH", f"/users/{user.id}", {"superadmin": superadmin, "enabled": enabled})
+
+
+def _as_administrator(server: RunningServer, method: Method, path: str, body: dict[str, object]) -> None:
+    session = Session(ServerAddress.parse(server.url), administrator(server))
+    session.request(method, path, body=body)
+    session.close()

@@ -8,6 +8,7 @@ from tests.contract.hand_agents import client_of
 from tests.contract.kraken_server import KrakenServer
 from tests.contract.records import NO_TOKEN, UNKNOWN_URL, WRONG_METHOD, WRONG_TOKEN, problem
 from tests.unique_names import unique_name
+from tests.waiting import eventually
 
 REFUSED = problem(401, "missing user or incorrect password")
 
@@ -71,6 +72,34 @@ def test_a_user_is_found_by_name_with_its_role(server: KrakenServer) -> None:
     assert (plain and plain.enabled, plain and plain.superadmin) == (True, False)
 
 
+def test_an_administrator_is_made_and_unmade_and_an_account_disabled(server: KrakenServer) -> None:
+    name = unique_name("person")
+    account = {"user": name, "password": "a person's password"}
+    number = server.api("POST", "/users", {"name": name, "password": account["password"]}).body["id"]
+    signed_in = server.api("POST", "/sessions", account, token=None)
+    token, rights = signed_in.body["token"], {"projects": {}, "superadmin": False}
+    assert (signed_in.body["roles"], server.api("GET", "/agents", token=token).status) == (rights, 403)
+    for superadmin, status in ((True, 200), (True, 200), (False, 403)):
+        said = server.api("PATCH", f"/users/{number}", {"superadmin": superadmin})
+        assert (said.status, said.body["superadmin"], said.body["projects"]) == (201, superadmin, {})
+        assert server.api("GET", f"/users/{number}").body["superadmin"] is superadmin
+        # A Kraken server has several processes, and each hears of it a moment later.
+        eventually(lambda: server.api("GET", "/agents", token=token).status, status.__eq__, 60)
+    said = server.api("PATCH", f"/users/{number}", {"enabled": False})
+    assert (said.status, said.body["enabled"], said.body["superadmin"]) == (201, False, False)
+    refused = server.api("POST", "/sessions", account, token=None)
+    assert (refused.status, refused.body["detail"]) == (401, "user account is disabled")
+    assert server.api("PATCH", f"/users/{number}", {"enabled": True}).body["enabled"] is True
+    assert server.api("POST", "/sessions", account, token=None).status == 201
+
+
+def test_the_rights_of_nobody_cannot_be_changed(server: KrakenServer) -> None:
+    said = server.api("PATCH", "/users/999999999", {"enabled": False})
+    assert (said.status, said.body) == (404, problem(404, "user 999999999 not found"))
+    said = server.api("PATCH", "/users/1", {"enabled": "no"})
+    assert (said.status, said.body) == (400, problem(400, "'no' is not of type 'boolean' - 'enabled'"))
+
+
 def test_the_version_needs_a_token(server: KrakenServer) -> None:
     said = server.api("GET", "/version")
     assert (said.status, said.body, said.content_type) == (200, {"version": "1.7.36"}, "application/json")
@@ -100,6 +129,7 @@ WRITES = [
     ("DELETE", "/groups/999999999", ...),
     ("PUT", "/settings", {"general": {"server_url": "x"}}),
     ("POST", "/projects", {"name": "x"}),
+    ("PATCH", "/users/999999999", {"superadmin": True}),
 ]
 ALL_CALLS = [("GET", path, ...) for path in READS] + WRITES
 each_call = pytest.mark.parametrize(
@@ -139,6 +169,7 @@ def test_only_bearer_tokens_count(server: KrakenServer, headers: dict[str, str],
         ("GET", "/diagnostics", ..., "only superadmin can get diagnostics"),
         ("GET", "/users", ..., "only superadmin role can get users"),
         ("GET", "/users/1", ..., "only superadmin role can get user"),
+        ("PATCH", "/users/1", {"superadmin": True}, "only superadmin role can create users"),
         ("PATCH", "/agents", [{"id": 1, "authorized": True}], "only superadmin can modify agents"),
         ("PUT", "/settings", {"general": {"server_url": "x"}}, "only superadmin can get modify settings"),
     ],

@@ -21,11 +21,9 @@ _REPOSITORY = "Stages from a repository and schedules are not offered by the emb
 _QUEUE = "The embedded server has no job queue of its own"
 _COMMENTS = "The embedded server keeps no comments on tests"
 _ISSUES = "The embedded server keeps no issues and no list of artifacts"
-_USERS = "The embedded server has no roles: a user is an administrator or not"
 _SETTINGS = "The embedded server sends no notifications, so there is nothing to test"
 
 NOT_SERVED: dict[str, str] = {
-    "PATCH /users/{user_id}": _USERS,
     "PUT /secrets/{secret_id}": _EDITING,
     "PUT /branches/{branch_id}": _EDITING,
     "GET /branches/{branch_id}/sequences": _EDITING,

@@ -20,6 +20,7 @@ from kraken_fleet.server.rest.problems import Problem
 from kraken_fleet.server.rest.render import roles_json, session_json, user_json
 from kraken_fleet.server.routes.common import answer, created, need, page
 from kraken_fleet.server.store.passwords import NOBODY, check_password, hash_password
+from kraken_fleet.server.store.seed import ADMIN
 from kraken_fleet.server.store.tables import LoginSession, User
 
 router = APIRouter()
@@ -27,6 +28,7 @@ router = APIRouter()
 _OLD_PASSWORDS = "\0old passwords"
 Credentials = Annotated[Any, Depends(body({"user": "string", "password": "string", "method": "string"}))]
 NewUser = Annotated[Any, Depends(body({"name": "string", "password": "string"}))]
+Rights = Annotated[Any, Depends(body({"enabled": "boolean", "superadmin": "boolean"}))]
 Passwords = Annotated[Any, Depends(body({"password_old": "string", "password_new": "string"}))]
 
 
@@ -119,6 +121,19 @@ async def user_details(core: CoreDep, user_id: int) -> Response:
     with core.db.read() as session:
         user = need(session, User, user_id, "user not found")
         return answer({**user_json(user), **roles_json(user)})
+
+
+@router.patch("/users/{user_id:int}", dependencies=[Depends(admin("only superadmin role can create users"))])
+async def change_rights(core: CoreDep, user_id: int, wanted: Rights) -> Response:
+    """Make somebody an administrator, or disable an account, or take either back."""
+    if wanted.get("projects"):
+        raise Problem(501, "The embedded server has no roles in projects. A real Kraken server has this.")
+    with core.db.write() as session:
+        user = need(session, User, user_id, f"user {user_id} not found")
+        user.enabled = wanted.get("enabled", user.enabled)
+        if user.name != ADMIN:  # who is an administrator by the name, whatever else is said
+            user.superadmin = wanted.get("superadmin", user.superadmin)
+        return answer({**user_json(user), **roles_json(user)}, 201)
 
 
 @router.put("/users/{user_id:int}/password")
