@@ -49,4 +49,4 @@ def test_a_message_of_the_page_is_one_of_the_program(message: str) -> None:
 
 def test_the_page_has_messages_and_not_single_words() -> None:
     assert len(_quoted()) > 30
-    assert [message for message in _quoted() if len(message.replace(_ANY, "").split()) < 4] == []
+    assert [message for message in _quoted() if len(message.replace(_ANY, "").split()) < 3] == []
