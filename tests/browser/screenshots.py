@@ -1,4 +1,8 @@
-"""Takes pictures of every page of the console: `make screenshots`. A server with a fleet on it, and Chromium."""
+"""Takes pictures of every page of the console: `make screenshots`. A server with a fleet on it, and Chromium.
+
+Beside the pictures it writes what each page consists of. A test makes that anew and compares it. It does not compare
+pixels: fonts and Chromium draw them otherwise on another machine, and what the pages have is the same there.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,6 +29,7 @@ from kraken_fleet.server.testing import RunningServer, running
 from kraken_fleet.state import save_deploy, state_dir
 from kraken_fleet.web import ConsoleSettings, create_consoles
 from tests.browser.conftest import CHROMIUM, FLAGS
+from tests.browser.structure import structure
 from tests.console_server import serving, serving_application
 from tests.stages import shell_job, stage_code
 
@@ -31,13 +37,15 @@ SYSTEMS = ("debian-12", "debian-13", "ubuntu-24.04", "rocky-9")
 GROUPS = ("build", "gpu", "test")
 # Pixels, and what is added to the names of the pictures.
 WIDTHS = ((1400, ""), (390, "-phone"))
+SCHEMES = ("light", "dark")
 INVENTORY = "kraken_agents:\n  hosts:\n" + "".join(
     f"    host-{n}: {{kraken_agent_address: 10.20.{n // 16}.{n % 16 + 10}, kraken_agent_groups: [{GROUPS[n % 3]}]}}\n"
     for n in range(40)
 )
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, schemes: Sequence[str] = SCHEMES, widths: Sequence[tuple[int, str]] = WIDTHS) -> None:
+    """Take all pictures, or those of some colours and widths."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -53,14 +61,15 @@ def main(folder: Path) -> None:
         pages = {name: name for name in ("agents", "groups", "discovered", "fleet", "downloads")}
         pages |= {"agent": "agents/2", "job": f"jobs/{job}", "deploy": f"deploys/{deploy}", "error": "agents/999999"}
         browser = stack.enter_context(sync_playwright()).chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        for scheme in ("light", "dark"):
-            for width, suffix in WIDTHS:
+        for scheme in schemes:
+            for width, suffix in widths:
                 _be_seen(server)
                 context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
                 page = context.new_page()
                 page.set_default_timeout(120_000)
                 page.goto(f"{console}/sign-in")
                 page.screenshot(path=folder / f"sign-in{suffix}-{scheme}.png")
+                _describe(page, folder / f"sign-in{suffix}-{scheme}.txt")
                 _sign_in(page, server)
                 for name, path in pages.items():
                     page.goto(f"{console}/{path}")
@@ -92,6 +101,14 @@ def _take(page: Page, path: Path, width: int) -> None:
         print(f"{path.name} is {found} pixels wide", file=sys.stderr)
     height = min(page.evaluate("document.documentElement.scrollHeight"), 1600)
     page.screenshot(path=path, clip={"x": 0, "y": 0, "width": width, "height": height}, full_page=True)
+    _describe(page, path.with_suffix(".txt"))
+
+
+def _describe(page: Page, path: Path) -> None:
+    """Write what the page consists of. It is the same in both colours, and on a telephone all of it is there too."""
+    name, scheme = path.stem.rsplit("-", 1)
+    if scheme == SCHEMES[0] and not name.endswith(WIDTHS[1][1]):
+        path.with_name(f"{name}.txt").write_text(structure(page), encoding="utf-8")
 
 
 def _populate(server: RunningServer) -> int:
