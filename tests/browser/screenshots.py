@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import requests
 from playwright.sync_api import Page, sync_playwright
@@ -37,14 +38,15 @@ SYSTEMS = ("debian-12", "debian-13", "ubuntu-24.04", "rocky-9")
 GROUPS = ("build", "gpu", "test")
 # Pixels, and what is added to the names of the pictures.
 WIDTHS = ((1400, ""), (390, "-phone"))
-SCHEMES = ("light", "dark")
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 INVENTORY = "kraken_agents:\n  hosts:\n" + "".join(
     f"    host-{n}: {{kraken_agent_address: 10.20.{n // 16}.{n % 16 + 10}, kraken_agent_groups: [{GROUPS[n % 3]}]}}\n"
     for n in range(40)
 )
 
 
-def main(folder: Path, schemes: Sequence[str] = SCHEMES, widths: Sequence[tuple[int, str]] = WIDTHS) -> None:
+def main(folder: Path, schemes: Sequence[Scheme] = SCHEMES, widths: Sequence[tuple[int, str]] = WIDTHS) -> None:
     """Take all pictures, or those of some colours and widths."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:

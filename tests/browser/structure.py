@@ -6,8 +6,8 @@ import re
 
 from playwright.sync_api import Page
 
-# What a page offers, and what it calls it. Cells and texts are the fleet's own; some of them depend on the clock, as links
-# with a date or a number do.
+# What a page offers, and what it calls it. Cells and texts are the fleet's own. Some of them depend on the clock, as
+# links with a date or a number do.
 _ROLES = "banner|button|checkbox|columnheader|combobox|heading|img|link|navigation|searchbox|table|textbox"
 _KEPT = re.compile(rf'\s*- ((?:{_ROLES})(?: "[^"]*")?).*')
 _NUMBER = re.compile(r"\d+(?:[.:]\d+)*")
