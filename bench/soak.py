@@ -190,10 +190,10 @@ async def soak(options: argparse.Namespace, folder: Path) -> tuple[dict[str, obj
     world = World(folder, options.agents - options.real, options.real, options.poll)
     run = Soak(options, world, say)
     try:
-        await run.run()
-    finally:
-        await world.stop()
-    try:
+        try:
+            await run.run()
+        finally:
+            await world.stop()
         world.ledger.read()
         return figures_of(world, run.record), problems_of(world, run.record)
     finally:

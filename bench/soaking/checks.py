@@ -56,6 +56,7 @@ def figures_of(world: World, record: Record) -> dict[str, object]:
         )
         if agents
         else "-",
+        "server, longest start, s": round(world.server.longest_start, 1),
         "sessions of the server": world.server.rows("select count(*) from sessions where deleted is null")[0][0],
         "database, MB": round((world.server.data / "server.sqlite").stat().st_size / 1e6, 1),
     }

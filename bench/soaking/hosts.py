@@ -17,6 +17,7 @@ from tests.e2e.loopback_fleet import Fleet, Played, alive
 
 GROUP = "soak-real"
 _FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where glibc has it
 _DISK_MEGABYTES, _NEEDED_MEGABYTES = 24, 8
 # kraken_agent_keep_jobs, and one that runs or is just over.
 _KEPT_JOBS = 11
@@ -62,6 +63,7 @@ class Hosts:
         self.changing = asyncio.Lock()
         self.deploys: list[tuple[str, int]] = []
         self._children: list[subprocess.Popen[bytes]] = []
+        self._seen: set[int] = set()
 
     async def deploy(self, *arguments: str) -> Played:
         """Run the deploy playbook, as it is."""
@@ -85,6 +87,7 @@ class Hosts:
         """The process of a host's agent; None when it does not run."""
         with contextlib.suppress(OSError, ValueError, IndexError):
             number = self._fleet.pid(name)
+            self._seen.add(number)
             return number if alive(number) else None
         return None
 
@@ -160,6 +163,10 @@ class Hosts:
         processes.stop(processes.running_in(self.folder / "hosts"))
         for child in self._children:
             child.wait(20)
+        for number in self._seen:
+            # faketime removes these itself when its program ends, but not when that is killed.
+            for name in (f"faketime_shm_{number}", f"sem.faketime_sem_{number}"):
+                (_SHARED_MEMORY / name).unlink(missing_ok=True)
         for name in self.with_small_disk:
             subprocess.run(["umount", "--lazy", str(self.data(name))], check=False)
 

@@ -12,7 +12,8 @@ from tests.host_info import DEBIAN
 
 Message = dict[str, Any]
 _ANSWER_SECONDS = 15.0
-_PAUSE_SECONDS = 0.7
+# Pauses double, as with a real agent.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.7, 10.0
 
 
 class UnansweredError(Exception):
@@ -94,12 +95,14 @@ class SimulatedAgent:
             self.reports.pop(0)
 
     async def _insist(self, message: Message) -> Message:
+        pause = _FIRST_PAUSE
         while True:
             try:
                 return await asyncio.wait_for(self._say(message), _ANSWER_SECONDS)
             except (OSError, UnansweredError, TimeoutError):
                 self.trouble += 1
-                await asyncio.sleep(_PAUSE_SECONDS * random.uniform(0.5, 2.0))  # noqa: S311
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
+                pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _say(self, message: Message) -> Message:
         body = json.dumps({"address": self.address, **message}).encode()
