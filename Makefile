@@ -140,5 +140,5 @@ release: $(STAMP) ## All files of a release in build/release, made twice and com
 
 clean: ## Remove labs, the environment and all that was built
 	@if test -x $(BIN)/kraken-fleet; then $(BIN)/kraken-fleet lab down --all; fi
-	@rm -rf $(VENV) .lab build dist docs/reference .ansible .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf $(VENV) .lab .nox build dist docs/reference .ansible .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 """Writes what is said elsewhere already: `make docs` begins with it, and `make check` runs it with --check.
 
 - The tables of variables in the README files of the roles, out of the roles' meta/argument_specs.yml.
+- The tables in docs/versions.md, out of docs/versions.json, which nox writes.
 - The table of settings in docs/agent.md, out of plugins/module_utils/host/settings.py.
 - The table of commands and schemas in docs/json.md, and the schemas in docs/schemas, by docs/json_schemas.py.
 - The argument specifications of modules that run on hosts, out of their DOCUMENTATION. Hosts have nothing to read YAML.
@@ -30,6 +31,7 @@ _SCHEMAS = re.compile(r"(?<=^## Schemas\n\n).*?(?=^## )", re.DOTALL | re.MULTILI
 _ARGUMENTS = re.compile(
     r"(?<=^# Written by `make docs` out of DOCUMENTATION\.\n)ARGUMENTS.*?^\}\n", re.DOTALL | re.MULTILINE
 )
+_RUNS = re.compile(r"(?<=^## What runs have shown\n\n).*?(?=^## )", re.DOTALL | re.MULTILINE)
 _ABOUT_SETTINGS = """\
 What each variable of the role kraken_agent becomes, by `kraken_agent_install_method` and on Windows. `yes` is the
 variable in `kraken.env`, or what stands for that file in a container or a Windows service; other words say what it
@@ -38,6 +40,11 @@ becomes besides. A variable that is set and `refused` fails the host with a mess
 Kraken's own agent gets no variable that it does not know.
 
 """
+_RUN_KINDS = {
+    "controller": "Controller: Python, ansible-core",
+    "hosts": "Host: Python",
+    "debian": "Host: Debian",
+}
 # Ansible's markup: C(code), V(value), O(option), E(environment variable), M(module).
 _MARKUP = re.compile(r"\b[CVOEM]\(([^()]*(?:\([^()]*\))?[^()]*)\)")
 
@@ -53,6 +60,8 @@ def files() -> dict[Path, str]:
     path = ROOT / "docs" / "json.md"
     found[path] = _SCHEMAS.sub(lambda _: f"{json_schemas.table()}\n", path.read_text(encoding="utf-8"))
     found |= {ROOT / "docs" / "schemas" / name: text for name, text in json_schemas.files().items()}
+    path = ROOT / "docs" / "versions.md"
+    found[path] = _RUNS.sub(lambda _: runs(), path.read_text(encoding="utf-8"))
     for path in sorted((ROOT / "plugins" / "modules").glob("*.py")):
         text = path.read_text(encoding="utf-8")
         if _ARGUMENTS.search(text):
@@ -92,6 +101,21 @@ def settings() -> str:
         cells = [f"`{setting.variable}`", f"`{setting.name}`" if setting.name else "", *methods]
         rows.append(f"| {' | '.join([*cells, 'refused' if setting.upstream else upstream])} |\n")
     return _ABOUT_SETTINGS + "".join(rows) + "\n"
+
+
+def runs() -> str:
+    """Write what came of the last run with each version. One of which there is no run has no row."""
+    known = json.loads((ROOT / "docs" / "versions.json").read_text(encoding="utf-8"))
+    rows = [
+        f"| {_RUN_KINDS[kind]} | {name} | {run['outcome']} | {run.get('versions', '')} | {run['day']} |\n"
+        for kind in _RUN_KINDS
+        for name, run in sorted(known.get(kind, {}).items(), key=lambda one: _numbers(one[0]))
+    ]
+    return "| Where | Version | Outcome | Exactly | Day |\n|---|---|---|---|---|\n" + "".join(rows) + "\n"
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", name)]
 
 
 def _becomes(setting: Any, method: str) -> str:
