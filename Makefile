@@ -15,7 +15,7 @@ TESTS ?=
 AGAIN ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup lock lowest demo test test-browser test-real molecule sanity galaxy check docs format wheel release screenshots clean
+.PHONY: help setup lock lowest demo test test-browser test-real molecule sanity integration galaxy check docs format wheel release screenshots clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -101,6 +101,9 @@ molecule: $(STAMP) ## As root: every role on lab hosts; one of them: make molecu
 
 sanity: $(STAMP) ## Ansible's own tests of a collection: ansible-test sanity, whole
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/sanity.sh
+
+integration: $(STAMP) ## Ansible's own way to test modules: ansible-test integration, on the loopback network
+	@tests/integration.sh
 
 galaxy: $(STAMP) ## What Ansible Galaxy says of the tarball when it is uploaded
 	@$(BIN)/python tests/galaxy_importer.py

@@ -63,15 +63,11 @@ def remember(kind: str, name: str, work: Callable[[], str]) -> None:
 )
 def controller(session: nox.Session, core: str) -> None:
     """The demo, and quick unit tests, on a Python with an ansible-core."""
-    try:
-        session.run("python", "-m", "pip", "download", "-q", "--no-deps", "-d", session.create_tmp(),
-                    f"ansible-core=={core}.*", silent=True)  # fmt: skip
-    except CommandFailed:
-        session.skip(f"ansible-core {core} cannot be installed on this Python")
+    wanted = _installable(session, f"ansible-core=={core}.*")
     test = nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), "test")
     session.install("-e", f"{ROOT}[all]", *test, "aiosmtpd", "PyYAML")
     # Apart: the bounds in pyproject.toml are what the runs are to open.
-    session.install("--no-deps", f"ansible-core=={core}.*")
+    session.install("--no-deps", *wanted)
 
     def work() -> str:
         session.run("kraken-fleet", "lab", "demo", "--name", f"nox-{session.python}-{core}".replace(".", "-"))
@@ -81,6 +77,19 @@ def controller(session: nox.Session, core: str) -> None:
         return str(session.run("python", "-c", asked, silent=True)).strip()
 
     remember("controller", f"{session.python} {core}", work)
+
+
+def _installable(session: nox.Session, package: str) -> list[str]:
+    """Return what pip is told to install: a release, or a candidate for one where there is no release yet."""
+    for wanted in ([package], ["--pre", package]):
+        try:
+            session.run(
+                "python", "-m", "pip", "download", "-q", "--no-deps", "-d", session.create_tmp(), *wanted, silent=True
+            )
+        except CommandFailed:
+            continue
+        return wanted
+    return session.skip(f"{package} cannot be installed on this Python")
 
 
 @nox.session(venv_backend="none")

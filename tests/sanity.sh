@@ -8,8 +8,7 @@
 # is no `pwsh`. None needs Docker. The first run needs a package index for the tools of the tests; what ansible-test
 # installs is kept in .ansible/sanity. `compile` and `import` run on each Python from 3.8 on that is found here.
 #
-# ansible-test wants the collection at ansible_collections/NAMESPACE/NAME in a git repository of its own, so it gets a
-# copy of what is here now, committed or not.
+# ansible-test gets a copy of what is here now, committed or not: tests/collection_copy.sh.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -18,17 +17,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
-collection="$work/ansible_collections/kraken_ci/fleet"
-mkdir -p "$collection"
-cd "$root"
-git ls-files -z --cached --others --exclude-standard -- \
-    CHANGELOG.rst LICENSE LICENSES README.md changelogs galaxy.yml meta playbooks plugins roles |
-    tar --create --null --files-from=- --ignore-failed-read | tar --extract --directory="$collection"
-
-cd "$collection"
-git init --quiet
-git add --all
-git -c user.name=sanity -c user.email=sanity@localhost -c commit.gpgsign=false commit --quiet --message "To be checked"
+. "$root/tests/collection_copy.sh"
+copy_collection "$root" "$work"
 
 # ansible-test would fetch the script that installs pip from its makers' own site. Python brings a pip along, and that
 # does as well, also where only a package index can be reached.

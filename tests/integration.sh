@@ -1,0 +1,19 @@
+#!/bin/sh
+# Runs `ansible-test integration` on the collection, on this machine and with the Python of `make setup`: all targets,
+# unless some are named.
+#
+#     tests/integration.sh
+#     tests/integration.sh agent_group
+#
+# Each target has an embedded server of its own on the loopback network: tests/integration/targets/setup_server.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+PATH="$root/.venv/bin:$PATH"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+
+. "$root/tests/collection_copy.sh"
+copy_collection "$root" "$work" tests/integration
+ansible-test integration --local --allow-unsupported "$@"
