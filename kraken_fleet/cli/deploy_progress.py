@@ -1,11 +1,11 @@
-"""Showing a deploy in slices: a bar for each slice, the slow and the failed hosts named; JSON lines for programs."""
+"""Showing what becomes of slices: a bar for each, the slow and the failed hosts named; JSON lines for programs."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -15,7 +15,17 @@ from rich.text import Text
 from kraken_fleet.cli import output
 from kraken_fleet.host_bars import host_bars
 from kraken_fleet.model import shown
-from kraken_fleet.scale import DeployEvent, Ended, HostDone, HostStarted, Output, Sliced, SliceEnded, SliceStarted
+from kraken_fleet.scale import (
+    BatchStarted,
+    DeployEvent,
+    Ended,
+    HostDone,
+    HostStarted,
+    Output,
+    Sliced,
+    SliceEnded,
+    SliceStarted,
+)
 from kraken_fleet.scale.events import to_dict
 
 _SLOW_SECONDS = 30.0
@@ -71,9 +81,10 @@ class _View:
         match event:
             case Output(line):
                 output.line(line)
+            case BatchStarted(number, batches, hosts):
+                self._say(f"Batch {number} of {batches}: {len(hosts)} hosts to upgrade")
             case Sliced(slices):
-                self._slices.update({number: _Slice(total) for number, total in slices.items()})
-                self._say(f"{sum(slices.values())} hosts in {len(slices)} slices")
+                self._divided(slices)
             case SliceStarted(number, worker):
                 self._begin(number, worker)
             case HostStarted(number, host):
@@ -82,9 +93,16 @@ class _View:
                 self._host_done(event)
             case SliceEnded():
                 self._slice_ended(event)
-            case Ended(_code, failed):
-                if failed:
-                    self._say(f"{len(failed)} hosts have failed: {', '.join(sorted(failed))}")
+            case Ended(_code, failed) if failed:
+                self._say(f"{len(failed)} hosts have failed: {', '.join(sorted(failed))}")
+
+    def _divided(self, slices: Mapping[int, int]) -> None:
+        self._slices.update({number: _Slice(total) for number, total in slices.items()})
+        # Those of an earlier batch are over.
+        for row in self._rows.values():
+            self.bars.remove_task(row)
+        self._rows.clear()
+        self._say(f"{sum(slices.values())} hosts in {len(slices)} slices")
 
     def _note(self, task: Task) -> str:
         known = self._slices.get(task.fields["slice"])

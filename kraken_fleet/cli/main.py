@@ -60,15 +60,14 @@ COMMANDS = {
     "plan": Entry("plan", "What a deploy would change on the server."),
     "reconcile": Entry("reconcile", "Apply an inventory, once or again and again."),
     "serve": Entry("serve", "Run the embedded Kraken-compatible server.", extra="server"),
+    "upgrade": Entry("upgrade", "Upgrade the agents of an inventory, in slices if wanted."),
     "watch": Entry("watch", "Tell people what is wrong with a fleet: web hook, mail, chat.", extra="watch"),
-    "worker": Entry("worker", "Deploy slices of hosts for `kraken-fleet deploy`.", extra="scale"),
+    "worker": Entry("worker", "Work on slices of hosts for `deploy` and `upgrade`.", extra="scale"),
 }
 # What people type who look for one of these.
 _ELSEWHERE = {
     **dict.fromkeys(["deploy-agents", "install"], "kraken-fleet deploy -i INVENTORY"),
-    **dict.fromkeys(
-        ["upgrade", "upgrade-agents", "update"], "ansible-playbook -i INVENTORY kraken_ci.fleet.upgrade_agents"
-    ),
+    **dict.fromkeys(["upgrade-agents", "update"], "kraken-fleet upgrade -i INVENTORY"),
     **dict.fromkeys(["remove", "uninstall"], "ansible-playbook -i INVENTORY kraken_ci.fleet.remove_agents"),
     "demo": "kraken-fleet lab demo",
     "drain": "kraken-fleet agents drain",

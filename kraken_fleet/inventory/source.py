@@ -65,11 +65,11 @@ class Inventory:
         """Return the same inventory, to be read once more."""
         return Inventory(self.sources, self.limit, playbook_dir=self.playbook_dir, arguments=self.arguments)
 
-    def fleet(self, resolve: Resolver = resolve_name) -> DesiredFleet:
+    def fleet(self, resolve: Resolver | None = resolve_name) -> DesiredFleet:
         """Read the fleet that the inventory asks for.
 
         Args:
-            resolve: finds the address of a host that is known by name only.
+            resolve: finds the address of a host that is known by name only; see fleet_from_hostvars for None.
 
         Raises:
             InventoryError: Ansible cannot read it, or a variable is wrong; it names host, variable and file.

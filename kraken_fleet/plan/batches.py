@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from kraken_fleet.errors import UsageError
 from kraken_fleet.model import DesiredAgent
@@ -17,6 +17,7 @@ def batches(
     sizes: Sequence[int | str],
     most_out: int | str,
     out_already: Mapping[str, int] | None = None,
+    resting: Collection[DesiredAgent] = (),
 ) -> list[list[str]]:
     """Divide hosts into batches: each goes into the first one that has room for it and its agents.
 
@@ -27,20 +28,22 @@ def batches(
         sizes: how many hosts the first batch may have, the second one, and so on; the last size holds for the rest.
         most_out: how many agents of a group may be in one batch; like the sizes, a number or a percentage ("50%").
         out_already: how many other agents of a group get no jobs now; they count as out.
+        resting: those of the agents that get no jobs now; they count as out too, and a batch always has room for them.
 
     Raises:
         UsageError: a size is neither.
     """
     agents_of: dict[str, Counter[str]] = defaultdict(Counter)
+    totals, out, asleep = Counter[str](), Counter(out_already or {}), {*resting}
     for agent in agents:
-        agents_of[agent.host].update(agent.groups)
-    totals = sum(agents_of.values(), Counter[str]())
-    out_already = out_already or {}
-    most = {group: max(1, share(most_out, total) - out_already.get(group, 0)) for group, total in totals.items()}
+        totals.update(agent.groups)
+        needed = agents_of[agent.host]
+        (out if agent in asleep else needed).update(agent.groups)
+    most = {group: max(1, share(most_out, total) - out[group]) for group, total in totals.items()}
     room = [share(size, len(agents_of)) for size in sizes]
     made = _Batches(room, most)
-    for host, needed in agents_of.items():
-        made.add(host, needed)
+    for host, groups in agents_of.items():
+        made.add(host, groups)
     return made.hosts
 
 

@@ -1,7 +1,8 @@
-"""A deploy in slices: hosts are deployed by several processes or machines, and registered once by this one."""
+"""Deploys and upgrades in slices: several processes or machines work on hosts, and this one alone on the server."""
 
 from kraken_fleet.scale.coordinator import Phases, deploy_in_slices
 from kraken_fleet.scale.events import (
+    BatchStarted,
     DeployEvent,
     Ended,
     HostDone,
@@ -11,11 +12,14 @@ from kraken_fleet.scale.events import (
     SliceEnded,
     SliceStarted,
 )
-from kraken_fleet.scale.playbook import DEPLOY, playbook_command
+from kraken_fleet.scale.playbook import DEPLOY, UPGRADE, playbook_command
 from kraken_fleet.scale.runner import Runner
+from kraken_fleet.scale.upgrade import upgrade_in_slices
 
 __all__ = [
     "DEPLOY",
+    "UPGRADE",
+    "BatchStarted",
     "DeployEvent",
     "Ended",
     "HostDone",
@@ -28,4 +32,5 @@ __all__ = [
     "Sliced",
     "deploy_in_slices",
     "playbook_command",
+    "upgrade_in_slices",
 ]

@@ -6,10 +6,8 @@ Only this machine knows the server's account. Workers deploy hosts and tell what
 from __future__ import annotations
 
 import json
-import os
 import tempfile
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,19 +16,16 @@ from typing import Any
 from kraken_fleet.inventory import Inventory
 from kraken_fleet.model import RESULTS_VERSION
 from kraken_fleet.scale.divide import divide
-from kraken_fleet.scale.events import DeployEvent, Ended, Output, Sliced, SliceEnded, SliceStarted
-from kraken_fleet.scale.playbook import DEPLOY, playbook_command, run
+from kraken_fleet.scale.events import DeployEvent, Ended, Events, Sliced, SliceEnded, SliceStarted
+from kraken_fleet.scale.playbook import ACCESS, DEPLOY, VARIABLES, check, played
 from kraken_fleet.scale.runner import Runner
 from kraken_fleet.state import write_json
 
 # The tags of deploy-agents.yml, in their order.
 AGENT = "agent"
 ON_SERVER = ("registration", "verify")
-_ACCESS = "access"
-# No task has this tag: it leaves the check of the variables, which always runs.
-_VARIABLES = "variables"
 # As ansible-playbook has them.
-_FAILED, _UNREACHABLE = 2, 4
+FAILED, UNREACHABLE = 2, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +51,6 @@ class Phases:
         return (*(("--check",) if self.check else ()), *(("--diff",) if self.diff else ()), *forks)
 
 
-Events = Generator[DeployEvent, None, None]
-
-
 def deploy_in_slices(inventory: Inventory, runner: Runner, size: int, phases: Phases) -> Events:
     """Deploy the hosts of an inventory; yield what happens, one Ended at the end.
 
@@ -74,11 +66,7 @@ def deploy_in_slices(inventory: Inventory, runner: Runner, size: int, phases: Ph
     # First of all, since a secret among the variables is to be told before anything is done.
     slices = divide(inventory.hosts(), size, phases.options)
     on_server = [tag for tag in phases.tags if tag != AGENT]
-    with tempfile.TemporaryDirectory(prefix="kraken-fleet-") as nowhere:
-        # A look at the hosts is no deploy that the console shows.
-        kept = {"KRAKEN_FLEET_STATE_DIR": nowhere}
-        tag = _ACCESS if on_server else _VARIABLES
-        code = yield from _playbook(inventory, "--tags", tag, *phases.options, environment=kept)
+    code = yield from check(inventory, ACCESS if on_server else VARIABLES, *phases.options)
     if code:
         yield Ended(code)
         return
@@ -93,7 +81,7 @@ def deploy_in_slices(inventory: Inventory, runner: Runner, size: int, phases: Ph
     # Nothing can be registered when not one host was deployed.
     if on_server and len(failed) < len(hosts):
         registered = yield from _registered(inventory, hosts, on_server, phases)
-        code = code if code == _UNREACHABLE else registered or code
+        code = code if code == UNREACHABLE else registered or code
     yield Ended(code, failed)
 
 
@@ -123,10 +111,16 @@ class SlicesSeen:
     @property
     def code(self) -> int:
         """The exit code that ansible-playbook would have for these hosts."""
-        # An unreachable host wins over failed ones, as in ansible-playbook's own exit code.
-        if any(result.get("unreachable") for result in self.hosts.values()):
-            return _UNREACHABLE
-        return _FAILED if any("failed" in result for result in self.hosts.values()) else 0
+        return exit_code(self.hosts.values())
+
+
+def exit_code(results: Iterable[Mapping[str, Any]]) -> int:
+    """Return the exit code that ansible-playbook would have for hosts with these results."""
+    failed = [result for result in results if "failed" in result]
+    # An unreachable host wins over failed ones, as in ansible-playbook's own exit code.
+    if any(result.get("unreachable") for result in failed):
+        return UNREACHABLE
+    return FAILED if failed else 0
 
 
 def _registered(
@@ -139,19 +133,4 @@ def _registered(
         write_json(path, {"version": RESULTS_VERSION, "hosts": hosts})
         # As JSON: Ansible splits `name=value` at blanks, which a path may have.
         given = ("-e", json.dumps({"kraken_registration_results": str(path)}))
-        return (yield from _playbook(inventory, "--tags", ",".join(tags), *given, *phases.options))
-
-
-def _playbook(
-    inventory: Inventory, *options: str, environment: Mapping[str, str] | None = None
-) -> Generator[DeployEvent, None, int]:
-    # Into a pipe Python writes whole blocks, and people wait for each line.
-    settings = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
-    lines = run(playbook_command(inventory, DEPLOY, *options), settings)
-    with closing(lines):
-        while True:
-            try:
-                line = next(lines)
-            except StopIteration as end:
-                return int(end.value)
-            yield Output(line)
+        return (yield from played(inventory, DEPLOY, "--tags", ",".join(tags), *given, *phases.options))

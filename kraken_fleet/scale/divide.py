@@ -34,13 +34,17 @@ _HINT = (
 
 
 def divide(
-    hosts: Mapping[str, tuple[Mapping[str, Any], Sequence[str]]], size: int, options: Sequence[str] = ()
+    hosts: Mapping[str, tuple[Mapping[str, Any], Sequence[str]]],
+    size: int,
+    options: Sequence[str] = (),
+    first: int = 1,
 ) -> list[Slice]:
     """Cut the hosts into slices of at most `size`, all of nearly the same size.
 
     Args:
         hosts: by host, what Ansible knows of it, templates not filled in, and its inventory groups.
         options: of ansible-playbook, for all slices.
+        first: the number of the first slice.
 
     Raises:
         InventoryError: a variable that workers need is a secret.
@@ -51,7 +55,7 @@ def divide(
     parts = [list(needed)[number::count] for number in range(count)]
     return [
         Slice(number, _inventory({host: needed[host] for host in part}, hosts), tuple(options))
-        for number, part in enumerate(parts, 1)
+        for number, part in enumerate(parts, first)
     ]
 
 

@@ -1,8 +1,8 @@
-"""What happens while a fleet is deployed in slices, as values; each is one line of JSON for programs."""
+"""What happens while a fleet is deployed or upgraded in slices, as values; each is one line of JSON for programs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -55,8 +55,23 @@ class SliceEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchStarted:
+    """The agents of these hosts are drained next, upgraded and proven, before the next batch is begun.
+
+    Args:
+        batch: its number.
+        batches: how many there are.
+        hosts: those that need the upgrade.
+    """
+
+    batch: int
+    batches: int
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
-    """A line that ansible-playbook has printed on this machine."""
+    """A line for people: what ansible-playbook has printed on this machine, or what was done on the server."""
 
     line: str
 
@@ -70,7 +85,8 @@ class Ended:
 
 
 SliceEvent = SliceStarted | HostStarted | HostDone | SliceEnded
-DeployEvent = Sliced | SliceEvent | Output | Ended
+DeployEvent = Sliced | SliceEvent | BatchStarted | Output | Ended
+Events = Generator[DeployEvent, None, None]
 SLICE_EVENTS = (SliceStarted, HostStarted, HostDone, SliceEnded)
 
 

@@ -8,11 +8,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 
 from kraken_fleet.scale.events import SliceEnded, SliceEvent, slice_event
 from kraken_fleet.scale.runner import Slice
-from kraken_fleet.scale.slice_process import bare_environment
+from kraken_fleet.scale.slice_process import SILENCE, bare_environment
 
 _COMMAND = (sys.executable, "-m", "kraken_fleet.scale.slice_process")
 # More than the process itself grants ansible-playbook to end.
@@ -21,7 +22,7 @@ _LONGEST = 500
 
 
 class SliceProcess:
-    """A process that deploys a slice. When this one ends, in whatever way, that one sees it, and stops.
+    """A process that deploys a slice. When this one ends or stops, in whatever way, that one sees it, and stops.
 
     Args:
         work: the slice.
@@ -30,6 +31,8 @@ class SliceProcess:
 
     def __init__(self, work: Slice, command: Sequence[str] = _COMMAND) -> None:
         self._work = work
+        self._over = threading.Event()
+        self._writing = threading.Lock()
         # A file and no pipe: nobody reads it meanwhile, and a full pipe would stop the process.
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - is closed by events()
         self._process = subprocess.Popen(
@@ -47,8 +50,8 @@ class SliceProcess:
         ended = False
         try:
             # A process that has ended before it read says why among its complaints.
-            with contextlib.suppress(BrokenPipeError):
-                self._write(self._work.to_json() + "\n")
+            self._write(self._work.to_json() + "\n")
+            threading.Thread(target=self._show_life, daemon=True).start()
             for line in self._process.stdout or ():
                 event = slice_event(json.loads(line))
                 ended = isinstance(event, SliceEnded)
@@ -65,14 +68,22 @@ class SliceProcess:
 
     def stop(self) -> None:
         """Let the process see that nobody wants its slice any more."""
-        if self._process.stdin:
-            with contextlib.suppress(BrokenPipeError):
+        self._over.set()
+        with self._writing, contextlib.suppress(BrokenPipeError):
+            if self._process.stdin:
                 self._process.stdin.close()
 
+    def _show_life(self) -> None:
+        """Write a line now and then. Who does not, such as a process that is stopped, may have lost the slice."""
+        while not self._over.wait(SILENCE / 10):
+            self._write("\n")
+
     def _write(self, text: str) -> None:
-        if self._process.stdin:
-            self._process.stdin.write(text)
-            self._process.stdin.flush()
+        # A process that has ended before it read says why among its complaints.
+        with self._writing, contextlib.suppress(BrokenPipeError):
+            if self._process.stdin and not self._over.is_set():
+                self._process.stdin.write(text)
+                self._process.stdin.flush()
 
     def _wait(self) -> None:
         try:

@@ -2,7 +2,8 @@
 
 It reads the slice from its standard input, one line of JSON, and writes events to its standard output, one a line. That
 is all that a runner has to carry, over a pipe, SSH or anything else. When its standard input ends, whoever wanted the
-slice is gone: it stops ansible-playbook, which otherwise would go on while another worker begins anew.
+slice is gone: it stops ansible-playbook, which otherwise would go on while another worker begins anew. Meanwhile it
+wants to read an empty line now and then, for who is stopped and continued later is as good as gone.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import contextlib
 import fcntl
 import json
 import os
+import select
 import shutil
 import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,7 +47,9 @@ _KEPT = (
 )
 _STATES = {"runner_on_ok": "ok", "runner_on_failed": "failed", "runner_on_unreachable": "unreachable"}
 _LONGEST = 500
-_PATIENCE = 10.0
+PATIENCE = 10.0
+# Seconds. With PATIENCE it is less than what a scheduler waits for a silent worker; see docs/scale.md.
+SILENCE = 30.0
 _LOST = "ansible-playbook has ended before it had told of this host"
 
 
@@ -184,7 +189,7 @@ def main() -> int:
     if not text.strip():
         return 1
     lost = threading.Event()
-    threading.Thread(target=_wait_for_end, args=(lost,), daemon=True).start()
+    threading.Thread(target=wait_for_end, args=(lost,), daemon=True).start()
     # Whatever else prints, such as a library, must not stand among the events.
     events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -205,13 +210,22 @@ def main() -> int:
     return 0
 
 
-def _wait_for_end(lost: threading.Event) -> None:
-    """Wait until nobody holds the other end of standard input any more."""
-    while sys.stdin.readline():
-        pass
+def wait_for_end(lost: threading.Event) -> None:
+    """Wait until nobody holds the other end of standard input any more, or says nothing there for too long.
+
+    Whoever has been stopped for a while is no longer wanted: others may have the slice by now, and be further.
+    """
+    heard, source = _now(), sys.stdin.fileno()
+    while select.select([source], [], [], SILENCE)[0] and _now() - heard < SILENCE and os.read(source, 4096):
+        heard = _now()
     lost.set()
     # ansible-playbook is told to end; should that not be enough, this process takes it along.
-    threading.Timer(_PATIENCE, _end_all).start()
+    threading.Timer(PATIENCE, _end_all).start()
+
+
+def _now() -> float:
+    """Return a time in seconds that goes on while this process is stopped and while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _end_all() -> None:

@@ -8,14 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import ControllerAction, client_of
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import (
+    ControllerAction,
+    client_of,
+    playbook_owner,
+)
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import PlayInventory
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.registration import fleet_of
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.upgrade import out_of_work
 
 from kraken_fleet.errors import InventoryError
 from kraken_fleet.model import DesiredFleet
-from kraken_fleet.plan import batches
+from kraken_fleet.reconcile.upgrade_batches import upgrade_batches
 
 
 class ActionModule(ControllerAction):
@@ -29,11 +32,11 @@ class ActionModule(ControllerAction):
         # Only the groups matter here, not the addresses.
         fleet = fleet_of(inventory, hosts, resolve=None)
         with client_of(arguments) as client:
-            idle, left = out_of_work(client, _with_addresses(inventory, hosts) or fleet)
-        made = batches(fleet.agents, arguments["serial"], arguments["max_unavailable"], idle)
+            known = _with_addresses(inventory, hosts) or fleet
+            made = upgrade_batches(client, known, playbook_owner(), arguments["serial"], arguments["max_unavailable"])
         # With leading zeros: the playbook sorts the names of the batches' groups as text.
-        numbers = {host: f"{number:05}" for number, batch in enumerate(made, 1) for host in batch}
-        return {"changed": False, "batches": made, "number": numbers, "left": left}
+        numbers = {host: f"{number:05}" for number, batch in enumerate(made.hosts, 1) for host in batch}
+        return {"changed": False, "batches": made.hosts, "number": numbers, "left": made.left}
 
 
 def _with_addresses(inventory: PlayInventory, hosts: list[str]) -> DesiredFleet | None:

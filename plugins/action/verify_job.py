@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
@@ -21,11 +20,8 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.host_results 
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.inventory import PlayInventory
 
 from kraken_fleet.api import KrakenClient
-from kraken_fleet.errors import FleetError, UsageError
-from kraken_fleet.model import Agent, DesiredAgent
-from kraken_fleet.proof import Choice, GroupProof, choose, verify_agents, verify_groups
-
-_UNKNOWN = "the server has no authorized agent with its address; deploy it first"
+from kraken_fleet.errors import UsageError
+from kraken_fleet.proof import GroupProof, HostProofs, prove_hosts, verify_groups
 
 
 class ActionModule(ControllerAction):
@@ -59,60 +55,36 @@ class ActionModule(ControllerAction):
         fleet = registration.desired_fleet(inventory, hosts, "merge")
         changed = registration.changed_hosts(task_vars["hostvars"], results, hosts)
         each, alone = arguments["each_agent"], arguments["alone"]
-        choice = choose(fleet, client.agents(), changed, each=each, alone=alone)
-        wanted = {agent.id: one for one, agent in choice.chosen}
-        agents = [agent for _group, agent in choice.chosen]
-        proofs = verify_agents(client, agents, playbook_owner(), alone=alone, timeout=arguments["timeout"])
-        found: list[tuple[DesiredAgent, Agent, GroupProof]] = []
-        trouble = ""
-        try:
-            found += ((wanted[agent.id], agent, proof) for agent, proof in proofs)
-        except FleetError as error:
-            if not alone:
-                raise
-            trouble = str(error)  # an agent that is out of service for this comes back, proven or not
-        result = {**_of_agents(choice, found), "trouble": trouble}
+        found = prove_hosts(
+            client, fleet, changed, playbook_owner(), each=each, alone=alone, timeout=arguments["timeout"]
+        )
+        result = _of_agents(found)
         result["failed_hosts"] = undeployed | result["failed_hosts"]
-        self.tell(_lines(result))
+        self.tell(found.lines())
         if not alone and not result["failed_hosts"]:
             self.tell(["Next: `kraken-fleet agents list` shows the agents, `kraken-fleet plan` what is left to do"])
         return result
 
 
-def _of_agents(choice: Choice, proofs: Iterable[tuple[DesiredAgent, Agent, GroupProof]]) -> dict[str, Any]:
-    failed = dict.fromkeys(choice.unknown, _UNKNOWN)
-    left_out, shown = dict(choice.left_out), []
-    for wanted, agent, proof in proofs:
-        shown.append(
-            {
-                **dataclasses.asdict(proof),
-                "host": wanted.host,
-                "label": wanted.label,
-                "agent": agent.name,
-                "groups": sorted(wanted.groups),
-            }
-        )
-        if proof.failure:
-            failed[wanted.host] = f"agent {agent.name}: {proof.failure}. {proof.hint or ''}".strip()
-        elif proof.left_out:
-            left_out[wanted.label] = proof.left_out
+def _of_agents(found: HostProofs) -> dict[str, Any]:
+    shown = [
+        {
+            **dataclasses.asdict(proof),
+            "host": wanted.host,
+            "label": wanted.label,
+            "agent": agent.name,
+            "groups": sorted(wanted.groups),
+        }
+        for wanted, agent, proof in found.proofs
+    ]
     return {
         "changed": False,
         "proofs": sorted(shown, key=lambda one: str(one["label"])),
-        "not_proven": left_out,
-        "groups_not_proven": choice.groups,
-        "failed_hosts": failed,
+        "not_proven": found.left_out,
+        "groups_not_proven": found.groups,
+        "failed_hosts": found.failures,
+        "trouble": found.trouble,
     }
-
-
-def _lines(result: dict[str, Any]) -> Iterable[str]:
-    """Return the proofs for people."""
-    for proof in result["proofs"]:
-        if not proof["failure"] and not proof["left_out"]:
-            done = f"job {proof['job_id']} ran in {proof['seconds']:.1f} s; line of its log: {proof['log_line']}"
-            yield f"{proof['label']}: proven, {done}"
-    yield from (f"{label}: not proven, it {why}" for label, why in result["not_proven"].items())
-    yield from (f"Agents group {group}: nobody is proven: {why}" for group, why in result["groups_not_proven"].items())
 
 
 def _of_groups(proofs: list[GroupProof]) -> dict[str, Any]:

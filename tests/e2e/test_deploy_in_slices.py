@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,20 +10,13 @@ import pytest
 
 from tests.e2e.loopback_fleet import Fleet, Played
 from tests.json_answers import check_answer
+from tests.e2e.slices import command_in_slices
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
-def deploy(fleet: Fleet, *arguments: str, **environment: str) -> Played:
-    """Runs `kraken-fleet deploy` for a fleet."""
-    _command, settings = fleet.prepared("deploy-agents.yml", **environment)
-    command = [sys.executable, "-m", "kraken_fleet.cli.main", "deploy", "-i", str(fleet.directory / "inventory")]
-    settings["KRAKEN_FLEET_STATE_DIR"] = str(fleet.directory / "state")
-    settings["ANSIBLE_FORKS"] = "4"
-    done = subprocess.run(
-        [*command, *arguments], cwd=fleet.directory, env=settings, capture_output=True, text=True, check=False
-    )
-    return Played(done.returncode, f"{done.stdout}\n{done.stderr}")
+def deploy(fleet: Fleet, *arguments: str) -> Played:
+    return command_in_slices(fleet, "deploy", *arguments)
 
 
 def events(done: Played) -> list[dict[str, Any]]:

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import Any
 
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.controller import playbook_owner
@@ -15,28 +13,9 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play import regist
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.registration import Outcome
 
 from kraken_fleet.api import KrakenClient
-from kraken_fleet.errors import FleetError, PartialFailureError
 from kraken_fleet.model import Agent, DesiredFleet
-from kraken_fleet.reconcile import drain
-from kraken_fleet.reconcile.leftovers import sweep
-from kraken_fleet.reconcile.upgrade import give_back, left_out_of_service, take_out, who_is_out
-
-
-def out_of_work(client: KrakenClient, fleet: DesiredFleet) -> tuple[dict[str, int], list[str]]:
-    """Return what an upgrade has to know before it begins.
-
-    Returns:
-        how many agents of each agents group get no jobs and are not of this play; and the hosts whose agents an upgrade
-        has left disabled that was broken off.
-    """
-    sweep(client, client.server_time())
-    agents, hosts = client.agents(), {agent.address: agent.host for agent in fleet.agents}
-    idle: Counter[str] = Counter()
-    for agent in agents:
-        if agent.disabled and agent.address not in hosts:
-            idle.update(agent.group_names)
-    left = left_out_of_service(agents, who_is_out(client, playbook_owner()))
-    return dict(idle), sorted({hosts[agent.address] for agent in left if agent.address in hosts})
+from kraken_fleet.reconcile.upgrade import give_back
+from kraken_fleet.reconcile.upgrade_batches import drain_batch, to_drain
 
 
 def drained(client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any], *, check_mode: bool) -> Outcome:
@@ -46,30 +25,26 @@ def drained(client: KrakenClient, fleet: DesiredFleet, arguments: dict[str, Any]
     """
     agents = registration.agents_of(fleet, client.agents())
     owner = playbook_owner()
-    left = {agent.id for agent in left_out_of_service(agents, who_is_out(client, owner))}
-    coming_back = [agent for agent in agents if agent.enabled or agent.id in left]
-    ending = [agent for agent in agents if agent.job and agent not in coming_back]
+    todo = to_drain(client, agents, owner)
     outcome = Outcome(unknown=registration.hosts_without(fleet, agents))
-    outcome.was_enabled = [agent.address for agent in coming_back]
+    outcome.was_enabled = [agent.address for agent in todo.coming_back]
     labels = {agent.address: agent.label for agent in fleet.agents}
-    working = [agent for agent in [*coming_back, *ending] if agent.enabled or agent.job]
-    outcome.changes = [f"drain {labels[agent.address]}" for agent in working]
-    if check_mode:
-        outcome.credit(fleet, working, "drained")
-        return outcome
-    allowed, timeout = arguments["max_unavailable"], arguments["drain_timeout"]
-    try:
-        work = take_out(client, coming_back, owner, max_unavailable=allowed, timeout=timeout)
-        for _event in itertools.chain(work, drain(client, ending, timeout) if ending else ()):
-            pass
-    except PartialFailureError as error:
-        addresses = {agent.name: agent.address for agent in agents}
-        outcome.blame(fleet, {addresses.get(name, name): reason for name, reason in error.failures.items()})
-    except FleetError as error:
-        # An agent that is out of service comes back at the end of the role, which a failed task would not reach.
-        outcome.blame(fleet, dict.fromkeys([agent.address for agent in agents], str(error)))
-    outcome.credit(fleet, working, "drained")
+    outcome.changes = [f"drain {labels[agent.address]}" for agent in todo.working]
+    if not check_mode:
+        allowed, timeout = arguments["max_unavailable"], arguments["drain_timeout"]
+        work = drain_batch(client, agents, todo, owner, max_unavailable=allowed, timeout=timeout)
+        outcome.blame(fleet, _end_of(work))
+    outcome.credit(fleet, todo.working, "drained")
     return outcome
+
+
+def _end_of(work: Generator[object, None, dict[str, str]]) -> dict[str, str]:
+    """Let work be done to its end; return what it returns."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return dict(end.value)
 
 
 def enabled(client: KrakenClient, fleet: DesiredFleet, keep_out: Iterable[str]) -> Outcome:

@@ -35,7 +35,7 @@ def test_the_script_for_a_shell_calls_the_program(shell: str, capsys: pytest.Cap
     [
         ("agnets", "`kraken-fleet agents`"),
         ("disocvered", "`kraken-fleet discovered`"),
-        ("upgrade", "kraken_ci.fleet.upgrade_agents`"),
+        ("update", "kraken-fleet upgrade -i INVENTORY`"),
         ("deploy-agents", "kraken-fleet deploy -i INVENTORY`"),
         ("drain", "`kraken-fleet agents drain`"),
         ("notify", "`kraken-fleet watch`"),

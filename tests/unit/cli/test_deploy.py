@@ -1,4 +1,4 @@
-"""The options of `kraken-fleet deploy` and `kraken-fleet worker`, before anything runs."""
+"""The options of `kraken-fleet deploy`, `upgrade` and `worker`, before anything runs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kraken_fleet.cli import deploy as command
+from kraken_fleet.cli import upgrade as upgrade_command
 from kraken_fleet.cli.main import main
 from tests.certificates import Authority
 
@@ -39,7 +40,7 @@ def test_a_deploy_in_one_piece_passes_the_options_on_and_returns_the_exit_code(
         ran.extend(line)
         return 4
 
-    monkeypatch.setattr(command, "_run_here", run)
+    monkeypatch.setattr(command, "run_here", run)
     given = ["--limit", "one", "-C", "--diff", "-t", "agent", "--skip-tags", "verify", "-f", "7", "-e", "a=b"]
     vaults = ["--vault-password-file", "secret", "--become", "-vvv", "--start-at-task", "Agents"]
     assert main(["deploy", "-i", inventory, *given, *vaults]) == 4
@@ -52,11 +53,19 @@ def test_a_deploy_in_one_piece_passes_the_options_on_and_returns_the_exit_code(
     assert ran[-1].endswith(PLAYBOOK)
 
 
+def test_an_upgrade_in_one_piece_runs_its_own_playbook(inventory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr(upgrade_command, "run_here", lambda line: ran.extend(line) or 2)
+    assert main(["upgrade", "-i", inventory, "-C", "-e", "kraken_upgrade_serial=1", "--become"]) == 2
+    assert ran[4:-1] == ["-i", inventory, "-e", "kraken_upgrade_serial=1", "--check", "--become"]
+    assert ran[-1].endswith("playbooks/upgrade-agents.yml")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--json"], "--json and certificates are for a deploy in slices"),
-        (["--slices", "2", "--become"], "A deploy in slices does not take '--become'"),
+        (["--json"], "--json and certificates are for slices"),
+        (["--slices", "2", "--become"], "With slices there is no '--become'"),
         (["--slices", "2", "--tags", "prereqs"], "A deploy in slices has no part 'prereqs'"),
         (["--slices", "2", "--tags", "verify"], "Without the part 'agent' there is nothing to do in slices"),
         (["--workers", "many"], "'many' is no address of a scheduler"),

@@ -43,6 +43,13 @@ def test_all_agents_of_a_host_count_and_go_together() -> None:
     assert batches([one, *instances], ["100%"], 2) == [["one"], ["many"]]
 
 
+def test_agents_that_get_no_jobs_count_as_out_in_every_batch_and_need_no_room() -> None:
+    agents = fleet(a="x", b="x", c="x", d="x", e="x", f="x")
+    assert batches(agents, ["100%"], "50%") == [["a", "b", "c"], ["d", "e", "f"]]
+    assert batches(agents, ["100%"], "50%", resting=agents[:1]) == [["a", "b", "c"], ["d", "e"], ["f"]]
+    assert batches(agents, ["100%"], "50%", {"x": 1}, agents[:1]) == [["a", "b"], ["c"], ["d"], ["e"], ["f"]]
+
+
 def test_the_first_batches_can_be_smaller() -> None:
     agents = fleet(**{f"h{n:02}": "x" for n in range(20)})
     assert [len(batch) for batch in batches(agents, [1, "10%", "50%"], "100%")] == [1, 2, 10, 7]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,9 +11,11 @@ from kraken_fleet.errors import FleetError, RequestRejectedError
 from kraken_fleet.model import Agent, Owner, OwnGroup, is_own_group
 from kraken_fleet.plan import PlanPolicy, make_plan
 from kraken_fleet.reconcile import observe, reconcile
+from kraken_fleet.reconcile.events import Crowded
 from kraken_fleet.reconcile.leftovers import sweep
 from kraken_fleet.reconcile.owner import owner_of
 from kraken_fleet.reconcile.upgrade import give_back, left_out_of_service, take_out, who_is_out
+from kraken_fleet.reconcile.upgrade_batches import drain_batch, to_drain, upgrade_batches
 from tests.fake_clock import FakeClock
 from tests.unit.reconcile.lab import Lab, fleet
 
@@ -159,3 +162,29 @@ def test_a_server_that_fails_for_a_moment_does_not_keep_agents_out(four: Lab, mo
     monkeypatch.setattr(four.client, "enable_agent", sometimes)
     give_back(four.client, ME, clock=FakeClock())
     assert disabled(four) == []
+
+
+def test_batches_begin_with_hosts_that_a_broken_off_upgrade_left_and_count_who_is_disabled(four: Lab) -> None:
+    out(four, 2, 3, owner=ENDED)
+    made = upgrade_batches(four.client, FLEET, ME, ["100%"], "50%")
+    assert (made.left, made.hosts) == (["h2", "h3"], [["h2", "h3"], ["h0", "h1"]])
+
+    four.client.disable_agent(four.agent(ADDRESSES[0]).id)
+    made = upgrade_batches(four.client, FLEET, ME, ["100%"], "50%")
+    assert made.hosts == [["h2", "h0"], ["h3"], ["h1"]], "with h0, which a person has disabled, two are out at most"
+
+
+def test_a_batch_that_cannot_be_drained_says_why_for_each_agent(four: Lab) -> None:
+    out(four, 0, owner=THEY)
+    mine = agents(four, 1)
+    todo = to_drain(four.client, mine, ME)
+    work = drain_batch(four.client, mine, todo, ME, max_unavailable="25%", timeout=3, clock=FakeClock())
+    failures: dict[str, str] = {}
+
+    def told() -> Iterator[object]:
+        failures.update((yield from work))
+
+    assert all(isinstance(event, Crowded) for event in told())
+    assert failures.keys() == {ADDRESSES[1]}
+    assert "another upgrade still has agents of gpu disabled" in failures[ADDRESSES[1]]
+    assert disabled(four) == [0]

@@ -1,0 +1,59 @@
+"""`kraken-fleet upgrade`: runs upgrade-agents.yml, as one ansible-playbook, or its batches in slices."""
+
+from __future__ import annotations
+
+import typer
+
+from kraken_fleet.cli.application import single_command
+from kraken_fleet.cli.connection import connect
+from kraken_fleet.cli.deploy_progress import follow
+from kraken_fleet.cli.slice_options import (
+    AsJsonLines,
+    Check,
+    Diff,
+    Forks,
+    GivenSlices,
+    SliceSize,
+    Workers,
+    run_here,
+    with_playbooks_inventory,
+)
+from kraken_fleet.cli.tls_options import TlsCa, TlsCertificate, TlsKey
+from kraken_fleet.inventory import Inventory
+from kraken_fleet.scale import UPGRADE, Phases, playbook_command, upgrade_in_slices
+
+app = single_command()
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@with_playbooks_inventory
+def upgrade(
+    context: typer.Context,
+    inventory: Inventory,
+    check: Check = False,
+    diff: Diff = False,
+    forks: Forks = 0,
+    slices: SliceSize = None,
+    workers: Workers = None,
+    tls_ca: TlsCa = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
+    as_json: AsJsonLines = False,
+) -> None:
+    """Upgrade the agents of an inventory, as `ansible-playbook kraken_ci.fleet.upgrade_agents` does.
+
+    All options of ansible-playbook can be given. Exit codes are those of ansible-playbook: 0 done, 2 hosts have failed,
+    4 hosts were not reached.
+
+    With --slices or --workers the hosts of each batch are upgraded slice by slice, each by an ansible-playbook of its
+    own. This machine drains the agents of a batch, proves them and enables them before it begins the next one.
+    """
+    phases = Phases(check=check, diff=diff, forks=forks)
+    given = GivenSlices(slices, workers, tls_ca, tls_certificate, tls_key, as_json)
+    if not given.wanted:
+        raise typer.Exit(run_here(playbook_command(inventory, UPGRADE, *phases.options, *context.args)))
+    given.refuse(context.args)
+    runner = given.runner()
+    with connect(inventory) as client:
+        code = follow(upgrade_in_slices(inventory, client, runner, given.size, phases), as_json=as_json)
+    raise typer.Exit(code)
