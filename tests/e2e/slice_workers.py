@@ -81,16 +81,16 @@ class Workers:
         (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
         process.wait()
 
-    def deploy(self, *options: str) -> Deploying:
-        """Begin a deploy in slices of six hosts."""
+    def deploy(self, *options: str, command: str = "deploy") -> Deploying:
+        """Begin a deploy in slices of six hosts, or another command that works in slices."""
         _command, settings = self.fleet.prepared("deploy-agents.yml")
         settings |= {"KRAKEN_FLEET_STATE_DIR": str(self.directory / "me"), "ANSIBLE_FORKS": "6"}
-        command = [sys.executable, "-m", "kraken_fleet.cli.main", "deploy", "--json"]
-        command += ["-i", str(self.fleet.directory / "inventory"), "--slices", "6", "--workers", self.address]
+        line = [sys.executable, "-m", "kraken_fleet.cli.main", command, "--json"]
+        line += ["-i", str(self.fleet.directory / "inventory"), "--slices", "6", "--workers", self.address]
         if not (self.directory / "me.pem").exists():
             self.authority.sign("me")
         process = subprocess.Popen(
-            [*command, *self._files("me"), *options],
+            [*line, *self._files("me"), *options],
             env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
         return Deploying(process)

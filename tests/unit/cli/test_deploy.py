@@ -55,7 +55,12 @@ def test_a_deploy_in_one_piece_passes_the_options_on_and_returns_the_exit_code(
 
 def test_an_upgrade_in_one_piece_runs_its_own_playbook(inventory: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
-    monkeypatch.setattr(upgrade_command, "run_here", lambda line: ran.extend(line) or 2)
+
+    def run(line: list[str]) -> int:
+        ran.extend(line)
+        return 2
+
+    monkeypatch.setattr(upgrade_command, "run_here", run)
     assert main(["upgrade", "-i", inventory, "-C", "-e", "kraken_upgrade_serial=1", "--become"]) == 2
     assert ran[4:-1] == ["-i", inventory, "-e", "kraken_upgrade_serial=1", "--check", "--become"]
     assert ran[-1].endswith("playbooks/upgrade-agents.yml")
