@@ -34,7 +34,7 @@ def verify_agents(
 ) -> Iterator[tuple[Agent, GroupProof]]:
     """Run a job on each of these agents and yield what became of it, in no particular order.
 
-    An agent that works at other jobs all the time is not proven, but that is no failure.
+    An agent that works at other jobs all the time is not proven, but that is no failure, save with `alone`.
 
     Args:
         agents: authorized ones.
@@ -64,14 +64,15 @@ def _together(
             at[places.enter(number, agent)] = agent
         for proof in verify_groups(client, list(at), timeout=timeout, clock=clock):
             agent = at[proof.group]
-            yield agent, _judged(client, agent, proof)
+            yield agent, _judged(client, agent, proof, alone=places.alone)
 
 
-def _judged(client: KrakenClient, agent: Agent, proof: GroupProof) -> GroupProof:
+def _judged(client: KrakenClient, agent: Agent, proof: GroupProof, *, alone: bool) -> GroupProof:
     if proof.proven and proof.agent != agent.name:
         why = f"its job was run by {proof.agent}: somebody has put that agent into the group {proof.group}"
         return dataclasses.replace(proof, failure=why, hint="Verify it again")
-    if proof.proven or proof.agent:
+    # One that is alone had no job when its proof began: the one that it has now it does not end.
+    if proof.proven or proof.agent or alone:
         return proof
     now = client.agent(agent.id)
     if now.job and now.job.id != proof.job_id:
@@ -83,7 +84,7 @@ class _Places:
     """The groups of one verification, made when they are needed."""
 
     def __init__(self, client: KrakenClient, owner: Owner, *, alone: bool, clock: Clock | None) -> None:
-        self._client, self._owner, self._alone, self._clock = client, owner, alone, clock
+        self._client, self._owner, self.alone, self._clock = client, owner, alone, clock
         self._now = client.server_time()
         self._first = secrets.randbelow(10**6) * PLACES  # this process may have had the same places a moment ago
         self._living = {group.id: group for group in client.groups()}
@@ -94,7 +95,7 @@ class _Places:
     def enter(self, place: int, agent: Agent) -> str:
         """Put an agent into a group of its own; return the group's name."""
         refs = {ref.id for ref in agent.groups if ref.id in self._living and not _is_of_proofs(ref.name)}
-        state = {"groups": tuple(sorted(refs)), "disabled": agent.disabled} if self._alone else {}
+        state = {"groups": tuple(sorted(refs)), "disabled": agent.disabled} if self.alone else {}
         own = OwnGroup("proof", self._owner, int(self._now.timestamp()), self._first + place, **state)  # type: ignore[arg-type]
         group = self._made.get(place)
         if group is None:
@@ -102,9 +103,9 @@ class _Places:
         elif group.name != own.name:
             group = self._client.call_passing_group(group.id, own.name)
         self._made[place], self._inside[agent.id] = group, group.id
-        self._client.set_agent_groups(agent.id, [group.id] if self._alone else [*refs, group.id])
+        self._client.set_agent_groups(agent.id, [group.id] if self.alone else [*refs, group.id])
         # Only now: while it was in its own groups it would have been given their jobs.
-        if self._alone:
+        if self.alone:
             self._client.enable_agent(agent.id)
         return group.name
 
