@@ -1,4 +1,4 @@
-"""`kraken-fleet worker`: deploys slices of hosts for `kraken-fleet deploy --workers`."""
+"""`kraken-fleet worker`: works on slices of hosts for `kraken-fleet deploy --workers` and `upgrade --workers`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def worker(
     slices: Annotated[int, typer.Option("--slices-at-once", min=1, help="How many slices at the same time.")] = 1,
     name: Annotated[str, typer.Option("--name", help="How a deploy calls it; the default is the host's name.")] = "",
 ) -> None:
-    """Deploy slices of hosts that a scheduler hands out, until the scheduler ends.
+    """Deploy and upgrade slices of hosts that a scheduler hands out, until the scheduler ends.
 
     It connects to hosts with the SSH keys of the account that it runs as. It is sent no secret, and runs whatever the
     scheduler sends: only machines with a certificate of the authority can send it something.
@@ -35,5 +35,5 @@ def worker(
     from kraken_fleet.scale.dask_runner import serve_as_worker
 
     address, files = checked_address(scheduler), given_files(tls_ca, tls_certificate, tls_key)
-    output.line(f"Deploying for {address}")
+    output.line(f"Working for {address}")
     serve_as_worker(address, files, slices=slices, name=name or platform.node())
