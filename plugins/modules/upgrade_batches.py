@@ -12,8 +12,9 @@ version_added: 0.1.0
 description:
   - A job for a group whose agents are all disabled fails at once. So hosts whose agents share a group come into
     different batches when too many of the group would be disabled at the same time.
-  - The inventory says which groups there are. Agents of a group that are disabled on the server and not of the play
-    are counted too.
+  - The inventory says which groups there are. Agents of a group that are disabled on the server count as out of service
+    in each batch, whether they are of the play or not.
+  - Hosts whose agents an upgrade that was broken off has left disabled come first, since they are out of service already.
 options:
   serial:
     description:
