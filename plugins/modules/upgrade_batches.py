@@ -14,7 +14,7 @@ description:
     different batches when too many of the group would be disabled at the same time.
   - The inventory says which groups there are. Agents of a group that are disabled on the server count as out of service
     in each batch, whether they are of the play or not.
-  - Hosts whose agents an upgrade that was broken off has left disabled come first, since they are out of service already.
+  - Hosts whose agents an upgrade that was broken off has left disabled come first. They are out of service already.
 options:
   serial:
     description:
