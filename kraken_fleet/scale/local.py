@@ -35,6 +35,8 @@ class LocalRunner:
 
     def run(self, slices: Sequence[Slice]) -> Iterator[SliceEvent]:
         """Run the slices; see Runner."""
+        self._stopped = False
+        self._processes.clear()
         events: queue.Queue[SliceEvent | Future[None]] = queue.Queue()
         with ThreadPoolExecutor(self.workers) as pool:
             left = {pool.submit(self._work, one, events) for one in slices}
