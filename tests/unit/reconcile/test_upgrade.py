@@ -164,7 +164,7 @@ def test_a_server_that_fails_for_a_moment_does_not_keep_agents_out(four: Lab, mo
     assert disabled(four) == []
 
 
-def test_batches_begin_with_hosts_that_a_broken_off_upgrade_left_and_count_who_is_disabled(four: Lab) -> None:
+def test_batches_begin_with_hosts_left_disabled_and_count_who_else_is_disabled(four: Lab) -> None:
     out(four, 2, 3, owner=ENDED)
     made = upgrade_batches(four.client, FLEET, ME, ["100%"], "50%")
     assert (made.left, made.hosts) == (["h2", "h3"], [["h2", "h3"], ["h0", "h1"]])

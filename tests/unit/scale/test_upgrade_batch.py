@@ -62,7 +62,7 @@ def test_the_agents_of_a_batch_are_disabled_while_its_slices_work_and_no_others(
     assert not any(is_own_group(group.name) for group in three.client.groups())
 
 
-def test_a_host_that_no_job_has_proven_goes_back_and_stays_disabled_without_proof_there(three: Lab) -> None:
+def test_a_host_that_no_job_has_proven_goes_back_and_stays_disabled_unproven(three: Lab) -> None:
     asked: list[Mapping[str, Mapping[str, Any]]] = []
 
     def work(hosts: Mapping[str, Mapping[str, Any]]) -> Results:
