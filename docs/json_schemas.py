@@ -97,7 +97,7 @@ def events() -> dict[str, tuple[tuple[str, ...], Schema]]:
     return {
         "reconcile-events": (("apply", "reconcile"), {"anyOf": [_event(kind) for kind in _RECONCILED]}),
         "watch-events": (("watch",), {"anyOf": [_event(kind) for kind in _WATCHED]}),
-        "deploy-events": (("deploy",), {"anyOf": [_named(kind) for kind in DeployEvent.__args__]}),
+        "deploy-events": (("deploy", "upgrade"), {"anyOf": [_named(kind) for kind in DeployEvent.__args__]}),
     }
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.loopback_fleet import Fleet, Played
-from tests.json_answers import check_answer
 from tests.e2e.slices import command_in_slices
+from tests.json_answers import check_answer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
