@@ -111,7 +111,7 @@ def served_console(fleet: Fleet) -> Iterator[tuple[str, int]]:
     process = subprocess.Popen(command, env=fleet.environment, stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
+        for _ in range(3_600):  # three minutes, for a machine with much other work
             try:
                 requests.get(f"{url}/sign-in", timeout=60)
                 break
