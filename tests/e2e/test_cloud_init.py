@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.real_lab import LabOptions, RealLab
-from tests.waiting import until
+from tests.e2e.user_data import await_discovered, start_with
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -53,24 +53,6 @@ def test_a_machine_with_user_data_becomes_an_agent_and_its_secret_counts_once(
     assert secret_in(script) not in refused.stdout + refused.stderr
 
 
-def start_with(lab: RealLab, host: str, script: str) -> None:
-    """Do what cloud-init does with user data at the first start of a machine."""
-    done = subprocess.run(
-        ["docker", "exec", "-i", lab.container(host), "sh", "-s"],
-        input=script,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "the agent is installed" in done.stdout
-
-
 def secret_in(script: str) -> str:
     (secret,) = NONCE.findall(script)
     return str(secret)
-
-
-def await_discovered(lab: RealLab, address: str) -> None:
-    until(lambda: address in {one["address"] for one in lab.asked("discovered", "list")}, otherwise="it did not come")

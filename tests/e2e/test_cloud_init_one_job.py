@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.real_lab import LabOptions, RealLab
 from tests.e2e.systemd_host import GROUP, SystemdHost
+from tests.e2e.user_data import await_discovered, start_with
 from tests.waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(400)]
@@ -28,17 +28,8 @@ def test_an_agent_of_user_data_is_a_fresh_one_for_each_of_three_jobs(
     inventory = ["-i", str(lab.directory / "hosts.yml"), *variables]
     (name,) = [each["host"]["name"] for each in lab.asked("lab", "status", *lab.named())["hosts"]]
     script = lab.fleet("cloud-init", *inventory, name)
-    done = subprocess.run(
-        ["docker", "exec", "-i", lab.container(name), "sh", "-s"],
-        input=script,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    discovered = lambda: address in {one["address"] for one in lab.asked("discovered", "list")}  # noqa: E731
-    until(discovered, otherwise="it did not come")
+    start_with(lab, name, script)
+    await_discovered(lab, address)
     lab.fleet("apply", *inventory)
 
     host = SystemdHost(lab)

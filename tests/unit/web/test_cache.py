@@ -22,6 +22,9 @@ class SlowServer:
     def __init__(self, clock: FakeClock, seconds: float) -> None:
         self.clock, self.seconds, self.asked = clock, seconds, 0
         self.fleet: tuple[Agent, ...] = (an_agent(1),)
+        # Cleared, the server answers when the test lets it.
+        self.is_asked, self.may_answer = threading.Event(), threading.Event()
+        self.may_answer.set()
 
     def agents(self, *, unauthorized: bool = False) -> tuple[Agent, ...]:
         if unauthorized:
@@ -31,7 +34,14 @@ class SlowServer:
         return self.fleet
 
     def groups(self) -> tuple[AgentsGroup, ...]:
+        self.is_asked.set()
+        assert self.may_answer.wait(30)
         return ()
+
+    def hold(self) -> None:
+        """Answer nothing from now on, until `may_answer` is set."""
+        self.is_asked.clear()
+        self.may_answer.clear()
 
 
 def cached(seconds: float) -> tuple[FleetCache, SlowServer, KrakenClient, FakeClock]:
@@ -52,26 +62,18 @@ def test_everybody_shares_one_view_until_it_is_old(takes: float, young: float, o
     assert server.asked == 1
     clock.time += old - young
     cache.get(client)
-    assert server.asked == 2
+    assert eventually(lambda: server.asked == 2)
 
 
 def test_nobody_waits_for_a_server_that_answers_slowly() -> None:
     cache, server, client, clock = cached(3.0)
     before = cache.get(client)
     clock.time += 13
-    asking, answered = threading.Event(), threading.Event()
-    groups = server.groups
-
-    def slowly() -> tuple[AgentsGroup, ...]:
-        asking.set()
-        assert answered.wait(30)
-        return groups()
-
-    server.groups = slowly  # type: ignore[method-assign] # an answer that takes until the test lets it go
+    server.hold()
     assert cache.get(client) is before
-    assert asking.wait(30)
+    assert server.is_asked.wait(30)
     assert cache.get(client) is before
-    answered.set()
+    server.may_answer.set()
     assert eventually(lambda: cache.last is not before)
     assert server.asked == 2
 
@@ -120,19 +122,11 @@ def test_nobody_waits_while_somebody_else_asks_the_server() -> None:
     cache, server, client, clock = cached(0.01)
     before = cache.get(client)
     clock.time += 3
-    asking, answered = threading.Event(), threading.Event()
-    groups = server.groups
-
-    def slowly() -> tuple[AgentsGroup, ...]:
-        asking.set()
-        assert answered.wait(30)
-        return groups()
-
-    server.groups = slowly  # type: ignore[method-assign] # an answer that takes until the test lets it go
+    server.hold()
     somebody = threading.Thread(target=cache.get, args=(client,))
     somebody.start()
-    assert asking.wait(30)
+    assert server.is_asked.wait(30)
     assert cache.get(client) is before
-    answered.set()
+    server.may_answer.set()
     somebody.join()
     assert cache.get(client) is not before
