@@ -19,7 +19,12 @@ def load_script(path: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location("script_" + path.removesuffix(".py").replace("/", "_"), _ROOT / path)
     assert spec is not None
     assert spec.loader is not None
+    assert spec.origin is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look themselves up there
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str(Path(spec.origin).parent))  # a program finds what is beside it
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
     return module
