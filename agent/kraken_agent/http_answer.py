@@ -20,6 +20,8 @@ class HttpAnswer:
     def __init__(self, receive: Callable[[], bytes]) -> None:
         self._receive = receive
         self._buffer = b""
+        # When the server made the answer, in its own words.
+        self.date = ""
 
     def read(self) -> Tuple[int, bytes]:
         """Return status and body."""
@@ -27,6 +29,7 @@ class HttpAnswer:
         # These only announce the answer that follows.
         while status in (100, 102, 103):
             status, headers = self.head()
+        self.date = headers.get("date", "")
         if headers.get("transfer-encoding", "").lower() == "chunked":
             return status, self._chunks()
         length = headers.get("content-length")

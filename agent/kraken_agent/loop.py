@@ -66,7 +66,7 @@ class Agent:
         self._disk = Disk(self._reactor, self._log, self._config.data_dir)
         # Whether the server keeps jobs from an agent that says that it takes none.
         self._gives_no_jobs = False
-        self._introduction = Introduction(self._engines, self._disk)
+        self._introduction = Introduction(self._engines, self._disk, lambda: self._session.clock_ahead)
         self._service = ServiceManager(self._reactor, os.environ)
         self._spool = Spool(os.path.join(self._config.data_dir, "spool"), self._log.warning)
         self._session = self._connect()

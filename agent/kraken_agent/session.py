@@ -68,6 +68,11 @@ class Session:
         # Where there is a proxy, the server's name may mean nothing to this host.
         return own or (_own_address(self._proxy.host) if self._proxy else None)
 
+    @property
+    def clock_ahead(self) -> Optional[int]:
+        """Return by how many seconds this host's clock is ahead of the server's; None when that is not known."""
+        return self._transport.clock_ahead
+
     def host_info(self, info: Mapping[str, Any]) -> Answer:
         """Say what the agent is; waits for the server."""
         return self.insist(protocol.host_info(self.address, info))

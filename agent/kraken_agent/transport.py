@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import time
 
+from kraken_agent.clock import seconds_ahead
 from kraken_agent.http_answer import HttpAnswer
 from kraken_agent.reactor import READ, WRITE
 
@@ -82,6 +83,8 @@ class Transport:
         self._interrupted = interrupted
         self._proxy = proxy
         self._tls: Optional[SSLContext] = None
+        # By how many seconds this host's clock is ahead of the server's; None when the server has not said its time.
+        self.clock_ahead: Optional[int] = None
 
     def exchange(self, url: ServerUrl, name: str, body: Optional[bytes], seconds: float) -> bytes:
         """Send one request and return the answer's body.
@@ -105,7 +108,8 @@ class Transport:
                 request = _request(url, name, body, self._proxy)
                 is_sent = True
                 stream.send(request)
-                status, content = HttpAnswer(stream.receive).read()
+                answer = HttpAnswer(stream.receive)
+                status, content = answer.read()
             finally:
                 stream.close()
         except OSError as error:
@@ -116,6 +120,7 @@ class Transport:
             raise TransportError(_refusal(self._proxy, status))
         if status != _OK:
             raise StatusError(status)
+        self.clock_ahead = seconds_ahead(answer.date, time.time())
         return content
 
     def _connect(self, url: ServerUrl, deadline: float) -> _Stream:

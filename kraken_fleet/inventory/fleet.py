@@ -93,7 +93,7 @@ def fleet_from_hostvars(
 def _agents(
     host: str, variables: Mapping[str, object], groups: Mapping[str, str], address: str | None
 ) -> Iterable[DesiredAgent]:
-    common = {name: read(host, variables, f"kraken_agent_{name}") for name in _SETTINGS}
+    common = {name: read(host, variables, f"kraken_agent_{name}") for name in (*_SETTINGS, "bundle_version")}
     instances = read(host, variables, "kraken_agent_instances")
     if not isinstance(instances, tuple):
         return [_agent(host, str(address), groups, common)]
@@ -124,6 +124,7 @@ def _agent(
 ) -> DesiredAgent:
     enabled, system = settings["enabled"], settings["system"]
     executors, mode = settings["executors"], settings["groups_mode"]
+    version = settings["bundle_version"]
     return DesiredAgent(
         host=host,
         address=address,
@@ -134,6 +135,7 @@ def _agent(
         instance=instance,
         reasons=tuple(sorted(groups.items())),
         groups_mode=mode if isinstance(mode, str) else None,
+        version=version if isinstance(version, str) else None,
     )
 
 

@@ -94,6 +94,13 @@ def _text(value: object) -> str:
     raise _WrongValueError(f"{value!r} is not a text")
 
 
+def _version(value: object) -> str | None:
+    """Read the name of a release; a number of YAML, such as 1.4, is one. The role's default says nothing."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise _WrongValueError(f"{value!r} is not a text")
+    return str(value).strip() or None
+
+
 def _executors(value: object) -> frozenset[str]:
     names = frozenset(_texts(value, "executors", 'write a list: ["docker"]'))
     known = _specification("kraken_agent_executors")["choices"]
@@ -148,6 +155,7 @@ _RULES: dict[str, Callable[[object], object]] = {
     "kraken_agent_enabled": _flag,
     "kraken_agent_system": _text,
     "kraken_agent_executors": _executors,
+    "kraken_agent_bundle_version": _version,
     INSTANCES_VARIABLE: _instances,
 }
 SERVER_VARIABLES = frozenset(_RULES) | {DECLARED_GROUPS}

@@ -14,6 +14,8 @@ from kraken_fleet.model.resources import Resources
 # An agent may say anything of itself, of any length.
 _LONGEST_REASON = 200
 _LONGEST_VERSION = 40
+# In seconds, more than any clock is off: such a number is no measurement.
+_MOST_SECONDS = 1 << 40
 # Why the agent takes no job at the moment; absent when it does.
 NO_JOBS_KEY = "kraken_fleet_no_jobs"
 # host-info carries these beside one key for each executor the agent has ("docker": "20.10.24").
@@ -72,6 +74,14 @@ class HostInfo:
         """The release of kraken-fleet's own agent; empty when it does not say, as Kraken's own one."""
         said = self.extra.get("kraken_fleet_version")
         return "".join(filter(str.isprintable, said))[:_LONGEST_VERSION] if isinstance(said, str) else ""
+
+    @property
+    def clock_ahead(self) -> int | None:
+        """Seconds by which the host's clock is ahead of the server's; None when the agent does not say."""
+        said = self.extra.get("kraken_fleet_clock_ahead")
+        if isinstance(said, bool) or not isinstance(said, int) or abs(said) > _MOST_SECONDS:
+            return None
+        return said
 
     @property
     def no_jobs(self) -> str:

@@ -26,6 +26,7 @@ class DesiredAgent:
         instance: the name of this agent among several on one host; empty when the host has one.
         reasons: for each group, where it comes from ("inventory group kraken_group_gpu").
         groups_mode: `merge` leaves other groups alone, `exact` takes the agent out of them; None: as the plan's policy.
+        version: of the agent, as far as the inventory names it.
     """
 
     host: str
@@ -37,6 +38,7 @@ class DesiredAgent:
     instance: str = ""
     reasons: tuple[tuple[str, str], ...] = ()
     groups_mode: str | None = None
+    version: str | None = None
 
     @property
     def label(self) -> str:

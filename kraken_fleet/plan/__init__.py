@@ -16,7 +16,7 @@ from kraken_fleet.plan.actions import (
 )
 from kraken_fleet.plan.batches import batches, share
 from kraken_fleet.plan.document import SCHEMA, Plan, plan_from_dict, plan_from_json, plan_to_dict, plan_to_json
-from kraken_fleet.plan.findings import Finding
+from kraken_fleet.plan.finding import Finding
 from kraken_fleet.plan.fingerprint import check_fresh
 from kraken_fleet.plan.made_nonces import ATTESTED, MadeNonce, trust_with_nonces
 from kraken_fleet.plan.make import make_plan

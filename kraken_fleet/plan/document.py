@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from kraken_fleet.errors import PlanError
 from kraken_fleet.plan.actions import ACTION_TYPES, Action
-from kraken_fleet.plan.findings import Finding
+from kraken_fleet.plan.finding import Finding
 from kraken_fleet.plan.prune import PruneNumbers
 
 # Raised when a reader of the old number would misunderstand the new document.

@@ -4,34 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kraken_fleet.model import ALL_GROUP, Agent, DesiredAgent, DesiredFleet, ObservedFleet, ago
+from kraken_fleet.plan import host_findings
+from kraken_fleet.plan.finding import Finding
 from kraken_fleet.plan.membership import names_used_twice
 
 _LISTED = 5
-# From here on a disk is worth a look, before its agent takes no more jobs.
-_NEARLY_FULL = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One observation.
-
-    Args:
-        kind: a word for programs, see docs/plan-schema.md.
-        subject: the host, address or group it is about.
-        message: what was seen.
-        hint: what to do about it; may be empty.
-        severity: `info`, `warning` or `error`.
-    """
-
-    kind: str
-    subject: str
-    message: str
-    hint: str = ""
-    severity: str = "warning"
 
 
 def findings(
@@ -49,7 +29,9 @@ def findings(
         *(finding for wanted, agent in pairs for finding in _stale(wanted.label, agent, now, stale_after)),
         *(finding for wanted, agent in pairs for finding in _disabled(wanted, agent, observed, now)),
         *(finding for wanted, agent in pairs for finding in _contradictions(wanted, agent)),
-        *(finding for wanted, agent in pairs for finding in _disk(wanted, agent)),
+        *(finding for wanted, agent in pairs for finding in host_findings.disk(wanted, agent)),
+        *(finding for wanted, agent in pairs for finding in host_findings.clock(wanted, agent)),
+        *host_findings.versions(pairs),
         *_address_conflicts(desired, observed),
         *_peer_changes(desired, observed),
         *_unknown(desired, observed, named),
@@ -148,21 +130,6 @@ def _contradictions(wanted: DesiredAgent, agent: Agent) -> Iterator[Finding]:
         reasons = [f"{name}: {info.not_offered[name]}" for name in sorted(missing) if name in info.not_offered]
         message += f" ({'; '.join(reasons)})" if reasons else ""
         yield Finding("executor_missing", wanted.label, message, "Install it on the host, then restart the agent")
-
-
-def _disk(wanted: DesiredAgent, agent: Agent) -> Iterator[Finding]:
-    """Find hosts with too little room for jobs, or soon; Kraken's own agent does not say."""
-    info = agent.host_info
-    if info is None:
-        return
-    hint = "Make room on the host, or let the agent keep less: kraken_agent_keep_jobs, kraken_agent_keep_images"
-    used = info.resources.disk_used
-    if info.no_jobs:
-        yield Finding("takes_no_jobs", wanted.label, f"the agent takes no jobs: {info.no_jobs}", hint, "error")
-    elif used is not None and used > _NEARLY_FULL:
-        free = (info.resources.disk_free or 0) / 2**30
-        message = f"the disk with the agent's jobs is {used:.0%} full: {free:.1f} GiB are free"
-        yield Finding("disk_nearly_full", wanted.label, message, hint)
 
 
 def _peer_changes(desired: DesiredFleet, observed: ObservedFleet) -> Iterator[Finding]:

@@ -10,7 +10,8 @@ from kraken_fleet.model import Agent, DesiredAgent, DesiredFleet, ObservedFleet
 from kraken_fleet.plan.actions import ACTION_TYPES, Action, Authorize, Disable, Enable, Recheck, RenameGroup
 from kraken_fleet.plan.deployments import deployment_changes
 from kraken_fleet.plan.document import Plan
-from kraken_fleet.plan.findings import Finding, findings
+from kraken_fleet.plan.finding import Finding
+from kraken_fleet.plan.findings import findings
 from kraken_fleet.plan.fingerprint import inventory_fingerprint, server_fingerprint
 from kraken_fleet.plan.membership import LivingGroups, groups_change, healing, missing_groups
 from kraken_fleet.plan.policy import GroupsMode, PlanPolicy

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from kraken_fleet.model import Agent, AgentsGroup, DesiredFleet, Job, ObservedFleet
 from kraken_fleet.plan.actions import Action, Authorize, DeleteAgent, Disable, Enable, SetGroups, Unauthorize
-from kraken_fleet.plan.findings import Finding
+from kraken_fleet.plan.finding import Finding
 
 
 def stranded(waiting: Iterable[Job], agents: Iterable[Agent], groups: Iterable[AgentsGroup]) -> tuple[Job, ...]:

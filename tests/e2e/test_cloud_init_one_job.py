@@ -33,6 +33,7 @@ def test_an_agent_of_user_data_is_a_fresh_one_for_each_of_three_jobs(
     lab.fleet("apply", *inventory)
 
     host = SystemdHost(lab)
+    assert "HOME=/opt/kraken/data/home" in host.out("cat /opt/kraken/kraken.env").splitlines()
     (record,) = host.client.agents()
     agents: set[int] = set()
     for _ in range(3):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
+from kraken_agent import tidying
+from kraken_agent.config import Config
 from kraken_agent.executors.lxd.executor import LxdExecutor
+from kraken_agent.images import Record
 
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
 from tests.e2e.container_images import LXD_ALIAS, docker_images, lxd_image  # noqa: F401 - the fixtures are used by name
@@ -65,3 +69,68 @@ def test_many_quick_steps_all_end_well(tmp_path: Path) -> None:
         job.cleanup()
     assert job.lines() == [str(number) for number in range(80)]
     assert set(codes) == {0}
+
+
+def _fingerprints() -> set[str]:
+    """The images that the daemon has."""
+    listed = ["lxc", "image", "list", "--format=csv", "-c", "F"]
+    return set(subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_images_that_jobs_have_pulled_are_removed_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = _fingerprints()
+    with images_server() as remote:
+        monkeypatch.setenv("KRAKEN_LXD_REMOTE", remote.url)
+        assert remote.fingerprint not in before
+        try:
+            for number, image in ((1, LXD_ALIAS), (2, ALIAS)):
+                job = Job(LxdExecutor, tmp_path / f"jobs/{number}", image, f"test-{os.getpid()}-{number}", number)
+                try:
+                    job.prepare()
+                finally:
+                    job.cleanup()
+            assert remote.fingerprint in _fingerprints()
+            _tidy(tmp_path, images=1)
+            assert remote.fingerprint in _fingerprints(), "one may stay, and what the agent did not pull does not count"
+            _tidy(tmp_path, images=0)
+            assert _fingerprints() == before
+            assert Record(str(tmp_path)).beyond(0, 0, 0) == [], "nothing is left in the record"
+
+            again = Job(LxdExecutor, tmp_path / "jobs/3", ALIAS, f"test-{os.getpid()}-3", 3)
+            try:
+                again.prepare()
+                assert again.shell("echo pulled again") == 0
+            finally:
+                again.cleanup()
+        finally:
+            subprocess.run(["lxc", "image", "delete", remote.fingerprint], check=False, capture_output=True)
+
+
+def test_an_image_is_removed_when_nobody_has_used_it_for_its_days(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with images_server() as remote:
+        monkeypatch.setenv("KRAKEN_LXD_REMOTE", remote.url)
+        job = Job(LxdExecutor, tmp_path / "jobs/1", ALIAS, f"test-{os.getpid()}-days")
+        try:
+            job.prepare()
+            job.cleanup()
+            _tidy(tmp_path, images=5)
+            assert remote.fingerprint in _fingerprints()
+            path = tmp_path / "images.json"
+            known = json.loads(path.read_text())
+            for image in known["images"]:
+                image["used"] -= 31 * 86400
+            path.write_text(json.dumps(known))
+            _tidy(tmp_path, images=5)
+            assert remote.fingerprint not in _fingerprints()
+        finally:
+            subprocess.run(["lxc", "image", "delete", remote.fingerprint], check=False, capture_output=True)
+
+
+def _tidy(data_dir: Path, images: int) -> None:
+    """Remove what the agent would remove after a job."""
+    variables = {"KRAKEN_AGENT_KEEP_IMAGES": str(images)}
+    assert tidying.tidy(str(data_dir), Config({"server": "server"}, variables).keeping, 0, lambda message: None) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,10 @@ class _NoEngines:
 
 class _Room:
     why_no_jobs = ""
+
+
+def _introduction(clock_ahead: Callable[[], int | None] = lambda: None) -> Introduction:
+    return Introduction(_NoEngines(), _Room(), clock_ahead)  # type: ignore[arg-type] # it asks for no more than that
 
 
 def test_a_host_has_processors_memory_and_a_disk(tmp_path: Path) -> None:
@@ -51,8 +56,31 @@ def test_free_space_is_told_again_when_it_has_changed_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, is_news: bool
 ) -> None:
     config = Config({"server": "http://127.0.0.1:1", "data_dir": str(tmp_path)}, {})
-    introduction = Introduction(_NoEngines(), _Room())  # type: ignore[arg-type] # it asks for no more than that
+    introduction = _introduction()
     monkeypatch.setattr(resources, "measure", lambda _: {"disk": 1000, "disk_free": 500})
     assert introduction.make(config)["kraken_fleet_host"] == {"disk": 1000, "disk_free": 500}
     monkeypatch.setattr(resources, "disk_space", lambda _: resources.Space(1000, free))
     assert introduction.has_news(config) is is_news
+
+
+@pytest.mark.parametrize(("ahead", "is_news"), [(None, False), (40, False), (49, False), (51, True), (0, True)])
+def test_the_clock_is_told_again_when_its_difference_has_changed(
+    tmp_path: Path, ahead: int | None, is_news: bool
+) -> None:
+    config = Config({"server": "http://127.0.0.1:1", "data_dir": str(tmp_path)}, {})
+    now: list[int | None] = [40]
+    introduction = _introduction(lambda: now[0])
+    assert introduction.make(config)["kraken_fleet_clock_ahead"] == 40
+    now[0] = ahead
+    assert introduction.has_news(config) is (is_news or ahead is None)
+
+
+def test_a_clock_that_is_not_known_yet_is_not_told(tmp_path: Path) -> None:
+    config = Config({"server": "http://127.0.0.1:1", "data_dir": str(tmp_path)}, {})
+    now: list[int | None] = [None]
+    introduction = _introduction(lambda: now[0])
+    assert "kraken_fleet_clock_ahead" not in introduction.make(config)
+    now[0] = 3
+    assert not introduction.has_news(config)
+    now[0] = 95
+    assert introduction.has_news(config)

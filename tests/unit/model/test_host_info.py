@@ -51,3 +51,10 @@ def test_what_is_no_number_of_a_host_was_not_said(said: object) -> None:
 def test_no_disk_has_more_free_than_it_has() -> None:
     found = HostInfo.from_json({"kraken_fleet_host": {"disk": 10, "disk_free": 20}}).resources
     assert (found.disk_free, found.disk_used) == (10, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("said", "read"), [(0, 0), (-95, -95), (True, None), ("9", None), (1.5, None), (None, None), (1 << 50, None)]
+)
+def test_the_difference_of_clocks_is_a_whole_number_of_seconds(said: object, read: int | None) -> None:
+    assert HostInfo.from_json({"kraken_fleet_clock_ahead": said}).clock_ahead == read
