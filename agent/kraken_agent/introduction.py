@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from kraken_agent import hostinfo, resources
 
 TYPE_CHECKING = False
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 _PART_OF_DISK = 0.05
 # Likewise the difference of clocks, in seconds.
 _CLOCK_SECONDS = 10
+# A clock that is set again and again must not keep the agent from its jobs.
+_CLOCK_AGAIN_SECONDS = 300.0
 
 
 class Introduction:
@@ -35,6 +39,7 @@ class Introduction:
         self._told_host: Dict[str, int] = {}
         self._clock_ahead = clock_ahead
         self._told_clock = 0
+        self._clock_again = 0.0
 
     def make(self, config: Config) -> Dict[str, Any]:
         """Return the `info` of host-info, as it is true now."""
@@ -46,6 +51,7 @@ class Introduction:
         self._told_clock = ahead or 0
         if ahead is not None:
             info["kraken_fleet_clock_ahead"] = ahead
+            self._clock_again = time.monotonic() + _CLOCK_AGAIN_SECONDS
         if self._told_no_jobs:
             info["kraken_fleet_no_jobs"] = self._disk.why_no_jobs
         return info
@@ -57,7 +63,10 @@ class Introduction:
         if self._told_no_jobs != bool(self._disk.why_no_jobs):
             return True
         # Before the first answer nothing is known, and nobody need be told twice of a clock that is right.
-        if abs((self._clock_ahead() or 0) - self._told_clock) > _CLOCK_SECONDS:
+        if (
+            abs((self._clock_ahead() or 0) - self._told_clock) > _CLOCK_SECONDS
+            and time.monotonic() >= self._clock_again
+        ):
             return True
         told, space = self._told_host.get("disk_free"), resources.disk_space(config.data_dir)
         return told is not None and space is not None and abs(space.free - told) > _PART_OF_DISK * space.whole

@@ -132,6 +132,7 @@ class FakeServer:
         trouble: called with each message; may return (status, body, seconds of delay) instead of an answer.
         loses: whether the answer to a message, which the server has taken, gets lost on its way.
         files: what `/install/NAME` serves.
+        clock_behind: how many seconds its clock is behind that of this machine.
     """
 
     def __init__(self) -> None:
@@ -141,6 +142,7 @@ class FakeServer:
         self.authorized = True
         self.version = "1.7.36"
         self.files: dict[str, bytes] = {}
+        self.clock_behind = 0
         self.paths: list[str] = []
         self.clients: set[str] = set()
         self.trouble: Callable[[Message], tuple[int, bytes, float] | None] = lambda message: None
@@ -278,6 +280,9 @@ def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string((timestamp or time.time()) - server.clock_behind)
 
         def log_message(self, *args: object) -> None:
             """Quiet."""

@@ -223,6 +223,18 @@ def test_an_agent_without_a_server_stops_at_once(start_agent: StartAgent, until:
     assert agent.wait(3) == 0
 
 
+def test_the_server_is_told_of_a_clock_that_is_not_its_own(
+    server: FakeServer, start_agent: StartAgent, until: Until
+) -> None:
+    def told() -> list[object]:
+        return [one["info"].get("kraken_fleet_clock_ahead") for one in server.said("host-info")]
+
+    server.clock_behind = 95
+    start_agent()
+    until(lambda: told()[-1:] != [] and told()[-1] is not None)
+    assert told()[-1] in range(93, 98)
+
+
 def test_one_job_is_one_job(server: FakeServer, start_agent: StartAgent) -> None:
     first, second = server.add_job(shell("echo first")), server.add_job(shell("echo second"))
     assert start_agent("--one-job").wait() == 0

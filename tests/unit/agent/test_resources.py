@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,13 +66,16 @@ def test_free_space_is_told_again_when_it_has_changed_much(
 
 @pytest.mark.parametrize(("ahead", "is_news"), [(None, False), (40, False), (49, False), (51, True), (0, True)])
 def test_the_clock_is_told_again_when_its_difference_has_changed(
-    tmp_path: Path, ahead: int | None, is_news: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: int | None, is_news: bool
 ) -> None:
     config = Config({"server": "http://127.0.0.1:1", "data_dir": str(tmp_path)}, {})
     now: list[int | None] = [40]
     introduction = _introduction(lambda: now[0])
     assert introduction.make(config)["kraken_fleet_clock_ahead"] == 40
     now[0] = ahead
+    assert not introduction.has_news(config), "a clock that jumps is told of only every five minutes"
+    later = time.monotonic() + 301
+    monkeypatch.setattr(time, "monotonic", lambda: later)
     assert introduction.has_news(config) is (is_news or ahead is None)
 
 
