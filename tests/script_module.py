@@ -22,9 +22,10 @@ def load_script(path: str) -> ModuleType:
     assert spec.origin is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look themselves up there
-    sys.path.insert(0, str(Path(spec.origin).parent))  # a program finds what is beside it
+    beside = str(Path(spec.origin).parent)
+    sys.path.insert(0, beside)  # as when it is run
     try:
         spec.loader.exec_module(module)
     finally:
-        sys.path.pop(0)
+        sys.path.remove(beside)
     return module
