@@ -1,14 +1,18 @@
 # To be sourced: ansible-test wants a collection at ansible_collections/NAMESPACE/NAME in a git repository of its own.
+# Sets `root`, the repository, and puts the programs of `make setup` first.
 
-# Copies what is here now of the collection, committed or not.
-#   $1  the repository
-#   $2  an empty directory that gets ansible_collections/
-# The rest: what is copied besides what every test needs.
+root=$(cd "$(dirname "$0")/.." && pwd)
+PATH="$root/.venv/bin:$PATH"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+
+# Copies what is here now of the collection, committed or not, and goes there. It is removed at the end.
+#   $@  what is copied besides what every test needs
 copy_collection() {
-    collection="$2/ansible_collections/kraken_ci/fleet"
+    collection="$work/ansible_collections/kraken_ci/fleet"
     mkdir -p "$collection"
-    cd "$1"
-    shift 2
+    cd "$root"
     git ls-files -z --cached --others --exclude-standard -- \
         CHANGELOG.rst LICENSE LICENSES README.md changelogs galaxy.yml meta playbooks plugins roles "$@" |
         tar --create --null --files-from=- --ignore-failed-read | tar --extract --directory="$collection"

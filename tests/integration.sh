@@ -8,12 +8,6 @@
 # Each target has an embedded server of its own on the loopback network: tests/integration/targets/setup_server.
 set -eu
 
-root=$(cd "$(dirname "$0")/.." && pwd)
-PATH="$root/.venv/bin:$PATH"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM
-
-. "$root/tests/collection_copy.sh"
-copy_collection "$root" "$work" tests/integration
+. "$(dirname "$0")/collection_copy.sh"
+copy_collection tests/integration
 ansible-test integration --local --allow-unsupported "$@"

@@ -11,14 +11,8 @@
 # ansible-test gets a copy of what is here now, committed or not: tests/collection_copy.sh.
 set -eu
 
-root=$(cd "$(dirname "$0")/.." && pwd)
-PATH="$root/.venv/bin:$PATH"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM
-
-. "$root/tests/collection_copy.sh"
-copy_collection "$root" "$work"
+. "$(dirname "$0")/collection_copy.sh"
+copy_collection
 
 # ansible-test would fetch the script that installs pip from its makers' own site. Python brings a pip along, and that
 # does as well, also where only a package index can be reached.

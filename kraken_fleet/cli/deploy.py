@@ -8,19 +8,9 @@ from typing import Annotated
 
 import typer
 
+from kraken_fleet.cli import slice_options
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.deploy_progress import follow
-from kraken_fleet.cli.slice_options import (
-    AsJsonLines,
-    Check,
-    Diff,
-    Forks,
-    GivenSlices,
-    SliceSize,
-    Workers,
-    run_here,
-    with_playbooks_inventory,
-)
 from kraken_fleet.cli.tls_options import TlsCa, TlsCertificate, TlsKey
 from kraken_fleet.errors import UsageError
 from kraken_fleet.inventory import Inventory
@@ -33,21 +23,21 @@ SkippedTags = Annotated[list[str] | None, typer.Option("--skip-tags", help="All 
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-@with_playbooks_inventory
+@slice_options.with_playbooks_inventory
 def deploy(
     context: typer.Context,
     inventory: Inventory,
-    check: Check = False,
-    diff: Diff = False,
+    check: slice_options.Check = False,
+    diff: slice_options.Diff = False,
     tags: Tags = None,
     skip_tags: SkippedTags = None,
-    forks: Forks = 0,
-    slices: SliceSize = None,
-    workers: Workers = None,
+    forks: slice_options.Forks = 0,
+    slices: slice_options.SliceSize = None,
+    workers: slice_options.Workers = None,
     tls_ca: TlsCa = None,
     tls_certificate: TlsCertificate = None,
     tls_key: TlsKey = None,
-    as_json: AsJsonLines = False,
+    as_json: slice_options.AsJsonLines = False,
 ) -> None:
     """Deploy the agents of an inventory, as `ansible-playbook kraken_ci.fleet.deploy_agents` does.
 
@@ -58,10 +48,10 @@ def deploy(
     registered and proven at the end by this machine.
     """
     phases = partial(Phases, check=check, diff=diff, forks=forks)
-    given = GivenSlices(slices, workers, tls_ca, tls_certificate, tls_key, as_json)
+    given = slice_options.GivenSlices(slices, workers, tls_ca, tls_certificate, tls_key, as_json)
     if not given.wanted:
         options = [*phases().options, *_repeated("--tags", tags), *_repeated("--skip-tags", skip_tags), *context.args]
-        raise typer.Exit(run_here(playbook_command(inventory, DEPLOY, *options)))
+        raise typer.Exit(slice_options.run_here(playbook_command(inventory, DEPLOY, *options)))
     given.refuse(context.args)
     runner = given.runner()
     raise typer.Exit(

@@ -15,35 +15,24 @@ from rich.text import Text
 from kraken_fleet.cli import output
 from kraken_fleet.host_bars import host_bars
 from kraken_fleet.model import shown
-from kraken_fleet.scale import (
-    BatchStarted,
-    DeployEvent,
-    Ended,
-    HostDone,
-    HostStarted,
-    Output,
-    Sliced,
-    SliceEnded,
-    SliceStarted,
-)
-from kraken_fleet.scale.events import to_dict
+from kraken_fleet.scale import events
 
 _SLOW_SECONDS = 30.0
 _HOSTS_NAMED = 3
 
 
-def follow(events: Iterable[DeployEvent], *, as_json: bool) -> int:
+def follow(progress: Iterable[events.DeployEvent], *, as_json: bool) -> int:
     """Show events until they end; return the exit code."""
     view = None if as_json else _View()
     code = 1
     with view.bars if view else nullcontext():
-        for event in events:
+        for event in progress:
             if view:
                 view.show(event)
             else:
-                sys.stdout.write(json.dumps(to_dict(event), ensure_ascii=True) + "\n")
+                sys.stdout.write(json.dumps(events.to_dict(event), ensure_ascii=True) + "\n")
                 sys.stdout.flush()
-            code = event.code if isinstance(event, Ended) else code
+            code = event.code if isinstance(event, events.Ended) else code
     return code
 
 
@@ -77,23 +66,23 @@ class _View:
         self._console = output.console(stderr=True)
         self.bars = host_bars(self._note, self._console, disable=not self._console.is_terminal)
 
-    def show(self, event: DeployEvent) -> None:
+    def show(self, event: events.DeployEvent) -> None:
         match event:
-            case Output(line):
+            case events.Output(line):
                 output.line(line)
-            case BatchStarted(number, batches, hosts):
+            case events.BatchStarted(number, batches, hosts):
                 self._say(f"Batch {number} of {batches}: {len(hosts)} hosts to upgrade")
-            case Sliced(slices):
+            case events.Sliced(slices):
                 self._divided(slices)
-            case SliceStarted(number, worker):
+            case events.SliceStarted(number, worker):
                 self._begin(number, worker)
-            case HostStarted(number, host):
+            case events.HostStarted(number, host):
                 self._slices[number].working[host] = time.monotonic()
-            case HostDone():
+            case events.HostDone():
                 self._host_done(event)
-            case SliceEnded():
+            case events.SliceEnded():
                 self._slice_ended(event)
-            case Ended(_code, failed) if failed:
+            case events.Ended(_code, failed) if failed:
                 self._say(f"{len(failed)} hosts have failed: {', '.join(sorted(failed))}")
 
     def _divided(self, slices: Mapping[int, int]) -> None:
@@ -117,7 +106,7 @@ class _View:
             self.bars.remove_task(self._rows[number])
         self._rows[number] = self.bars.add_task(f"slice {number} on {worker}", total=one.total, slice=number)
 
-    def _host_done(self, event: HostDone) -> None:
+    def _host_done(self, event: events.HostDone) -> None:
         one = self._slices[event.slice]
         one.working.pop(event.host, None)
         one.done.add(event.host)
@@ -126,7 +115,7 @@ class _View:
             self._say(f"{event.host}: {event.state}: {event.message}")
         self._update(event.slice)
 
-    def _slice_ended(self, event: SliceEnded) -> None:
+    def _slice_ended(self, event: events.SliceEnded) -> None:
         one = self._slices[event.slice]
         failed = {host for host, result in event.hosts.items() if "failed" in result}
         for host in sorted(failed - one.failed):

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from kraken_fleet.cli import slice_options
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import connect
 from kraken_fleet.cli.deploy_progress import follow
-from kraken_fleet.cli.slice_options import (
-    AsJsonLines,
-    Check,
-    Diff,
-    Forks,
-    GivenSlices,
-    SliceSize,
-    Workers,
-    run_here,
-    with_playbooks_inventory,
-)
 from kraken_fleet.cli.tls_options import TlsCa, TlsCertificate, TlsKey
 from kraken_fleet.inventory import Inventory
 from kraken_fleet.scale import UPGRADE, Phases, playbook_command, upgrade_in_slices
@@ -26,19 +16,19 @@ app = single_command()
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-@with_playbooks_inventory
+@slice_options.with_playbooks_inventory
 def upgrade(
     context: typer.Context,
     inventory: Inventory,
-    check: Check = False,
-    diff: Diff = False,
-    forks: Forks = 0,
-    slices: SliceSize = None,
-    workers: Workers = None,
+    check: slice_options.Check = False,
+    diff: slice_options.Diff = False,
+    forks: slice_options.Forks = 0,
+    slices: slice_options.SliceSize = None,
+    workers: slice_options.Workers = None,
     tls_ca: TlsCa = None,
     tls_certificate: TlsCertificate = None,
     tls_key: TlsKey = None,
-    as_json: AsJsonLines = False,
+    as_json: slice_options.AsJsonLines = False,
 ) -> None:
     """Upgrade the agents of an inventory, as `ansible-playbook kraken_ci.fleet.upgrade_agents` does.
 
@@ -49,9 +39,9 @@ def upgrade(
     own. This machine drains the agents of a batch, proves them and enables them before it begins the next one.
     """
     phases = Phases(check=check, diff=diff, forks=forks)
-    given = GivenSlices(slices, workers, tls_ca, tls_certificate, tls_key, as_json)
+    given = slice_options.GivenSlices(slices, workers, tls_ca, tls_certificate, tls_key, as_json)
     if not given.wanted:
-        raise typer.Exit(run_here(playbook_command(inventory, UPGRADE, *phases.options, *context.args)))
+        raise typer.Exit(slice_options.run_here(playbook_command(inventory, UPGRADE, *phases.options, *context.args)))
     given.refuse(context.args)
     runner = given.runner()
     with connect(inventory) as client:
