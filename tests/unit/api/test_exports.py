@@ -63,6 +63,7 @@ def test_the_client_offers_exactly_these_calls() -> None:
         "install_file",
         "url",
         "user",
+        "find_user",
         "close",
         "server_time",
         "clock_ahead",
