@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from kraken_fleet.cli import deploy as command
-from kraken_fleet.cli import upgrade as upgrade_command
+from kraken_fleet.cli import slice_options
 from kraken_fleet.cli.main import main
 from tests.certificates import Authority
 
@@ -40,7 +39,7 @@ def test_a_deploy_in_one_piece_passes_the_options_on_and_returns_the_exit_code(
         ran.extend(line)
         return 4
 
-    monkeypatch.setattr(command, "run_here", run)
+    monkeypatch.setattr(slice_options, "run_here", run)
     given = ["--limit", "one", "-C", "--diff", "-t", "agent", "--skip-tags", "verify", "-f", "7", "-e", "a=b"]
     vaults = ["--vault-password-file", "secret", "--become", "-vvv", "--start-at-task", "Agents"]
     assert main(["deploy", "-i", inventory, *given, *vaults]) == 4
@@ -60,7 +59,7 @@ def test_an_upgrade_in_one_piece_runs_its_own_playbook(inventory: str, monkeypat
         ran.extend(line)
         return 2
 
-    monkeypatch.setattr(upgrade_command, "run_here", run)
+    monkeypatch.setattr(slice_options, "run_here", run)
     assert main(["upgrade", "-i", inventory, "-C", "-e", "kraken_upgrade_serial=1", "--become"]) == 2
     assert ran[4:-1] == ["-i", inventory, "-e", "kraken_upgrade_serial=1", "--check", "--become"]
     assert ran[-1].endswith("playbooks/upgrade-agents.yml")
