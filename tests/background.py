@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from http.server import HTTPServer
+from socketserver import BaseServer
 from typing import TypeVar
 
-Server = TypeVar("Server", bound=HTTPServer)
+Server = TypeVar("Server", bound=BaseServer)
 _JOIN_SECONDS = 60.0
 _LOOK_SECONDS = 0.02
 

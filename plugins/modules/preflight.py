@@ -34,6 +34,20 @@ options:
       - When it is empty the record is sent but nobody looks for it, and the finding says so.
     type: str
     default: ""
+  executors:
+    description:
+      - With O(installed=true), executors that the agent has to offer. An engine that one of them needs and that does
+        not answer is a finding. Other engines are asked as well, when they are there.
+    type: list
+    elements: str
+    choices: [local, docker, lxd]
+    default: []
+  installed:
+    description:
+      - Also tell which release of the agent is installed, and how the engines of containers answer. The playbook
+        C(doctor.yml) asks for it.
+    type: bool
+    default: false
   directory:
     description: Where the agent will live; its file system must have room.
     type: path
@@ -107,6 +121,7 @@ import uuid
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.agent_checks import check_installed
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_settings import is_for_connections
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.certificates import trusting
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.checks import run_checks
@@ -117,6 +132,8 @@ ARGUMENTS: dict[str, Any] = {
     "minio_addr": {"type": "str", "default": ""},
     "clickhouse_addr": {"type": "str", "default": ""},
     "clickhouse_native_addr": {"type": "str", "default": ""},
+    "executors": {"type": "list", "elements": "str", "choices": ["local", "docker", "lxd"], "default": []},
+    "installed": {"type": "bool", "default": False},
     "directory": {"type": "path", "default": "/opt/kraken"},
     "least_disk_mb": {"type": "int", "default": 512},
     "timeout": {"type": "int", "default": 5},
@@ -148,6 +165,8 @@ def main() -> None:
             timeout=wanted["timeout"],
             ca_bundle=wanted["ca_bundle"],
         )
+        if wanted["installed"]:
+            findings += check_installed(wanted["directory"], wanted["executors"], wanted["timeout"])
     module.exit_json(changed=False, findings=findings, marker=marker)
 
 

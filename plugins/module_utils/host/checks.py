@@ -16,14 +16,12 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from . import plain_http
 from .commands import find
+from .finding import Finding, finding
 
 # Imported where it is needed: it takes longer than everything else on most hosts, which do without.
 if TYPE_CHECKING:
     from email.message import Message
     from urllib.request import OpenerDirector
-
-# What was looked at, whether it is well, what was seen, and what to do about it.
-Finding = Dict[str, Any]
 
 OLDEST_PYTHON = (3, 8)
 # An agent signs S3 requests with its own clock; S3 stores refuse more than 15 minutes, log order suffers far earlier.
@@ -35,11 +33,6 @@ _CHECK_URL = (
     "Check the URL's scheme, port and certificate. If its certificate authority is your own, set "
     "kraken_agent_ca_bundle to the file with it on the controller"
 )
-
-
-def finding(check: str, ok: Optional[bool], detail: str, remedy: str = "") -> Finding:
-    """Make one line of the report. `ok` is None while only the controller can tell."""
-    return {"check": check, "ok": ok, "detail": detail, "remedy": "" if ok else remedy}
 
 
 def run_checks(

@@ -104,7 +104,7 @@ def test_the_command_is_asked_where_the_environment_names_another_engine(
 @pytest.mark.usefixtures("running")
 def test_what_is_no_answer_of_an_engine_is_told() -> None:
     with pytest.raises(ValueError, match="404"):
-        engine._get("/nothing", 5.0)
+        engine.get("/nothing", 5.0)
 
 
 def test_an_engine_that_does_not_answer_is_not_asked_twice(
