@@ -81,8 +81,11 @@ def _findings(result: Mapping[str, Any]) -> list[Finding]:
     if "findings" in result:
         return list(result["findings"])
     check = "reach" if result.get("unreachable") else "python"
-    remedy = "Check address, SSH key and host key" if check == "reach" else "Run the role kraken_prereqs"
-    detail = str(result.get("msg", "nothing is known")).strip().splitlines()[0]
+    python = "Run the role kraken_prereqs, or set ansible_python_interpreter"
+    remedy = "Check address, SSH key and host key" if check == "reach" else python
+    # Ansible's own words are about the answer that is missing; what the host said is why.
+    told = str(result.get("module_stderr") or "").strip() or str(result.get("msg", "nothing is known")).strip()
+    detail = told.splitlines()[0]
     return [{"check": check, "ok": False, "detail": detail, "remedy": remedy}]
 
 

@@ -67,6 +67,21 @@ def test_people_get_a_table_and_a_remedy_for_each_finding(
     assert "1 of 2 hosts have findings" in said.err
 
 
+def test_a_python_that_does_not_start_is_told_in_the_hosts_words(
+    server: RunningServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "python3"
+    broken.write_text("#!/bin/sh\necho 'this Python is broken' >&2\nexit 127\n")
+    broken.chmod(0o755)
+    hosts = tmp_path / "hosts.yml"
+    variables = {"ansible_connection": "local", "kraken_become": False, "ansible_python_interpreter": str(broken)}
+    agents = {"hosts": {"one": variables}, "vars": {"kraken_server_url": server.url}}
+    hosts.write_text(yaml.safe_dump({"kraken_agents": agents}))
+    assert main(["doctor", "-i", str(hosts)]) == 3
+    said = capsys.readouterr().out
+    assert "one: python: this Python is broken. Run the role kraken_prereqs, or set ansible_python_interpreter" in said
+
+
 def test_all_well_is_exit_code_0(server: RunningServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "-i", inventory(tmp_path, kraken_server_url=server.url), "--limit", "good"]) == 0
     assert "✔" in capsys.readouterr().out
