@@ -22,9 +22,14 @@ ACTIONS = sorted(path.stem for path in (ROOT / "plugins" / "action").glob("*.py"
 _PLUGINS = "ansible_collections.kraken_ci.fleet.plugins"
 
 
-def options(role: str) -> dict[str, dict[str, Any]]:
+def specification(role: str) -> dict[str, Any]:
     text = (ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text()
-    found: dict[str, dict[str, Any]] = yaml.safe_load(text)["argument_specs"]["main"]["options"]
+    found: dict[str, Any] = yaml.safe_load(text)["argument_specs"]["main"]
+    return found
+
+
+def options(role: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = specification(role)["options"]
     return found
 
 
@@ -54,10 +59,16 @@ def test_a_module_documents_examples_and_results(module: str) -> None:
     found = import_module(f"{_PLUGINS}.modules.{module}")
     documentation = yaml.safe_load(found.DOCUMENTATION)
     assert documentation["module"] == module
+    assert documentation["version_added"]
     assert any(f"kraken_ci.fleet.{module}" in task for task in yaml.safe_load(found.EXAMPLES))
     assert yaml.safe_load(found.RETURN)
     fragments = documentation["extends_documentation_fragment"]
     assert any("kraken_ci.fleet.attributes" in name for name in fragments), "says nothing of check mode"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_says_since_when_it_is_there(role: str) -> None:
+    assert specification(role)["version_added"]
 
 
 def test_every_action_has_its_documentation() -> None:
