@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from abc import abstractmethod
@@ -37,6 +38,9 @@ class ControllerAction(ActionBase):
         _result, arguments = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
         # Plain values: Ansible's own know where they come from, which no dataclass or YAML writer wants.
         arguments = json.loads(json.dumps(arguments))
+        # This process was forked off with all variables of all hosts. Without this the collector would look through
+        # them again and again while new objects are made, and copy their pages.
+        gc.freeze()
         try:
             return self.act(arguments, task_vars or {})
         except FleetError as error:

@@ -15,7 +15,9 @@ from kraken_fleet.server.run import _spare_collections
 def collector() -> Iterator[None]:
     """Give the garbage collector back as it was."""
     before = gc.get_threshold()
+    gc.disable()  # else one that Python begins by itself may come first
     yield
+    gc.enable()
     gc.unfreeze()
     gc.set_threshold(*before)
 
