@@ -69,6 +69,11 @@ class SystemdHost:
         """This machine as the host sees it."""
         return self.out("ip route show default").split()[2]
 
+    def log_address(self) -> str:
+        """Where the lab's embedded server takes log lines, as the host sees it."""
+        ready = json.loads((self._lab.directory / "server" / "ready.json").read_text())
+        return f"{self.gateway()}:{ready['log_addr'].rpartition(':')[2]}"
+
     def start(self, *steps: str) -> int:
         """Start a job of shell commands; returns the number of its run."""
         project = self.client.create_project(unique_name())

@@ -113,7 +113,7 @@ def test_the_servers_script_leaves_an_agent_that_works(host: SystemdHost) -> Non
         kraken_agent_bundle="",
         kraken_agent_install_method="script",
         kraken_server_manage_settings=True,
-        kraken_clickhouse_addr=f"{host.gateway()}:9001",
+        kraken_clickhouse_addr=host.log_address(),
     )
     assert host.out(LINKS).split() == ["current/kkagent", "current/kktool"]
     host.remove()
