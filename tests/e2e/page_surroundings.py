@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import requests
@@ -72,7 +73,11 @@ def with_agents(directory: Path) -> Iterator[Surroundings]:
 @contextmanager
 def with_bare_hosts(directory: Path, driver: str, server: str) -> Iterator[Surroundings]:
     """Three lab hosts without agents, and a server that knows none."""
-    with real_lab(directory, "bare", len(ADDRESSES), driver, server) as lab:
+    # The path of a socket may have no more than 108 characters, and ssh's would be in the home directory.
+    with (
+        TemporaryDirectory(prefix="kf-") as sockets,
+        real_lab(directory, "bare", len(ADDRESSES), driver, server) as lab,
+    ):
         inventory = yaml.safe_load((lab.directory / "hosts.yml").read_text())["kraken_agents"]
         # The variables of the lab's group are for hosts; server and account are what the page says.
         shared = {name: value for name, value in inventory["vars"].items() if not name.startswith("kraken_server_")}
@@ -80,7 +85,7 @@ def with_bare_hosts(directory: Path, driver: str, server: str) -> Iterator[Surro
         variables = {host: {**shared, **values} for host, values in hosts}
         settings = lab.settings()
         password = Path(settings["KRAKEN_FLEET_PASSWORD_FILE"]).read_text().strip()
-        ansible = {"ANSIBLE_CONFIG": settings["ANSIBLE_CONFIG"]}
+        ansible = {"ANSIBLE_CONFIG": settings["ANSIBLE_CONFIG"], "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets}
         try:
             yield _surroundings(directory, settings["KRAKEN_FLEET_SERVER"], password, variables, ansible)
         finally:
