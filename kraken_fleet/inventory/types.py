@@ -94,6 +94,8 @@ def _without_secrets(value: Mapping[str, object], options: Mapping[str, Mapping[
 
 
 def _may_hold_secret(option: Mapping[str, Any]) -> bool:
+    if option.get("type") == "dict" and "options" not in option:
+        return True  # names and values of the user's own, such as an agent's variables
     return bool(option.get("no_log")) or any(map(_may_hold_secret, option.get("options", {}).values()))
 
 

@@ -118,14 +118,16 @@ def _mode(value: object) -> str:
 
 def _instances(value: object) -> tuple[Mapping[str, object], ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(item, Mapping) for item in value):
-        raise _WrongValueError(f"{value!r} is not a list of agents, each with a name and an address")
+        # The value is not shown: the environment of an agent may have secrets in it.
+        raise _WrongValueError("It is not a list of agents, each with a name and an address")
     known = list(_specification(INSTANCES_VARIABLE)["options"])
     for item in value:
         for key in sorted(set(item).difference(known), key=repr):
             raise _WrongValueError(not_one_of(key, known))
         for key in ("name", "address"):
             if not item.get(key):
-                raise _WrongValueError(f"{dict(item)!r} has no {key}")
+                shown = {name: value for name, value in item.items() if name != "environment"}
+                raise _WrongValueError(f"{shown!r} has no {key}")
     names = [str(item["name"]) for item in value]
     for name in names:
         if names.count(name) > 1:

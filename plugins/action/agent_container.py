@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import DOCKER
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import role_settings
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.container_action import ContainerAction
 
@@ -17,10 +18,11 @@ class ActionModule(ContainerAction):
     """The module on the host does the work."""
 
     METHOD = DOCKER
+    ARGUMENTS = arguments_of("agent_container")
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        if arguments.get("state") != "absent":
-            arguments["ca_bundle"] = role_settings.ca_text(str(arguments.get("ca_bundle") or ""))
+        if arguments["state"] == "present":
+            arguments["ca_bundle"] = role_settings.ca_text(arguments["ca_bundle"])
         # Before the start: registration then takes no record of an earlier agent for that of this one.
         began = datetime.now(UTC)
         result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)

@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import BINARIES, DATA_DIR, OURS, SCRIPT
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import on_host
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of, read_as
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import findings, role_settings
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.action import HostAction
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.bundles import sent_files
@@ -57,15 +56,15 @@ class ActionModule(HostAction):
         try:
             given = self._with_source(known)
             arguments = role_settings.completed(_method(given), given, known, self._templar, TASK_OPTIONS)
+            self._task.args = {**arguments, "instances": on_host(arguments.get("instances"), "instances")}
         except UsageError as error:
             return {"failed": True, "msg": str(error)}
-        self._task.args = {**arguments, "instances": [on_host(one) for one in arguments.get("instances") or ()]}
         return super().run(tmp, task_vars)
 
     def _with_source(self, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the task gives, with the server's script as the source where the role is to install by it."""
         given: dict[str, Any] = self._task.args
-        if not boolean(given.get("role_settings", False)) or "source" in given:
+        if not read_as("bool", given.get("role_settings"), "role_settings") or "source" in given:
             return given
         method = self._templar.template(task_vars.get("kraken_agent_install_method"))
         return {**given, "source": SCRIPT} if method == SCRIPT else given

@@ -28,6 +28,7 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting impor
 )
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import drain_seconds_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.agents import on_host
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import arguments_of
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host import role_settings
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.host.container_action import ContainerAction
 from dotenv import dotenv_values
@@ -50,13 +51,17 @@ class ActionModule(ContainerAction):
     """Two round trips: look, and act when there is something to do."""
 
     METHOD = COMPOSE
+    ARGUMENTS = arguments_of("compose_agents")
+
+    def for_module(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        return {**arguments, "agents": on_host(arguments.get("agents"), "agents")}
 
     def act(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        if boolean(arguments.get("role_settings", False)):
+        if arguments["role_settings"]:
             arguments["server_url"] = self._server_of_project(arguments, task_vars)
-        self._task.args = {**arguments, "agents": [on_host(one) for one in arguments.get("agents") or ()]}
+        self._task.args = arguments
         # Plain values: Ansible's own strings and dicts know their origin, and no YAML writer knows them.
-        return self._settled(json.loads(json.dumps(self._task.args)), task_vars)
+        return self._settled(json.loads(json.dumps(arguments)), task_vars)
 
     def _settled(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         for _look in range(_LOOKS):

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import read_as
+
 from kraken_fleet.errors import UsageError
 from kraken_fleet.model import Agent, Job, activity_of
 from kraken_fleet.model.activity import SILENT_AFTER
@@ -17,11 +19,20 @@ from kraken_fleet.model.activity import SILENT_AFTER
 _SERVER_SIDE = ("groups", "groups_mode", "enabled", "system", "executors")
 
 
-def on_host(instance: Any) -> Any:
-    """Return an entry of kraken_agent_instances without what only registration needs."""
-    if not isinstance(instance, Mapping):
-        return instance  # the module says what is wrong with it
-    return {key: value for key, value in instance.items() if key not in _SERVER_SIDE}
+def on_host(instances: Any, option: str) -> list[Any]:
+    """Return the entries of kraken_agent_instances without what only registration needs.
+
+    Args:
+        instances: as a task gives them. An entry of another type stays as it is, for the check of the task to name.
+        option: the name that the task gives them.
+
+    Raises:
+        UsageError: they are no list.
+    """
+    return [
+        {key: value for key, value in one.items() if key not in _SERVER_SIDE} if isinstance(one, Mapping) else one
+        for one in read_as("list", instances, option) or ()
+    ]
 
 
 def find(names: Sequence[str], agents: Iterable[Agent]) -> tuple[list[Agent], list[str]]:

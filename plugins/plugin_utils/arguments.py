@@ -13,7 +13,12 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_list
+from ansible.plugins.action import ActionBase
+
 from kraken_fleet.collection import read_yaml
+from kraken_fleet.errors import UsageError
 
 _PLUGINS = "ansible_collections.kraken_ci.fleet.plugins"
 _OWN = "kraken_ci.fleet."
@@ -21,6 +26,12 @@ _OWN = "kraken_ci.fleet."
 _CHECKED = ("type", "elements", "choices", "default", "required")
 # Documentation has no word for it.
 _SECRET = frozenset({"server_password", "server_token", "secrets"})
+# Ansible's own reading, for what is looked at before a whole task is checked: it takes `NAME=value` for a dictionary.
+_READ = {
+    "bool": (check_type_bool, "yes or no"),
+    "dict": (check_type_dict, "a dictionary"),
+    "list": (check_type_list, "a list"),
+}
 
 
 @cache
@@ -36,6 +47,43 @@ def arguments_of(module: str) -> dict[str, dict[str, Any]]:
 def arguments_of_fragment(name: str) -> dict[str, dict[str, Any]]:
     """Read the same out of a documentation fragment of this collection, such as `agent`."""
     return {option: _argument(option, said) for option, said in _of_fragment(name)}
+
+
+def checked(action: ActionBase, specification: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the arguments of an action's task, and return them with defaults.
+
+    Args:
+        specification: what arguments_of gives.
+
+    Raises:
+        AnsibleActionFail: one is missing, unknown or of another type.
+    """
+    try:
+        _result, arguments = action.validate_argument_spec(argument_spec=specification)
+    except (AnsibleActionFail, TypeError) as error:
+        # Ansible would print all arguments beside its message, with the values of an agent's variables. It raises a
+        # TypeError over a number in place of a dictionary within another one.
+        raise AnsibleActionFail(str(error)) from None
+    return dict(arguments)
+
+
+def read_as(kind: str, value: Any, name: str) -> Any:
+    """Read a value as Ansible does when it checks a task; None stays None.
+
+    Args:
+        kind: a type of an option. Values of other types than bool, dict and list are returned as they are.
+        name: of the option or variable, for the message. The value is not shown: it may have secrets in it.
+
+    Raises:
+        UsageError: it is of another type.
+    """
+    if value is None or kind not in _READ:
+        return value
+    read, called = _READ[kind]
+    try:
+        return read(value)
+    except TypeError:
+        raise UsageError(f"{name} is not {called}") from None
 
 
 def _options(module: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

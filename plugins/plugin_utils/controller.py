@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ansible import context
 from ansible.plugins.action import ActionBase
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import checked
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.telling import tell
 
 from kraken_fleet.errors import FleetError
@@ -35,9 +36,8 @@ class ControllerAction(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        _result, arguments = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
         # Plain values: Ansible's own know where they come from, which no dataclass or YAML writer wants.
-        arguments = json.loads(json.dumps(arguments))
+        arguments = json.loads(json.dumps(checked(self, self.ARGUMENTS)))
         # This process was forked off with all variables of all hosts. Without this the collector would look through
         # them again and again while new objects are made, and copy their pages.
         gc.freeze()

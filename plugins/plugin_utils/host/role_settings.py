@@ -12,7 +12,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.loader import filter_loader
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_settings import (
     of_role,
@@ -22,6 +21,7 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.applied_setti
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.setting import UPSTREAM
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.settings import SETTINGS
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import CA_NAME
+from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.arguments import read_as
 
 from kraken_fleet.address import ServerAddress
 from kraken_fleet.collection import role_variables
@@ -54,12 +54,16 @@ def values(task_vars: Mapping[str, Any], templar: Any, more: Iterable[str] = ())
         task_vars: the variables of the task, the defaults of the role among them.
         templar: the task's own.
         more: names of further variables to read.
+
+    Raises:
+        UsageError: one is of another type.
     """
     names = [*(setting.variable for setting in SETTINGS), *more]
     found = templar.template({name: task_vars[name] for name in names if name in task_vars})
     # Plain values: Ansible's own know where they come from, which no other reader wants.
     plain: dict[str, Any] = json.loads(json.dumps(found))
-    return plain
+    known = role_variables()[_ROLE]
+    return {name: read_as(known.get(name, {}).get("type", ""), value, name) for name, value in plain.items()}
 
 
 def completed(
@@ -75,9 +79,12 @@ def completed(
         task_options: further options by their names, and the variables of the role that they come from.
 
     Raises:
-        UsageError: some are set that this way of installing cannot honour. An agent is taken off all the same.
+        UsageError: some are set that this way of installing cannot honour, or are of another type. An agent is taken
+            off although some cannot be honoured.
     """
-    if not boolean(arguments.get("role_settings", False)):
+    if "environment" in arguments:
+        arguments = {**arguments, "environment": read_as("dict", arguments["environment"], "environment")}
+    if not read_as("bool", arguments.get("role_settings"), "role_settings"):
         if arguments.get("state") != "absent":
             refuse(refusals(method, variables_of(arguments), defaults()))
         return {**arguments, **_address(arguments)}

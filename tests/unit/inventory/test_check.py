@@ -61,14 +61,19 @@ def test_a_value_fits_a_type_when_ansible_takes_it(value: object, option: dict[s
         ("kraken_agent_drain_seconds", "soon", "'soon' is not a whole number"),
         ("kraken_agent_hardening", "maybe", "'maybe' is not yes or no"),
         ("kraken_agent_tools_dirs", {"a": 1}, "{'a': 1} is not a list"),
-        ("kraken_agent_environment", ["A=1"], "['A=1'] is not a dictionary"),
+        ("kraken_agent_environment", ["TOKEN=abc"], "the value, which may hold a secret, is no dict"),
         ("kraken_agent_user", ["root"], "['root'] is not a text"),
         (
             "kraken_registration_trust",
             "inventroy",
             "'inventroy' is not one of inventory, attested, cidr, rules (did you mean inventory?)",
         ),
-        ("kraken_agent_instances", [{"name": "a", "address": "10.0.0.1", "environment": 5}], "5 is not a dictionary"),
+        (
+            "kraken_agent_instances",
+            [{"name": "a", "address": "10.0.0.1", "environment": 5}],
+            "the value, which may hold a secret, is no dict",
+        ),
+        ("kraken_agent_instances", [{"name": "a", "environment": {"TOKEN": "abc"}}], "{'name': 'a'} has no address"),
         (
             "kraken_registration_turst",
             "inventory",
