@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -34,17 +35,14 @@ from kraken_fleet.scale.playbook import DEPLOY
 from kraken_fleet.scale.runner import Slice
 from kraken_fleet.state import state_dir
 
-# What ansible-playbook gets of the worker's environment. Runners tell of it, and a worker's may hold secrets.
+# What ansible-playbook gets of the worker's environment besides Ansible's own settings. Runners tell of it, and it may
+# hold secrets.
 _KEPT = (
     *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TMPDIR", "SSH_AUTH_SOCK", "VIRTUAL_ENV", "PYTHONPATH"),
-    *(
-        "ANSIBLE_CONFIG",
-        "ANSIBLE_HOST_KEY_CHECKING",
-        "KRAKEN_FLEET_AUDIT_LOG",
-        "KRAKEN_FLEET_STATE_DIR",
-        "XDG_STATE_HOME",
-    ),
+    *("KRAKEN_FLEET_AUDIT_LOG", "KRAKEN_FLEET_STATE_DIR", "XDG_STATE_HOME"),
 )
+_OF_ANSIBLE = re.compile(r"ANSIBLE_\w+")
+_SECRET = re.compile(r"PASS|SECRET|TOKEN|CREDENTIAL|API_?KEY")
 _STATES = {"runner_on_ok": "ok", "runner_on_failed": "failed", "runner_on_unreachable": "unreachable"}
 _LONGEST = 500
 PATIENCE = 10.0
@@ -54,8 +52,13 @@ _LOST = "ansible-playbook has ended before it had told of this host"
 
 
 def bare_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what a slice's process may know of an environment."""
-    return {name: environ[name] for name in _KEPT if name in environ}
+    """Return what a slice's process may know of an environment: no secret, but Ansible's other settings."""
+    return {name: value for name, value in environ.items() if name in _KEPT or _is_setting(name)}
+
+
+def _is_setting(name: str) -> bool:
+    """Tell whether a variable is a setting of Ansible and no secret; the name of a file with a secret is none."""
+    return bool(_OF_ANSIBLE.fullmatch(name)) and (name.endswith("_FILE") or not _SECRET.search(name))
 
 
 def run_slice(work: Slice, tell: Callable[[SliceEvent], None], cancelled: Callable[[], bool]) -> SliceEnded:

@@ -129,9 +129,14 @@ def playwright() -> Iterator[Playwright]:
         yield started
 
 
+def chromium(playwright: Playwright) -> Browser:
+    """The system's Chromium; it ends with its Playwright, of which a process can have one."""
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+
+
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    browser = chromium(playwright)
     yield browser
     browser.close()
 

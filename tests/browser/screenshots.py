@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 import requests
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.inventory import Inventory
@@ -29,7 +29,7 @@ from kraken_fleet.reconcile import disable
 from kraken_fleet.server.testing import RunningServer, running
 from kraken_fleet.state import save_deploy, state_dir
 from kraken_fleet.web import ConsoleSettings, create_consoles
-from tests.browser.conftest import CHROMIUM, FLAGS
+from tests.browser.conftest import chromium
 from tests.browser.structure import structure
 from tests.console_server import serving, serving_application
 from tests.stages import shell_job, stage_code
@@ -46,7 +46,9 @@ INVENTORY = "kraken_agents:\n  hosts:\n" + "".join(
 )
 
 
-def main(folder: Path, schemes: Sequence[Scheme] = SCHEMES, widths: Sequence[tuple[int, str]] = WIDTHS) -> None:
+def main(
+    browser: Browser, folder: Path, schemes: Sequence[Scheme] = SCHEMES, widths: Sequence[tuple[int, str]] = WIDTHS
+) -> None:
     """Take all pictures, or those of some colours and widths."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -62,7 +64,6 @@ def main(folder: Path, schemes: Sequence[Scheme] = SCHEMES, widths: Sequence[tup
         deploy = next(iter(sorted((state_dir() / "deploys").glob("*.json")))).stem
         pages = {name: name for name in ("agents", "groups", "discovered", "fleet", "downloads")}
         pages |= {"agent": "agents/2", "job": f"jobs/{job}", "deploy": f"deploys/{deploy}", "error": "agents/999999"}
-        browser = stack.enter_context(sync_playwright()).chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for scheme in schemes:
             for width, suffix in widths:
                 _be_seen(server)
@@ -80,7 +81,7 @@ def main(folder: Path, schemes: Sequence[Scheme] = SCHEMES, widths: Sequence[tup
                 _sign_in(page, server)
                 page.goto(several)
                 _take(page, folder / f"servers{suffix}-{scheme}.png", width)
-        browser.close()
+                context.close()
 
 
 def _several(settings: ConsoleSettings, scratch: Path) -> dict[str, ConsoleSettings]:
@@ -188,4 +189,5 @@ def _say(server: RunningServer, address: str, message: str, number: int = 0) -> 
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    with sync_playwright() as started:
+        main(chromium(started), Path(sys.argv[1]))

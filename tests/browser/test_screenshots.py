@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests.browser.screenshots import SCHEMES, WIDTHS, main
 
@@ -22,9 +23,11 @@ def _width(picture: Path) -> int:
     return int(struct.unpack(">I", picture.read_bytes()[16:20])[0])
 
 
-def test_the_pages_are_as_when_their_pictures_were_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pages_are_as_when_their_pictures_were_taken(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KRAKEN_FLEET_STATE_DIR", str(tmp_path / "state"))
-    main(tmp_path / "anew", SCHEMES[:1], WIDTHS[:1])
+    main(browser, tmp_path / "anew", SCHEMES[:1], WIDTHS[:1])
     assert _texts(tmp_path / "anew") == _texts(PICTURES), "run `make screenshots`, and look"
 
 

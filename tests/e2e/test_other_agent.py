@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests import stand_in_agent
 from tests.e2e.real_lab import RealLab, real_lab
@@ -27,8 +28,18 @@ LEFT = (
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     """A lab of one host, whose server serves the other agent as the unmodified one serves Kraken's own."""
     with real_lab(tmp_path_factory.mktemp("other"), "other", 1) as made:
-        stand_in_agent.build(made.directory / "server" / "bundles", SERVED)
+        _serve(made, SERVED)
         yield made
+
+
+def _serve(lab: RealLab, version: str) -> None:
+    """Let the lab's server serve the other agent's files in the place of its own."""
+    served = f"{lab.settings()['KRAKEN_FLEET_SERVER']}/bk/install/agent"
+    # The server builds its own files for whoever asks first, and then serves what is there.
+    requests.get(served, timeout=60).raise_for_status()
+    bundles = lab.directory / "server" / "bundles"
+    stand_in_agent.build(bundles, version)
+    assert requests.get(served, timeout=60).content == (bundles / "kkagent").read_bytes()
 
 
 @pytest.fixture(scope="module")

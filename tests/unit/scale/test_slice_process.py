@@ -40,3 +40,21 @@ def test_a_slice_is_lost_when_its_pipe_is_closed_or_nobody_writes_into_it(*, clo
 def test_silence_is_over_before_another_worker_has_the_slice() -> None:
     # Of contrib/systemd/kraken-fleet-scheduler.service.
     assert slice_process.SILENCE + slice_process.PATIENCE < 120
+
+
+def test_it_has_the_settings_of_ansible_and_no_secret() -> None:
+    kept = {
+        "HOME": "/home/anna",
+        "ANSIBLE_CONFIG": "/etc/ansible/ansible.cfg",
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": "/run/anna/ssh",
+        "ANSIBLE_PRIVATE_KEY_FILE": "/home/anna/.ssh/fleet",
+        "ANSIBLE_BECOME_PASSWORD_FILE": "/etc/kraken-fleet/become",
+    }
+    secrets = (
+        "ANSIBLE_BECOME_PASS",
+        "ANSIBLE_GALAXY_SERVER_MINE_TOKEN",
+        "ANSIBLE_RUNNER_SECRET",
+        "AWS_SECRET_ACCESS_KEY",
+    )
+    left_out = dict.fromkeys((*secrets, "EDITOR"), "anything")
+    assert slice_process.bare_environment(kept | left_out) == kept
