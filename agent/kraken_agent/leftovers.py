@@ -1,4 +1,4 @@
-"""What an agent that was killed left behind: processes, containers, files of its steps."""
+"""What an agent that was killed left behind: processes, containers, files of its steps, directories of jobs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from kraken_agent import family, step_files
 from kraken_agent.executors.base import JOB_VARIABLE
 from kraken_agent.executors.registry import executor_class, present
+from kraken_agent.keeping import Keeping
 from kraken_agent.process import Process
 from kraken_agent.state_files import installation_id
 
@@ -49,11 +50,12 @@ def is_container_expected(data_dir: str) -> bool:
     return os.path.exists(os.path.join(data_dir, _MARK))
 
 
-def sweep(reactor: Reactor, data_dir: str, warn: Callable[[str], None]) -> None:
+def sweep(reactor: Reactor, data_dir: str, keeping: Keeping, warn: Callable[[str], None]) -> None:
     """Before the first job: end and remove what a killed agent of this data directory has left.
 
     Args:
-        warn: takes a text about state in the data directory that cannot be read.
+        keeping: how many directories of jobs stay.
+        warn: takes a text about state in the data directory that cannot be read, or a directory that cannot go.
     """
     end = time.monotonic() + _GRACE_SECONDS
     number = signal.SIGTERM
@@ -68,6 +70,18 @@ def sweep(reactor: Reactor, data_dir: str, warn: Callable[[str], None]) -> None:
         number = signal.SIGTERM if time.monotonic() < end else signal.SIGKILL
     step_files.remove(data_dir)
     sweep_containers(reactor, data_dir, warn)
+    told = _in_child(reactor, lambda send: _prune(os.path.join(data_dir, "jobs"), keeping))
+    for line in told.decode("utf-8", "replace").splitlines():
+        warn(line)
+
+
+def _prune(jobs: str, keeping: Keeping = Keeping()) -> int:  # noqa: B008 - a NamedTuple never changes
+    """Remove directories of jobs as after a job: an agent that was killed in each of its jobs has removed none."""
+    # Agents that have nothing to remove need not load it, nor the readers of images.
+    from kraken_agent import tidying
+
+    tidying.prune(jobs, keeping)
+    return 0
 
 
 def sweep_containers(reactor: Reactor, data_dir: str, warn: Callable[[str], None]) -> None:
@@ -75,18 +89,14 @@ def sweep_containers(reactor: Reactor, data_dir: str, warn: Callable[[str], None
     installation = installation_id(data_dir, warn)
     for name, may_work in present():
         if may_work:
-            process = Process(reactor, _executor_sweep(name, installation), on_output=lambda data: None)
-            if not reactor.run_until(lambda: process.has_ended, time.monotonic() + _SWEEP_SECONDS):  # noqa: B023
-                process.stop()
-                reactor.run_until(lambda: process.has_ended)  # noqa: B023 - called at once
-            process.close()
+            _in_child(reactor, _executor_sweep(name, installation))
 
 
 class Sweeps:
     """Removes what a killed agent has left when the server first knows this one: there may never be another job.
 
     Args:
-        warn: takes a text about state in the data directory that cannot be read.
+        warn: takes a text about state in the data directory that cannot be read, or a directory that cannot go.
     """
 
     def __init__(self, reactor: Reactor, data_dir: str, warn: Callable[[str], None]) -> None:
@@ -96,10 +106,14 @@ class Sweeps:
         self._is_swept = False
         self._again_at = float("inf")
 
-    def first(self) -> None:
-        """Sweep, once."""
+    def first(self, keeping: Keeping) -> None:
+        """Sweep, once.
+
+        Args:
+            keeping: how many directories of jobs stay.
+        """
         if not self._is_swept:
-            sweep(self._reactor, self._data_dir, self._warn)
+            sweep(self._reactor, self._data_dir, keeping, self._warn)
             self._is_swept = True
             if is_container_expected(self._data_dir):
                 self._again_at = time.monotonic() + _AGAIN_SECONDS
@@ -110,6 +124,17 @@ class Sweeps:
             self._again_at = float("inf")
             sweep_containers(self._reactor, self._data_dir, self._warn)
             expect_no_container(self._data_dir)
+
+
+def _in_child(reactor: Reactor, main: Callable[[Send], int]) -> bytes:
+    """Run a function in a child, give it a minute, and return what it printed."""
+    output: List[bytes] = []
+    process = Process(reactor, main, output.append)
+    if not reactor.run_until(lambda: process.has_ended, time.monotonic() + _SWEEP_SECONDS):
+        process.stop()
+        reactor.run_until(lambda: process.has_ended)
+    process.close()
+    return b"".join(output)
 
 
 def _executor_sweep(name: str, installation: str) -> Callable[[Send], int]:

@@ -140,7 +140,7 @@ class Agent:
             if not known:
                 known = self._register()
                 if known:
-                    self._sweeps.first()
+                    self._sweeps.first(self._config.keeping)
                 continue
             self._sweeps.second_when_due()
             if self._session.has_reports:

@@ -24,7 +24,7 @@ _DAY = 86400.0
 
 def is_due(data_dir: str, keeping: Keeping) -> bool:
     """Return whether there may be something to remove; a look at two directories is cheaper than a child."""
-    return bool(_old_jobs(data_dir, keeping)) or bool(_old_images(data_dir, keeping))
+    return bool(_old_jobs(_jobs_of(data_dir), keeping)) or bool(_old_images(data_dir, keeping))
 
 
 def tidy(data_dir: str, keeping: Keeping, wanted: int, send: Send) -> int:
@@ -36,8 +36,7 @@ def tidy(data_dir: str, keeping: Keeping, wanted: int, send: Send) -> int:
         wanted: bytes that should be free.
         send: told what was removed for want of room.
     """
-    for entry in _old_jobs(data_dir, keeping):
-        _remove_directory(entry)
+    prune(_jobs_of(data_dir), keeping)
     record = images.Record(data_dir)
     record.remove(_old_images(data_dir, keeping))
     for name, remove in _dispensable(data_dir, record):
@@ -49,9 +48,24 @@ def tidy(data_dir: str, keeping: Keeping, wanted: int, send: Send) -> int:
     return 0
 
 
-def _old_jobs(data_dir: str, keeping: Keeping) -> List[os.DirEntry[str]]:
+def prune(jobs: str, keeping: Keeping) -> None:
+    """Remove the directories of jobs that are too many, or too old; print what cannot be removed.
+
+    Args:
+        jobs: the directory that they are in.
+        keeping: how much stays.
+    """
+    for entry in _old_jobs(jobs, keeping):
+        _remove_directory(entry)
+
+
+def _jobs_of(data_dir: str) -> str:
+    return os.path.join(data_dir, "jobs")
+
+
+def _old_jobs(directory: str, keeping: Keeping) -> List[os.DirEntry[str]]:
     """Return the directories of jobs that are too many, or too old."""
-    jobs = _by_age(os.path.join(data_dir, "jobs"))
+    jobs = _by_age(directory)
     oldest = time.time() - keeping.jobs_days * _DAY
     old = [entry for entry in jobs[: keeping.jobs] if keeping.jobs_days and _changed(entry) < oldest]
     return [*jobs[keeping.jobs :], *old]
@@ -63,7 +77,7 @@ def _old_images(data_dir: str, keeping: Keeping) -> List[images.Image]:
 
 def _dispensable(data_dir: str, record: images.Record) -> Iterator[tuple[str, Callable[[], bool]]]:
     """Yield what can go, the least useful first: the directory of the latest job is looked at most, and goes last."""
-    jobs = _by_age(os.path.join(data_dir, "jobs"))
+    jobs = _by_age(_jobs_of(data_dir))
     for entry in reversed(jobs[1:]):
         yield entry.path, lambda: _remove_directory(entry)  # noqa: B023 - called before the next one
     tools = os.path.join(data_dir, "tools")

@@ -103,6 +103,16 @@ def test_a_job_cannot_keep_its_directory_by_the_time_that_it_gives_it(tmp_path: 
     assert (tmp_path / "jobs/10").exists()
 
 
+def test_an_agent_removes_old_directories_when_it_starts(
+    start_agent: Callable[..., RunningAgent], until: Until, tmp_path: Path
+) -> None:
+    """One that is killed in each of its jobs does not come to remove them after a job."""
+    jobs = tmp_path / "data/jobs"
+    job_directories(jobs, 15)
+    start_agent(KRAKEN_AGENT_KEEP_JOBS="12")
+    until(lambda: len(list(jobs.iterdir())) == 12)
+
+
 def test_a_warning_is_in_the_agents_log_once(
     server: FakeServer, start_agent: Callable[..., RunningAgent], until: Until, tmp_path: Path
 ) -> None:
