@@ -72,7 +72,7 @@ def controller(session: nox.Session, core: str) -> None:
     def work() -> str:
         session.run("kraken-fleet", "lab", "demo", "--name", f"nox-{session.python}-{core}".replace(".", "-"))
         places = session.posargs or [f"tests/unit/{each}" for each in UNIT]
-        session.run("python", "-m", "pytest", "-q", "-n", "1", *places)
+        session.run("python", "-m", "pytest", "-q", "-n", "auto", *places)
         asked = "import platform, ansible; print(platform.python_version(), ansible.__version__)"
         return str(session.run("python", "-c", asked, silent=True)).strip()
 

@@ -15,8 +15,9 @@ from kraken_fleet.model import JobState
 if TYPE_CHECKING:
     from bench.soak import Record
 
-# Of the server's last process, which lives for the last two fifths of the time: once it has had each of its pages and
-# threads, it must not grow.
+# Of the server's last process, which lives for the last two fifths of the time: once it is so old, and has had each of
+# its pages and threads, it must not grow. In a run that is too short for that its memory says nothing.
+_WARM_SECONDS = 60.0
 _MEGABYTES = 25.0
 _AGENT_MEGABYTES = 8.0
 _DESCRIPTORS = 12
@@ -35,7 +36,6 @@ def figures_of(world: World, record: Record) -> dict[str, object]:
     """The figures, for people and for docs/benchmarks.md."""
     kinds = Counter(str(fault.kind) for fault in record.faults)
     ended = world.server.rows(_ENDED, JobState.COMPLETED.value)
-    first, last = _calm(record.server)
     agents = [(ones[0], ones[-1]) for ones in map(_of_last_process, record.agents.values()) if len(ones) > 1]
     return {
         "faults": len(record.faults),
@@ -49,7 +49,10 @@ def figures_of(world: World, record: Record) -> dict[str, object]:
         "messages of simulated agents without answer": sum(agent.trouble for agent in world.agents),
         "deploys and upgrades": len(world.hosts.deploys),
         "  that failed meanwhile": sum(bool(code) for _, code in world.hosts.deploys),
-        "server, MB of memory when calm began, at the end": f"{first.megabytes:.0f}, {last.megabytes:.0f}",
+        "server, MB of memory when it was warm, at the end": ", ".join(
+            f"{one.megabytes:.0f}" for one in _warm(record.server)
+        )
+        or "-",
         "server, descriptors at rest before, after": _descriptors(record),
         "agents, MB of memory, median first and last": "{:.1f}, {:.1f}".format(
             *(statistics.median(pair[index].megabytes for pair in agents) for index in (0, 1))
@@ -109,9 +112,9 @@ def _left(world: World, record: Record) -> Iterator[str]:
 
 
 def _grown(record: Record) -> Iterator[str]:
-    first, last = _calm(record.server)
-    if last.megabytes > first.megabytes + _MEGABYTES:
-        yield f"grown: the server's memory, from {first.megabytes:.0f} to {last.megabytes:.0f} MB"
+    warm = [one.megabytes for one in _warm(record.server)]
+    if warm and warm[-1] > warm[0] + _MEGABYTES:
+        yield f"grown: the server's memory, from {warm[0]:.0f} to {warm[-1]:.0f} MB"
     for name, costs in record.agents.items():
         ones = _of_last_process(costs)
         if ones and ones[-1].megabytes > ones[0].megabytes + _AGENT_MEGABYTES:
@@ -122,10 +125,11 @@ def _grown(record: Record) -> Iterator[str]:
             yield f"grown: the server's descriptors at rest: {_descriptors(record)}"
 
 
-def _calm(costs: Sequence[Cost]) -> tuple[Cost, Cost]:
-    """The first and the last sample of the server's last process, without its first quarter of warming up."""
+def _warm(costs: Sequence[Cost]) -> list[Cost]:
+    """The first sample of the server's last process once it is warm, and the last; nothing when it is too young."""
     ones = _of_last_process(costs)
-    return ones[len(ones) // 4], ones[-1]
+    warm = [one for one in ones if one.at >= ones[0].at + _WARM_SECONDS]
+    return [warm[0], warm[-1]] if len(warm) > 1 else []
 
 
 def _of_last_process(costs: Sequence[Cost]) -> list[Cost]:

@@ -5,6 +5,7 @@ It is plain ASGI: a poll of an idle agent costs one dictionary look-up and a pre
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 AGENTS_PATHS = frozenset({"/backend", "/bk/backend"})
 _UNAUTHORIZED = json.dumps(UNAUTHORIZED).encode()
+_POLLS = frozenset({"get-job", "get-job2"})
 
 
 class AgentsEndpoint:
@@ -41,6 +43,7 @@ class AgentsEndpoint:
     def __init__(self, app: ASGIApp, core: Core) -> None:
         self._app = app
         self._core = core
+        self._transactions = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] not in AGENTS_PATHS:
@@ -71,12 +74,25 @@ class AgentsEndpoint:
         return limits.message_bytes if self._core.roster.is_known(peer) else limits.unknown_client_message_bytes
 
     async def _in_turn(self, message: Any, peer: str | None) -> bytes | None:
-        """The answer: at once for an authorized agent; others wait for one another, for a new one costs a commit."""
+        """The answer: at once for an authorized agent that only polls; whatever costs a transaction waits for its turn.
+
+        Without turns each round of the event loop answers all that have sent a message. A request takes several rounds,
+        so that with two hundred busy agents, as after a start of the server, everybody else waited for seconds.
+        """
         claimed = message.get("address", peer) if isinstance(message, dict) else None
-        if isinstance(claimed, str) and self._core.roster.is_authorized(claimed):
+        if not isinstance(claimed, str) or not self._core.roster.is_authorized(claimed):
+            async with self._core.turns.turn():
+                return self._answer(message, peer)
+        if self._only_polls(claimed, message):
             return self._answer(message, peer)
-        async with self._core.turns.turn():
-            return self._answer(message, peer)
+        async with self._transactions:
+            reply = self._answer(message, peer)
+            await asyncio.sleep(0)  # whoever is next has the turn in the next round
+            return reply
+
+    def _only_polls(self, address: str, message: Mapping[str, Any]) -> bool:
+        entry = self._core.roster.known(address)
+        return entry is not None and entry.idle and message.get("msg") in _POLLS
 
     def _answer(self, message: Any, peer: str | None) -> bytes | None:
         """Return the answer; None when the message lacks something, which the real server answers with a bare 500."""
@@ -109,7 +125,7 @@ class AgentsEndpoint:
             return None
         if not entry.authorized:
             reply = _UNAUTHORIZED
-        elif entry.idle and kind in ("get-job", "get-job2"):
+        elif entry.idle and kind in _POLLS:
             reply = self._core.no_job
         elif entry.idle and kind == "keep-alive":
             reply = b"{}"

@@ -16,6 +16,8 @@ from kraken_fleet.server.store.tables import Agent, Assignment, Job, Run, System
 
 # An agent polls every 5 s: one that was silent for longer is taken only when there is no other.
 _FRESH_SECONDS = 15.0
+# So many waiting jobs are read at a time.
+_AT_A_TIME = 50
 
 
 def assign(session: Session, core: Core) -> int:
@@ -30,16 +32,17 @@ def assign(session: Session, core: Core) -> int:
     if session.connection().execute(_ANY_WAITING).first() is None:
         return 0
     idle = _idle(session, core)
-    # Columns only: a queue of thousands is looked through each time that an agent becomes free.
+    # Columns only, and no more rows than it takes: each time that an agent becomes free thousands may wait.
     groups = {group_id for agent in idle for group_id in agent.groups}
     pairs: dict[int, int] = {}
-    for row in session.execute(_WAITING.where(Job.group_id.in_(groups))).all():
-        agent = next((agent for agent in idle if _fits(agent, row.group_id, row.name, row.executor)), None)
-        if agent is not None:
-            idle.remove(agent)
-            pairs[agent.id] = row.id
-        if not idle:
-            break
+    with session.execute(_WAITING.where(Job.group_id.in_(groups))) as waiting:
+        for row in waiting:
+            agent = next((agent for agent in idle if _fits(agent, row.group_id, row.name, row.executor)), None)
+            if agent is not None:
+                idle.remove(agent)
+                pairs[agent.id] = row.id
+            if not idle:
+                break
     _give(session, pairs)
     return len(pairs)
 
@@ -60,6 +63,7 @@ _WAITING = (
     .join(System, System.id == Job.system_id)
     .where(Job.state == JobState.QUEUED, Job.agent_id.is_(None))
     .order_by(Run.created, Job.created, Job.id)
+    .execution_options(yield_per=_AT_A_TIME)
 )
 _IDLE = select(Agent.id, Agent.host_info, Agent.last_assigned, Agent.last_seen).where(
     Agent.job_id.is_(None),

@@ -82,6 +82,14 @@ def test_a_docker_job_waits_for_an_agent_with_docker(api: Api) -> None:
     assert able.job()["id"] == job["id"]
 
 
+def test_a_job_behind_many_that_do_not_fit_is_found(api: Api) -> None:
+    agent = HandAgent(api).enrol()
+    jobs = [job_spec(name=f"j{number}", system="other-9") for number in range(120)]
+    assert {job["agent_id"] for job in api.jobs(api.run(api.stage(jobs)))} == {0}
+    [fits] = api.start([job_spec()])
+    assert agent.job()["id"] == fits["id"]
+
+
 def test_work_goes_round(api: Api) -> None:
     agents = [HandAgent(api).enrol() for _ in range(3)]
     used = []
