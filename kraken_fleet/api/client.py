@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,7 @@ from kraken_fleet.api.session import Session
 from kraken_fleet.api.settings import SettingsCalls
 from kraken_fleet.api.users import UsersCalls
 from kraken_fleet.api.workflows import WorkflowsCalls
+from kraken_fleet.errors import NotSignedInError
 
 
 class KrakenClient(GroupsCalls, PassingGroupsCalls, SettingsCalls, UsersCalls, WorkflowsCalls):
@@ -72,7 +74,8 @@ class KrakenClient(GroupsCalls, PassingGroupsCalls, SettingsCalls, UsersCalls, W
             ServerError: see kraken_fleet.errors.
         """
         if self._session.clock_ahead is None:
-            self.version()
+            with suppress(NotSignedInError):  # a refusal has the time, too
+                self.version()
         return self._session.clock_ahead or timedelta()
 
     def server_time(self) -> datetime:

@@ -7,22 +7,28 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from kraken_fleet.api import KrakenClient, find_server
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import single_command
+from kraken_fleet.cli.connection import levels_of
 from kraken_fleet.cli.source import with_inventory
 from kraken_fleet.collection import collection_root
-from kraken_fleet.errors import InventoryError, PartialFailureError
+from kraken_fleet.errors import FleetError, InventoryError, PartialFailureError
 from kraken_fleet.inventory import Inventory
 from kraken_fleet.inventory.environment import ansible_environment
 
 app = single_command()
 
 Finding = Mapping[str, Any]
+# A blank is in no name of a host.
+_CONTROLLER = "this machine"
+_LARGEST_DIFFERENCE = timedelta(seconds=30)
 _SIGNS = {True: ("✔", "green"), False: ("✘", "bold red"), None: ("?", "yellow")}
 
 
@@ -41,7 +47,7 @@ def doctor(
     as_json: output.AsJson = False,
 ) -> None:
     """Look at every host and change nothing. Exit code 0: all is well, 3: some hosts have a finding."""
-    hosts = _examine(inventory, clickhouse)
+    hosts = {**_examine(inventory, clickhouse), **_controller(inventory)}
     if as_json:
         output.answer(hosts)
     else:
@@ -50,7 +56,31 @@ def doctor(
     if bad and as_json:
         raise typer.Exit(PartialFailureError.exit_code)
     if bad:
-        raise PartialFailureError(f"{len(bad)} of {len(hosts)} hosts have findings", failures=bad)
+        others = f"; {_CONTROLLER} has one too" if _CONTROLLER in bad else ""
+        looked_at = len(hosts.keys() - {_CONTROLLER})
+        raise PartialFailureError(
+            f"{len(bad.keys() - {_CONTROLLER})} of {looked_at} hosts have findings{others}", failures=bad
+        )
+
+
+def _controller(inventory: Inventory) -> dict[str, list[Finding]]:
+    """Compare this machine's clock with the server's; nothing where the hosts have none, or several, or no answer."""
+    try:
+        url, bundle = find_server(levels_of(inventory))
+        with KrakenClient(url, ca_bundle=bundle) as client:
+            ahead = -client.clock_ahead()
+    except FleetError:
+        return {}  # each host that has a server says what is wrong with it
+    seconds = round(ahead.total_seconds())
+    detail = (
+        f"{abs(seconds)} s {'ahead of' if seconds > 0 else 'behind'} the server's" if seconds else "as the server's"
+    )
+    remedy = (
+        "Synchronise this machine's clock (chrony, systemd-timesyncd); the server's, when the clocks of the hosts "
+        "differ from it alike"
+    )
+    good = abs(ahead) <= _LARGEST_DIFFERENCE
+    return {_CONTROLLER: [{"check": "clock", "ok": good, "detail": detail, "remedy": "" if good else remedy}]}
 
 
 def _examine(inventory: Inventory, clickhouse: str | None) -> dict[str, list[Finding]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from kraken_fleet.model.agent import Agent
 from kraken_fleet.model.deployment import DesiredGroup
@@ -123,6 +123,7 @@ class ObservedFleet:
         all_jobs_seen: False when there may be more of those.
         upgrades_broken_off: ids of the groups in which such upgrades have left agents that they had disabled.
         earlier_peers: where authorized agents connected from when they were looked at before, by their addresses.
+        clock_ahead: by how much the server's clock is ahead of the controller's.
     """
 
     agents: tuple[Agent, ...] = ()
@@ -133,6 +134,7 @@ class ObservedFleet:
     all_jobs_seen: bool = True
     upgrades_broken_off: frozenset[int] = frozenset()
     earlier_peers: Mapping[str, str] = field(default_factory=dict, compare=False)
+    clock_ahead: timedelta = field(default=timedelta(), compare=False)
 
     def by_address(self) -> dict[str, Agent]:
         return {agent.address: agent for agent in self.agents}

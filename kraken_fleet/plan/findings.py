@@ -30,7 +30,7 @@ def findings(
         *(finding for wanted, agent in pairs for finding in _disabled(wanted, agent, observed, now)),
         *(finding for wanted, agent in pairs for finding in _contradictions(wanted, agent)),
         *(finding for wanted, agent in pairs for finding in host_findings.disk(wanted, agent)),
-        *(finding for wanted, agent in pairs for finding in host_findings.clock(wanted, agent)),
+        *host_findings.clocks(pairs, observed.clock_ahead),
         *host_findings.versions(pairs),
         *_address_conflicts(desired, observed),
         *_peer_changes(desired, observed),

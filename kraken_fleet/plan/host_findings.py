@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 
 from kraken_fleet.model import Agent, DesiredAgent
 from kraken_fleet.plan.finding import Finding
@@ -33,16 +34,59 @@ def disk(wanted: DesiredAgent, agent: Agent) -> Iterator[Finding]:
         yield Finding("disk_nearly_full", wanted.label, message, hint)
 
 
-def clock(wanted: DesiredAgent, agent: Agent) -> Iterator[Finding]:
-    """Find hosts whose clock is not the server's; Kraken's own agent does not say."""
-    ahead = agent.host_info.clock_ahead if agent.host_info else None
-    if ahead is not None and abs(ahead) > _CLOCK_DIFFERENCE:
-        message = f"its clock is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} the server's"
-        hint = (
-            "Synchronise the clocks of the host and of the server (chrony, systemd-timesyncd): logs get out of order, "
-            "and S3 refuses requests"
-        )
-        yield Finding("clock_differs", wanted.label, message, hint)
+def clocks(pairs: Iterable[Pair], server_ahead: timedelta) -> Iterator[Finding]:
+    """Find hosts whose clock is not the server's, and say when it is the controller's or the server's own that is off.
+
+    Kraken's own agent does not say what its clock is.
+
+    Args:
+        server_ahead: by how much the server's clock is ahead of the controller's.
+    """
+    said = [(wanted, agent.host_info.clock_ahead) for wanted, agent in pairs if agent.host_info]
+    hosts = [(wanted, ahead) for wanted, ahead in said if ahead is not None]
+    controller = -round(server_ahead.total_seconds())
+    if _differs(controller):
+        # Then one finding for each host would hide that it is the server's clock which is off.
+        if hosts and all(_differs(ahead) and not _differs(ahead - controller) for _, ahead in hosts):
+            yield _of_the_server(controller, len(hosts))
+            return
+        yield _of_the_controller(controller)
+    yield from (_of_a_host(wanted, ahead) for wanted, ahead in hosts if _differs(ahead))
+
+
+def _differs(seconds: int) -> bool:
+    return abs(seconds) > _CLOCK_DIFFERENCE
+
+
+def _of_a_host(wanted: DesiredAgent, ahead: int) -> Finding:
+    hint = (
+        "Synchronise the clocks of the host and of the server (chrony, systemd-timesyncd): logs get out of order, "
+        "and S3 refuses requests"
+    )
+    return Finding("clock_differs", wanted.label, f"its clock is {_apart(ahead)} the server's", hint)
+
+
+def _of_the_controller(ahead: int) -> Finding:
+    message = f"the clock of this machine, which runs kraken-fleet, is {_apart(ahead)} the server's"
+    hint = (
+        "Synchronise this machine's clock (chrony, systemd-timesyncd): times in its records and in the audit log are "
+        "wrong, and certificates may seem expired"
+    )
+    return Finding("controller_clock_differs", "controller", message, hint)
+
+
+def _of_the_server(ahead: int, hosts: int) -> Finding:
+    others = "the one host that says so" if hosts == 1 else f"all {hosts} hosts that say so"
+    message = f"the clocks of this machine and of {others} agree, and are {_apart(ahead)} the server's"
+    hint = (
+        "Synchronise the server's clock (chrony, systemd-timesyncd), or all others if it is right: logs get out of "
+        "order, and S3 refuses requests"
+    )
+    return Finding("server_clock_differs", "server", message, hint)
+
+
+def _apart(ahead: int) -> str:
+    return f"{abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'}"
 
 
 def versions(pairs: Iterable[Pair]) -> Iterator[Finding]:

@@ -44,15 +44,23 @@ def observe(
     groups = client.groups()
     left = frozenset(group.id for group in groups if _is_left(group, client.server_time()))
     before = peers.compared(client.url, agents) if peers else {}
+    seen = ObservedFleet(
+        agents,
+        groups,
+        datetime.now(UTC),
+        upgrades_broken_off=left,
+        earlier_peers=before,
+        clock_ahead=client.clock_ahead(),
+    )
     if not deleted_groups:
-        return ObservedFleet(agents, groups, datetime.now(UTC), upgrades_broken_off=left, earlier_peers=before)
+        return seen
     if memory:
         memory.recall(client, groups)
     listed = {ref.id for agent in agents for ref in agent.groups}
     deleted = client.deleted_groups(groups, listed=listed, names=names, max_calls=DELETED_LIMIT)
     if memory:
         memory.keep(client, groups)
-    return ObservedFleet(agents, groups, datetime.now(UTC), deleted, upgrades_broken_off=left, earlier_peers=before)
+    return replace(seen, deleted_groups=deleted)
 
 
 def _is_left(group: AgentsGroup, now: datetime) -> bool:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +51,7 @@ def test_each_host_has_its_findings_and_the_others_are_looked_at_all_the_same(
     out = capsys.readouterr().out
     check_answer(["doctor", "--json"], out)
     report = json.loads(out)["data"]
+    assert "this machine" not in report, "the hosts have several servers, and their clocks may differ"
     good = by_check(report["good"])
     assert good.pop("logs") is None, "nobody looked for the record, so nobody knows"
     engines = {"docker", "lxd"}  # where this machine has them
@@ -84,12 +88,53 @@ def test_a_python_that_does_not_start_is_told_in_the_hosts_words(
 
 def test_all_well_is_exit_code_0(server: RunningServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "-i", inventory(tmp_path, kraken_server_url=server.url), "--limit", "good"]) == 0
-    assert "✔" in capsys.readouterr().out
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "this machine" in line)
+    assert "✔" in line
 
 
 def test_an_inventory_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "-i", "no-such-hosts.yml"]) == 1
     assert "no-such-hosts.yml: There is no such file" in capsys.readouterr().err
+
+
+class _LateServer(BaseHTTPRequestHandler):
+    """Answers like a Kraken server whose clock is 95 s behind."""
+
+    def do_GET(self) -> None:
+        self.send_response(405 if self.path.endswith("/backend") else 401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string((time.time() if timestamp is None else timestamp) - 95)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def test_a_clock_of_this_machine_that_is_not_the_servers_is_told_as_this_machines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _LateServer)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        hosts = inventory(tmp_path, kraken_server_url=f"http://127.0.0.1:{server.server_port}")
+        assert main(["doctor", "-i", hosts, "--limit", "good", "--json"]) == 3
+        report = json.loads(capsys.readouterr().out)["data"]
+        assert by_check(report["good"])["clock"] is False
+        (finding,) = report["this machine"]
+        assert (finding["check"], finding["ok"]) == ("clock", False)
+        assert finding["detail"].startswith("9"), "94 or 95: the server tells whole seconds"
+        assert "s ahead of the server's" in finding["detail"]
+        assert main(["doctor", "-i", hosts, "--limit", "good"]) == 3
+        said = capsys.readouterr()
+        assert "this machine: clock: 9" in said.out
+        assert "1 of 1 hosts have findings; this machine has one too" in said.err
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 @pytest.mark.real_server

@@ -82,6 +82,7 @@ def observed(case: dict[str, Any]) -> ObservedFleet:
         jobs,
         found.get("all_jobs_seen", True),
         earlier_peers=found.get("earlier_peers", {}),
+        clock_ahead=timedelta(seconds=found.get("clock_ahead", 0)),
     )
 
 
