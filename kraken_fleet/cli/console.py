@@ -16,7 +16,7 @@ from kraken_fleet.api import find_server
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import levels_of
-from kraken_fleet.cli.console_account import GivenAccounts, PasswordFiles, TokenFiles, Users
+from kraken_fleet.cli.console_account import GivenAccess, with_access
 from kraken_fleet.cli.limits import Proxies, with_limits
 from kraken_fleet.cli.source import with_inventory
 from kraken_fleet.errors import PortInUseError, UsageError
@@ -44,9 +44,11 @@ _LIMITS = (
 
 @app.command()
 @with_limits(*_LIMITS)
+@with_access(several=True)
 @with_inventory
 def console(
     limits: Limits,
+    access: GivenAccess,
     inventory: Inventory | None = None,
     server: Annotated[
         list[str] | None,
@@ -63,25 +65,6 @@ def console(
         bool, typer.Option("--secure-cookie", help="The console is reached over https, through a proxy.")
     ] = False,
     proxy: Proxies = None,
-    proxy_user_header: Annotated[
-        str | None,
-        typer.Option(
-            help="The header in which the proxies of --proxy say who somebody is. They have to replace what a browser "
-            "sends in it. Needs an account of the console's own.",
-            metavar="NAME",
-        ),
-    ] = None,
-    viewers: Annotated[
-        bool,
-        typer.Option(
-            "--viewers",
-            help="People who are no administrators of the server may look, and change nothing. Needs an account of the "
-            "console's own.",
-        ),
-    ] = False,
-    user: Users = None,
-    password_file: PasswordFiles = None,
-    token_file: TokenFiles = None,
     state_dir: Annotated[Path | None, typer.Option(help="Where it keeps its history and audit log.")] = None,
     ca_bundle: Annotated[
         Path | None, typer.Option(help="Certificates to trust for the server. [KRAKEN_FLEET_CA_BUNDLE]")
@@ -90,15 +73,13 @@ def console(
     """Serve the console until interrupted. People sign in with their own Kraken accounts."""
     # Imported here: the web framework takes long to import, and `--help` needs none of it.
     from kraken_fleet.state import state_dir as default_state_dir
-    from kraken_fleet.web import ConsoleSettings, ProxySignOn, create_console, create_consoles
+    from kraken_fleet.web import ConsoleSettings, create_console, create_consoles
 
     named = _named(server or [])
     one = None if named else next(iter(server or []), None)
     first = next(iter(named.values()), one)
     url, bundle = find_server(levels_of(None if named else inventory, server=first, ca_bundle=ca_bundle))
-    given = GivenAccounts(user or [], password_file or [], token_file or [])
-    needed = viewers or bool(proxy_user_header)
-    accounts = given.by_server(list(named), None if named else inventory, needed=needed)
+    accounts = access.accounts.by_server(list(named), None if named else inventory, needed=access.needs_account)
     settings = ConsoleSettings(
         server_url=url,
         state_dir=state_dir or default_state_dir(),
@@ -108,8 +89,8 @@ def console(
         secure_cookie=secure_cookie,
         limits=limits,
         account=accounts.get(""),
-        viewers=viewers,
-        sign_on=ProxySignOn(proxy_user_header, tuple(proxy or ())) if proxy_user_header else None,
+        viewers=access.viewers,
+        sign_on=access.sign_on(proxy or ()),
     )
     output.line(f"Console for {', '.join(named) or url}: http://{host}:{port}/  (Ctrl-C ends it)")
     several = {

@@ -1,33 +1,98 @@
-"""The options of the account that a console itself has on a server, or on each of several servers."""
+"""Who may use a console besides administrators who sign in: the options for it, the same for `console` and `serve`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kraken_fleet.api import Credentials, find_credentials, of_files
 from kraken_fleet.cli.connection import levels_of
+from kraken_fleet.cli.options import option, with_options
 from kraken_fleet.errors import UsageError
 from kraken_fleet.inventory import Inventory
 
-_PANEL = "The console's own account"
+if TYPE_CHECKING:
+    from kraken_fleet.web import ProxySignOn
+
+_PANEL = "Who may use the console"
+_NEEDS = "Needs an account of the console's own."
+_VIEWERS = typer.Option(
+    "--viewers", help=f"People who are no administrators of the server may look, and change nothing. {_NEEDS}"
+)
+_HEADER = typer.Option(
+    "--proxy-user-header",
+    help="The header in which the proxies of --proxy say who somebody is. They have to replace what a browser sends in "
+    f"it. {_NEEDS}",
+    metavar="NAME",
+)
 
 
-def _option(name: str, help_text: str, metavar: str) -> Any:
-    several = f"NAME={metavar} for each of several servers."
-    return typer.Option(name, help=f"{help_text} {several}", metavar=f"[NAME=]{metavar}", rich_help_panel=_PANEL)
+def with_access(*, several: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options that say who may use its console; it gets them as `access`.
+
+    Args:
+        several: whether the console may have several servers, with an account on each.
+    """
+
+    def files(name: str, help_text: str, metavar: str) -> Any:
+        one, more = (f"[NAME=]{metavar}", f" NAME={metavar} for each of several servers.") if several else (metavar, "")
+        return Annotated[
+            list[str] | None, typer.Option(name, help=help_text + more, metavar=one, rich_help_panel=_PANEL)
+        ]
+
+    options = [
+        option("viewers", Annotated[bool, _in_panel(_VIEWERS)], False),
+        option("proxy_user_header", Annotated[str | None, _in_panel(_HEADER)]),
+        option("user", files("--user", "The console's own account, an administrator's of the server.", "USER")),
+        option("password_file", files("--password-file", "A file with its password on the first line.", "FILE")),
+        option("token_file", files("--token-file", "A file with a session token on the first line.", "FILE")),
+    ]
+    return lambda command: with_options(command, "access", options, lambda **given: nullcontext(_access(**given)))
 
 
-Users = Annotated[list[str] | None, _option("--user", "An administrator's account of the server.", "USER")]
-PasswordFiles = Annotated[
-    list[str] | None, _option("--password-file", "A file with its password on the first line.", "FILE")
-]
-TokenFiles = Annotated[
-    list[str] | None, _option("--token-file", "A file with a session token on the first line.", "FILE")
-]
+def _in_panel(described: Any) -> Any:
+    described.rich_help_panel = _PANEL
+    return described
+
+
+def _access(
+    viewers: bool,
+    proxy_user_header: str | None,
+    user: list[str] | None,
+    password_file: list[str] | None,
+    token_file: list[str] | None,
+) -> GivenAccess:
+    accounts = GivenAccounts(user or [], password_file or [], token_file or [])
+    return GivenAccess(viewers, proxy_user_header or "", accounts)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenAccess:
+    """What the command line says of those who may use a console."""
+
+    viewers: bool
+    proxy_user_header: str
+    accounts: GivenAccounts
+
+    @property
+    def needs_account(self) -> bool:
+        """Whether the console uses an account of its own."""
+        return self.viewers or bool(self.proxy_user_header)
+
+    def sign_on(self, proxies: Sequence[str]) -> ProxySignOn | None:
+        """Return which header of these proxies names people; None when none does.
+
+        Raises:
+            UsageError: there is no proxy, or that is no header for it.
+        """
+        # Imported here: the web framework takes long to import, and `--help` needs none of it.
+        from kraken_fleet.web import ProxySignOn
+
+        return ProxySignOn(self.proxy_user_header, tuple(proxies)) if self.proxy_user_header else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +117,27 @@ class GivenAccounts:
             UsageError: an account is missing or of no use, or a file cannot be read.
         """
         if not needed:
-            if self.users or self.password_files or self.token_files:
-                hint = "Give --viewers or --proxy-user-header with it, or leave it out"
-                raise UsageError("The console uses no account of its own: people sign in with theirs", hint=hint)
+            self._refuse()
             return {}
         if not names:
             return {"": find_credentials(levels_of(inventory, **self._files(names, "")))}
         # The account of one server goes to no other, so what names no server, such as the environment, is not used.
         return {name: find_credentials([of_files(f"--server {name}", **self._files(names, name))]) for name in names}
+
+    def of_this_server(self, *, needed: bool) -> Credentials | None:
+        """Return the account of a console on the server that is started with it; arguments and errors as by_server.
+
+        The environment and files name an account of some server, which need not be this one.
+        """
+        if not needed:
+            self._refuse()
+            return None
+        return find_credentials([of_files("the command line", **self._files([], ""))])
+
+    def _refuse(self) -> None:
+        if self.users or self.password_files or self.token_files:
+            hint = "Give --viewers or --proxy-user-header with it, or leave it out"
+            raise UsageError("The console uses no account of its own: people sign in with theirs", hint=hint)
 
     def _files(self, names: Sequence[str], name: str) -> dict[str, str | None]:
         return {

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kraken_fleet import whole_file
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import HELP_OPTIONS
+from kraken_fleet.cli.console_account import GivenAccess, with_access
 from kraken_fleet.cli.limits import Proxies, with_limits
 from kraken_fleet.errors import FleetError, UsageError
 from kraken_fleet.listen import Limits
@@ -22,6 +24,9 @@ from kraken_fleet.server import serve as run_server
 from kraken_fleet.server.backup import Manifest, back_up
 from kraken_fleet.server.backup import restore as restore_backup
 from kraken_fleet.server.store.tables import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from kraken_fleet.web import ConsoleSettings
 
 app = typer.Typer(add_completion=False, context_settings=HELP_OPTIONS)
 _DATA_DIR = Path("kraken-server")
@@ -38,9 +43,11 @@ _DataDir = Annotated[
 
 @app.callback(invoke_without_command=True)
 @with_limits()
+@with_access()
 def serve(
     context: typer.Context,
     limits: Limits,
+    access: GivenAccess,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="0 takes a free one.", min=0, max=65535)] = 6363,
     log_port: Annotated[
@@ -78,10 +85,10 @@ def serve(
         proxies=tuple(proxy or ()),
     )
     passwords: list[str] = []
-    console = _Console()
+    console, of_console = MountedConsole(), _console_settings(settings, access)
 
     def announce(ready: Ready) -> None:
-        console.show(ready, settings)
+        console.show(of_console(ready))
         if ready_file:
             _write_ready(ready_file, ready)
         if as_json:
@@ -162,18 +169,35 @@ def _described(manifest: Manifest) -> dict[str, object]:
     return {**described, "files": [{"name": name, **entry} for name, entry in described["files"].items()]}
 
 
-class _Console:
+def _console_settings(settings: ServerSettings, access: GivenAccess) -> Callable[[Ready], ConsoleSettings]:
+    """Return what makes the console's settings of the server's. What is wrong with them is said before it starts."""
+    # Imported here: the web framework takes long to import, and `serve backup` needs none of it.
+    from kraken_fleet.web import ConsoleSettings
+
+    account = access.accounts.of_this_server(needed=access.needs_account)
+    sign_on = access.sign_on(settings.proxies)
+    return lambda ready: ConsoleSettings(
+        ready.url,
+        settings.data_dir / "console",
+        limits=settings.limits,
+        account=account,
+        viewers=access.viewers,
+        sign_on=sign_on,
+        health=ready.health,
+    )
+
+
+class MountedConsole:
     """The console, mounted before the server knows its own URL and made when it does."""
 
     def __init__(self) -> None:
         self._application: Any = None
 
-    def show(self, ready: Ready, settings: ServerSettings) -> None:
-        from kraken_fleet.web import ConsoleSettings, create_console
+    def show(self, settings: ConsoleSettings) -> None:
+        """Make the console, and show it from now on."""
+        from kraken_fleet.web import create_console
 
-        state = settings.data_dir / "console"
-        made = ConsoleSettings(ready.url, state, limits=settings.limits, health=ready.health)
-        self._application = create_console(made)
+        self._application = create_console(settings)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._application(scope, receive, send)

@@ -1,4 +1,7 @@
-"""A console that a proxy signs people on to believes the header of that proxy alone, and only one of it."""
+"""A console that a proxy signs people on to believes the header of that proxy alone, and only one of it.
+
+Each attack is tried on a console by itself and on the one of an embedded server.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ import dataclasses
 import http.client
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from kraken_fleet.cli.serve import MountedConsole
 from kraken_fleet.server.testing import RunningServer, running
 from kraken_fleet.web import ConsoleSettings, ProxySignOn, create_consoles, people
 from tests.console_server import serving, serving_application
@@ -64,9 +69,18 @@ def ask(
     return said
 
 
+Opened = Callable[[ConsoleSettings], str]
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running(tmp_path_factory.mktemp("sign-on")) as found:
+def mounted() -> MountedConsole:
+    """The console of the embedded server."""
+    return MountedConsole()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, mounted: MountedConsole) -> Iterator[RunningServer]:
+    with running(tmp_path_factory.mktemp("sign-on"), mounts=[("/", mounted)], proxies=(PROXY,)) as found:
         new_account(found, "anna", superadmin=True)
         new_account(found, "bert", superadmin=True)
         new_account(found, "vera")
@@ -83,10 +97,23 @@ def settings_for(server: RunningServer, folder: Path) -> ConsoleSettings:
     )
 
 
+@pytest.fixture(params=["by itself", "on the embedded server"])
+def opened(request: pytest.FixtureRequest, server: RunningServer, mounted: MountedConsole) -> Iterator[Opened]:
+    """Opens a console with these settings; its URL."""
+    with ExitStack() as stack:
+
+        def open_console(settings: ConsoleSettings) -> str:
+            if request.param == "by itself":
+                return stack.enter_context(serving(settings))
+            mounted.show(settings)
+            return server.url
+
+        yield open_console
+
+
 @pytest.fixture
-def console(server: RunningServer, tmp_path: Path) -> Iterator[str]:
-    with serving(settings_for(server, tmp_path)) as url:
-        yield url
+def console(opened: Opened, server: RunningServer, tmp_path: Path) -> str:
+    return opened(settings_for(server, tmp_path))
 
 
 def test_the_proxy_says_who_it_is_and_the_audit_log_has_that_name(
@@ -149,17 +176,23 @@ def test_by_a_name_that_the_server_does_not_know_or_that_may_not_look(console: s
     set_rights(server, "bert", superadmin=True)
 
 
-def test_a_viewer_whom_the_proxy_names_only_looks(server: RunningServer, tmp_path: Path) -> None:
-    with serving(dataclasses.replace(settings_for(server, tmp_path), viewers=True)) as console:
-        page = ask(console, "/agents", "vera")
-        assert (page.status, "read-only" in page.text, '<form method="post"' in page.text) == (200, True, False)
-        assert ask(console, "/jobs/1", "vera").status == 403
-        # The word of her own session is in none of her pages; another's is of no use.
-        csrf = ask(console, "/agents", "anna").csrf
-        for word in ("", csrf):
-            answer = ask(console, "/groups/create", "vera", form={"csrf": word, "name": "veras"})
-            assert answer.status == 403
-        assert "veras" not in ask(console, "/groups", "anna").text
+def test_a_viewer_whom_the_proxy_names_only_looks(opened: Opened, server: RunningServer, tmp_path: Path) -> None:
+    console = opened(dataclasses.replace(settings_for(server, tmp_path), viewers=True))
+    page = ask(console, "/agents", "vera")
+    assert (page.status, "read-only" in page.text, '<form method="post"' in page.text) == (200, True, False)
+    assert ask(console, "/jobs/1", "vera").status == 403
+    # The word of her own session is in none of her pages; another's is of no use.
+    csrf = ask(console, "/agents", "anna").csrf
+    for word in ("", csrf):
+        answer = ask(console, "/groups/create", "vera", form={"csrf": word, "name": "veras"})
+        assert answer.status == 403
+    assert "veras" not in ask(console, "/groups", "anna").text
+
+
+def test_at_the_servers_own_api_the_header_is_of_no_use(console: str, server: RunningServer) -> None:
+    assert ask(console, "/agents", "anna").status == 200
+    for path in ("/api/agents", "/bk/api/users", "/api/groups"):
+        assert ask(server.url, path, "anna").status == 401, path
 
 
 def test_with_the_cookie_of_somebody_else(console: str, server: RunningServer) -> None:

@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.inventory import Inventory
-from kraken_fleet.model import Deploy, Disabling, HostResult, TaskResult
+from kraken_fleet.model import Deploy, Deployment, Disabling, HostResult, TaskResult
 from kraken_fleet.reconcile import disable
 from kraken_fleet.server.testing import RunningServer, running
 from kraken_fleet.state import save_deploy, state_dir
@@ -32,6 +32,7 @@ from kraken_fleet.web import ConsoleSettings, create_consoles
 from tests.browser.conftest import chromium
 from tests.browser.structure import structure
 from tests.console_server import serving, serving_application
+from tests.server_accounts import PASSWORD, administrator, new_account
 from tests.stages import shell_job, stage_code
 
 SYSTEMS = ("debian-12", "debian-13", "ubuntu-24.04", "rocky-9")
@@ -44,6 +45,9 @@ INVENTORY = "kraken_agents:\n  hosts:\n" + "".join(
     f"    host-{n}: {{kraken_agent_address: 10.20.{n // 16}.{n % 16 + 10}, kraken_agent_groups: [{GROUPS[n % 3]}]}}\n"
     for n in range(40)
 )
+INVENTORY += "  vars: {kraken_registration_groups: [{name: spot}]}\n"
+# As somebody sees them who may only look.
+VIEWED = ("agents", "agent", "groups", "discovered", "fleet", "downloads")
 
 
 def main(
@@ -60,6 +64,8 @@ def main(
         _remember_the_past(scratch / "console")
         settings = ConsoleSettings(server.url, scratch / "console", inventory=Inventory([scratch / "hosts.yml"]))
         console = stack.enter_context(serving(settings))
+        viewers = stack.enter_context(serving(replace(settings, account=administrator(server), viewers=True)))
+        viewer = new_account(server, "vera")
         several = stack.enter_context(serving_application(create_consoles(_several(settings, scratch))))
         deploy = next(iter(sorted((state_dir() / "deploys").glob("*.json")))).stem
         pages = {name: name for name in ("agents", "groups", "discovered", "fleet", "downloads")}
@@ -73,12 +79,17 @@ def main(
                 page.goto(f"{console}/sign-in")
                 page.screenshot(path=folder / f"sign-in{suffix}-{scheme}.png")
                 _describe(page, folder / f"sign-in{suffix}-{scheme}.txt")
-                _sign_in(page, server)
+                _sign_in(page, server.user, server.password)
                 for name, path in pages.items():
                     page.goto(f"{console}/{path}")
                     _take(page, folder / f"{name}{suffix}-{scheme}.png", width)
+                page.goto(f"{viewers}/sign-in")
+                _sign_in(page, viewer, PASSWORD)
+                for name in VIEWED:
+                    page.goto(f"{viewers}/{pages[name]}")
+                    _take(page, folder / f"viewer-{name}{suffix}-{scheme}.png", width)
                 page.goto(f"{several}/berlin/sign-in")
-                _sign_in(page, server)
+                _sign_in(page, server.user, server.password)
                 page.goto(several)
                 _take(page, folder / f"servers{suffix}-{scheme}.png", width)
                 context.close()
@@ -91,9 +102,9 @@ def _several(settings: ConsoleSettings, scratch: Path) -> dict[str, ConsoleSetti
     }
 
 
-def _sign_in(page: Page, server: RunningServer) -> None:
-    page.get_by_label("User").fill(server.user)
-    page.get_by_label("Password").fill(server.password)
+def _sign_in(page: Page, user: str, password: str) -> None:
+    page.get_by_label("User").fill(user)
+    page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/agents")
 
@@ -120,6 +131,8 @@ def _populate(server: RunningServer) -> int:
     for address in addresses:
         _say(server, address, "get-job")
     with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
+        aws = {"region": "eu-central-1", "instance_type": "c7i.large", "instances_limit": 10, "init_script": "a secret"}
+        client.set_deployment(client.create_group("spot").id, Deployment.of("aws", aws))
         groups = {name: client.create_group(name).id for name in GROUPS}
         everybody = next(group.id for group in client.groups() if group.name == "all")
         discovered = {agent.address: agent.id for agent in client.agents(unauthorized=True)}

@@ -35,6 +35,12 @@ class GroupRow:
     def fixed(self) -> bool:
         return self.group.name == ALL_GROUP
 
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """How Kraken makes the group's agents in a cloud: a secret is named only. Empty where hosts are its agents."""
+        told = self.group.deployment.shown() if self.group.deployment else {}
+        return {name: value for name, value in told.items() if name != "method"}
+
 
 @router.get("/groups")
 def list_groups(visit: SignedIn) -> HTMLResponse:
@@ -104,4 +110,6 @@ def _origins(wanted: DesiredFleet) -> dict[str, set[str]]:
     for agent in wanted.agents:
         for group, reason in agent.reasons:
             found.setdefault(group, set()).add(reason)
+    for declared in wanted.declared_groups:
+        found.setdefault(declared.name, set()).add("kraken_registration_groups")
     return found

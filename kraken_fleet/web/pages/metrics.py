@@ -19,6 +19,7 @@ from kraken_fleet.reconcile import GroupMemory, read_server
 from kraken_fleet.state import KEPT, recent_deploys, state_dir
 from kraken_fleet.web.console import Console, console_of
 from kraken_fleet.web.desired import desired_fleet
+from kraken_fleet.web.people import ConsoleAccountError, Standing, refused_account
 from kraken_fleet.web.records import record
 
 router = APIRouter()
@@ -38,7 +39,9 @@ def metrics(request: Request) -> Response:
         return PlainTextResponse("Too many attempts\n", 429, {"Retry-After": str(math.ceil(wait))})
     client, known = console.scrapers.get(console.settings, user, password)
     try:
-        answer, accepted = _answer(console, client)
+        answer, accepted = _of_account(console, client)
+    except ConsoleAccountError as error:
+        return PlainTextResponse(f"{error.message}\n", 502)
     except NotSignedInError as error:
         console.scrapers.drop(user, client)
         console.attempts.failed(user, peer)
@@ -52,6 +55,28 @@ def metrics(request: Request) -> Response:
         if console.scrapers.keep(user, password, client):
             record(console, request, user, "scrape")
     return answer
+
+
+def _of_account(console: Console, client: KrakenClient) -> tuple[Response, bool]:
+    """Return the answer to an account, and whether the server has accepted it.
+
+    A viewer's own account may read nothing, so the numbers are read with the console's then, as its pages are.
+
+    Raises:
+        NotSignedInError: the server knows no such account with this password.
+        NotPermittedError: it is no administrator's, and no viewer's of this console.
+        ConsoleAccountError: the console's own account is refused.
+    """
+    try:
+        return _answer(console, client)
+    except NotPermittedError:
+        people = console.people
+        if people is None or not console.settings.viewers or people.standing(client.user) is Standing.NOBODY:
+            raise
+    try:
+        return _answer(console, people.client)
+    except (NotSignedInError, NotPermittedError) as error:
+        raise refused_account(error) from error
 
 
 def _answer(console: Console, client: KrakenClient) -> tuple[Response, bool]:

@@ -121,6 +121,19 @@ def test_an_account_without_a_use_or_a_server_is_refused(
         GivenAccounts(users, [], []).by_server(names, None, needed=needed)
 
 
+def test_the_account_in_the_environment_is_not_that_of_the_server_that_is_started(
+    secret: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KRAKEN_FLEET_TOKEN_FILE", str(secret))
+    nothing = GivenAccounts([], [], [])
+    assert nothing.of_this_server(needed=False) is None
+    with pytest.raises(UsageError, match="no account"):
+        nothing.of_this_server(needed=True)
+    assert GivenAccounts([], [], [str(secret)]).of_this_server(needed=True) == TokenCredentials("t0ken")
+    with pytest.raises(UsageError, match="no account of its own"):
+        GivenAccounts([], [], [str(secret)]).of_this_server(needed=False)
+
+
 @pytest.mark.parametrize(
     ("header", "proxies"),
     [

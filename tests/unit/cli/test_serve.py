@@ -14,8 +14,12 @@ from pathlib import Path
 import pytest
 import requests
 
+from kraken_fleet.address import ServerAddress
 from kraken_fleet.api import KrakenClient, PasswordCredentials
+from kraken_fleet.api.session import Session
 from kraken_fleet.cli.main import main
+from kraken_fleet.errors import UsageError
+from tests.source_address import From
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -86,6 +90,47 @@ def test_a_password_from_a_file_is_used_and_not_shown_and_metrics_tell_of_the_se
     assert [name for name in numbers if name.startswith("kraken_fleet_embedded_refused_total")], scraped
     process.send_signal(signal.SIGINT)
     assert "4711" not in "".join(process.communicate(timeout=20))
+
+
+def test_viewers_and_a_proxy_sign_on_to_the_console_of_the_server(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("from-a-file-4711\n")
+    (tmp_path / "password").chmod(0o600)
+    account = ["--user", "admin", "--password-file", str(tmp_path / "password")]
+    access = ["--viewers", "--proxy", "127.0.0.2", "--proxy-user-header", "X-Remote-User", *account]
+    process = start("--admin-password-file", str(tmp_path / "password"), *access)
+    url = _next_line(process).split()[3].rstrip(",")
+    session = Session(ServerAddress.parse(url), PasswordCredentials("admin", "from-a-file-4711"))
+    session.request("POST", "/users", body={"name": "vera", "password": "veras own"})
+    session.close()
+    with requests.Session() as browser:
+        page = browser.post(f"{url}/sign-in", data={"user": "vera", "password": "veras own"}, timeout=60)
+        assert (page.status_code, "read-only" in page.text, page.url) == (200, True, f"{url}/agents")
+    for source, status in (("127.0.0.2", 200), ("127.0.0.3", 303)):
+        with requests.Session() as browser:
+            browser.mount("http://", From(source))
+            who = {"X-Remote-User": "admin"}
+            answer = browser.get(f"{url}/agents", headers=who, timeout=60, allow_redirects=False)
+            assert answer.status_code == status, source
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--viewers"], "no account"),
+        (["--proxy-user-header", "X-Remote-User", "--token-file", "FILE"], "No proxy is named"),
+        (["--user", "admin", "--password-file", "FILE"], "uses no account of its own"),
+    ],
+)
+def test_access_to_the_console_that_cannot_work_is_refused_before_anything_is_made(
+    options: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "secret").write_text("secret\n")
+    given = [str(tmp_path / "secret") if option == "FILE" else option for option in options]
+    assert main(["serve", "--port", "0", "--data-dir", str(tmp_path / "server"), *given]) == UsageError.exit_code
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "server").exists()
 
 
 @pytest.mark.parametrize(("option", "kind"), [("--port", socket.SOCK_STREAM), ("--log-port", socket.SOCK_DGRAM)])

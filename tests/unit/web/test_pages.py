@@ -16,7 +16,7 @@ import requests
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.api.deletions import DeletionPace
-from kraken_fleet.model import Deploy, HostResult, TaskResult
+from kraken_fleet.model import Deploy, Deployment, HostResult, TaskResult
 from kraken_fleet.server.testing import RunningServer
 from kraken_fleet.state import save_deploy
 from tests.console_server import serving
@@ -54,6 +54,33 @@ def test_the_plan_is_shown_applied_with_progress_and_then_empty(person: Person, 
         groups = {agent.address: agent.group_names for agent in client.agents()}
         assert groups["10.0.0.21"] == groups["10.0.0.22"] == {"all", "linux"}
     assert "inventory group kraken_group_linux" in person.get("/groups")
+
+
+def test_the_groups_page_shows_how_kraken_makes_agents_and_no_secret(person: Person, server: RunningServer) -> None:
+    settings = {"region": "eu-central-1", "instances_limit": 10, "init_script": "export TOKEN=hunter2"}
+    with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
+        spot = client.create_group("spot")
+        client.set_deployment(spot.id, Deployment.of("aws", settings))
+    page = person.get("/groups")
+    row = page[page.index(">spot</th>") :].partition("</tr>")[0]
+    assert "<summary>aws</summary>" in row
+    for setting in ("region: eu-central-1", "instances_limit: 10", "init_script: (hidden)"):
+        assert f"<li>{setting}</li>" in row
+    assert "hunter2" not in page
+    everybody = page[page.index(">all</th>") :].partition("</tr>")[0]
+    assert '<td data-label="Deployment">manual</td>' in everybody
+
+
+def test_a_group_that_the_inventory_declares_comes_from_there(server: RunningServer, tmp_path: Path) -> None:
+    settings = settings_for(server, tmp_path)
+    with (tmp_path / "hosts.yml").open("a") as file:
+        file.write("all:\n  vars: {kraken_registration_groups: [{name: declared}]}\n")
+    with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
+        client.create_group("declared")
+    with serving(settings) as console:
+        page = signed_in(console, server).get("/groups")
+    row = page[page.index(">declared</th>") :].partition("</tr>")[0]
+    assert '<span class="tag">kraken_registration_groups</span>' in row
 
 
 def test_agents_are_deleted_in_the_background_and_the_page_shows_how_far_it_is(

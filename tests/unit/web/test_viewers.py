@@ -129,6 +129,46 @@ def test_a_console_whose_own_account_is_refused_says_so(server: RunningServer, t
     assert "own account is refused" in answer.text
 
 
+def scrape(console: str, user: str, password: str = PASSWORD) -> requests.Response:
+    return requests.get(f"{console}/metrics", auth=(user, password), timeout=60)
+
+
+def test_a_viewer_scrapes_with_an_account_of_no_rights(
+    server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "ROLE_SECONDS", 0.0)
+    name = new_account(server)
+    with serving(for_viewers(server, tmp_path)) as console:
+        for _ in range(2):
+            answer = scrape(console, name)
+            assert (answer.status_code, "kraken_fleet_server_up 1.0" in answer.text) == (200, True)
+        assert scrape(console, name, "wrong").status_code == 401
+        assert scrape(console, "nobody of this name").status_code == 401
+        set_rights(server, name, enabled=False)
+        assert scrape(console, name).status_code in (401, 403), "with the password that was good before"
+    lines = [json.loads(line) for line in (tmp_path / "state" / "audit.log").read_text().splitlines()]
+    scraped = [line for line in lines if line["who"] == name and line["action"] == "scrape" and line["result"] == "ok"]
+    assert len(scraped) == 1, "its beginning"
+
+
+def test_without_viewers_only_an_administrator_scrapes(server: RunningServer, tmp_path: Path) -> None:
+    name = new_account(server)
+    with serving(settings_for(server, tmp_path)) as console:
+        answer = scrape(console, name)
+        assert (answer.status_code, answer.text) == (403, f"{name} is not an administrator of this server\n")
+
+
+def test_a_viewers_scrape_is_told_that_the_consoles_own_account_is_refused(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    name = new_account(server)
+    settings = dataclasses.replace(for_viewers(server, tmp_path), account=PasswordCredentials(server.user, "wrong"))
+    with serving(settings) as console:
+        answer = scrape(console, name)
+        assert (answer.status_code, "own account is refused" in answer.text) == (502, True)
+        assert "kraken_fleet_" not in answer.text
+
+
 def test_the_role_is_read_from_the_server_and_kept_for_a_minute(server: RunningServer) -> None:
     name, moment = new_account(server), [0.0]
     with KrakenClient(server.url, administrator(server)) as client:
