@@ -255,13 +255,16 @@ class AttestedTrust:
 
 def decide(policies: Iterable[TrustPolicy], agent: Agent, desired: DesiredAgent | None) -> Decision:
     """Return the decision of the first policy that admits the agent; without one, the reasons of all."""
-    refusals = []
+    refusals: list[Decision] = []
     for policy in policies:
         decision = policy.decide(agent, desired)
         if decision.admitted:
             return decision
-        refusals.append(f"{decision.policy}: {decision.reason}")
-    return _refuse("none", "; ".join(refusals) or "no trust policy was given")
+        refusals.append(decision)
+    if len(refusals) == 1:  # which policy it was says nothing then
+        return _refuse("none", refusals[0].reason)
+    told = "; ".join(f"{one.policy}: {one.reason}" for one in refusals)
+    return _refuse("none", told or "no trust policy was given")
 
 
 def _admit(policy: str, reason: str, groups: frozenset[str] = frozenset(), *, on_trial: bool = False) -> Decision:

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from kraken_fleet.model import ago
 
@@ -27,7 +27,7 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._environment.filters.update(
-            ago=ago, moment=moment, clock=clock, plural=plural, size=size, host_name=host_name
+            ago=ago, moment=moment, clock=clock, plural=plural, size=size, host_name=host_name, with_code=with_code
         )
 
     def render(self, template: str, **values: object) -> str:
@@ -66,6 +66,14 @@ def size(number: int | None) -> str:
             return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"
         value /= 1024
     raise AssertionError("the last unit takes every number")
+
+
+def with_code(text: str) -> Markup:
+    """Write what stands between backticks, such as a command in a hint, as code. All of it is escaped."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # a backtick of somebody else's words, and no pair
+        return escape(text)
+    return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 
 def host_name(url: str) -> str:

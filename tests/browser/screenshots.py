@@ -196,7 +196,7 @@ def _remember_the_past(console: Path) -> None:
 def _say(server: RunningServer, address: str, message: str, number: int = 0) -> None:
     info: dict[str, object] = {"system": SYSTEMS[number % 4], "system_type": "linux", "isolation": "bare-metal"}
     if number % 2:
-        info |= {"docker": "27.5.1", "kraken_fleet_version": "0.1.0"}
+        info |= {"docker": "27.5.1", "kraken_fleet_version": "0.1.0", "kraken_fleet_clock_ahead": 0}
         info["kraken_fleet_host"] = {"cpus": 8, "memory": 32 << 30, "disk": 500 << 30, "disk_free": (90 + number) << 30}
     requests.post(f"{server.url}/backend", json={"address": address, "msg": message, "info": info}, timeout=60)
 

@@ -55,7 +55,9 @@ def show_job(visit: SignedIn, job_id: int) -> HTMLResponse:
         # It is the person's own account that is refused, and the session with the console's goes on.
         raise HTTPException(403, str(error)) from error
     log, log_error = _log(client, job_id)
-    return visit.page("job.html", job=job, log=log, log_error=log_error)
+    agent = visit.console.cache.last.agent(job.agent_id) if job.agent_id is not None else None
+    label = host_names(visit.console.settings).label(agent) if agent else job.agent_name
+    return visit.page("job.html", job=job, agent_label=label, log=log, log_error=log_error)
 
 
 @router.post("/jobs/{job_id:int}/cancel")
