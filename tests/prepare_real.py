@@ -32,6 +32,7 @@ PROGRAMS = {
     "openssh-server": "sshd",
     "prometheus": "promtool",
     "sshpass": "sshpass",
+    "tcsh": "tcsh",
 }
 START_SECONDS = 60.0
 LOGS = Path("/var/log")

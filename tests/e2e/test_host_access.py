@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,6 +113,23 @@ def test_a_user_who_is_not_root_and_sudo_with_and_without_a_password(lab: RealLa
     left = ["sh", "-c", f"ls -A /opt; grep -rl {PASSWORD} /home /root /tmp /run/log /var/log"]
     found = subprocess.run(["docker", "exec", lab.container(OTHER), *left], capture_output=True, text=True, check=False)
     assert found.stdout == "", "something of the agent or the password is left on the host"
+
+
+def test_a_user_whose_login_shell_is_tcsh(lab: RealLab) -> None:
+    shell = Path(shutil.which("tcsh") or "/usr/bin/tcsh").resolve()
+    subprocess.run(["docker", "cp", str(shell), f"{lab.container(OTHER)}:/bin/tcsh"], check=True)
+    prepare = (
+        "useradd --create-home --shell /bin/tcsh csh; install -d -m 700 -o csh /home/csh/.ssh;"
+        " install -m 600 -o csh /root/.ssh/authorized_keys /home/csh/.ssh/;"
+        f" echo 'csh:{PASSWORD}' | chpasswd; echo 'csh ALL=(ALL) ALL' >/etc/sudoers.d/csh;"
+        " echo 'printf \"loading profile... \"' >/home/csh/.cshrc"
+    )
+    subprocess.run(["docker", "exec", lab.container(OTHER), "sh", "-c", prepare], check=True)
+    account = {"ansible_user": "csh", "ansible_become_password": PASSWORD}
+    succeeded(play(lab, DEPLOY, OTHER, account), OTHER, changes=True)
+    # Files go another way where Ansible may not use standard input.
+    succeeded(play(lab, DEPLOY, OTHER, {**account, "ansible_pipelining": False}), OTHER, changes=False)
+    succeeded(play(lab, REMOVE, OTHER, {**account, "ansible_pipelining": False}), OTHER, changes=True)
 
 
 def test_what_a_host_downloads_goes_through_the_agents_proxy(lab: RealLab) -> None:
