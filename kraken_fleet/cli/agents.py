@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -112,7 +113,10 @@ def system(agent: Agent) -> str:
 
 
 def _document(agent: Agent, names: HostNames) -> dict[str, object]:
-    """Return an agent for programs: as the server has it, and what the inventory calls it."""
-    plain = output.plain(agent)
+    """Return an agent for programs: as the server has it, and what the inventory calls it.
+
+    Groups that are there for a proof or an upgrade are left out, as for people.
+    """
+    plain = output.plain(replace(agent, groups=agent.shown_groups))
     assert isinstance(plain, dict)  # noqa: S101 - a dataclass becomes an object
     return {**plain, "host": names.host(agent), "disabling": output.plain(agent.disabling)}

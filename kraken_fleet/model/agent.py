@@ -128,9 +128,14 @@ class Agent:
     user_attrs: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
     @property
+    def shown_groups(self) -> tuple[GroupRef, ...]:
+        """Its groups, without those that kraken-fleet makes for itself for a while."""
+        return tuple(group for group in self.groups if not is_own_group(group.name))
+
+    @property
     def group_names(self) -> frozenset[str]:
         """The names of its groups, without those that kraken-fleet makes for itself for a while."""
-        return frozenset(group.name for group in self.groups if not is_own_group(group.name))
+        return frozenset(group.name for group in self.shown_groups)
 
     @property
     def disabling(self) -> Disabling | None:

@@ -12,7 +12,7 @@ import requests
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.cli.main import main
-from kraken_fleet.model import Agent
+from kraken_fleet.model import Agent, Owner, OwnGroup
 from kraken_fleet.server.testing import RunningServer, running
 from tests.unit.cli.planned_fleet import Ask
 from tests.waiting import eventually
@@ -99,6 +99,24 @@ def test_hosts_are_named_as_in_the_inventory(
     rows = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
     assert ["build-1.example.com", A] in rows
     assert ["-", B] in rows
+
+
+def test_groups_of_proofs_and_upgrades_are_shown_nowhere(
+    client: KrakenClient, ask: Ask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    owner = Owner("0a", 17, 4)
+    own = [client.create_group(OwnGroup(kind, owner, 1).name).id for kind in ("proof", "upgrade")]
+    gpu = next(group.id for group in client.groups() if group.name == "gpu")
+    client.set_agent_groups(_agent(client, A).id, [1, gpu, *own])
+    assert {group["name"] for group in ask("groups", "list")} == {"all", "gpu"}
+    listed = json.dumps([ask("agents", "list"), ask("agents", "show", A)])
+    for command in (["groups", "list"], ["agents", "list"], ["agents", "show", A], ["jobs", "waiting"]):
+        main(command)
+        listed += capsys.readouterr().out
+    assert "kraken-fleet-" not in listed
+    # What people change leaves the agent in them, for those who made them to find it.
+    assert ask("agents", "groups", A, "--remove", "gpu") == [{"subject": A, "state": "in all"}]
+    assert {ref.id for ref in _agent(client, A).groups} == {1, *own}
 
 
 def test_groups_of_agents_change_and_a_mistyped_group_is_refused(

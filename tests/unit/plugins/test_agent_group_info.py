@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kraken_fleet.api import KrakenClient
+from kraken_fleet.model import Owner, OwnGroup
 from tests.stages import shell_job, stage_code
 from tests.unit.plugins.task_runs import Stage
 
@@ -44,3 +45,12 @@ def test_members_and_waiting_jobs_are_told(stage: Stage) -> None:
 def test_check_mode_looks_as_well(stage: Stage) -> None:
     (found,) = stage.play({"kraken_ci.fleet.agent_group_info": {}}, check=True)
     assert "all" in {group["name"] for group in found["groups"]}
+
+
+def test_groups_of_proofs_and_upgrades_are_in_no_answer(stage: Stage) -> None:
+    owner = Owner("0a", 17, 4)
+    own = [OwnGroup("proof", owner, 1, 0).name, OwnGroup("upgrade", owner, 1).name, "kraken-fleet-verify-1"]
+    stage.join(ONE, "gpu", *own)
+    groups, agents = stage.play({"kraken_ci.fleet.agent_group_info": {}}, {"kraken_ci.fleet.agent_info": {}})
+    assert {group["name"] for group in groups["groups"]} == {"all", "gpu"}
+    assert [agent["groups"] for agent in agents["agents"]] == [["all", "gpu"]]
