@@ -26,7 +26,16 @@ _PLAIN = {
 
 def ansible_environment() -> dict[str, str]:
     """Return this process's environment, with Ansible's output as plain as its default."""
-    return {**os.environ, **_PLAIN}
+    return {**_in_utf8(os.environ), **_PLAIN}
+
+
+def _in_utf8(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with a locale in UTF-8: Ansible does not start in another, such as LC_ALL=C."""
+    # The first of them that is set and not empty counts.
+    locale = next(filter(None, map(environment.get, ("LC_ALL", "LC_CTYPE", "LANG"))), "")
+    if "UTF8" in locale.upper().replace("-", ""):
+        return dict(environment)
+    return {**environment, "LC_ALL": "C.UTF-8"}
 
 
 def run_ansible(command: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
@@ -59,7 +68,7 @@ def start_ansible(
     """
     return subprocess.Popen(
         command,
-        env=dict(environment),
+        env=_in_utf8(environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

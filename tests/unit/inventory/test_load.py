@@ -46,6 +46,17 @@ def test_files_in_host_vars_and_group_vars_add_up_with_the_inventory(inventory: 
     assert fleet.complete
 
 
+@pytest.mark.parametrize(("variable", "locale"), [("LC_ALL", "C"), ("LC_ALL", "POSIX"), ("LANG", "de_DE.ISO-8859-1")])
+def test_an_inventory_is_read_in_each_locale(
+    inventory: Path, variable: str, locale: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, locale)
+    _write(inventory / "group_vars" / "all.yml", "kraken_agent_groups: [Prüfstand]")
+    assert {"Prüfstand"} < load([inventory / "hosts.yml"]).groups
+
+
 def test_a_limit_makes_a_slice(inventory: Path) -> None:
     fleet = load([inventory / "hosts.yml"], limit="b")
     assert [agent.host for agent in fleet.agents] == ["b"]
