@@ -19,6 +19,7 @@ from kraken_fleet.plan import (
     CidrTrust,
     CreateGroup,
     DeleteAgent,
+    Disable,
     Finding,
     GroupsMode,
     InventoryTrust,
@@ -79,6 +80,7 @@ _SIGNS: Mapping[type[Action], tuple[str, str]] = {
     RenameGroup: ("~", "yellow"),
     SetDeployment: ("~", "yellow"),
     SetGroups: ("~", "yellow"),
+    Disable: ("-", "yellow"),
     Unauthorize: ("-", "red"),
     DeleteAgent: ("-", "red"),
     Recheck: ("-", "red"),
@@ -166,7 +168,8 @@ def _numbers(plan: Plan) -> str:
         said = _without_changes(plan)
     else:
         parts = [f"{count} {kind.replace('_', ' ')}" for kind, count in plan.summary().items()]
-        said = f"{len(plan.actions)} changes: {', '.join(parts)}."
+        count = len(plan.actions)
+        said = f"{count} change{'s' * (count != 1)}: {', '.join(parts)}."
     if plan.prune.candidates:
         said += (
             f" {plan.prune.candidates} of {plan.prune.total} agents"

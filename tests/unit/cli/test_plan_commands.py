@@ -173,6 +173,15 @@ def test_too_much_pruning_is_refused_with_its_numbers(client: KrakenClient, inve
     assert "127.0.0.66" in addresses(client)
 
 
+def test_what_takes_an_agent_out_of_work_is_no_addition(client: KrakenClient, inventory: str, run: Run) -> None:
+    run("apply", "-i", inventory)
+    stranger = next(agent.id for agent in client.agents(unauthorized=True) if agent.address == "127.0.0.66")
+    client.set_authorized([stranger])
+    out = run("plan", "-i", inventory, "--prune", "disable", "--max-prune", "90")[1]
+    assert "  - disable 127.0.0.66" in out
+    assert "1 change: 1 disable." in out
+
+
 def test_apply_without_a_plan_or_an_inventory_is_a_wrong_command_line(client: KrakenClient, run: Run) -> None:
     assert run("apply")[0] == 64
 
