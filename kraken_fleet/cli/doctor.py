@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import re
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ from kraken_fleet.cli.connection import levels_of
 from kraken_fleet.cli.source import with_inventory
 from kraken_fleet.collection import collection_root
 from kraken_fleet.errors import FleetError, InventoryError, PartialFailureError
-from kraken_fleet.inventory import Inventory
+from kraken_fleet.inventory import Inventory, start_ansible
 from kraken_fleet.inventory.environment import ansible_environment
 
 app = single_command()
@@ -29,6 +29,11 @@ Finding = Mapping[str, Any]
 # A blank is in no name of a host.
 _CONTROLLER = "this machine"
 _LARGEST_DIFFERENCE = timedelta(seconds=30)
+# How Ansible says what it does and to which host, and how its errors begin.
+_TASK = re.compile(r"TASK \[(.*)\]")
+_HOST = re.compile(r"(?:ok|changed|fatal|failed): \[([^\]]+)\]")
+_ERRORS = ("ERROR", "[ERROR]")
+_LOOKING = "Look at the host"
 _SIGNS = {True: ("✔", "green"), False: ("✘", "bold red"), None: ("?", "yellow")}
 
 
@@ -47,7 +52,10 @@ def doctor(
     as_json: output.AsJson = False,
 ) -> None:
     """Look at every host and change nothing. Exit code 0: all is well, 3: some hosts have a finding."""
-    hosts = {**_examine(inventory, clickhouse), **_controller(inventory)}
+    # On a terminal only, and beside the answer: looking takes some seconds for each few hosts.
+    with output.console(stderr=True).status("Looking at the hosts") as status:
+        hosts = _examine(inventory, clickhouse, lambda seen: status.update(f"Looking at the hosts: {seen} done"))
+        hosts |= _controller(inventory)
     if as_json:
         output.answer(hosts)
     else:
@@ -83,7 +91,8 @@ def _controller(inventory: Inventory) -> dict[str, list[Finding]]:
     return {_CONTROLLER: [{"check": "clock", "ok": good, "detail": detail, "remedy": "" if good else remedy}]}
 
 
-def _examine(inventory: Inventory, clickhouse: str | None) -> dict[str, list[Finding]]:
+def _examine(inventory: Inventory, clickhouse: str | None, on_host: Callable[[int], None]) -> dict[str, list[Finding]]:
+    """Run the playbook that looks at hosts; `on_host` is told how many have been looked at so far."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         # As JSON, since `-e name=value` would split a path at its blanks.
@@ -93,18 +102,34 @@ def _examine(inventory: Inventory, clickhouse: str | None) -> dict[str, list[Fin
         command += ["--limit", inventory.limit] if inventory.limit else []
         command += inventory.arguments
         command.append(str(collection_root() / "playbooks" / "doctor.yml"))
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=ansible_environment())
+        said = _run(command, on_host)
         # ansible-playbook exits with 2 or 4 when a host has failed, which is a finding; only without a report has it
         # failed itself.
         if not report.is_file():
-            said = (done.stderr or done.stdout).strip().splitlines()
+            first = next((line for line in said if line.startswith(_ERRORS)), next(iter(said), ""))
             hint = "Run ansible-playbook playbooks/doctor.yml with the same inventory to see all of it"
-            raise InventoryError(said[0] if said else "Ansible looked at no host", where=str(inventory), hint=hint)
+            raise InventoryError(first or "Ansible looked at no host", where=str(inventory), hint=hint)
         seen = json.loads(report.read_text(encoding="utf-8"))
         if problems := seen.get("problems"):
             text = "\n".join(["The inventory is wrong; no host was looked at.", *problems])
             raise InventoryError(text, where=str(inventory))
         return {host: _findings(result) for host, result in seen["hosts"].items()}
+
+
+def _run(command: Sequence[str], on_host: Callable[[int], None]) -> list[str]:
+    """Run ansible-playbook; return what it printed, without empty lines."""
+    said: list[str] = []
+    task, seen = "", set[str]()
+    # Into a pipe Python writes whole blocks, and a count would come with the last host.
+    with start_ansible(command, {**ansible_environment(), "PYTHONUNBUFFERED": "1"}) as process:
+        for line in process.stdout or ():
+            said.append(line.rstrip())
+            if found := _TASK.match(line):
+                task = found[1]
+            elif task == _LOOKING and (found := _HOST.match(line)):
+                seen.add(found[1])
+                on_host(len(seen))
+    return list(filter(None, said))
 
 
 def _findings(result: Mapping[str, Any]) -> list[Finding]:

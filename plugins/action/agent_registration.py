@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ from kraken_fleet.reconcile import (
     Missing,
     Planned,
     TrialFailed,
+    Waiting,
     drain,
     enable,
     observe,
@@ -88,7 +89,7 @@ class ActionModule(ControllerAction):
         policy = PlanPolicy(give_back=True, trust=(trust.policy_of(arguments, fleet, results, seen_after),))
         if self._task.check_mode:
             return _predict(client, fleet, policy)
-        outcome = _register(client, fleet, policy, arguments, seen_after)
+        outcome = _register(client, fleet, policy, arguments, seen_after, self.tell)
         sweep(client, client.server_time())  # of agents that work again
         return outcome
 
@@ -153,8 +154,9 @@ def _register(
     policy: PlanPolicy,
     arguments: dict[str, Any],
     seen_after: dict[str, datetime],
+    tell: Callable[[Iterable[str]], None],
 ) -> Outcome:
-    outcome, done, unauthorized = Outcome(), [], []
+    outcome, done, unauthorized, waiting = Outcome(), [], [], registration.WaitingLines()
     try:
         for event in reconcile(
             client,
@@ -172,6 +174,8 @@ def _register(
             elif isinstance(event, Planned):
                 outcome.findings = list(registration.notes(event.plan))
                 outcome.blame(fleet, registration.refusals(event.plan))
+            elif isinstance(event, Waiting):
+                tell(waiting.lines(event))
             elif isinstance(event, Missing):
                 waited = f"did not appear within {arguments['timeout']} s"
                 outcome.blame(fleet, {event.host: f"the agent {event.address} {waited}: {event.reason}. {event.hint}"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -19,6 +20,7 @@ from kraken_fleet.cli.main import main
 from kraken_fleet.server.testing import RunningServer, running
 from tests.json_answers import check_answer
 from tests.real_server.fixtures import RealServer
+from tests.terminal import on_a_terminal
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,14 @@ def test_people_get_a_table_and_a_remedy_for_each_finding(
     said = capsys.readouterr()
     assert "elsewhere: tcp: 127.0.0.1:1: Connection refused. Check that the server runs" in said.out
     assert "1 of 2 hosts have findings" in said.err
+
+
+def test_a_terminal_shows_how_many_hosts_were_looked_at(server: RunningServer, tmp_path: Path) -> None:
+    hosts = inventory(tmp_path, kraken_server_url=server.url)
+    command = [sys.executable, "-m", "kraken_fleet.cli.main", "doctor", "-i", hosts, "--limit", "good,elsewhere"]
+    code, drawn = on_a_terminal(command, os.environ)
+    assert code == 3
+    assert "Looking at the hosts: 2 done" in drawn
 
 
 def test_a_python_that_does_not_start_is_told_in_the_hosts_words(

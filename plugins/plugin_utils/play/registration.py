@@ -20,7 +20,10 @@ from kraken_fleet.inventory.addresses import Resolver, resolve_name
 from kraken_fleet.model import Agent, DesiredAgent, DesiredFleet, ObservedFleet
 from kraken_fleet.plan import Action, Plan
 from kraken_fleet.plan.actions import ACTION_TYPES
+from kraken_fleet.reconcile import Waiting
 
+_TOLD_SECONDS = 10.0
+_WAITED_FOR = 5
 # The server's answers give its time in whole seconds; the clock behind a proxy may be another one.
 _TOLERANCE = timedelta(seconds=10)
 
@@ -116,6 +119,23 @@ def fleet_of(inventory: PlayInventory, hosts: Iterable[str], resolve: Resolver |
         complete=False,
         resolve=resolve,
     )
+
+
+@dataclass
+class WaitingLines:
+    """Says from time to time for which agents a registration waits: at most once in ten seconds of its waiting."""
+
+    told: float = 0.0
+
+    def lines(self, event: Waiting) -> Iterator[str]:
+        """Give the line for a moment of waiting, when it is time for one."""
+        if event.seconds - self.told < _TOLD_SECONDS:
+            return
+        self.told = event.seconds
+        some = ", ".join(event.missing[:_WAITED_FOR])
+        more = f" and {len(event.missing) - _WAITED_FOR} more" if len(event.missing) > _WAITED_FOR else ""
+        count = f"{len(event.missing)} agent{'s' * (len(event.missing) != 1)}"
+        yield f"Waiting for {count} since {event.seconds:.0f} s: {some}{more}"
 
 
 def deployed_after(results: HostResults, hosts: Iterable[str], ahead: timedelta) -> dict[str, datetime]:

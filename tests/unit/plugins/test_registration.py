@@ -11,6 +11,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.registration 
 
 from kraken_fleet.model import Agent, AgentsGroup, DesiredAgent, DesiredFleet, ObservedFleet
 from kraken_fleet.plan import make_plan
+from kraken_fleet.reconcile import Waiting
 from tests.walked import Walked
 
 FLEET = DesiredFleet(
@@ -92,3 +93,17 @@ def test_only_an_agent_that_was_started_in_this_play_has_to_be_heard_of_anew() -
     ahead = timedelta(minutes=-5)  # by the server's clock it is earlier
     found = registration.deployed_after(HostResults(hostvars), ["started", "as it was", "not deployed"], ahead)
     assert found == {"started": began - timedelta(minutes=5, seconds=10)}
+
+
+def test_people_are_told_every_ten_seconds_for_which_agents_it_waits() -> None:
+    waiting = registration.WaitingLines()
+    moments = [(0.2, "ab"), (9.9, "ab"), (10.0, "ab"), (19.0, "ab"), (21.5, "a"), (35, "abcdefg")]
+    told = [list(waiting.lines(Waiting(missing=tuple(missing), seconds=seconds))) for seconds, missing in moments]
+    assert told == [
+        [],
+        [],
+        ["Waiting for 2 agents since 10 s: a, b"],
+        [],
+        ["Waiting for 1 agent since 22 s: a"],
+        ["Waiting for 7 agents since 35 s: a, b, c, d, e and 2 more"],
+    ]
