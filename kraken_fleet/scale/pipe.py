@@ -9,8 +9,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
+from kraken_fleet.scale.descendants import Descendants
 from kraken_fleet.scale.events import SliceEnded, SliceEvent, slice_event
 from kraken_fleet.scale.runner import Slice
 from kraken_fleet.scale.slice_process import SILENCE, bare_environment
@@ -45,7 +46,7 @@ class SliceProcess:
             start_new_session=True,  # it ends with the pipe, and by no signal that is meant for this one's group
         )
 
-    def events(self) -> Iterator[SliceEvent]:
+    def events(self) -> Generator[SliceEvent, None, None]:
         """Yield what happens, a SliceEnded at the end."""
         ended = False
         try:
@@ -89,5 +90,9 @@ class SliceProcess:
         try:
             self._process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
+            # It is stopped, say. Its ansible-playbook would go on without it.
+            begun = Descendants(self._process.pid)
+            begun.look()
             self._process.kill()
+            begun.kill()
             self._process.wait()

@@ -8,14 +8,12 @@ wants to read an empty line now and then, for who is stopped and continued later
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
 import re
 import select
 import shutil
-import signal
 import sys
 import tempfile
 import threading
@@ -29,6 +27,7 @@ from typing import IO, Any
 from kraken_fleet import __version__
 from kraken_fleet.collection import collection_root
 from kraken_fleet.errors import FleetError
+from kraken_fleet.scale.descendants import Descendants
 from kraken_fleet.scale.events import HostDone, HostStarted, SliceEnded, SliceEvent, to_dict
 from kraken_fleet.scale.packages import ansible_runner
 from kraken_fleet.scale.playbook import DEPLOY
@@ -191,8 +190,8 @@ def main() -> int:
     text = sys.stdin.readline()
     if not text.strip():
         return 1
-    lost = threading.Event()
-    threading.Thread(target=wait_for_end, args=(lost,), daemon=True).start()
+    lost, begun = threading.Event(), Descendants(os.getpid())
+    threading.Thread(target=wait_for_end, args=(lost, begun), daemon=True).start()
     # Whatever else prints, such as a library, must not stand among the events.
     events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -203,17 +202,25 @@ def main() -> int:
             events.write(json.dumps(to_dict(event)) + "\n")
             events.flush()
 
+    def cancelled() -> bool:
+        if lost.is_set():
+            # ansible-runner kills ansible-playbook next, but not its forks, which have sessions of their own.
+            begun.look()
+        return lost.is_set()
+
     work = Slice.from_json(text)
     try:
-        ended = run_slice(work, tell, lost.is_set)
+        ended = run_slice(work, tell, cancelled)
     except FleetError as error:
         ended = SliceEnded(work.number, 1, {host: {"failed": str(error)} for host in work.hosts}, str(error))
-    if not lost.is_set():
+    if lost.is_set():
+        begun.end(PATIENCE)
+    else:
         tell(ended)
     return 0
 
 
-def wait_for_end(lost: threading.Event) -> None:
+def wait_for_end(lost: threading.Event, begun: Descendants) -> None:
     """Wait until nobody holds the other end of standard input any more, or says nothing there for too long.
 
     Whoever has been stopped for a while is no longer wanted: others may have the slice by now, and be further.
@@ -221,9 +228,11 @@ def wait_for_end(lost: threading.Event) -> None:
     heard, source = _now(), sys.stdin.fileno()
     while select.select([source], [], [], SILENCE)[0] and _now() - heard < SILENCE and os.read(source, 4096):
         heard = _now()
+    # Before ansible-playbook is told to end: it may leave forks that wait in a pipe for ever.
+    begun.look()
     lost.set()
-    # ansible-playbook is told to end; should that not be enough, this process takes it along.
-    threading.Timer(PATIENCE, _end_all).start()
+    # Should ansible-runner not see to it, this process ends with all that is left.
+    threading.Timer(PATIENCE, _end_all, [begun]).start()
 
 
 def _now() -> float:
@@ -231,25 +240,10 @@ def _now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _end_all() -> None:
-    for pid in _descendants(os.getpid()):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+def _end_all(begun: Descendants) -> None:
+    begun.kill()
     # sys.exit would end only the thread of the timer.
     os._exit(1)
-
-
-def _descendants(root: int) -> list[int]:
-    """Return the processes that a process has begun, and those that they have, as long as their parents live."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, IndexError):
-            # The name of a program stands in brackets before the other fields, and may have blanks and brackets itself.
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-    found = [root]
-    for pid in found:
-        found += [child for child, parent in parents.items() if parent == pid]
-    return found[1:]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,14 +72,16 @@ def assert_whole(workers: Workers) -> None:
         assert alive(fleet.pid(host))
         assert processes_in(fleet.home(host)) == [fleet.pid(host)]
     until(lambda: slices_left(workers) == [], otherwise="a slice has left its directory")
+    until(lambda: processes_in(workers.directory, "slices/") == [], otherwise="forks of ansible-playbook are left")
 
 
-def processes_in(home: Path) -> list[int]:
-    """The agents that run out of a host's directory."""
+def processes_in(home: Path, below: str = "") -> list[int]:
+    """The processes that name something in a directory and have this in its path, such as the agents of a host."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if f"{home}/".encode() in path.read_bytes() and alive(int(path.parent.name)):
+            named = re.search(rb"%s/[^\0]*%s" % (re.escape(str(home)).encode(), below.encode()), path.read_bytes())
+            if named and alive(int(path.parent.name)):
                 found.append(int(path.parent.name))
         except OSError:
             continue

@@ -2,23 +2,92 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from kraken_fleet.scale import slice_process
+from kraken_fleet.scale import pipe, slice_process
+from kraken_fleet.scale.events import SliceEvent
+from kraken_fleet.scale.pipe import SliceProcess
+from kraken_fleet.scale.runner import Slice
+from tests.waiting import eventually, until
 
 _PROGRAM = """
-import sys, threading
+import os, sys, threading
 from kraken_fleet.scale import slice_process
+from kraken_fleet.scale.descendants import Descendants
 slice_process.SILENCE = float(sys.argv[1])
 lost = threading.Event()
-slice_process._end_all = lambda: None
-slice_process.wait_for_end(lost)
+slice_process._end_all = lambda begun: None
+slice_process.wait_for_end(lost, Descendants(os.getpid()))
 assert lost.is_set()
 print("lost", flush=True)
 """
+
+# As ansible-playbook: a fork of it has a session of its own, and waits in a pipe whose other end it has itself.
+_PLAYBOOK = """
+import os, signal, sys
+reading, writing = os.pipe()
+if os.fork():
+    signal.pause()
+os.setsid()
+with open(sys.argv[1], "w") as file:
+    file.write(f"{os.getppid()} {os.getpid()}\\n")
+os.read(reading, 1)
+"""
+# As ansible-runner: it kills ansible-playbook and the group of that, once it hears that the slice is not wanted.
+_SLICE = """
+import os, signal, subprocess, sys, time
+from kraken_fleet.scale import slice_process
+from kraken_fleet.scale.events import HostStarted, SliceEnded
+slice_process.PATIENCE = 0.5
+def run_slice(work, tell, cancelled):
+    playbook = subprocess.Popen([sys.executable, "-c", sys.argv[1], sys.argv[2]], start_new_session=True)
+    tell(HostStarted(1, "one"))
+    while not cancelled():
+        time.sleep(0.02)
+    os.killpg(playbook.pid, signal.SIGKILL)
+    playbook.wait()
+    return SliceEnded(1, 1)
+slice_process.run_slice = run_slice
+sys.exit(slice_process.main())
+"""
+
+
+@dataclass
+class Begun:
+    """A slice's process that works, and the ansible-playbook that it has begun, with its fork."""
+
+    process: SliceProcess
+    events: Generator[SliceEvent, None, None]
+    pids: list[int]
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Iterator[Begun]:
+    file = tmp_path / "pids"
+    process = SliceProcess(
+        Slice(1, {"all": {"hosts": {"one": {}}}}), [sys.executable, "-c", _SLICE, _PLAYBOOK, str(file)]
+    )
+    events = process.events()
+    next(events)
+    pids = [int(pid) for pid in eventually(lambda: file.read_text() if file.exists() else "").split()]
+    yield Begun(process, events, pids)
+    for pid in filter(runs, pids):
+        os.kill(pid, signal.SIGKILL)
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def waiting(silence: float) -> subprocess.Popen[bytes]:
@@ -58,3 +127,20 @@ def test_it_has_the_settings_of_ansible_and_no_secret() -> None:
     )
     left_out = dict.fromkeys((*secrets, "EDITOR"), "anything")
     assert slice_process.bare_environment(kept | left_out) == kept
+
+
+def test_forks_of_a_killed_playbook_end_with_the_process_of_their_slice(begun: Begun) -> None:
+    assert all(map(runs, begun.pids))
+    begun.process.stop()
+    list(begun.events)
+    until(lambda: not any(map(runs, begun.pids)))
+
+
+def test_a_process_that_does_not_end_is_killed_with_what_it_has_begun(
+    begun: Begun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipe, "_PATIENCE", 0.1)
+    parent = int(Path(f"/proc/{begun.pids[0]}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(parent, signal.SIGSTOP)
+    begun.events.close()
+    until(lambda: not any(map(runs, begun.pids)))
