@@ -21,7 +21,8 @@
     │   └── PortInUseError          1   another program listens there
     ├── DataDirectoryError          1   the embedded server's data directory: damaged, in use, of another version
     ├── BackupError                 1   a backup of the embedded server that cannot be made or restored
-    └── PartialFailureError         3   some agents were done, others were not
+    ├── PartialFailureError         3   some agents were done, others were not
+    └── StoppedError              130   interrupted, and what was begun is not whole
 
 The number is the exit code that the command line gives it. A message says what is wrong and where; the hint says what
 to do next. Libraries raise; only the command line and the Ansible plugins turn errors into text.
@@ -210,3 +211,9 @@ class PartialFailureError(FleetError):
 
     def as_dict(self) -> dict[str, object]:  # type: ignore[override]
         return {**super().as_dict(), "failures": self.failures, "done": dict(self.done)}
+
+
+class StoppedError(FleetError):
+    """Somebody has interrupted this, and what was begun is not whole. The code is 128 and the number of SIGINT."""
+
+    exit_code = 130

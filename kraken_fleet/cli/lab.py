@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import shlex
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
 
 from kraken_fleet.cli import output
 from kraken_fleet.cli.application import command_group
+from kraken_fleet.cli.interrupts import ended_by_signals, signals_ignored
 from kraken_fleet.cli.lab_progress import LabProgress
 from kraken_fleet.errors import VerificationError
 from kraken_fleet.lab import DRIVERS, SERVERS, Lab, LabStatus, existing_labs
 
 app = command_group()
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Name = Annotated[
     str, typer.Option("--name", help="The name of the lab; several labs can exist at once.", show_default=True)
@@ -56,7 +53,7 @@ def up(
 ) -> None:
     """Make hosts and a Kraken server, and put agents on the hosts with the real playbook."""
     lab, progress = Lab(parent, name), LabProgress(quiet=as_json, verbose=verbose)
-    with _ended_by_signals():
+    with ended_by_signals():
         progress.follow(lab.up(hosts=hosts, driver=driver, server=server, port=port))
         if deploy:
             progress.follow(lab.deploy())
@@ -83,7 +80,7 @@ def demo(
 ) -> None:
     """Try the product: a server, hosts, agents by the playbook, a job on each group; then all is removed."""
     lab, progress = Lab(parent, name), LabProgress(quiet=as_json, verbose=verbose)
-    with _ended_by_signals():
+    with ended_by_signals():
         lab.down()
         try:
             progress.follow(lab.up(hosts=hosts, driver=driver, server=server))
@@ -92,7 +89,7 @@ def demo(
             progress.title("Second deploy: nothing is left to do")
             second = progress.follow(lab.deploy())
         finally:
-            with _signals_ignored():
+            with signals_ignored():
                 lab.down()
     changes = second.changes
     if changes:
@@ -124,7 +121,7 @@ def down(
 ) -> None:
     """Remove a lab: its processes, its hosts, its directory. Nothing is left; a second time does nothing."""
     names = existing_labs(parent) if everything else (name,)
-    with _signals_ignored():
+    with signals_ignored():
         removed = [each for each in names if Lab(parent, each).down()]
     if as_json:
         output.answer({"removed": removed})
@@ -138,33 +135,3 @@ def _rows(found: LabStatus) -> Iterator[tuple[str, ...]]:
         seen = "unknown" if agent is None else "authorized" if agent.authorized else "waits to be authorized"
         groups = ", ".join(sorted(agent.group_names)) if agent else ""
         yield each.host.name, each.host.address, "running" if each.running else "not running", seen, groups or "-"
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end this like Ctrl-C, once: a second signal must not stop the clean-up."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    with _handled(interrupt):
-        yield
-
-
-@contextmanager
-def _signals_ignored() -> Iterator[None]:
-    """Finish removing, also when Ctrl-C is pressed meanwhile; it takes a few seconds."""
-    with _handled(signal.SIG_IGN):
-        yield
-
-
-@contextmanager
-def _handled(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)

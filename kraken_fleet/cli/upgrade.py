@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import typer
 
 from kraken_fleet.cli import slice_options
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import connect
 from kraken_fleet.cli.deploy_progress import follow
+from kraken_fleet.cli.interrupts import ended_by_signals
 from kraken_fleet.cli.tls_options import TlsCa, TlsCertificate, TlsKey
 from kraken_fleet.inventory import Inventory
 from kraken_fleet.scale import UPGRADE, Phases, playbook_command, upgrade_in_slices
@@ -36,7 +39,8 @@ def upgrade(
     4 hosts were not reached.
 
     With --slices or --workers the hosts of each batch are upgraded slice by slice, each by an ansible-playbook of its
-    own. This machine drains the agents of a batch, proves them and enables them before it begins the next one.
+    own. This machine drains the agents of a batch, proves them and enables them before it begins the next one. When it
+    is interrupted, it enables those that are as they were or that are proven already, and names the others.
     """
     phases = Phases(check=check, diff=diff, forks=forks)
     given = slice_options.GivenSlices(slices, workers, tls_ca, tls_certificate, tls_key, as_json)
@@ -44,6 +48,10 @@ def upgrade(
         raise typer.Exit(slice_options.run_here(playbook_command(inventory, UPGRADE, *phases.options, *context.args)))
     given.refuse(context.args)
     runner = given.runner()
-    with connect(inventory) as client:
-        code = follow(upgrade_in_slices(inventory, client, runner, given.size, phases), as_json=as_json)
+    with (
+        ended_by_signals(),
+        connect(inventory) as client,
+        closing(upgrade_in_slices(inventory, client, runner, given.size, phases)) as events,
+    ):
+        code = follow(events, as_json=as_json)
     raise typer.Exit(code)

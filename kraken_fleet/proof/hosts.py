@@ -26,6 +26,7 @@ class HostProofs:
         left_out: why agents were not tried, or nothing is known of them, by label.
         groups: agents groups of which no agent is proven, with the reason.
         trouble: why the server let nobody else be proven; empty when it did.
+        unproven: hosts with an agent of which nothing is known therefore.
     """
 
     proofs: list[tuple[DesiredAgent, Agent, GroupProof]] = field(default_factory=list)
@@ -33,11 +34,16 @@ class HostProofs:
     left_out: dict[str, str] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
     trouble: str = ""
+    unproven: set[str] = field(default_factory=set)
 
-    @property
-    def hosts(self) -> set[str]:
-        """The hosts of whose agents something is known."""
-        return {wanted.host for wanted, _agent, _proof in self.proofs}
+    def hosts_proven(self, fleet: DesiredFleet) -> set[str]:
+        """Return the hosts of which all agents are proven.
+
+        Args:
+            fleet: the agents.
+        """
+        proven = {wanted.label for wanted, _agent, proof in self.proofs if proof.proven}
+        return {one.host for one in fleet.agents} - {one.host for one in fleet.agents if one.label not in proven}
 
     def add(self, wanted: DesiredAgent, agent: Agent, proof: GroupProof) -> None:
         """Take one proof."""
@@ -67,6 +73,7 @@ def prove_hosts(
     alone: bool = False,
     timeout: float = 120.0,
     clock: Clock | None = None,
+    found: HostProofs | None = None,
 ) -> HostProofs:
     """Run a job on the agents that choose() names.
 
@@ -77,21 +84,26 @@ def prove_hosts(
         each: prove all of them.
         alone: of agents that are out of service for it. They are to come back, proven or not, so an error is kept.
         timeout: in seconds.
+        found: takes what becomes known, at once, so that it is not lost with who is interrupted.
 
     Raises:
         FleetError: as verify_agents, save with `alone`.
     """
-    choice = choose(fleet, client.agents(), changed, each=each, alone=alone)
-    found = HostProofs(
-        failures=dict.fromkeys(choice.unknown, _UNKNOWN), left_out=dict(choice.left_out), groups=choice.groups
-    )
-    wanted = {agent.id: one for one, agent in choice.chosen}
-    agents = [agent for _wanted, agent in choice.chosen]
+    found = HostProofs() if found is None else found
+    tried: Collection[DesiredAgent] = fleet.agents
     try:
+        choice = choose(fleet, client.agents(), changed, each=each, alone=alone)
+        tried = [one for one, _agent in choice.chosen]
+        found.failures |= dict.fromkeys(choice.unknown, _UNKNOWN)
+        found.left_out, found.groups = dict(choice.left_out), choice.groups
+        wanted = {agent.id: one for one, agent in choice.chosen}
+        agents = [agent for _wanted, agent in choice.chosen]
         for agent, proof in verify_agents(client, agents, owner, alone=alone, timeout=timeout, clock=clock):
             found.add(wanted[agent.id], agent, proof)
     except FleetError as error:
         if not alone:
             raise
+        known = {one.label for one, _agent, _proof in found.proofs}
         found.trouble = str(error)
+        found.unproven = {one.host for one in tried if one.label not in known} - found.failures.keys()
     return found

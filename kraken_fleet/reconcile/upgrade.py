@@ -110,12 +110,18 @@ def take_out(
 
 
 def give_back(
-    client: KrakenClient, owner: Owner, keep_out: Collection[int] = (), *, clock: Clock | None = None
+    client: KrakenClient,
+    owner: Owner,
+    keep_out: Collection[int] = (),
+    *,
+    doubtful: Collection[int] = (),
+    clock: Clock | None = None,
 ) -> tuple[list[Agent], dict[str, str]]:
     """Enable the agents that this upgrade has taken out, again when the server fails at it.
 
     Args:
         keep_out: ids of those that stay disabled: they do not work.
+        doubtful: ids of those that stay as they are, for whoever comes after this process: it does not know.
 
     Returns:
         those that have come back, and why others have not, by address.
@@ -123,7 +129,8 @@ def give_back(
     failures = _end_proofs(client, owner, clock)
     out = who_is_out(client, owner)
     back = []
-    for agent in [one for one in client.agents() if _in(one, out.mine)] if out.mine else []:
+    agents = [one for one in client.agents() if _in(one, out.mine)] if out.mine else []
+    for agent in [one for one in agents if one.id not in doubtful]:
         try:
             if agent.id not in keep_out:
                 persist(lambda number=agent.id: client.enable_agent(number), clock)  # type: ignore[misc]
@@ -131,7 +138,7 @@ def give_back(
             persist(lambda number=agent.id: _leave(client, number, out.mine | out.left), clock)  # type: ignore[misc]
         except FleetError as error:
             failures[agent.address] = str(error)
-    if not failures:
+    if not failures and not any(agent.id in doubtful for agent in agents):
         for number in out.mine:
             persist(lambda group=number: client.drop_passing_group(group), clock)  # type: ignore[misc]
     if out.left:

@@ -7,8 +7,8 @@ import json
 import queue
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kraken_fleet.errors import FleetError
@@ -27,7 +27,7 @@ _CONNECT, _WORKERS, _LOOK = 20, 30, 1.0
 _AGAIN = "Run the same command again: what is done already takes little time"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class DaskRunner:
     """Lets the workers of a scheduler run slices. A slice whose worker is lost goes to another one.
 
@@ -41,17 +41,21 @@ class DaskRunner:
 
     address: str
     tls: TlsFiles
+    begun: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         _distributed()
 
-    def run(self, slices: Sequence[Slice]) -> Iterator[SliceEvent]:
+    def run(self, slices: Sequence[Slice]) -> Generator[SliceEvent, None, None]:
         """Run the slices; see Runner."""
+        self.begun.clear()
         with _client(self.address, self.tls) as client:
             # Several deploys may share a scheduler. For a key that it knows, it gives back the result that it has.
             deploy = f"kraken-fleet-{uuid.uuid4().hex}"
             events: queue.Queue[SliceEvent | Future[Any]] = queue.Queue()
             client.subscribe_topic(deploy, lambda event: events.put(slice_event(json.loads(event[1]))))
+            # What a worker has begun meanwhile is not known when its word has not come yet.
+            self.begun.update(one.number for one in slices)
             left = {
                 client.submit(_deploy_on_worker, one.to_json(), deploy, key=f"{deploy}-{one.number}", pure=False): one
                 for one in slices

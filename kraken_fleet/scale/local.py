@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -27,16 +28,19 @@ class LocalRunner:
     """
 
     workers: int = 1
+    begun: set[int] = field(default_factory=set)
     _processes: list[SliceProcess] = field(default_factory=list)
     _stopped: bool = False
+    _beginning: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         ansible_runner()
 
-    def run(self, slices: Sequence[Slice]) -> Iterator[SliceEvent]:
+    def run(self, slices: Sequence[Slice]) -> Generator[SliceEvent, None, None]:
         """Run the slices; see Runner."""
         self._stopped = False
         self._processes.clear()
+        self.begun.clear()
         events: queue.Queue[SliceEvent | Future[None]] = queue.Queue()
         with ThreadPoolExecutor(self.workers) as pool:
             left = {pool.submit(self._work, one, events) for one in slices}
@@ -55,16 +59,20 @@ class LocalRunner:
                 self._stop()
 
     def _work(self, one: Slice, events: queue.Queue[SliceEvent | Future[None]]) -> None:
-        if self._stopped:
-            return
+        # A process is begun before all are stopped, and is stopped with them, or not at all.
+        with self._beginning:
+            if self._stopped:
+                return
+            self.begun.add(one.number)
+            process = SliceProcess(one)
+            self._processes.append(process)
         events.put(SliceStarted(one.number, _HERE))
-        process = SliceProcess(one)
-        self._processes.append(process)
         for event in process.events():
             events.put(event)
 
     def _stop(self) -> None:
         """End what runs; the rest is not begun."""
-        self._stopped = True
+        with self._beginning:
+            self._stopped = True
         for process in self._processes:
             process.stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -45,11 +45,16 @@ class Slice:
 class Runner(Protocol):
     """Runs slices somewhere. `LocalRunner` and `DaskRunner` do; one over SSH or Receptor would be another."""
 
-    def run(self, slices: Sequence[Slice]) -> Iterator[SliceEvent]:
+    @property
+    def begun(self) -> Collection[int]:
+        """The numbers of the slices of the last run that may have been begun, also when nobody was told of it."""
+
+    def run(self, slices: Sequence[Slice]) -> Generator[SliceEvent, None, None]:
         """Run the slices, several at a time; yield what happens, with one SliceEnded for each of them.
 
         What becomes of a slice whose worker is lost is up to the runner: it is safe to run it again, also while the
-        first ansible-playbook still works, since on a host one deploy waits for another.
+        first ansible-playbook still works, since on a host one deploy waits for another. When this is closed, nothing
+        is begun any more.
 
         Raises:
             FleetError: there is nothing to run them with.

@@ -7,6 +7,7 @@ the server says that its owner has ended.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -24,7 +25,7 @@ from kraken_fleet.scale.coordinator import Phases, exit_code
 from kraken_fleet.scale.divide import divide
 from kraken_fleet.scale.events import BatchStarted, Ended, Events, Output, Sliced, SliceEnded
 from kraken_fleet.scale.playbook import ACCESS, check
-from kraken_fleet.scale.runner import Runner
+from kraken_fleet.scale.runner import Runner, Slice
 from kraken_fleet.scale.upgrade_batch import Batch, Result, Results
 from kraken_fleet.scale.upgrade_limits import Limits
 
@@ -54,6 +55,7 @@ class _Slices:
     size: int
     phases: Phases
     _last: int = 0
+    _now: tuple[Slice, ...] = ()
 
     def run(self, more: Mapping[str, Mapping[str, Any]], *, check: bool = False) -> Results:
         """Run slices of these hosts.
@@ -68,15 +70,21 @@ class _Slices:
         known = self.inventory.hosts()
         hosts = {host: ({**known[host][0], **own}, known[host][1]) for host, own in more.items()}
         options = dataclasses.replace(self.phases, check=check).options
-        slices = divide(hosts, self.size, options, self._last + 1)
+        self._now = slices = tuple(divide(hosts, self.size, options, self._last + 1))
         self._last += len(slices)
         yield Sliced({one.number: len(one.hosts) for one in slices})
         results: dict[str, Result] = {}
-        for event in self.runner.run(slices):
-            if isinstance(event, SliceEnded):
-                results.update(event.hosts)
-            yield event
+        # Closed before anybody goes on, also when somebody interrupts this.
+        with contextlib.closing(self.runner.run(slices)) as events:
+            for event in events:
+                if isinstance(event, SliceEnded):
+                    results.update(event.hosts)
+                yield event
         return results
+
+    def begun(self) -> set[str]:
+        """Return the hosts of the last run on which work may have been begun."""
+        return {host for one in self._now if one.number in self.runner.begun for host in one.hosts}
 
 
 @dataclass
@@ -105,7 +113,7 @@ class _Upgrade:
             if self.phases.check:
                 yield from (Output(f"{host}: would be drained and upgraded") for host in wanted)
             elif wanted:
-                batch = Batch(self.client, owner, limits, fleet, found, self.slices.run)
+                batch = Batch(self.client, owner, limits, fleet, found, self.slices)
                 yield from batch.run(wanted)
                 results |= batch.failures
             if is_over(results.keys() & {*hosts}, hosts, limits) and number < len(made.hosts):

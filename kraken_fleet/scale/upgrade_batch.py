@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from kraken_fleet.api import KrakenClient
-from kraken_fleet.errors import FleetError
+from kraken_fleet.errors import FleetError, StoppedError
 from kraken_fleet.model import Agent, DesiredFleet, Owner
 from kraken_fleet.proof import HostProofs, prove_hosts
 from kraken_fleet.reconcile import Changed, Draining, Event
@@ -22,13 +22,30 @@ from kraken_fleet.scale.upgrade_limits import Limits
 Result = Mapping[str, Any]
 Results = Generator[DeployEvent, None, dict[str, Result]]
 Steps = Generator[DeployEvent, None, None]
-# Runs slices of these hosts, each with more variables than the inventory has.
-Work = Callable[[Mapping[str, Mapping[str, Any]]], Results]
 
 _UNKNOWN = "the server has no authorized agent with its address; run deploy-agents.yml first"
-_AGAIN = "Run the same command again: it upgrades, proves and enables them"
+_NOT_PROVEN_BACK = "it went back, and no job has proven it since, for the server failed"
+_DOUBTFUL = "These agents stay disabled, for nobody knows whether they work"
+_AGAIN = (
+    "Run the same command again: it upgrades, proves and enables them. "
+    "`kraken-fleet agents enable -i INVENTORY HOST...` enables them as they are"
+)
 # A host says which release it has. It becomes a variable, in which nothing may be a template.
 _RELEASE = re.compile(r"[\w.:+@/-]{1,256}", re.ASCII)
+
+
+class Slices(Protocol):
+    """Has slices of hosts worked on."""
+
+    def run(self, more: Mapping[str, Mapping[str, Any]]) -> Results:
+        """Run slices of these hosts, each with more variables than the inventory has; return their results.
+
+        Raises:
+            FleetError: nobody runs slices any more.
+        """
+
+    def begun(self) -> Collection[str]:
+        """Return the hosts of the last run on which work may have been begun."""
 
 
 @dataclass
@@ -41,7 +58,7 @@ class Batch:
         limits: how long to wait, and for how many.
         fleet: the agents of all hosts of the upgrade, with their addresses.
         found: the results of a prediction, by host.
-        work: has slices upgraded.
+        slices: has slices upgraded.
     """
 
     client: KrakenClient
@@ -49,33 +66,43 @@ class Batch:
     limits: Limits
     fleet: DesiredFleet
     found: Mapping[str, Result]
-    work: Work
+    slices: Slices
     # By host: what has failed and what became of the host, as the results of slices have it.
     failures: dict[str, Result] = field(default_factory=dict)
     _bad: dict[str, str] = field(default_factory=dict)
+    # Hosts that were changed, or may have been, and that no job has proven since.
+    _doubtful: set[str] = field(default_factory=set)
     _unproven: dict[str, str] = field(default_factory=dict)
 
     def run(self, hosts: Collection[str]) -> Steps:
-        """Upgrade the hosts.
+        """Upgrade the hosts. However this ends, agents come back that are as they were or that a job has proven.
 
         Raises:
-            FleetError: nobody runs slices any more. Who is out of service stays so, until the same is run again.
+            StoppedError: somebody has interrupted it, and nobody knows whether some of the hosts work. Their agents
+                stay out of service, until the same is run again.
+            FleetError: nobody runs slices any more; the same holds for their agents.
         """
-        begun = False
         try:
             tried = yield from self._drained(hosts)
-            begun = True
-            broken = (yield from self._upgraded(tried)) if tried else set()
+            if tried:
+                yield from self._upgraded(tried)
+            yield from self._given_back()
+        except BaseException as error:
+            left = self._given_up(hosts)
+            if left and isinstance(error, FleetError):
+                raise FleetError(f"{error.message}. {_DOUBTFUL}: {left}", where=error.where, hint=_AGAIN) from error
+            if left and isinstance(error, (KeyboardInterrupt, GeneratorExit)):
+                raise StoppedError(f"Interrupted. {_DOUBTFUL}: {left}", hint=_AGAIN) from error
+            raise
+
+    def _given_up(self, hosts: Collection[str]) -> str:
+        """Enable the agents of hosts that work for certain; name the hosts whose agents stay disabled."""
+        try:
+            _, failures = give_back(self.client, self.owner, doubtful=self._ids(self._doubtful))
         except FleetError as error:
-            if not begun:
-                raise
-            text = f"{error.message}. The agents of this batch stay disabled: {', '.join(hosts)}"
-            raise FleetError(text, where=error.where, hint=_AGAIN) from error
-        finally:
-            # Hosts that somebody has begun to change may not work: their agents come back when they are proven.
-            if not begun:
-                give_back(self.client, self.owner)
-        yield from self._given_back(broken)
+            failures = dict.fromkeys((one.address for one in self._of(hosts).agents), str(error))
+        known = self.fleet.by_address()
+        return ", ".join(sorted(self._doubtful | {known[one].host for one in failures if one in known}))
 
     def _drained(self, hosts: Collection[str]) -> Generator[DeployEvent, None, list[str]]:
         """Drain the agents; return the hosts on which all could be drained."""
@@ -93,44 +120,53 @@ class Batch:
         self._fail({host: f"Not upgraded: {why}" for host, why in left.items()})
         return [host for host in hosts if host not in left]
 
-    def _upgraded(self, hosts: Collection[str]) -> Generator[DeployEvent, None, set[str]]:
-        """Upgrade and prove the hosts, and let those go back that do not work; return those that still do not."""
-        results = yield from self.work({host: {} for host in hosts})
+    def _upgraded(self, hosts: Collection[str]) -> Steps:
+        """Upgrade and prove the hosts, and let those go back that do not work."""
+        self._doubtful = {*hosts}
+        try:
+            results = yield from self.slices.run({host: {} for host in hosts})
+        except BaseException:
+            # Somebody has interrupted it, or nobody runs slices any more. What was not begun is as it was.
+            self._doubtful &= {*self.slices.begun()}
+            raise
         self._bad = {host: str(result["failed"]) for host, result in results.items() if "failed" in result}
         sound = [host for host in hosts if host not in self._bad]
         proofs = yield from self._proven(sound)
-        if proofs.trouble:
-            self._unproven = dict.fromkeys({*sound} - {*proofs.failures} - proofs.hosts, proofs.trouble)
+        self._unproven = dict.fromkeys(proofs.unproven, proofs.trouble)
+        # They come back as they are; docs/lifecycle.md says so.
+        self._doubtful -= proofs.unproven
         self._bad |= proofs.failures
         releases = {host: found for host in self._bad if (found := releases_of(self.found[host]))}
-        returned: set[str] = set()
-        unfit: Mapping[str, str] = {}
+        unfit: dict[str, str] = {}
         if releases:
-            again = yield from self.work({host: {"kraken_agent_releases": found} for host, found in releases.items()})
-            returned = {host for host, result in again.items() if "failed" not in result}
-            unfit = (yield from self._proven(returned)).failures
-        broken = self._bad.keys() - (returned - unfit.keys())
+            again = yield from self.slices.run(
+                {host: {"kraken_agent_releases": found} for host, found in releases.items()}
+            )
+            proofs = yield from self._proven([host for host, result in again.items() if "failed" not in result])
+            unfit = dict.fromkeys(proofs.unproven, f"{_NOT_PROVEN_BACK}: {proofs.trouble}") | proofs.failures
         for host, why in self._bad.items():
             stays = unfit.get(host, "there was no release that it could go back to, or that did not work")
             names = ", ".join(dict.fromkeys(releases.get(host, {}).values()))
-            outcome = f"Its agent stays disabled: {stays}" if host in broken else f"The host runs {names} again"
+            outcome = f"Its agent stays disabled: {stays}" if host in self._doubtful else f"The host runs {names} again"
             self._fail({host: f"The upgrade did not work: {why}. {outcome}"}, results.get(host))
-        return broken
 
     def _proven(self, hosts: Collection[str]) -> Generator[DeployEvent, None, HostProofs]:
         if not hosts:
             return HostProofs()
         timeout = self.limits.verify_timeout
         fleet = self._of(hosts)
-        proofs = prove_hosts(self.client, fleet, (), self.owner, each=True, alone=True, timeout=timeout)
+        proofs = HostProofs()
+        try:
+            prove_hosts(self.client, fleet, (), self.owner, each=True, alone=True, timeout=timeout, found=proofs)
+        finally:
+            self._doubtful -= proofs.hosts_proven(fleet)
         yield from map(Output, proofs.lines())
         return proofs
 
-    def _given_back(self, broken: Collection[str]) -> Steps:
+    def _given_back(self) -> Steps:
         """Enable the agents, save those of hosts that do not work."""
-        addresses = {one.address for one in self._of(broken).agents}
-        stay = {agent.id for agent in self.client.agents() if agent.address in addresses} if addresses else set()
-        back, failures = give_back(self.client, self.owner, stay)
+        back, failures = give_back(self.client, self.owner, self._ids(self._doubtful))
+        self._doubtful.clear()  # the others are named as failed
         known = self.fleet.by_address()
         yield from (Output(f"{_label(known, agent)}: enabled") for agent in back)
         self._fail({known[address].host: f"Its agent could not be enabled: {why}" for address, why in failures.items()})
@@ -141,6 +177,10 @@ class Batch:
         unreachable = {"unreachable": True} if result and result.get("unreachable") else {}
         for host, why in failures.items():
             self.failures.setdefault(host, {"failed": why} | unreachable)
+
+    def _ids(self, hosts: Collection[str]) -> set[int]:
+        addresses = {one.address for one in self._of(hosts).agents}
+        return {agent.id for agent in self.client.agents() if agent.address in addresses} if addresses else set()
 
     def _of(self, hosts: Collection[str]) -> DesiredFleet:
         return dataclasses.replace(self.fleet, agents=tuple(one for one in self.fleet.agents if one.host in hosts))

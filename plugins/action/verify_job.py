@@ -84,6 +84,7 @@ def _of_agents(found: HostProofs) -> dict[str, Any]:
         "groups_not_proven": found.groups,
         "failed_hosts": found.failures,
         "trouble": found.trouble,
+        "unproven_hosts": sorted(found.unproven),
     }
 
 

@@ -87,6 +87,11 @@ trouble:
   description: With O(alone), why there may be fewer proofs than agents; empty when nothing went wrong on the server.
   returned: of a play
   type: str
+unproven_hosts:
+  description: With O(alone), the hosts of whose agents nothing is known because of that trouble.
+  returned: of a play
+  type: list
+  elements: str
 failed_hosts:
   description: Why there is no proof, by host.
   returned: always

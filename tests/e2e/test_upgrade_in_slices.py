@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from kraken_fleet.model import is_own_group
 from tests.background import looking
 from tests.e2e.loopback_fleet import Fleet, Played
-from tests.e2e.slices import command_in_slices
+from tests.e2e.slices import begun_in_slices, command_in_slices
 from tests.e2e.upgrade_helpers import release_of
 from tests.json_answers import check_answer
 
@@ -97,3 +98,28 @@ def test_a_host_whose_release_does_not_work_goes_back_and_no_batch_follows(fleet
     assert "host-2: proven, job" in done.message
     assert "Batch 1 of 4 has failed hosts: 6 hosts are left as they are" in done.message
     assert not any(agent.disabled for agent in fleet.agents().values())
+
+
+def test_an_upgrade_that_is_interrupted_enables_what_it_has_not_begun_and_names_the_rest(fleet: Fleet) -> None:
+    released = releases(fleet)
+    fleet.variables.update({"kraken_agent_bundle_version": "2.0", "kraken_upgrade_serial": "50%"})
+    upgrading = begun_in_slices(fleet, "upgrade", "--slices", "2", "--workers", "1")
+    upgrading.until(lambda one: one["event"] == "BatchStarted")
+    upgrading.until(lambda one: one["event"] == "HostStarted")
+    assert sum(agent.disabled for agent in fleet.agents().values()) == 4
+    upgrading.process.send_signal(signal.SIGTERM)
+    rest, _ = upgrading.process.communicate()
+    assert upgrading.process.returncode == 130, rest
+    (error,) = [json.loads(line)["error"] for line in rest.splitlines() if line.startswith('{"ok"')]
+    assert error["kind"] == "Stopped"
+    assert error["message"].endswith("nobody knows whether they work: host-1, host-2")
+    assert "kraken-fleet agents enable" in error["hint"]
+    agents = fleet.agents()
+    assert [host for host in HOSTS if agents[fleet.host(host)["kraken_agent_address"]].disabled] == HOSTS[:2]
+    assert {host: releases(fleet)[host] for host in HOSTS[2:]} == {host: released[host] for host in HOSTS[2:]}
+
+    again = upgrade(fleet)
+    assert again.code == 0, again.text
+    assert set(HOSTS[:2]) <= set(events(again, "BatchStarted")[0]["hosts"])
+    assert not any(agent.disabled for agent in fleet.agents().values())
+    assert [host for host, name in releases(fleet).items() if not name.startswith("2.0-")] == []

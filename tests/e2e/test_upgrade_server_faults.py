@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from kraken_fleet.model import is_own_group
 from tests.e2e.failing_proxy import failing_proxy
 from tests.e2e.loopback_fleet import Fleet
+from tests.e2e.slices import command_in_slices
+from tests.e2e.upgrade_helpers import release_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -61,3 +64,27 @@ def test_agents_have_jobs_again_when_the_server_fails_during_their_proof(
     assert all((fleet.home(host) / "current").readlink().name.startswith("2.0-") for host in HOSTS)
     with fleet.client() as client:
         assert [group.name for group in client.groups() if is_own_group(group.name)] == []
+
+
+@pytest.mark.parametrize("in_slices", [False, True], ids=["the playbook", "slices"])
+def test_agents_that_went_back_stay_disabled_when_the_server_fails_during_their_proof(
+    new_fleet: Callable[..., Fleet], tmp_path: Path, in_slices: bool
+) -> None:
+    fleet = new_fleet(*HOSTS)
+    assert fleet.play("deploy-agents.yml", "-e", "kraken_verify_enabled=false").code == 0
+    groups = {address: agent.group_names for address, agent in fleet.agents().items()}
+    before = {host: (fleet.home(host) / "current").readlink().name for host in HOSTS}
+    fleet.variables["kraken_agent_server_url"] = fleet.server.url
+    # It does not start, so that the first job is one for the release of before.
+    fleet.variables.update(release_of("import sys; sys.exit('broken')", tmp_path / "broken"))
+    fleet.variables.update({"kraken_upgrade_serial": "100%", "kraken_upgrade_max_unavailable": 2})
+    with failing_proxy(fleet.server.url, Fault(None), hangs_up=False) as proxy:
+        fleet.variables["kraken_server_url"] = proxy.url
+        done = command_in_slices(fleet, "upgrade", "--slices", "2") if in_slices else fleet.play("upgrade-agents.yml")
+        assert proxy.failed > 0
+
+    assert done.code == 2, done.text
+    assert "it went back, and no job has proven it since, for the server failed" in done.message
+    assert {host: (fleet.home(host) / "current").readlink().name for host in HOSTS} == before
+    assert [agent.disabled for agent in fleet.agents().values()] == [True, True], done.text
+    assert {address: agent.group_names for address, agent in fleet.agents().items()} == groups

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kraken_fleet.errors import FleetError
-from kraken_fleet.model import Owner, is_own_group
+from kraken_fleet.errors import FleetError, StoppedError
+from kraken_fleet.model import DesiredFleet, Owner, is_own_group
+from kraken_fleet.proof import GroupProof, HostProofs
 from kraken_fleet.reconcile import reconcile
 from kraken_fleet.reconcile.owner import owner_of
 from kraken_fleet.reconcile.upgrade import left_out_of_service, who_is_out
+from kraken_fleet.scale import upgrade_batch
 from kraken_fleet.scale.events import Output
 from kraken_fleet.scale.upgrade_batch import Batch, Result, Results
 from kraken_fleet.scale.upgrade_limits import Limits
@@ -38,9 +41,25 @@ def disabled(lab: Lab) -> set[str]:
     return {f"h{number}" for number, address in enumerate(ADDRESSES) if lab.agent(address).disabled}
 
 
+@dataclass
+class Slices:
+    """Slices of which each host may have been begun, if nothing else is said."""
+
+    run: Any
+    hosts: Collection[str] = ("h0", "h1", "h2")
+
+    def begun(self) -> Collection[str]:
+        return self.hosts
+
+
+def upgraded(hosts: Mapping[str, Mapping[str, Any]]) -> Results:
+    yield Output("working")
+    return {host: {"changed": True} for host in hosts}
+
+
 def batch(lab: Lab, work: Any) -> Batch:
     found: Mapping[str, Result] = {f"h{number}": {"changed": True, "agents": []} for number in range(3)}
-    return Batch(lab.client, ME, Limits(verify_timeout=1, drain_timeout=2), FLEET, found, work)
+    return Batch(lab.client, ME, Limits(verify_timeout=1, drain_timeout=2), FLEET, found, Slices(work))
 
 
 def test_the_agents_of_a_batch_are_disabled_while_its_slices_work_and_no_others(three: Lab) -> None:
@@ -83,15 +102,81 @@ def test_agents_stay_marked_when_nobody_runs_their_slices_any_more(three: Lab) -
         yield Output("working")
         raise FleetError("The scheduler has ended", where="tls://here:1")
 
-    with pytest.raises(
-        FleetError, match=r"The agents of this batch stay disabled: h0, h1\. Run the same command again"
-    ):
+    with pytest.raises(FleetError, match=r"These agents stay disabled, .*: h0, h1\. Run the same command again"):
         list(batch(three, work).run(["h0", "h1"]))
     ended = Owner(ME.host, ME.pid, ME.started + 1)
     out = who_is_out(three.client, ended)
     assert out.others, "their owner lives, so another upgrade does not take them for left"
     assert left_out_of_service(three.client.agents(), out) == []
     assert disabled(three) == {"h0", "h1"}
+
+
+def test_whoever_interrupts_slices_gets_back_what_was_not_begun_and_the_names_of_the_rest(three: Lab) -> None:
+    def work(_hosts: Mapping[str, Mapping[str, Any]]) -> Results:
+        yield Output("working")
+        raise KeyboardInterrupt
+
+    made = batch(three, work)
+    made.slices = Slices(work, {"h1"})
+    with pytest.raises(
+        StoppedError, match=r"These agents stay disabled, .*: h1\. Run the same command again"
+    ) as stopped:
+        list(made.run(["h0", "h1"]))
+    assert stopped.value.exit_code == 130
+    assert disabled(three) == {"h1"}
+    # The next upgrade, of another process, finds it.
+    ended = Owner(ME.host, ME.pid, ME.started + 1)
+    assert [agent.address for agent in three.client.agents() if agent.disabled] == ["127.0.0.32"]
+    assert who_is_out(three.client, ended).others
+
+
+def test_an_upgrade_that_is_closed_while_slices_work_says_whose_agents_stay_disabled(three: Lab) -> None:
+    def work(_hosts: Mapping[str, Mapping[str, Any]]) -> Results:
+        yield Output("working")
+        raise AssertionError("nobody goes on")
+
+    running = batch(three, work).run(["h0", "h1"])
+    for event in running:
+        if event == Output("working"):
+            break
+    with pytest.raises(StoppedError, match=r": h0, h1\. Run the same"):
+        running.close()
+    assert disabled(three) == {"h0", "h1"}
+
+
+def test_agents_that_a_job_has_proven_come_back_when_somebody_interrupts_the_other_proofs(
+    three: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def proofs(_client: object, of: DesiredFleet, *_more: object, found: HostProofs, **_how: object) -> None:
+        first = next(one for one in of.agents if one.host == "h0")
+        found.add(first, three.agent(first.address), GroupProof("proof", 1, first.label, 0.1, "line"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(upgrade_batch, "prove_hosts", proofs)
+    with pytest.raises(StoppedError, match=r": h1\. Run the same"):
+        list(batch(three, upgraded).run(["h0", "h1"]))
+    assert disabled(three) == {"h1"}
+
+
+def test_agents_that_went_back_stay_disabled_when_the_server_lets_no_job_prove_them(
+    three: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[set[str]] = []
+
+    def proofs(_client: object, of: DesiredFleet, *_more: object, found: HostProofs, **_how: object) -> None:
+        tried.append({one.host for one in of.agents})
+        if len(tried) == 1:
+            found.failures = {"h0": "it does not start"}
+        found.trouble, found.unproven = "status 500", {one.host for one in of.agents} - found.failures.keys()
+
+    monkeypatch.setattr(upgrade_batch, "prove_hosts", proofs)
+    made = batch(three, upgraded)
+    made.found = {host: {"changed": True, "agents": [{"name": "", "release": "1.0-abc"}]} for host in ("h0", "h1")}
+    list(made.run(["h0", "h1"]))
+    assert tried == [{"h0", "h1"}, {"h0"}]
+    assert "no job has proven it since, for the server failed: status 500" in str(made.failures["h0"]["failed"])
+    assert "The host is upgraded and has jobs as before" in str(made.failures["h1"]["failed"])
+    assert disabled(three) == {"h0"}
 
 
 def test_agents_come_back_when_they_could_not_be_drained(three: Lab) -> None:
