@@ -12,6 +12,8 @@ import json
 import logging
 import os
 import socket
+import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,6 +65,9 @@ class AuditLog:
         self.path = path
         self._required = required
         self._max_bytes, self._kept = max_bytes, kept
+        # Kept open, since a deploy may write ten thousand lines; other threads and processes write into the same file.
+        self._handler: _Handler | None = None
+        self._writing = threading.Lock()
 
     def check(self) -> None:
         """See whether a line could be written.
@@ -71,8 +76,10 @@ class AuditLog:
             FleetError: it cannot, and has to.
         """
         try:
-            with self._locked(), self._opened():
-                pass
+            with self._writing:
+                if not self._is_open():
+                    with self._locked():
+                        self._opened()
         except OSError as error:
             self._failed(error)
 
@@ -95,8 +102,8 @@ class AuditLog:
         # ASCII only: a name with characters that a terminal acts on stays readable text.
         line = json.dumps(record, ensure_ascii=True)
         try:
-            with self._locked(), self._opened() as handler:
-                handler.emit(logging.makeLogRecord({"msg": line}))
+            with self._writing, self._locked():
+                self._opened().emit(logging.makeLogRecord({"msg": line}))
         except OSError as error:
             # What was changed is changed, and its caller has to know how it ended.
             log.warning("A change could not be written to the audit log %s: %s: %s", self.path, error, line)
@@ -112,22 +119,36 @@ class AuditLog:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold off other processes that write or rotate: the lock is on the directory, as files get other names."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(directory, fcntl.LOCK_EX)
             yield
         finally:
             os.close(directory)
 
-    @contextmanager
-    def _opened(self) -> Iterator[_Handler]:
-        # Opened for each line: another process may have rotated the file since the last one.
-        handler = _Handler(self.path, maxBytes=self._max_bytes, backupCount=self._kept, encoding="ascii")
+    def _is_open(self) -> bool:
+        """Say whether the open file is still the one with this name: another process may have rotated or removed it."""
+        if self._handler is None or self._handler.stream is None:
+            return False
         try:
-            yield handler
-        finally:
-            handler.close()
+            return os.path.samestat(self.path.stat(), os.fstat(self._handler.stream.fileno()))
+        except FileNotFoundError:
+            return False
+
+    def _opened(self) -> _Handler:
+        if self._handler is not None and self._is_open():
+            return self._handler
+        if self._handler is not None:
+            self._handler.close()
+        handler = _Handler(self.path, maxBytes=self._max_bytes, backupCount=self._kept, encoding="ascii")
+        # Its file is closed with the log, and not only when Python ends.
+        weakref.finalize(self, handler.close)
+        self._handler = handler
+        return handler
 
 
 class _Handler(RotatingFileHandler):
@@ -143,6 +164,11 @@ class _Handler(RotatingFileHandler):
             path.touch(mode=0o600)
             path.chmod(self._mode)
         return super()._open()
+
+    def doRollover(self) -> None:  # noqa: N802 - logging's own name
+        # Somebody may have changed it since the file was opened.
+        self._mode = Path(self.baseFilename).stat().st_mode & 0o777
+        super().doRollover()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
         """Let a failure go to whoever writes, instead of printing it."""

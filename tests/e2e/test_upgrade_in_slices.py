@@ -110,7 +110,7 @@ def test_an_upgrade_that_is_interrupted_enables_what_it_has_not_begun_and_names_
     upgrading.process.send_signal(signal.SIGTERM)
     rest, _ = upgrading.process.communicate()
     assert upgrading.process.returncode == 130, rest
-    (error,) = [json.loads(line)["error"] for line in rest.splitlines() if line.startswith('{"ok"')]
+    error = json.JSONDecoder().raw_decode(rest, rest.index('{\n  "ok"'))[0]["error"]
     assert error["kind"] == "Stopped"
     assert error["message"].endswith("nobody knows whether they work: host-1, host-2")
     assert "kraken-fleet agents enable" in error["hint"]
