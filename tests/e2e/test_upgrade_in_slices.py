@@ -100,7 +100,7 @@ def test_a_host_whose_release_does_not_work_goes_back_and_no_batch_follows(fleet
     assert not any(agent.disabled for agent in fleet.agents().values())
 
 
-def test_an_upgrade_that_is_interrupted_enables_what_it_has_not_begun_and_names_the_rest(fleet: Fleet) -> None:
+def test_an_interrupted_upgrade_enables_what_was_not_begun_and_names_the_rest(fleet: Fleet) -> None:
     released = releases(fleet)
     fleet.variables.update({"kraken_agent_bundle_version": "2.0", "kraken_upgrade_serial": "50%"})
     upgrading = begun_in_slices(fleet, "upgrade", "--slices", "2", "--workers", "1")

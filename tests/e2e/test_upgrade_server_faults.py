@@ -67,7 +67,7 @@ def test_agents_have_jobs_again_when_the_server_fails_during_their_proof(
 
 
 @pytest.mark.parametrize("in_slices", [False, True], ids=["the playbook", "slices"])
-def test_agents_that_went_back_stay_disabled_when_the_server_fails_during_their_proof(
+def test_agents_that_went_back_stay_disabled_when_the_server_fails(
     new_fleet: Callable[..., Fleet], tmp_path: Path, in_slices: bool
 ) -> None:
     fleet = new_fleet(*HOSTS)

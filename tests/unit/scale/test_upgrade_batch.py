@@ -111,7 +111,7 @@ def test_agents_stay_marked_when_nobody_runs_their_slices_any_more(three: Lab) -
     assert disabled(three) == {"h0", "h1"}
 
 
-def test_whoever_interrupts_slices_gets_back_what_was_not_begun_and_the_names_of_the_rest(three: Lab) -> None:
+def test_interrupted_slices_give_back_what_was_not_begun_and_name_the_rest(three: Lab) -> None:
     def work(_hosts: Mapping[str, Mapping[str, Any]]) -> Results:
         yield Output("working")
         raise KeyboardInterrupt
@@ -144,7 +144,7 @@ def test_an_upgrade_that_is_closed_while_slices_work_says_whose_agents_stay_disa
     assert disabled(three) == {"h0", "h1"}
 
 
-def test_agents_that_a_job_has_proven_come_back_when_somebody_interrupts_the_other_proofs(
+def test_proven_agents_come_back_when_the_other_proofs_are_interrupted(
     three: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def proofs(_client: object, of: DesiredFleet, *_more: object, found: HostProofs, **_how: object) -> None:
@@ -158,7 +158,7 @@ def test_agents_that_a_job_has_proven_come_back_when_somebody_interrupts_the_oth
     assert disabled(three) == {"h1"}
 
 
-def test_agents_that_went_back_stay_disabled_when_the_server_lets_no_job_prove_them(
+def test_agents_that_went_back_stay_disabled_when_no_job_can_prove_them(
     three: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[set[str]] = []
