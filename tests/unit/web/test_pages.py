@@ -16,7 +16,7 @@ import requests
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.api.deletions import DeletionPace
-from kraken_fleet.model import Deploy, Deployment, HostResult, Owner, OwnGroup, TaskResult
+from kraken_fleet.model import Deploy, Deployment, HostResult, TaskResult
 from kraken_fleet.server.testing import RunningServer
 from kraken_fleet.state import save_deploy
 from tests.console_server import serving
@@ -214,23 +214,6 @@ def test_a_note_and_an_end_are_kept_with_a_disabled_agent_and_shown(person: Pers
     assert "kraken-fleet-disabled" not in person.get("/agents") + person.get("/groups")
     assert "enable 10.0.0.22: done" in person.post(f"/agents/{number}/enable").text
     assert "a new disk" not in person.get(f"/agents/{number}")
-
-
-def test_groups_of_proofs_and_upgrades_are_no_boxes_to_tick(person: Person, server: RunningServer) -> None:
-    number = _authorized(server, "10.0.0.23")
-    owner = Owner("0a", 17, 4)
-    with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
-        own = [client.create_group(OwnGroup(kind, owner, 1).name).id for kind in ("proof", "upgrade")]
-        client.set_agent_groups(number, [1, *own])
-        speak = {"address": "10.0.0.24", "msg": "get-job"}
-        requests.post(f"{server.url}/backend", json=speak, timeout=60)
-        _until("10.0.0.24", lambda: person.get("/discovered"))
-        pages = "".join(person.get(path) for path in ("/agents", "/groups", "/discovered", f"/agents/{number}"))
-        for group in own:
-            client.delete_group(group, force=True)
-    assert "10.0.0.23" in pages
-    assert "kraken-fleet-proof" not in pages
-    assert "kraken-fleet-upgrade" not in pages
 
 
 def test_an_end_that_is_no_moment_is_refused_and_changes_nothing(person: Person, server: RunningServer) -> None:
