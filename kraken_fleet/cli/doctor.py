@@ -21,6 +21,7 @@ from kraken_fleet.cli.source import with_inventory
 from kraken_fleet.collection import collection_root
 from kraken_fleet.errors import FleetError, InventoryError, PartialFailureError
 from kraken_fleet.inventory import Inventory, start_ansible
+from kraken_fleet.inventory.command import failure
 from kraken_fleet.inventory.environment import ansible_environment
 
 app = single_command()
@@ -32,7 +33,6 @@ _LARGEST_DIFFERENCE = timedelta(seconds=30)
 # How Ansible says what it does and to which host, and how its errors begin.
 _TASK = re.compile(r"TASK \[(.*)\]")
 _HOST = re.compile(r"(?:ok|changed|fatal|failed): \[([^\]]+)\]")
-_ERRORS = ("ERROR", "[ERROR]")
 _LOOKING = "Look at the host"
 _SIGNS = {True: ("✔", "green"), False: ("✘", "bold red"), None: ("?", "yellow")}
 
@@ -106,9 +106,8 @@ def _examine(inventory: Inventory, clickhouse: str | None, on_host: Callable[[in
         # ansible-playbook exits with 2 or 4 when a host has failed, which is a finding; only without a report has it
         # failed itself.
         if not report.is_file():
-            first = next((line for line in said if line.startswith(_ERRORS)), next(iter(said), ""))
             hint = "Run ansible-playbook playbooks/doctor.yml with the same inventory to see all of it"
-            raise InventoryError(first or "Ansible looked at no host", where=str(inventory), hint=hint)
+            raise failure(said, str(inventory), hint)
         seen = json.loads(report.read_text(encoding="utf-8"))
         if problems := seen.get("problems"):
             text = "\n".join(["The inventory is wrong; no host was looked at.", *problems])
@@ -116,20 +115,20 @@ def _examine(inventory: Inventory, clickhouse: str | None, on_host: Callable[[in
         return {host: _findings(result) for host, result in seen["hosts"].items()}
 
 
-def _run(command: Sequence[str], on_host: Callable[[int], None]) -> list[str]:
-    """Run ansible-playbook; return what it printed, without empty lines."""
+def _run(command: Sequence[str], on_host: Callable[[int], None]) -> str:
+    """Run ansible-playbook; return what it printed."""
     said: list[str] = []
     task, seen = "", set[str]()
     # Into a pipe Python writes whole blocks, and a count would come with the last host.
     with start_ansible(command, {**ansible_environment(), "PYTHONUNBUFFERED": "1"}) as process:
         for line in process.stdout or ():
-            said.append(line.rstrip())
+            said.append(line)
             if found := _TASK.match(line):
                 task = found[1]
             elif task == _LOOKING and (found := _HOST.match(line)):
                 seen.add(found[1])
                 on_host(len(seen))
-    return list(filter(None, said))
+    return "".join(said)
 
 
 def _findings(result: Mapping[str, Any]) -> list[Finding]:

@@ -20,7 +20,7 @@ _PLAIN = {
     # Of --limit: a name that is mistyped must not make an empty fleet, or leave nobody out.
     "ANSIBLE_HOST_PATTERN_MISMATCH": "error",
     # What it answers can hold a password, which belongs into no log file.
-    "ANSIBLE_LOG_PATH": "",
+    "ANSIBLE_LOG_PATH": os.devnull,
 }
 
 
@@ -51,7 +51,8 @@ def run_ansible(command: Sequence[str], timeout: float) -> subprocess.CompletedP
         command,
         capture_output=True,
         stdin=subprocess.DEVNULL,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         timeout=timeout,
         check=False,
         env=ansible_environment(),
@@ -72,7 +73,7 @@ def start_ansible(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         start_new_session=own_group,
     )

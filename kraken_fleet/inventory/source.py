@@ -157,7 +157,7 @@ class Inventory:
     def _placed(self, error: InventoryError) -> InventoryError:
         """Say of an error in which file and line it is, as far as that can be found."""
         place = next(definitions(self.sources, self.playbook_dir, error), str(self))
-        named = f"{place}: {error.where}" if error.where else place
+        named = f"{place}: {error.where}" if error.where and error.where != place else place
         return InventoryError(error.message, host=error.host, variable=error.variable, where=named, hint=error.hint)
 
 

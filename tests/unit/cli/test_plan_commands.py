@@ -186,7 +186,7 @@ def test_apply_without_a_plan_or_an_inventory_is_a_wrong_command_line(client: Kr
     assert run("apply")[0] == 64
 
 
-@pytest.mark.parametrize("command", [["plan"], ["apply"], ["reconcile"]])
+@pytest.mark.parametrize("command", [["plan"], ["apply"], ["reconcile"], ["doctor"], ["agents", "list"]])
 @pytest.mark.parametrize("limit", ["nosuch", "build-1,nosuch", "all:!nosuch"])
 @pytest.mark.usefixtures("client")
 def test_a_limit_that_names_nobody_is_an_error(inventory: str, run: Run, command: list[str], limit: str) -> None:
