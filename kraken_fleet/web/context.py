@@ -31,6 +31,7 @@ def shown_page(
 ) -> HTMLResponse:
     """Render a page with what every template needs."""
     console = console_of(request)
+    shown = values.get("snapshot")
     content = console.renderer.render(
         template,
         request=request,
@@ -39,6 +40,7 @@ def shown_page(
         read_only=console.settings.read_only or not (session and session.may_change),
         server_url=console.settings.server_url,
         fleet_now=console.cache.last,
+        shown_version=shown.version if isinstance(shown, Snapshot) else console.cache.last.version,
         server_name=console.settings.name,
         top=root_of(request, console.settings),
         **values,

@@ -19,17 +19,22 @@ _QUIET_POLLS = 10
 
 
 @router.get("/live")
-async def live(visit: SignedIn) -> StreamingResponse:
-    """Send the stream of `changed` events; end when the person signs out or goes away."""
+async def live(visit: SignedIn, since: int | None = None) -> StreamingResponse:
+    """Send the stream of `changed` events; end when the person signs out or goes away.
+
+    Args:
+        since: the version of the view that the page shows. What has changed before the stream began is told at once.
+    """
     # X-Accel-Buffering: nginx would collect the small events until its buffer is full.
     return StreamingResponse(
-        _events(visit), media_type="text/event-stream", headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+        _events(visit, since),
+        media_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"},
     )
 
 
-async def _events(visit: Visit) -> AsyncIterator[str]:
+async def _events(visit: Visit, known: int | None) -> AsyncIterator[str]:
     console = visit.console
-    known: int | None = None
     reachable = True
     polls = 0
     while not await visit.request.is_disconnected():

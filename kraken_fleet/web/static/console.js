@@ -143,7 +143,7 @@
   }
 
   if ("live" in document.body.dataset && "EventSource" in window) {
-    const events = new EventSource(`${root}/live`);
+    const events = new EventSource(`${root}/live?since=${document.body.dataset.live}`);
     events.addEventListener("open", () => show("on", "live"));
     events.addEventListener("changed", () => { show("on", "live"); refresh(); });
     events.addEventListener("unreachable", () => show("off", "server does not answer"));
