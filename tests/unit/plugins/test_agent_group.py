@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.unit.plugins.task_runs import Stage
 
 ONE = "127.0.7.1"
@@ -14,6 +16,7 @@ def _names(stage: Stage) -> set[str]:
         return {group.name for group in client.groups()}
 
 
+@pytest.mark.timeout(400)  # nine plays
 def test_a_group_is_made_renamed_and_deleted_once_each_and_predicted(stage: Stage) -> None:
     for arguments, diff in (
         ({"name": "gpu"}, ("", "gpu\n")),
