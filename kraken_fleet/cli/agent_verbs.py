@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -11,6 +13,7 @@ import typer
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.cli import changes, output
 from kraken_fleet.cli.connection import connected
+from kraken_fleet.cli.options import option, with_options
 from kraken_fleet.cli.selection import PATTERNS, find_agents, find_group, names_of
 from kraken_fleet.errors import FleetError, UsageError
 from kraken_fleet.inventory import Inventory
@@ -32,13 +35,37 @@ Until = Annotated[
 Wait = Annotated[float, typer.Option("--wait", help="Seconds to wait until their jobs have ended.", min=0)]
 
 
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why agents are disabled and until when, as it was given."""
+
+    note: str
+    until: str | None
+
+    def of(self, client: KrakenClient) -> Disabling:
+        """Return the reason as it is kept with the agents.
+
+        Raises:
+            UsageError: the note is too long, or the time is none.
+        """
+        if len(self.note) > LONGEST_NOTE:
+            raise UsageError(f"The note has more than {LONGEST_NOTE} characters", where="--note")
+        end = parse_moment(self.until, client.server_time()) if self.until else None
+        return disabling(client, client.user or getpass.getuser(), self.note, end)
+
+
+def _with_reason(command: Callable[..., None]) -> Callable[..., None]:
+    options = [option("note", Note, ""), option("until", Until)]
+    return with_options(command, "reason", options, lambda **given: nullcontext(Reason(**given)))
+
+
 @app.command("disable")
 @connected
+@_with_reason
 def disable_agents(
     client: KrakenClient,
+    reason: Reason,
     patterns: Patterns = None,
-    note: Note = "",
-    until: Until = None,
     wait: Wait = 0.0,
     inventory: Inventory | None = None,
     as_json: output.AsJson = False,
@@ -48,18 +75,18 @@ def disable_agents(
     Exit codes: 0 done; 1 no such agent, or the server refused; 3 some done, some not.
     """
     chosen = _chosen(client, patterns, inventory, client.agents())
-    why = _why(client, note, until)
+    why = reason.of(client)
     events = drain(client, chosen, wait, why=why) if wait else disable(client, chosen, why=why)
     changes.follow(events, as_json=as_json)
 
 
 @app.command("drain")
 @connected
+@_with_reason
 def drain_agents(
     client: KrakenClient,
+    reason: Reason,
     patterns: Patterns = None,
-    note: Note = "",
-    until: Until = None,
     wait: Wait = 3600.0,
     inventory: Inventory | None = None,
     as_json: output.AsJson = False,
@@ -69,7 +96,7 @@ def drain_agents(
     Exit codes: 0 done; 1 no such agent, or the server refused; 3 some done, some not, or some still run a job.
     """
     chosen = _chosen(client, patterns, inventory, client.agents())
-    changes.follow(drain(client, chosen, wait, why=_why(client, note, until)), as_json=as_json)
+    changes.follow(drain(client, chosen, wait, why=reason.of(client)), as_json=as_json)
 
 
 @app.command("enable")
@@ -180,13 +207,6 @@ def _chosen(
             raise FleetError("None of the hosts of --limit is an agent of the server", where=client.url)
     found = find_agents(patterns, agents, names) if patterns else agents
     return [names.named(agent) for agent in found]
-
-
-def _why(client: KrakenClient, note: str, until: str | None) -> Disabling:
-    if len(note) > LONGEST_NOTE:
-        raise UsageError(f"The note has more than {LONGEST_NOTE} characters", where="--note")
-    end = parse_moment(until, client.server_time()) if until else None
-    return disabling(client, client.user or getpass.getuser(), note, end)
 
 
 def _listed(agents: list[Agent]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -11,7 +11,6 @@ import typer
 from kraken_fleet.cli import slice_options
 from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.deploy_progress import follow
-from kraken_fleet.cli.tls_options import TlsCa, TlsCertificate, TlsKey
 from kraken_fleet.errors import UsageError
 from kraken_fleet.inventory import Inventory
 from kraken_fleet.scale import DEPLOY, Phases, deploy_in_slices, playbook_command
@@ -23,21 +22,13 @@ SkippedTags = Annotated[list[str] | None, typer.Option("--skip-tags", help="All 
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-@slice_options.with_playbooks_inventory
+@slice_options.with_slices
 def deploy(
     context: typer.Context,
     inventory: Inventory,
-    check: slice_options.Check = False,
-    diff: slice_options.Diff = False,
+    given: slice_options.GivenOptions,
     tags: Tags = None,
     skip_tags: SkippedTags = None,
-    forks: slice_options.Forks = 0,
-    slices: slice_options.SliceSize = None,
-    workers: slice_options.Workers = None,
-    tls_ca: TlsCa = None,
-    tls_certificate: TlsCertificate = None,
-    tls_key: TlsKey = None,
-    as_json: slice_options.AsJsonLines = False,
 ) -> None:
     """Deploy the agents of an inventory, as `ansible-playbook kraken_ci.fleet.deploy_agents` does.
 
@@ -47,16 +38,14 @@ def deploy(
     With --slices or --workers the hosts are deployed slice by slice, each by an ansible-playbook of its own, and
     registered and proven at the end by this machine.
     """
-    phases = partial(Phases, check=check, diff=diff, forks=forks)
-    given = slice_options.GivenSlices(slices, workers, tls_ca, tls_certificate, tls_key, as_json)
     if not given.wanted:
-        options = [*phases().options, *_repeated("--tags", tags), *_repeated("--skip-tags", skip_tags), *context.args]
-        raise typer.Exit(slice_options.run_here(playbook_command(inventory, DEPLOY, *options)))
+        parts = [*_repeated("--tags", tags), *_repeated("--skip-tags", skip_tags)]
+        command = playbook_command(inventory, DEPLOY, *given.phases.options, *parts, *context.args)
+        raise typer.Exit(slice_options.run_here(command))
     given.refuse(context.args)
     runner = given.runner()
-    raise typer.Exit(
-        follow(deploy_in_slices(inventory, runner, given.size, phases(_parts(tags, skip_tags))), as_json=as_json)
-    )
+    phases = replace(given.phases, tags=_parts(tags, skip_tags))
+    raise typer.Exit(follow(deploy_in_slices(inventory, runner, given.size, phases), as_json=given.as_json))
 
 
 def _repeated(option: str, values: Sequence[str] | None) -> list[str]:

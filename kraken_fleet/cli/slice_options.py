@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,19 +15,19 @@ from typing import Annotated
 import typer
 
 from kraken_fleet.cli.deploy_record import recorded
-from kraken_fleet.cli.options import with_options
+from kraken_fleet.cli.options import option, with_options
 from kraken_fleet.cli.source import given_inventory, inventory_options
-from kraken_fleet.cli.tls_options import given_files
+from kraken_fleet.cli.tls_options import TlsCa, TlsCertificate, TlsKey, given_files
 from kraken_fleet.errors import UsageError
-from kraken_fleet.scale import Runner
+from kraken_fleet.scale import Phases, Runner
 from kraken_fleet.scale.tls import SCHEME
 
 _PANEL = "Slices"
 _HOSTS_PER_SLICE = 250
-Check = Annotated[bool, typer.Option("--check", "-C", help="Predict changes, and make none.")]
-Diff = Annotated[bool, typer.Option("--diff", "-D", help="Show what changes in files and on the server.")]
-Forks = Annotated[int, typer.Option("--forks", "-f", min=0, help="Hosts at a time in each ansible-playbook.")]
-SliceSize = Annotated[
+_Check = Annotated[bool, typer.Option("--check", "-C", help="Predict changes, and make none.")]
+_Diff = Annotated[bool, typer.Option("--diff", "-D", help="Show what changes in files and on the server.")]
+_Forks = Annotated[int, typer.Option("--forks", "-f", min=0, help="Hosts at a time in each ansible-playbook.")]
+_SliceSize = Annotated[
     int | None,
     typer.Option(
         "--slices",
@@ -36,7 +37,7 @@ SliceSize = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
-Workers = Annotated[
+_Workers = Annotated[
     str | None,
     typer.Option(
         "--workers",
@@ -45,13 +46,32 @@ Workers = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
-AsJsonLines = Annotated[
+_AsJsonLines = Annotated[
     bool, typer.Option("--json", help="Print each event as a line of JSON.", rich_help_panel=_PANEL)
 ]
 
 
-def with_playbooks_inventory(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command that runs a playbook of the collection the options of the inventory, as with_inventory does."""
+def with_slices(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that runs a playbook of the collection the options of that and of slices; it gets them as `given`.
+
+    The options of the inventory are among them, as with_inventory gives them.
+    """
+    options = [
+        option("check", _Check, default=False),
+        option("diff", _Diff, default=False),
+        option("forks", _Forks, 0),
+        option("slices", _SliceSize),
+        option("workers", _Workers),
+        option("ca", TlsCa),
+        option("certificate", TlsCertificate),
+        option("key", TlsKey),
+        option("as_json", _AsJsonLines, default=False),
+    ]
+    with_given = with_options(command, "given", options, lambda **given: nullcontext(GivenOptions(**given)))
+    return _with_playbooks_inventory(with_given)
+
+
+def _with_playbooks_inventory(command: Callable[..., None]) -> Callable[..., None]:
     wanted = inspect.signature(command, eval_str=True).parameters["inventory"]
     # ansible-playbook itself knows where its playbook is.
     options = [one for one in inventory_options(wanted) if one.name != "playbook_dir"]
@@ -69,9 +89,12 @@ def run_here(command: Sequence[str]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenSlices:
-    """The options about slices, as they were given."""
+class GivenOptions:
+    """The options of a playbook and of slices, as they were given."""
 
+    check: bool
+    diff: bool
+    forks: int
     slices: int | None
     workers: str | None
     ca: Path | None
@@ -91,6 +114,11 @@ class GivenSlices:
         if self.as_json or self.ca or self.certificate or self.key:
             raise UsageError("--json and certificates are for slices", hint="Give --slices or --workers")
         return False
+
+    @property
+    def phases(self) -> Phases:
+        """What is the same in each part of the playbook."""
+        return Phases(check=self.check, diff=self.diff, forks=self.forks)
 
     @property
     def size(self) -> int:

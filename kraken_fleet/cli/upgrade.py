@@ -11,28 +11,15 @@ from kraken_fleet.cli.application import single_command
 from kraken_fleet.cli.connection import connect
 from kraken_fleet.cli.deploy_progress import follow
 from kraken_fleet.cli.interrupts import ended_by_signals
-from kraken_fleet.cli.tls_options import TlsCa, TlsCertificate, TlsKey
 from kraken_fleet.inventory import Inventory
-from kraken_fleet.scale import UPGRADE, Phases, playbook_command, upgrade_in_slices
+from kraken_fleet.scale import UPGRADE, playbook_command, upgrade_in_slices
 
 app = single_command()
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-@slice_options.with_playbooks_inventory
-def upgrade(
-    context: typer.Context,
-    inventory: Inventory,
-    check: slice_options.Check = False,
-    diff: slice_options.Diff = False,
-    forks: slice_options.Forks = 0,
-    slices: slice_options.SliceSize = None,
-    workers: slice_options.Workers = None,
-    tls_ca: TlsCa = None,
-    tls_certificate: TlsCertificate = None,
-    tls_key: TlsKey = None,
-    as_json: slice_options.AsJsonLines = False,
-) -> None:
+@slice_options.with_slices
+def upgrade(context: typer.Context, inventory: Inventory, given: slice_options.GivenOptions) -> None:
     """Upgrade the agents of an inventory, as `ansible-playbook kraken_ci.fleet.upgrade_agents` does.
 
     All options of ansible-playbook can be given. Exit codes are those of ansible-playbook: 0 done, 2 hosts have failed,
@@ -42,16 +29,16 @@ def upgrade(
     own. This machine drains the agents of a batch, proves them and enables them before it begins the next one. When it
     is interrupted, it enables those that are as they were or that are proven already, and names the others.
     """
-    phases = Phases(check=check, diff=diff, forks=forks)
-    given = slice_options.GivenSlices(slices, workers, tls_ca, tls_certificate, tls_key, as_json)
     if not given.wanted:
-        raise typer.Exit(slice_options.run_here(playbook_command(inventory, UPGRADE, *phases.options, *context.args)))
+        raise typer.Exit(
+            slice_options.run_here(playbook_command(inventory, UPGRADE, *given.phases.options, *context.args))
+        )
     given.refuse(context.args)
     runner = given.runner()
     with (
         ended_by_signals(),
         connect(inventory) as client,
-        closing(upgrade_in_slices(inventory, client, runner, given.size, phases)) as events,
+        closing(upgrade_in_slices(inventory, client, runner, given.size, given.phases)) as events,
     ):
-        code = follow(events, as_json=as_json)
+        code = follow(events, as_json=given.as_json)
     raise typer.Exit(code)

@@ -45,17 +45,18 @@ class ToSend(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent(Event):
-    """A receiver has got a message."""
-
+class _Delivery(Event):
     receiver: str
     title: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NotSent(Event):
+class Sent(_Delivery):
+    """A receiver has got a message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotSent(_Delivery):
     """A receiver has not got a message; the next round tries again."""
 
-    receiver: str
-    title: str
     reason: str

@@ -37,6 +37,12 @@ def _about(plan: Plan, kind: str) -> list[Finding]:
     return [finding for finding in plan.findings if finding.kind == kind]
 
 
+def _found(hand_agents: HandAgents, kind: str, *agents: DesiredAgent) -> Finding:
+    """The only finding of this kind that a plan of these agents has."""
+    (finding,) = _about(plan_of(hand_agents.reconcile(*agents, dry_run=True)), kind)
+    return finding
+
+
 def _trial(
     hand_agents: HandAgents, agent_id: int, policy: PlanPolicy, *wanted: DesiredAgent, timeout: float = 30
 ) -> list[Event]:
@@ -241,8 +247,7 @@ def test_one_host_with_two_addresses_is_named(hand_agents: HandAgents) -> None:
     a, old = unique_loopback(), unique_loopback()
     hand_agents.speak(a, a)
     hand_agents.speak(a, old)
-    plan = plan_of(hand_agents.reconcile(DesiredAgent("a", a), dry_run=True))
-    (finding,) = _about(plan, "one_host_two_addresses")
+    finding = _found(hand_agents, "one_host_two_addresses", DesiredAgent("a", a))
     assert finding.subject == "a"
     assert f"also claims {old}" in finding.message
 
@@ -250,8 +255,7 @@ def test_one_host_with_two_addresses_is_named(hand_agents: HandAgents) -> None:
 def test_an_agent_under_another_address_than_the_inventory_says_is_found(hand_agents: HandAgents) -> None:
     a, other = unique_loopback(), unique_loopback()
     hand_agents.speak(a, other)
-    plan = plan_of(hand_agents.reconcile(DesiredAgent("a", a), dry_run=True))
-    (finding,) = _about(plan, "never_seen")
+    finding = _found(hand_agents, "never_seen", DesiredAgent("a", a))
     assert f"an agent connects from {a} but claims {other}" in finding.message
     assert f"Set kraken_agent_address of a to {other}" in finding.hint
 
@@ -260,8 +264,7 @@ def test_agents_behind_one_nat_are_named(hand_agents: HandAgents) -> None:
     nat, a, b = unique_loopback(), unique_loopback(), unique_loopback()
     hand_agents.speak(nat, a)
     hand_agents.speak(nat, b)
-    plan = plan_of(hand_agents.reconcile(DesiredAgent("a", a), DesiredAgent("b", b), dry_run=True))
-    (finding,) = _about(plan, "nat")
+    finding = _found(hand_agents, "nat", DesiredAgent("a", a), DesiredAgent("b", b))
     assert finding.subject == nat
     called = {a: f"a ({a})", b: f"b ({b})"}
     assert finding.message == f"the agents {', '.join(called[one] for one in sorted(called))} all connect from {nat}"

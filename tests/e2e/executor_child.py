@@ -7,7 +7,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,6 +57,15 @@ class Job:
 
     def cleanup(self) -> None:
         self._in_child(lambda send: self.executor.cleanup())
+
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Prepare, and clean up at the end, whatever happens."""
+        try:
+            self.prepare()
+            yield
+        finally:
+            self.cleanup()
 
     def shell(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from tests.background import repeating
 from tests.contract.embedded import Embedded
 from tests.e2e.loopback_fleet import Fleet, alive
-from tests.e2e.slice_workers import WORKERS_SECRET, Workers
+from tests.e2e.slice_workers import WORKERS_SECRET, Deploying, Workers
 from tests.waiting import until
 
 HOSTS = [f"host-{number:02}" for number in range(24)]
@@ -35,6 +36,17 @@ def two_workers(directory: Path, server: Embedded) -> Iterator[Workers]:
     finally:
         made.stop()
         fleet.stop()
+
+
+def lose_two(workers: Workers, running: Deploying) -> int:
+    """Kill `east` with its group, and stop `north` until another worker has its slice; return that one's number."""
+    workers.kill("east", group=True)
+    stopped: int = running.host_of_slice_on("north")["slice"]
+    workers.running["north"].send_signal(signal.SIGSTOP)
+    workers.start("west")
+    running.until(lambda one: one["event"] == "SliceStarted" and one["slice"] == stopped)
+    workers.running["north"].send_signal(signal.SIGCONT)
+    return stopped
 
 
 def group_of(number: int) -> str:

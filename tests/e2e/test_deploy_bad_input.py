@@ -7,12 +7,19 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.loopback_fleet import Fleet, alive
+from tests.e2e.loopback_fleet import Fleet, Played, alive
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 NewFleet = Callable[..., Fleet]
 DEPLOY = "deploy-agents.yml"
+
+
+def refused(fleet: Fleet, *options: str) -> Played:
+    """A deploy that must fail."""
+    done = fleet.play(DEPLOY, *options)
+    assert done.code != 0
+    return done
 
 
 def closed_port() -> int:
@@ -29,8 +36,7 @@ def test_all_wrong_variables_are_named_with_their_hosts_before_anything_is_done(
     fleet.host("nested")["kraken_agent_instances"] = [{"name": "a"}]
     fleet.host("template")["kraken_minio_addr"] = "{{ nobody_set_this }}"
     fleet.host("vault")["kraken_server_password"] = "{{ vault_password }}"
-    done = fleet.play(DEPLOY)
-    assert done.code != 0
+    done = refused(fleet)
     assert "The inventory is wrong; nothing was done." in done.message
     for message in (
         "host typo, variable kraken_agent_keep_version: There is no such variable. Did you mean kraken_agent_keep_v",
@@ -57,8 +63,7 @@ def test_an_impossible_value_is_named_with_its_host(
 ) -> None:
     fleet = new_fleet("wrong")
     fleet.host("wrong")[name] = value
-    done = fleet.play(DEPLOY)
-    assert done.code != 0
+    done = refused(fleet)
     assert message in done.message
     assert "host wrong" in done.message
 
@@ -66,8 +71,7 @@ def test_an_impossible_value_is_named_with_its_host(
 def test_two_hosts_with_one_address_are_refused(new_fleet: NewFleet) -> None:
     fleet = new_fleet("one", "two")
     fleet.host("two")["kraken_agent_address"] = fleet.host("one")["kraken_agent_address"]
-    done = fleet.play(DEPLOY)
-    assert done.code != 0
+    done = refused(fleet)
     assert "one and two have the same address" in done.message
 
 
@@ -80,8 +84,7 @@ def test_hosts_of_two_servers_are_no_one_play(new_fleet: NewFleet) -> None:
 def test_a_server_that_is_not_there_is_named(new_fleet: NewFleet) -> None:
     fleet = new_fleet("build-1")
     url = f"http://127.0.0.1:{closed_port()}"
-    done = fleet.play(DEPLOY, "-e", f"kraken_server_url={url}")
-    assert done.code != 0
+    done = refused(fleet, "-e", f"kraken_server_url={url}")
     assert "Nothing was done to any host, for the server cannot be used" in done.message
     assert f"{url}/bk/api/sessions: There is no connection (Connection refused)" in done.message
     assert "Check that the server runs and that the address and port are right" in done.message
@@ -92,8 +95,7 @@ def test_a_server_that_is_not_there_is_named(new_fleet: NewFleet) -> None:
 def test_a_wrong_password_is_told_without_the_password(new_fleet: NewFleet) -> None:
     fleet = new_fleet("build-1")
     fleet.variables["kraken_server_password"] = "no-such-password"
-    done = fleet.play(DEPLOY, "-vvv")
-    assert done.code != 0
+    done = refused(fleet, "-vvv")
     assert fleet.server.url in done.message
     assert "password" in done.message
     assert "no-such-password" not in done.text
@@ -103,8 +105,7 @@ def test_an_account_that_is_no_administrator_is_told(new_fleet: NewFleet) -> Non
     fleet = new_fleet("build-1")
     fleet.variables["kraken_server_user"] = fleet.server.plain_user
     fleet.variables["kraken_server_password"] = fleet.server.plain_password
-    done = fleet.play(DEPLOY)
-    assert done.code != 0
+    done = refused(fleet)
     assert "The account may not do this" in done.message
     assert "Use an account with the superadmin role" in done.message
 
@@ -113,8 +114,7 @@ def test_an_agent_that_never_appears_fails_alone_and_the_reason_is_told(new_flee
     fleet = new_fleet("here", "lost")
     fleet.inventory["kraken_group_never_here"] = {"hosts": {"here": {}}}
     fleet.host("lost")["kraken_agent_server_url"] = f"http://127.0.0.1:{closed_port()}"
-    done = fleet.play(DEPLOY, "-e", "kraken_registration_timeout=3", "-e", "kraken_prereqs_preflight=false")
-    assert done.code != 0
+    done = refused(fleet, "-e", "kraken_registration_timeout=3", "-e", "kraken_prereqs_preflight=false")
     assert done.failed == {"here": False, "lost": True}
     address = fleet.host("lost")["kraken_agent_address"]
     assert f"the agent {address} did not appear within 3 s: no agent has ever claimed" in done.message
@@ -129,8 +129,7 @@ def test_a_corrupt_bundle_leaves_the_version_that_runs(new_fleet: NewFleet) -> N
     current = (fleet.home("build-1") / "current").readlink()
 
     kkagent.write_bytes(kkagent.read_bytes()[:-500])
-    done = fleet.play(DEPLOY, *quick)
-    assert done.code != 0
+    done = refused(fleet, *quick)
     assert str(kkagent) in done.message
     wanted = fleet.play(DEPLOY, *quick, "-e", '{"kraken_agent_bundle_sha256": {"kkagent": "' + "0" * 64 + '"}}')
     assert "The file is damaged: its sha256 is" in wanted.message
@@ -141,16 +140,14 @@ def test_a_corrupt_bundle_leaves_the_version_that_runs(new_fleet: NewFleet) -> N
 def test_a_missing_bundle_is_named(new_fleet: NewFleet) -> None:
     fleet = new_fleet("build-1")
     fleet.variables["kraken_agent_bundle"] = "/nonexistent/bundle"
-    done = fleet.play(DEPLOY)
-    assert done.code != 0
+    done = refused(fleet)
     assert "/nonexistent/bundle/kkagent: The bundle cannot be read" in done.message
 
 
 def test_a_host_without_python_is_told_what_to_do_and_the_others_are_done(new_fleet: NewFleet) -> None:
     fleet = new_fleet("good", "bare")
     fleet.host("bare")["ansible_python_interpreter"] = "/nonexistent/python3"
-    done = fleet.play(DEPLOY, "-e", "kraken_prereqs_install=false", "-e", "kraken_verify_enabled=false")
-    assert done.code != 0
+    done = refused(fleet, "-e", "kraken_prereqs_install=false", "-e", "kraken_verify_enabled=false")
     assert done.failed == {"good": False, "bare": True}
     assert "the host has no Python; the agent and Ansible need Python 3.8 or newer" in done.message
     assert "set kraken_prereqs_install to true" in done.message

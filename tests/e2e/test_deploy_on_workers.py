@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.embedded import Embedded
-from tests.e2e.fleet_on_workers import HOSTS, assert_whole, change, nothing_leaks, two_workers
+from tests.e2e.fleet_on_workers import HOSTS, assert_whole, change, lose_two, nothing_leaks, two_workers
 from tests.e2e.loopback_fleet import Fleet
 from tests.e2e.slice_workers import Workers
 
@@ -44,15 +44,10 @@ def test_a_killed_group_and_a_worker_stopped_past_its_time_leave_each_host_once(
     deploying = workers.deploy()
     with nothing_leaks(workers, disabled):
         deploying.host_of_slice_on("east")
-        workers.kill("east", group=True)
-        stopped = deploying.host_of_slice_on("north")
-        workers.running["north"].send_signal(signal.SIGSTOP)
-        workers.start("west")
-        deploying.until(lambda one: one["event"] == "SliceStarted" and one["slice"] == stopped["slice"])
-        workers.running["north"].send_signal(signal.SIGCONT)
+        stopped = lose_two(workers, deploying)
         ended = deploying.end()
     assert (ended["code"], ended["failed"]) == (0, {}), deploying.text
-    assert deploying.worker(stopped["slice"]) == "west"
+    assert deploying.worker(stopped) == "west"
     assert disabled == set()
     assert_whole(workers)
 

@@ -19,7 +19,7 @@ import pytest
 from kraken_fleet.model import is_own_group
 from tests.background import repeating
 from tests.contract.embedded import Embedded
-from tests.e2e.fleet_on_workers import HOSTS, assert_whole, group_of, nothing_leaks, two_workers
+from tests.e2e.fleet_on_workers import HOSTS, assert_whole, group_of, lose_two, nothing_leaks, two_workers
 from tests.e2e.slice_workers import Deploying, Workers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -108,12 +108,7 @@ def test_a_killed_group_and_a_worker_stopped_past_its_time_cost_no_agent(workers
     with within_budget(workers):
         upgrading = begin(workers, "3.0")
         until_a_batch_is_worked_on(upgrading, "east")
-        workers.kill("east", group=True)
-        stopped = upgrading.host_of_slice_on("north")
-        workers.running["north"].send_signal(signal.SIGSTOP)
-        workers.start("west")
-        upgrading.until(lambda one: one["event"] == "SliceStarted" and one["slice"] == stopped["slice"])
-        workers.running["north"].send_signal(signal.SIGCONT)
+        lose_two(workers, upgrading)
         ended = upgrading.end()
     assert (ended["code"], ended["failed"]) == (0, {}), upgrading.text
     assert_upgraded(workers, "3.0")
