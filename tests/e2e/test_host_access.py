@@ -127,9 +127,9 @@ def test_a_user_whose_login_shell_is_tcsh(lab: RealLab) -> None:
     subprocess.run(["docker", "exec", lab.container(OTHER), "sh", "-c", prepare], check=True)
     account = {"ansible_user": "csh", "ansible_become_password": PASSWORD}
     succeeded(play(lab, DEPLOY, OTHER, account), OTHER, changes=True)
-    # Files go another way where Ansible may not use standard input.
-    succeeded(play(lab, DEPLOY, OTHER, {**account, "ansible_pipelining": False}), OTHER, changes=False)
-    succeeded(play(lab, REMOVE, OTHER, {**account, "ansible_pipelining": False}), OTHER, changes=True)
+    # Without pipelining Ansible itself takes what the profile prints for a part of its directory.
+    succeeded(play(lab, DEPLOY, OTHER, account), OTHER, changes=False)
+    succeeded(play(lab, REMOVE, OTHER, account), OTHER, changes=True)
 
 
 def test_what_a_host_downloads_goes_through_the_agents_proxy(lab: RealLab) -> None:
