@@ -17,7 +17,6 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
-from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.facts import quick_without_facts
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.host_results import HostResults
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.templates import FAULTS, Templates
 
@@ -119,18 +118,17 @@ class PlayInventory:
     def _raw_of(self, host: str) -> dict[str, Any]:
         """Return all variables of a host as they are written: its own, and those of the play and of the task's role."""
         if host not in self._raw:
-            with quick_without_facts():
-                own = self._hostvars.raw_get(host)
-                seen = self._hostvars._variable_manager.get_vars(
-                    play=self._task.get_play(),
-                    host=self._host(host),
-                    task=self._task,
-                    include_hostvars=False,
-                    # Else the lists of all hosts are made for each host, which nobody reads here.
-                    _hosts=_NO_HOSTS,
-                    _hosts_all=_NO_HOSTS,
-                )
+            own = self._hostvars.raw_get(host)
             self._results.of(host, own)  # so that nobody gathers them once more
+            seen = self._hostvars._variable_manager.get_vars(
+                play=self._task.get_play(),
+                host=self._host(host),
+                task=self._task,
+                include_hostvars=False,
+                # Else the lists of all hosts are made for each host, which nobody reads here.
+                _hosts=_NO_HOSTS,
+                _hosts_all=_NO_HOSTS,
+            )
             # That a role has a default does not mean that somebody has said so: an empty list of instances is no agent.
             given = {
                 name: value
