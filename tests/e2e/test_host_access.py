@@ -42,6 +42,17 @@ def succeeded(recap: Recap, host: str, *, changes: bool) -> None:
     assert bool(recap.changed[host]) is changes, recap.output
 
 
+def make_account(lab: RealLab, name: str, shell: str, sudo: str) -> None:
+    """An account on the other host, with the lab's key and a password."""
+    commands = (
+        f"set -e; useradd --create-home --shell {shell} {name}; install -d -m 700 -o {name} /home/{name}/.ssh;"
+        f" install -m 600 -o {name} /root/.ssh/authorized_keys /home/{name}/.ssh/;"
+        f" echo '{name}:{PASSWORD}' | chpasswd; echo '{name} ALL=(ALL) {sudo}' >/etc/sudoers.d/{name}"
+    )
+    # Through the engine: Ansible would write the command into the host's journal.
+    subprocess.run(["docker", "exec", lab.container(OTHER), "sh", "-c", commands], check=True)
+
+
 def test_several_agents_on_one_host(lab: RealLab) -> None:
     first = lab.addresses()[0]
     second = first.rpartition(".")[0] + ".200"
@@ -85,15 +96,8 @@ def test_several_agents_on_one_host(lab: RealLab) -> None:
 
 
 def test_a_user_who_is_not_root_and_sudo_with_and_without_a_password(lab: RealLab) -> None:
-    # Through the engine: Ansible would write the command into the host's journal.
-    prepare = (
-        "for user in open closed; do useradd --create-home --shell /bin/bash $user;"
-        " install -d -m 700 -o $user /home/$user/.ssh;"
-        " install -m 600 -o $user /root/.ssh/authorized_keys /home/$user/.ssh/; done;"
-        f" echo 'closed:{PASSWORD}' | chpasswd;"
-        " echo 'open ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/lab; echo 'closed ALL=(ALL) ALL' >>/etc/sudoers.d/lab"
-    )
-    subprocess.run(["docker", "exec", lab.container(OTHER), "sh", "-c", prepare], check=True)
+    make_account(lab, "open", "/bin/bash", "NOPASSWD: ALL")
+    make_account(lab, "closed", "/bin/bash", "ALL")
     with_password = {"ansible_user": "closed", "ansible_become_password": PASSWORD}
     refused = play(lab, DEPLOY, OTHER, {"ansible_user": "closed"})
     assert refused.code != 0
@@ -118,13 +122,9 @@ def test_a_user_who_is_not_root_and_sudo_with_and_without_a_password(lab: RealLa
 def test_a_user_whose_login_shell_is_tcsh(lab: RealLab) -> None:
     shell = Path(shutil.which("tcsh") or "/usr/bin/tcsh").resolve()
     subprocess.run(["docker", "cp", str(shell), f"{lab.container(OTHER)}:/bin/tcsh"], check=True)
-    prepare = (
-        "useradd --create-home --shell /bin/tcsh csh; install -d -m 700 -o csh /home/csh/.ssh;"
-        " install -m 600 -o csh /root/.ssh/authorized_keys /home/csh/.ssh/;"
-        f" echo 'csh:{PASSWORD}' | chpasswd; echo 'csh ALL=(ALL) ALL' >/etc/sudoers.d/csh;"
-        " echo 'printf \"loading profile... \"' >/home/csh/.cshrc"
-    )
-    subprocess.run(["docker", "exec", lab.container(OTHER), "sh", "-c", prepare], check=True)
+    make_account(lab, "csh", "/bin/tcsh", "ALL")
+    profile = """echo 'printf "loading profile... "' >/home/csh/.cshrc"""
+    subprocess.run(["docker", "exec", lab.container(OTHER), "sh", "-c", profile], check=True)
     account = {"ansible_user": "csh", "ansible_become_password": PASSWORD}
     succeeded(play(lab, DEPLOY, OTHER, account), OTHER, changes=True)
     # Without pipelining Ansible itself takes what the profile prints for a part of its directory.

@@ -41,6 +41,12 @@ def for_viewers(server: RunningServer, folder: Path) -> ConsoleSettings:
 
 
 @pytest.fixture
+def roles_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the console ask for a person's role each time."""
+    monkeypatch.setattr(people, "ROLE_SECONDS", 0.0)
+
+
+@pytest.fixture
 def viewer(server: RunningServer, tmp_path: Path) -> Iterator[Person]:
     name = new_account(server)
     with serving(for_viewers(server, tmp_path)) as console:
@@ -94,10 +100,8 @@ def test_without_an_account_of_its_own_a_console_has_no_viewers(server: RunningS
     assert (answer.status_code, "is not an administrator" in answer.text) == (403, True)
 
 
-def test_an_account_that_is_disabled_looks_no_longer(
-    server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(people, "ROLE_SECONDS", 0.0)
+@pytest.mark.usefixtures("roles_anew")
+def test_an_account_that_is_disabled_looks_no_longer(server: RunningServer, tmp_path: Path) -> None:
     name = new_account(server)
     with serving(for_viewers(server, tmp_path)) as console:
         person = signed_in(console, server, name, PASSWORD)
@@ -133,10 +137,8 @@ def scrape(console: str, user: str, password: str = PASSWORD) -> requests.Respon
     return requests.get(f"{console}/metrics", auth=(user, password), timeout=60)
 
 
-def test_a_viewer_scrapes_with_an_account_of_no_rights(
-    server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(people, "ROLE_SECONDS", 0.0)
+@pytest.mark.usefixtures("roles_anew")
+def test_a_viewer_scrapes_with_an_account_of_no_rights(server: RunningServer, tmp_path: Path) -> None:
     name = new_account(server)
     with serving(for_viewers(server, tmp_path)) as console:
         for _ in range(2):
