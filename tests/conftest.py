@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--again-file", help="a file to which the name of each test is added that was run again after a failure"
     )
+
+
+def pytest_sessionstart() -> None:
+    """Let signals do what they do in a terminal, for tests and for the programs that they start.
+
+    A shell has programs in the background ignore Ctrl-C, and nohup has them ignore a closed terminal. What they start
+    would ignore it, too.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        # The tests go on; a program that they start has the usual handler again.
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

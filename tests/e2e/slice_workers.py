@@ -160,8 +160,14 @@ class Deploying:
         raise AssertionError(f"It ended before that: {self.text[-5000:]}")
 
     def host_of_slice_on(self, worker: str = "") -> dict[str, Any]:
-        """Wait until a worker, or any, works on a host; return the event that its slice has begun."""
-        host = self.until(lambda one: one["event"] == "HostStarted" and worker in ("", self.worker(one["slice"])))
+        """Wait until a worker, or any, works on a host, if none does; return the slice that it has."""
+
+        def is_begun(one: dict[str, Any]) -> bool:
+            return one["event"] == "HostStarted" and worker in ("", self.worker(one["slice"]))
+
+        over = {one["slice"] for one in self.told if one["event"] == "SliceEnded"}
+        begun = [one for one in self.told if is_begun(one) and one["slice"] not in over]
+        host = begun[-1] if begun else self.until(is_begun)
         return {"slice": host["slice"], "worker": self.worker(host["slice"])}
 
     def worker(self, number: int) -> str:

@@ -22,15 +22,7 @@ def collector() -> Iterator[None]:
     gc.set_threshold(*before)
 
 
-@pytest.fixture
-def ctrl_c() -> Iterator[None]:
-    """Let Ctrl-C interrupt: a shell that runs tests in the background has them ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("collector", "ctrl_c")
+@pytest.mark.usefixtures("collector")
 def test_ctrl_c_within_a_collection_is_not_lost() -> None:
     handler = signal.getsignal(signal.SIGINT)
 
