@@ -11,8 +11,8 @@ import tempfile
 import threading
 from collections.abc import Generator, Sequence
 
-from kraken_fleet.scale.descendants import Descendants
 from kraken_fleet.scale.events import SliceEnded, SliceEvent, slice_event
+from kraken_fleet.scale.playbook_processes import PlaybookProcesses
 from kraken_fleet.scale.runner import Slice
 from kraken_fleet.scale.slice_process import SILENCE, bare_environment
 
@@ -91,7 +91,7 @@ class SliceProcess:
             self._process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
             # It is stopped, say. Its ansible-playbook would go on without it.
-            begun = Descendants(self._process.pid)
+            begun = PlaybookProcesses(self._process.pid)
             begun.look()
             self._process.kill()
             begun.kill()

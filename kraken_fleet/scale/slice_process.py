@@ -27,10 +27,10 @@ from typing import IO, Any
 from kraken_fleet import __version__
 from kraken_fleet.collection import collection_root
 from kraken_fleet.errors import FleetError
-from kraken_fleet.scale.descendants import Descendants
 from kraken_fleet.scale.events import HostDone, HostStarted, SliceEnded, SliceEvent, to_dict
 from kraken_fleet.scale.packages import ansible_runner
 from kraken_fleet.scale.playbook import DEPLOY
+from kraken_fleet.scale.playbook_processes import PlaybookProcesses
 from kraken_fleet.scale.runner import Slice
 from kraken_fleet.state import state_dir
 
@@ -190,7 +190,7 @@ def main() -> int:
     text = sys.stdin.readline()
     if not text.strip():
         return 1
-    lost, begun = threading.Event(), Descendants(os.getpid())
+    lost, begun = threading.Event(), PlaybookProcesses(os.getpid())
     threading.Thread(target=wait_for_end, args=(lost, begun), daemon=True).start()
     # Whatever else prints, such as a library, must not stand among the events.
     events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
@@ -220,7 +220,7 @@ def main() -> int:
     return 0
 
 
-def wait_for_end(lost: threading.Event, begun: Descendants) -> None:
+def wait_for_end(lost: threading.Event, begun: PlaybookProcesses) -> None:
     """Wait until nobody holds the other end of standard input any more, or says nothing there for too long.
 
     Whoever has been stopped for a while is no longer wanted: others may have the slice by now, and be further.
@@ -240,7 +240,7 @@ def _now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _end_all(begun: Descendants) -> None:
+def _end_all(begun: PlaybookProcesses) -> None:
     begun.kill()
     # sys.exit would end only the thread of the timer.
     os._exit(1)

@@ -21,24 +21,26 @@ from tests.waiting import eventually, until
 _PROGRAM = """
 import os, sys, threading
 from kraken_fleet.scale import slice_process
-from kraken_fleet.scale.descendants import Descendants
+from kraken_fleet.scale.playbook_processes import PlaybookProcesses
 slice_process.SILENCE = float(sys.argv[1])
 lost = threading.Event()
 slice_process._end_all = lambda begun: None
-slice_process.wait_for_end(lost, Descendants(os.getpid()))
+slice_process.wait_for_end(lost, PlaybookProcesses(os.getpid()))
 assert lost.is_set()
 print("lost", flush=True)
 """
 
-# As ansible-playbook: a fork of it has a session of its own, and waits in a pipe whose other end it has itself.
+# As ansible-playbook: a fork of it has a session of its own, starts an agent on a host that is this machine, and waits
+# in a pipe whose other end it has itself.
 _PLAYBOOK = """
-import os, signal, sys
+import os, signal, subprocess, sys
 reading, writing = os.pipe()
 if os.fork():
     signal.pause()
 os.setsid()
+agent = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
 with open(sys.argv[1], "w") as file:
-    file.write(f"{os.getppid()} {os.getpid()}\\n")
+    file.write(f"{os.getppid()} {os.getpid()} {agent.pid}\\n")
 os.read(reading, 1)
 """
 # As ansible-runner: it kills ansible-playbook and the group of that, once it hears that the slice is not wanted.
@@ -48,7 +50,7 @@ from kraken_fleet.scale import slice_process
 from kraken_fleet.scale.events import HostStarted, SliceEnded
 slice_process.PATIENCE = 0.5
 def run_slice(work, tell, cancelled):
-    playbook = subprocess.Popen([sys.executable, "-c", sys.argv[1], sys.argv[2]], start_new_session=True)
+    playbook = subprocess.Popen([sys.executable, sys.argv[1], sys.argv[2]], start_new_session=True)
     tell(HostStarted(1, "one"))
     while not cancelled():
         time.sleep(0.02)
@@ -62,24 +64,25 @@ sys.exit(slice_process.main())
 
 @dataclass
 class Begun:
-    """A slice's process that works, and the ansible-playbook that it has begun, with its fork."""
+    """A slice's process that works, the ansible-playbook that it has begun, with its fork, and an agent."""
 
     process: SliceProcess
     events: Generator[SliceEvent, None, None]
     pids: list[int]
+    agent: int
 
 
 @pytest.fixture
 def begun(tmp_path: Path) -> Iterator[Begun]:
-    file = tmp_path / "pids"
-    process = SliceProcess(
-        Slice(1, {"all": {"hosts": {"one": {}}}}), [sys.executable, "-c", _SLICE, _PLAYBOOK, str(file)]
-    )
+    file, playbook = tmp_path / "pids", tmp_path / "ansible-playbook"
+    playbook.write_text(_PLAYBOOK)
+    command = [sys.executable, "-c", _SLICE, str(playbook), str(file)]
+    process = SliceProcess(Slice(1, {"all": {"hosts": {"one": {}}}}), command)
     events = process.events()
     next(events)
-    pids = [int(pid) for pid in eventually(lambda: file.read_text() if file.exists() else "").split()]
-    yield Begun(process, events, pids)
-    for pid in filter(runs, pids):
+    *pids, agent = [int(pid) for pid in eventually(lambda: file.read_text() if file.exists() else "").split()]
+    yield Begun(process, events, pids, agent)
+    for pid in filter(runs, (*pids, agent)):
         os.kill(pid, signal.SIGKILL)
 
 
@@ -134,6 +137,7 @@ def test_forks_of_a_killed_playbook_end_with_the_process_of_their_slice(begun: B
     begun.process.stop()
     list(begun.events)
     until(lambda: not any(map(runs, begun.pids)))
+    assert runs(begun.agent), "what was started on a host goes on"
 
 
 def test_a_process_that_does_not_end_is_killed_with_what_it_has_begun(
@@ -144,3 +148,4 @@ def test_a_process_that_does_not_end_is_killed_with_what_it_has_begun(
     os.kill(parent, signal.SIGSTOP)
     begun.events.close()
     until(lambda: not any(map(runs, begun.pids)))
+    assert runs(begun.agent), "what was started on a host goes on"

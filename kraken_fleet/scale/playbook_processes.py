@@ -1,4 +1,4 @@
-"""The processes that a process has begun, and those that they have: so that they can be ended with it."""
+"""The processes of an ansible-playbook: it and its forks, so that they can be ended with whoever has begun it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ _STATE, _PARENT, _START_TIME = 0, 1, 19
 _PAUSE = 0.1
 
 
-class Descendants:
-    """Remembers the descendants of a process.
+class PlaybookProcesses:
+    """Remembers each ansible-playbook that a process has begun, with its forks.
 
     A process whose parent has ended is a child of another one from then on, such as a fork of an ansible-playbook that
-    was killed. So they have to be looked at while all of them live.
+    was killed. So they have to be looked at while all of them live. What works on a host is none of them: a host on
+    this machine keeps the agent that was started there, as one behind SSH does.
 
     Args:
         root: the process.
@@ -34,7 +35,8 @@ class Descendants:
         # Parents stand before their children.
         found = [self._root, *self._left()]
         for pid in found:
-            found += [child for child, (parent, _) in living.items() if parent == pid and child not in found]
+            children = [child for child, (parent, _) in living.items() if parent == pid and child not in found]
+            found += filter(_is_playbook, children)
         # A new one each time: another thread may go through the old one.
         self._seen = self._seen | {pid: living[pid][1] for pid in found[1:] if pid in living}
 
@@ -60,6 +62,15 @@ class Descendants:
     def _left(self) -> list[int]:
         living = _living()
         return [pid for pid, started in self._seen.items() if pid in living and living[pid][1] == started]
+
+
+def _is_playbook(pid: int) -> bool:
+    """Tell whether a process runs ansible-playbook; a fork has the command line of what it was forked from."""
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        # Python stands before the name of the script.
+        return any(Path(os.fsdecode(word)).name == "ansible-playbook" for word in words[:2])
+    return False
 
 
 def _living() -> dict[int, tuple[int, int]]:
