@@ -45,8 +45,9 @@ class SimulatedAgent:
         self._step: tuple[int, int] | None = None
 
     def start(self) -> None:
-        """Begin to ask for jobs."""
-        self._life = asyncio.create_task(self._live())
+        """Begin to ask for jobs, unless it does: two faults can kill an agent, and each starts it again."""
+        if self._life is None or self._life.done():
+            self._life = asyncio.create_task(self._live())
 
     async def kill(self) -> None:
         """End in the middle of whatever it does."""

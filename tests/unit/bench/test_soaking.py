@@ -10,6 +10,7 @@ import pytest
 from bench.soaking.faults import OF_SERVER, Kind, planned
 from bench.soaking.ledger import Ledger
 from bench.soaking.network import Cut, Network
+from bench.soaking.simulated_agent import SimulatedAgent
 
 SECONDS, CALM = 100.0, 60.0
 
@@ -62,3 +63,17 @@ def test_a_cut_network_passes_nothing_or_loses_the_answer(cut: Cut | None, answe
 
     assert (asyncio.run(ask()) == b"yes\n") is answered
     assert peers == ["127.0.0.77"] * heard
+
+
+def test_an_agent_that_two_faults_have_killed_works_once_when_both_are_over(tmp_path: Path) -> None:
+    async def tasks_of_agent() -> int:
+        agent = SimulatedAgent("127.0.0.1", 1, Ledger(tmp_path / "ledger"), 5.0)
+        for _ in range(2):
+            await agent.kill()
+        for _ in range(2):
+            agent.start()
+        living = len(asyncio.all_tasks()) - 1
+        await agent.kill()
+        return living
+
+    assert asyncio.run(tasks_of_agent()) == 1
