@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -117,6 +116,6 @@ def _document(agent: Agent, names: HostNames) -> dict[str, object]:
 
     Groups that are there for a proof or an upgrade are left out, as for people.
     """
-    plain = output.plain(replace(agent, groups=agent.shown_groups))
+    plain = output.plain(agent.as_shown())
     assert isinstance(plain, dict)  # noqa: S101 - a dataclass becomes an object
     return {**plain, "host": names.host(agent), "disabling": output.plain(agent.disabling)}

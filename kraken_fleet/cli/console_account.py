@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 _PANEL = "Who may use the console"
 _NEEDS = "Needs an account of the console's own."
 _VIEWERS = typer.Option(
-    "--viewers", help=f"People who are no administrators of the server may look, and change nothing. {_NEEDS}"
+    "--viewers",
+    help=f"People who are no administrators of the server may look, and change nothing. {_NEEDS}",
+    rich_help_panel=_PANEL,
 )
 _HEADER = typer.Option(
     "--proxy-user-header",
     help="The header in which the proxies of --proxy say who somebody is. They have to replace what a browser sends in "
     f"it. {_NEEDS}",
     metavar="NAME",
+    rich_help_panel=_PANEL,
 )
 
 
@@ -45,18 +48,13 @@ def with_access(*, several: bool = False) -> Callable[[Callable[..., None]], Cal
         ]
 
     options = [
-        option("viewers", Annotated[bool, _in_panel(_VIEWERS)], False),
-        option("proxy_user_header", Annotated[str | None, _in_panel(_HEADER)]),
+        option("viewers", Annotated[bool, _VIEWERS], False),
+        option("proxy_user_header", Annotated[str | None, _HEADER]),
         option("user", files("--user", "The console's own account, an administrator's of the server.", "USER")),
         option("password_file", files("--password-file", "A file with its password on the first line.", "FILE")),
         option("token_file", files("--token-file", "A file with a session token on the first line.", "FILE")),
     ]
     return lambda command: with_options(command, "access", options, lambda **given: nullcontext(_access(**given)))
-
-
-def _in_panel(described: Any) -> Any:
-    described.rich_help_panel = _PANEL
-    return described
 
 
 def _access(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -37,7 +36,7 @@ def list_discovered(
     waiting = client.agents(unauthorized=True)
     agents = [agent for agent in waiting if with_ignored or agent.address not in ignored]
     if as_json:
-        output.answer([replace(agent, groups=agent.shown_groups) for agent in agents])
+        output.answer([agent.as_shown() for agent in agents])
         return
     hidden = len(waiting) - len(agents)
     now = client.server_time()

@@ -7,7 +7,6 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,14 +22,14 @@ from kraken_fleet.errors import FleetError, InventoryError, PartialFailureError
 from kraken_fleet.inventory import Inventory, start_ansible
 from kraken_fleet.inventory.command import failure
 from kraken_fleet.inventory.environment import ansible_environment
+from kraken_fleet.plan.host_findings import CLOCK_DIFFERENCE, apart
 
 app = single_command()
 
 Finding = Mapping[str, Any]
 # A blank is in no name of a host.
 _CONTROLLER = "this machine"
-_LARGEST_DIFFERENCE = timedelta(seconds=30)
-# How Ansible says what it does and to which host, and how its errors begin.
+# How Ansible says what it does and to which host.
 _TASK = re.compile(r"TASK \[(.*)\]")
 _HOST = re.compile(r"(?:ok|changed|fatal|failed): \[([^\]]+)\]")
 _LOOKING = "Look at the host"
@@ -80,14 +79,12 @@ def _controller(inventory: Inventory) -> dict[str, list[Finding]]:
     except FleetError:
         return {}  # each host that has a server says what is wrong with it
     seconds = round(ahead.total_seconds())
-    detail = (
-        f"{abs(seconds)} s {'ahead of' if seconds > 0 else 'behind'} the server's" if seconds else "as the server's"
-    )
+    detail = f"{apart(seconds)} the server's" if seconds else "as the server's"
     remedy = (
         "Synchronise this machine's clock (chrony, systemd-timesyncd); the server's, when the clocks of the hosts "
         "differ from it alike"
     )
-    good = abs(ahead) <= _LARGEST_DIFFERENCE
+    good = abs(ahead.total_seconds()) <= CLOCK_DIFFERENCE
     return {_CONTROLLER: [{"check": "clock", "ok": good, "detail": detail, "remedy": "" if good else remedy}]}
 
 

@@ -18,7 +18,6 @@ from kraken_fleet.lab import DRIVERS, SERVERS, Lab, LabStatus, existing_labs
 
 app = command_group()
 
-
 Name = Annotated[
     str, typer.Option("--name", help="The name of the lab; several labs can exist at once.", show_default=True)
 ]

@@ -68,14 +68,10 @@ def with_slices(command: Callable[..., None]) -> Callable[..., None]:
         option("as_json", _AsJsonLines, default=False),
     ]
     with_given = with_options(command, "given", options, lambda **given: nullcontext(GivenOptions(**given)))
-    return _with_playbooks_inventory(with_given)
-
-
-def _with_playbooks_inventory(command: Callable[..., None]) -> Callable[..., None]:
     wanted = inspect.signature(command, eval_str=True).parameters["inventory"]
     # ansible-playbook itself knows where its playbook is.
-    options = [one for one in inventory_options(wanted) if one.name != "playbook_dir"]
-    return with_options(command, "inventory", options, given_inventory)
+    of_inventory = [one for one in inventory_options(wanted) if one.name != "playbook_dir"]
+    return with_options(with_given, "inventory", of_inventory, given_inventory)
 
 
 def run_here(command: Sequence[str]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -131,6 +131,10 @@ class Agent:
     def shown_groups(self) -> tuple[GroupRef, ...]:
         """Its groups, without those that kraken-fleet makes for itself for a while."""
         return tuple(group for group in self.groups if not is_own_group(group.name))
+
+    def as_shown(self) -> Agent:
+        """Return the agent with no other groups than these."""
+        return replace(self, groups=self.shown_groups)
 
     @property
     def group_names(self) -> frozenset[str]:

@@ -15,7 +15,7 @@ Pair = tuple[DesiredAgent, Agent]
 # From here on a disk is worth a look, before its agent takes no more jobs.
 _NEARLY_FULL = 0.95
 # In seconds; the check of a deploy and of `doctor` on the host has the same.
-_CLOCK_DIFFERENCE = 30
+CLOCK_DIFFERENCE = 30
 _VERSION = re.compile(r"\d+(?:\.\d+)*")
 
 
@@ -55,7 +55,7 @@ def clocks(pairs: Iterable[Pair], server_ahead: timedelta) -> Iterator[Finding]:
 
 
 def _differs(seconds: int) -> bool:
-    return abs(seconds) > _CLOCK_DIFFERENCE
+    return abs(seconds) > CLOCK_DIFFERENCE
 
 
 def _of_a_host(wanted: DesiredAgent, ahead: int) -> Finding:
@@ -63,11 +63,11 @@ def _of_a_host(wanted: DesiredAgent, ahead: int) -> Finding:
         "Synchronise the clocks of the host and of the server (chrony, systemd-timesyncd): logs get out of order, "
         "and S3 refuses requests"
     )
-    return Finding("clock_differs", wanted.label, f"its clock is {_apart(ahead)} the server's", hint)
+    return Finding("clock_differs", wanted.label, f"its clock is {apart(ahead)} the server's", hint)
 
 
 def _of_the_controller(ahead: int) -> Finding:
-    message = f"the clock of this machine, which runs kraken-fleet, is {_apart(ahead)} the server's"
+    message = f"the clock of this machine, which runs kraken-fleet, is {apart(ahead)} the server's"
     hint = (
         "Synchronise this machine's clock (chrony, systemd-timesyncd): times in its records and in the audit log are "
         "wrong, and certificates may seem expired"
@@ -77,7 +77,7 @@ def _of_the_controller(ahead: int) -> Finding:
 
 def _of_the_server(ahead: int, hosts: int) -> Finding:
     others = "the one host that says so" if hosts == 1 else f"all {hosts} hosts that say so"
-    message = f"the clocks of this machine and of {others} agree, and are {_apart(ahead)} the server's"
+    message = f"the clocks of this machine and of {others} agree, and are {apart(ahead)} the server's"
     hint = (
         "Synchronise the server's clock (chrony, systemd-timesyncd), or all others if it is right: logs get out of "
         "order, and S3 refuses requests"
@@ -85,7 +85,12 @@ def _of_the_server(ahead: int, hosts: int) -> Finding:
     return Finding("server_clock_differs", "server", message, hint)
 
 
-def _apart(ahead: int) -> str:
+def apart(ahead: int) -> str:
+    """Say how far a clock is from another one.
+
+    Args:
+        ahead: in seconds; less than 0 when it is behind.
+    """
     return f"{abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'}"
 
 
