@@ -17,10 +17,10 @@ from kraken_fleet.lab.driver import DRIVERS, Driver, LabHost, load_driver
 from kraken_fleet.lab.events import AgentsReady, JobVerified, LabEvents, StepDone, StepStarted
 from kraken_fleet.lab.krakenci import krakenci_runs, start_krakenci, stop_krakenci
 from kraken_fleet.lab.playbook import run_playbook
-from kraken_fleet.lab.processes import ProcessRef
 from kraken_fleet.lab.server import client_for, start_server
 from kraken_fleet.lab.state import LabPaths, LabState, forget, held, lab_paths
 from kraken_fleet.model import Agent, is_own_group
+from kraken_fleet.processes import ProcessRef
 
 # The embedded server, or the unmodified krakenci-server from PyPI.
 SERVERS = ("embedded", "krakenci")

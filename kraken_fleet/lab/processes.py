@@ -1,43 +1,22 @@
-"""Processes that outlive the command which started them: started, recognised again, and stopped.
-
-A process is known by its number and its start time together (`/proc/PID/stat`), so that a number which the system has
-given to somebody else meanwhile is never signalled.
-"""
+"""Processes that outlive the command which started them: started, recognised again, and stopped."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from kraken_fleet.errors import LabError
+from kraken_fleet.processes import ProcessRef, find, running
 
 # In the environment of all that a lab starts: the lab's directory.
 MARK = "KRAKEN_FLEET_LAB"
 
 _PROC = Path("/proc")
 _POLL = 0.05
-# Fields of /proc/PID/stat after the command's name, counted from 0: see proc(5).
-_STATE, _PARENT, _START_TIME = 0, 1, 19
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessRef:
-    """A process of this machine: `started` in clock ticks since boot."""
-
-    pid: int
-    started: int
-
-    @property
-    def alive(self) -> bool:
-        """Whether this very process still runs; one that has only not been buried yet does not."""
-        _bury(self.pid)
-        found = _stat(self.pid)
-        return found is not None and found[_STATE] != "Z" and int(found[_START_TIME]) == self.started
 
 
 def spawn(command: Sequence[str], *, log: Path, environ: Mapping[str, str]) -> ProcessRef:
@@ -61,10 +40,10 @@ def spawn(command: Sequence[str], *, log: Path, environ: Mapping[str, str]) -> P
         pid = os.posix_spawn(command[0], list(command), dict(environ), file_actions=streams, setsid=True)
     except OSError as error:
         raise LabError(f"It cannot be started: {error.strerror}", where=command[0]) from error
-    found = _stat(pid)
+    found = find(pid)
     if found is None:
         raise LabError("It ended at once", where=command[0], hint=f"Its output is in {log}")
-    return ProcessRef(pid, int(found[_START_TIME]))
+    return ProcessRef(pid, found.started)
 
 
 def running_in(directory: Path) -> set[ProcessRef]:
@@ -74,23 +53,18 @@ def running_in(directory: Path) -> set[ProcessRef]:
     KRAKEN_DATA_DIR from there even when their agent has died.
     """
     root = str(directory.resolve())
-    parents: dict[int, int] = {}
-    chosen: set[int] = set()
-    for pid, stat in _processes():
-        parents[pid] = int(stat[_PARENT])
-        if _belongs(pid, root):
-            chosen.add(pid)
-    while more := {pid for pid, parent in parents.items() if parent in chosen} - chosen:
+    found = running()
+    chosen = {pid for pid in found if _belongs(pid, root)}
+    while more := {pid for pid, process in found.items() if process.parent in chosen} - chosen:
         chosen |= more
     # A shell in the lab's environment may have started this very command.
     chosen -= {os.getpid(), os.getppid()}
-    return {
-        ProcessRef(pid, int(found[_START_TIME])) for pid in chosen if (found := _stat(pid)) and found[_STATE] != "Z"
-    }
+    return {ProcessRef(pid, found[pid].started) for pid in chosen}
 
 
 def stop(processes: Iterable[ProcessRef], *, patience: float = 5.0) -> None:
     """End processes: ask all, wait up to `patience` seconds, then end those that are left. Gone ones are no error."""
+    processes = list(processes)
     left = [process for process in processes if _signal(process, signal.SIGTERM)]
     deadline = time.monotonic() + patience
     while left and time.monotonic() < deadline:
@@ -100,6 +74,8 @@ def stop(processes: Iterable[ProcessRef], *, patience: float = 5.0) -> None:
         _signal(process, signal.SIGKILL)
     while any(process.alive for process in left):
         time.sleep(_POLL)
+    for process in processes:
+        _bury(process.pid)
 
 
 def _signal(process: ProcessRef, number: signal.Signals) -> bool:
@@ -125,20 +101,6 @@ def _belongs(pid: int, root: str) -> bool:
 
 def _below(path: str, root: str) -> bool:
     return path.startswith(root + os.sep)
-
-
-def _processes() -> Iterator[tuple[int, list[str]]]:
-    for entry in _PROC.iterdir():
-        if entry.name.isdigit() and (stat := _stat(int(entry.name))):
-            yield int(entry.name), stat
-
-
-def _stat(pid: int) -> list[str] | None:
-    """Return the fields after the name of the command, which may itself contain spaces and brackets."""
-    try:
-        return (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None
 
 
 def _bury(pid: int) -> None:

@@ -10,8 +10,8 @@ import time
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.errors import LabError
 from kraken_fleet.lab import processes
-from kraken_fleet.lab.processes import ProcessRef
 from kraken_fleet.lab.state import ADMIN, LabPaths
+from kraken_fleet.processes import ProcessRef
 
 _START_SECONDS = 60.0  # on a busy machine; one that has ended is told at once
 _POLL = 0.05

@@ -16,7 +16,7 @@ from pathlib import Path
 from kraken_fleet import whole_file
 from kraken_fleet.errors import LabError
 from kraken_fleet.lab.driver import LabHost
-from kraken_fleet.lab.processes import ProcessRef
+from kraken_fleet.processes import ProcessRef
 
 ADMIN = "admin"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,30}")

@@ -8,8 +8,8 @@ import signal
 import time
 from pathlib import Path
 
-# The places of these fields of /proc/PID/stat behind the name of the program.
-_STATE, _PARENT, _START_TIME = 0, 1, 19
+from kraken_fleet.processes import ProcessRef, running
+
 _PAUSE = 0.1
 
 
@@ -26,19 +26,18 @@ class PlaybookProcesses:
 
     def __init__(self, root: int) -> None:
         self._root = root
-        # When each one began: a process id is given again to others.
-        self._seen: dict[int, int] = {}
+        self._seen: frozenset[ProcessRef] = frozenset()
 
     def look(self) -> None:
         """Remember those that live now, and those of earlier ones that have lost their parents."""
-        living = _living()
+        living = running()
         # Parents stand before their children.
-        found = [self._root, *self._left()]
+        found = [self._root, *(process.pid for process in self._left())]
         for pid in found:
-            children = [child for child, (parent, _) in living.items() if parent == pid and child not in found]
+            children = [child for child, process in living.items() if process.parent == pid and child not in found]
             found += filter(_is_playbook, children)
         # A new one each time: another thread may go through the old one.
-        self._seen = self._seen | {pid: living[pid][1] for pid in found[1:] if pid in living}
+        self._seen |= {ProcessRef(pid, living[pid].started) for pid in found[1:] if pid in living}
 
     def end(self, patience: float) -> None:
         """Wait until they have ended, those of before and those that live now, and kill those that have not.
@@ -55,13 +54,12 @@ class PlaybookProcesses:
     def kill(self) -> None:
         """Kill them, and none that was begun by others."""
         self.look()
-        for pid in self._left():
+        for process in self._left():
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(process.pid, signal.SIGKILL)
 
-    def _left(self) -> list[int]:
-        living = _living()
-        return [pid for pid, started in self._seen.items() if pid in living and living[pid][1] == started]
+    def _left(self) -> list[ProcessRef]:
+        return [process for process in self._seen if process.alive]
 
 
 def _is_playbook(pid: int) -> bool:
@@ -71,15 +69,3 @@ def _is_playbook(pid: int) -> bool:
         # Python stands before the name of the script.
         return any(Path(os.fsdecode(word)).name == "ansible-playbook" for word in words[:2])
     return False
-
-
-def _living() -> dict[int, tuple[int, int]]:
-    """Return parent and start time of each process that has not ended."""
-    found = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, IndexError):
-            # The name of a program stands in brackets before the other fields, and may have blanks and brackets itself.
-            fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-            if fields[_STATE] != "Z":
-                found[int(stat.parent.name)] = (int(fields[_PARENT]), int(fields[_START_TIME]))
-    return found

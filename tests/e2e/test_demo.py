@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from kraken_fleet.lab import processes
-from kraken_fleet.lab.processes import ProcessRef
 from kraken_fleet.lab.state import LabState, lab_paths
+from kraken_fleet.processes import ProcessRef
 from tests.json_answers import check_answer
 from tests.waiting import until
 

@@ -13,7 +13,7 @@ import pytest
 
 from kraken_fleet.errors import LabError
 from kraken_fleet.lab import processes
-from kraken_fleet.lab.processes import ProcessRef
+from kraken_fleet.processes import ProcessRef
 from tests.waiting import until
 
 _STUBBORN = (

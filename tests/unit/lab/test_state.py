@@ -8,8 +8,8 @@ import pytest
 
 from kraken_fleet.errors import LabError
 from kraken_fleet.lab.driver import LabHost, load_driver
-from kraken_fleet.lab.processes import ProcessRef
 from kraken_fleet.lab.state import LabState, existing_labs, forget, held, lab_paths
+from kraken_fleet.processes import ProcessRef
 
 
 def test_what_was_saved_is_loaded_again(tmp_path: Path) -> None:
