@@ -129,17 +129,19 @@ def converge(spec: AgentSpec, *, restart: bool) -> Iterator[Change]:
         restart: whether something has changed that a running agent reads only at its start.
     """
     now = show(spec.unit)
+    enabled = now["UnitFileState"] == "enabled"
     unit = list(
         text_file(
             unit_path(spec.unit),
             unit_text(spec),
             Attributes(0o644, "root", "root"),
-            then=reload,
+            # `enable` and `disable` let systemd read its files again themselves (systemctl(1)); each time it runs all
+            # of its generators, which takes longer than all other changes to a host but the start.
+            then=reload if enabled == spec.enabled else None,
             restarts=True,
         )
     )
     yield from unit
-    enabled = now["UnitFileState"] == "enabled"
     if enabled != spec.enabled:
         verb = "enable" if spec.enabled else "disable"
         yield _state_change(spec, verb, "enabled" if enabled else "disabled", f"{verb}d")

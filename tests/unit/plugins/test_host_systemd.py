@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import systemd
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.files import Attributes
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import AgentSpec
 
 SPEC = AgentSpec(
@@ -96,3 +97,32 @@ def test_only_one_that_updates_itself_may_end_once(
     with nullcontext() if stays_up else pytest.raises(HostError, match="does not stay up"):
         change.apply()
     assert shown == []
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted", "verbs"),
+    [
+        ("", True, ["enable", "start"]),
+        ("enabled", True, ["daemon-reload", "start"]),
+        ("enabled", False, ["disable", "start"]),
+        ("disabled", False, ["daemon-reload", "start"]),
+    ],
+)
+def test_systemd_reads_its_files_again_once(
+    state: str, wanted: bool, verbs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def run(command: list[str], **_: object) -> str:
+        if command[1] == "show":
+            return f"ActiveState=inactive\nUnitFileState={state}\n"
+        done.append(command[1])
+        return ""
+
+    monkeypatch.setattr(systemd, "UNIT_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(systemd, "run", run)
+    # Whoever runs the tests may not give files to root.
+    monkeypatch.setattr(systemd, "Attributes", lambda mode, *_: Attributes(mode))
+    apply_all(systemd.converge(SPEC._replace(enabled=wanted), restart=False))
+    assert done == verbs
+    assert (tmp_path / "kraken-agent.service").read_text() == systemd.unit_text(SPEC)
