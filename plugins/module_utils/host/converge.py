@@ -40,7 +40,8 @@ def present(
     if release:
         release = binaries.checked(release, [spec.directory for spec in specs])
     found = agents_beside(specs) if beside is None else beside
-    changes: List[Change] = list(_others_stopped(specs, found))
+    stopped = list(_others_stopped(specs, found))
+    changes: List[Change] = list(stopped)
     for spec in specs if root else ():
         _refuse_open_parent(spec)
     for spec in _one_for_each_user(specs) if root else ():
@@ -48,7 +49,8 @@ def present(
     regrouped = any(change.restarts for change in changes)
     changes += selinux.converge(_labelled(specs), [spec.data for spec in specs]) if root else ()
     for spec in specs:
-        files = list(_files(spec, release, releases.get(spec.name, ""), root=root))
+        tried = bool(stopped) or not _is_tried_by_its_start(spec)
+        files = list(_files(spec, release, releases.get(spec.name, ""), root=root, tried=tried))
         restart = regrouped or any(change.restarts for change in files)
         manager = systemd if spec.manager == "systemd" else process
         changes += [*files, *manager.converge(spec, restart=restart)]
@@ -146,7 +148,7 @@ def _running(spec: AgentSpec, name: str) -> AgentSpec:
     return spec._replace(notifies=is_own(spec.directory, name)) if name else spec
 
 
-def _files(spec: AgentSpec, release: Optional[Release], back_to: str, *, root: bool) -> Iterator[Change]:
+def _files(spec: AgentSpec, release: Optional[Release], back_to: str, *, root: bool, tried: bool) -> Iterator[Change]:
     agents_own = Attributes(0o700, spec.user, spec.group) if root else Attributes(0o700)
     top, inside = _keepers(spec, agents_own)
     yield from directory(spec.directory, top)
@@ -155,8 +157,9 @@ def _files(spec: AgentSpec, release: Optional[Release], back_to: str, *, root: b
     if back_to:
         yield from binaries.go_back(spec.directory, back_to, inside)
     elif release and not (spec.update == "server" and has(spec.directory, spec.agent)):
+        user = spec.user if root else ""
         yield from binaries.converge(
-            spec.directory, release, spec.keep_versions, inside, spec.python, spec.user if root else ""
+            spec.directory, release, spec.keep_versions, inside, spec.python, user, tried=tried
         )
     yield from binaries.owners(spec.directory, inside)
     yield from nonce.converge(spec, agents_own)
@@ -168,6 +171,16 @@ def _files(spec: AgentSpec, release: Optional[Release], back_to: str, *, root: b
     yield from _ca_bundle(spec, Attributes(0o644, *public) if root else Attributes(0o644))
     text = env_file.render(spec.environment)
     yield from text_file(spec.env_file, text, secret, mask=env_file.mask, restarts=True)
+
+
+def _is_tried_by_its_start(spec: AgentSpec) -> bool:
+    """Tell whether a release need not check itself first.
+
+    That is to save the agent that is here, and takes longer than all else on a fresh host. Where there is none yet,
+    systemd waits for the first start and shows why it failed.
+    """
+    is_started = spec.manager == "systemd" and spec.service_state == "started" and systemd.notifies(spec)
+    return is_started and opening.status(spec.directory) is None
 
 
 def _keepers(spec: AgentSpec, agents_own: Attributes) -> Tuple[Attributes, Attributes]:

@@ -214,6 +214,12 @@ def enable_again(unit: str) -> None:
     _systemctl("reenable", unit)
 
 
+def notifies(spec: AgentSpec) -> bool:
+    """Tell whether systemd waits for the agent to say that it is up."""
+    # A server may bring upstream's agent, which would never say that it is up.
+    return spec.notifies and spec.update != "server"
+
+
 def _service(spec: AgentSpec, running: bool, *, restart: bool) -> Iterator[Change]:
     wanted = spec.service_state == "started"
     if wanted and not running:
@@ -231,7 +237,7 @@ def _state_change(spec: AgentSpec, verb: str, before: str, after: str) -> Change
             _systemctl(verb, spec.unit, timeout=spec.drain_seconds + 90.0)
         except HostError as error:
             raise HostError(f"{error}\n{_end_of_log(spec.unit)}".rstrip()) from error
-        if verb in ("start", "restart") and not _notifies(spec):
+        if verb in ("start", "restart") and not notifies(spec):
             _see_it_up(spec)
 
     return Change(f"{verb} {spec.unit}", act, before=f"{before}\n", after=f"{after}\n", before_header=spec.unit)
@@ -265,13 +271,8 @@ def _systemctl(verb: str, *units: str, timeout: float = 60.0) -> None:
     run(["systemctl", verb, *(f"{unit}.service" for unit in units)], timeout=timeout)
 
 
-def _notifies(spec: AgentSpec) -> bool:
-    # A server may bring upstream's agent, which would never say that it is up.
-    return spec.notifies and spec.update != "server"
-
-
 def _kind(spec: AgentSpec) -> str:
-    return f"notify\nWatchdogSec={_WATCHDOG_SECONDS}" if _notifies(spec) else "simple"
+    return f"notify\nWatchdogSec={_WATCHDOG_SECONDS}" if notifies(spec) else "simple"
 
 
 def _hardening(spec: AgentSpec) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,36 @@ def test_a_removal_keeps_data_when_that_is_asked_for_and_what_is_not_its_own(tmp
     (directory / "notes").write_text("mine")
     apply_all(converge.removed(specs, root=False, keep_data=True, keep_user=False))
     assert sorted(path.name for path in directory.iterdir()) == ["data", "notes"]
+
+
+@pytest.mark.parametrize(
+    ("differs", "is_tried"),
+    [
+        ({}, False),
+        ({"service_state": "stopped"}, True),
+        ({"manager": "process"}, True),
+        ({"notifies": False}, True),
+        ({"update": "server"}, True),
+        ({"directory": ""}, True),
+    ],
+    ids=["fresh host", "not started", "process", "cannot say that it is up", "may become another", "something there"],
+)
+def test_a_release_is_tried_before_unless_its_first_start_tries_it(
+    differs: dict[str, Any], is_tried: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "agent"
+    (spec,) = specs_of(parameters(directory))
+    wanted = spec._replace(**{"manager": "systemd", "notifies": True, **differs, "directory": str(directory)})
+    if "directory" in differs:
+        directory.mkdir()
+    for manager in (converge.systemd, converge.process):
+        monkeypatch.setattr(manager, "converge", lambda spec, restart: ())
+    broken = b"raise SystemExit('no such feature here')"
+    binary = Binary("kkagent", hashlib.sha256(broken).hexdigest(), broken)
+    changes = converge.present([wanted], Release("1.0", [binary], self_checking=True), root=False, beside=[])
+    with pytest.raises(HostError, match="no such feature here") if is_tried else nullcontext():
+        apply_all(changes)
+    assert (directory / "current").is_symlink() is not is_tried
 
 
 def test_several_agents_have_directories_units_and_variables_of_their_own(tmp_path: Path) -> None:
