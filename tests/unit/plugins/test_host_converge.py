@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.kraken_ci.fleet.plugins.action.agent_host import ActionModule
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import converge
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import converge, process, systemd
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.release import Binary, Release
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import AgentSpec
@@ -85,7 +85,7 @@ def test_a_release_is_tried_before_unless_its_first_start_tries_it(
     wanted = spec._replace(**{"manager": "systemd", "notifies": True, **differs, "directory": str(directory)})
     if "directory" in differs:
         directory.mkdir()
-    for manager in (converge.systemd, converge.process):
+    for manager in (systemd, process):
         monkeypatch.setattr(manager, "converge", lambda spec, restart: ())
     broken = b"raise SystemExit('no such feature here')"
     binary = Binary("kkagent", hashlib.sha256(broken).hexdigest(), broken)
