@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # Of the server's last process, which lives for the last two fifths of the time: once it is so old, and has had each of
 # its pages and threads, it must not grow. In a run that is too short for that its memory says nothing.
 _WARM_SECONDS = 60.0
+# An agent that was just started has not yet loaded what it needs.
+_AGENT_WARM_SECONDS = 10.0
 _MEGABYTES = 25.0
 _AGENT_MEGABYTES = 8.0
 _DESCRIPTORS = 12
@@ -36,7 +38,7 @@ def figures_of(world: World, record: Record) -> dict[str, object]:
     """The figures, for people and for docs/benchmarks.md."""
     kinds = Counter(str(fault.kind) for fault in record.faults)
     ended = world.server.rows(_ENDED, JobState.COMPLETED.value)
-    agents = [(ones[0], ones[-1]) for ones in map(_of_last_process, record.agents.values()) if len(ones) > 1]
+    agents = [ones for ones in map(_warm_agent, record.agents.values()) if ones]
     return {
         "faults": len(record.faults),
         **{f"  {kind}": count for kind, count in sorted(kinds.items())},
@@ -116,7 +118,7 @@ def _grown(record: Record) -> Iterator[str]:
     if warm and warm[-1] > warm[0] + _MEGABYTES:
         yield f"grown: the server's memory, from {warm[0]:.0f} to {warm[-1]:.0f} MB"
     for name, costs in record.agents.items():
-        ones = _of_last_process(costs)
+        ones = _warm_agent(costs)
         if ones and ones[-1].megabytes > ones[0].megabytes + _AGENT_MEGABYTES:
             yield f"grown: the memory of {name}, from {ones[0].megabytes:.0f} to {ones[-1].megabytes:.0f} MB"
     if record.quiet and record.quiet_again:
@@ -125,11 +127,15 @@ def _grown(record: Record) -> Iterator[str]:
             yield f"grown: the server's descriptors at rest: {_descriptors(record)}"
 
 
-def _warm(costs: Sequence[Cost]) -> list[Cost]:
-    """The first sample of the server's last process once it is warm, and the last; nothing when it is too young."""
+def _warm(costs: Sequence[Cost], seconds: float = _WARM_SECONDS) -> list[Cost]:
+    """The first sample of the last process once it is warm, and the last; nothing when it is too young."""
     ones = _of_last_process(costs)
-    warm = [one for one in ones if one.at >= ones[0].at + _WARM_SECONDS]
+    warm = [one for one in ones if one.at >= ones[0].at + seconds]
     return [warm[0], warm[-1]] if len(warm) > 1 else []
+
+
+def _warm_agent(costs: Sequence[Cost]) -> list[Cost]:
+    return _warm(costs, _AGENT_WARM_SECONDS)
 
 
 def _of_last_process(costs: Sequence[Cost]) -> list[Cost]:

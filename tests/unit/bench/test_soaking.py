@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.soak import Record
+from bench.soaking import checks
 from bench.soaking.faults import OF_SERVER, Kind, planned
 from bench.soaking.ledger import Ledger
 from bench.soaking.network import Cut, Network
+from bench.soaking.server import Cost
 from bench.soaking.simulated_agent import SimulatedAgent
 
 SECONDS, CALM = 100.0, 60.0
@@ -77,3 +80,15 @@ def test_an_agent_that_two_faults_have_killed_works_once_when_both_are_over(tmp_
         return living
 
     assert asyncio.run(tasks_of_agent()) == 1
+
+
+def test_an_agent_has_grown_when_it_needs_more_than_when_it_was_warm() -> None:
+    def costs(pid: int, *megabytes: float) -> list[Cost]:
+        return [Cost(10.0 * number, pid, one, 9, 1) for number, one in enumerate(megabytes)]
+
+    agents = {
+        "just started": costs(1, 4, 16, 17),
+        "grown": costs(2, 4, 16, 25),
+        "started anew": [*costs(3, 4, 16, 30), *costs(4, 4, 30)],
+    }
+    assert list(checks._grown(Record(agents=agents))) == ["grown: the memory of grown, from 16 to 25 MB"]
