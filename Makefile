@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+# There when the demo can run, which needs a third of it.
+RUNS := $(VENV)/.runs
 # Tests in as many processes as there are cores; `make test WORKERS=0` runs them one after another.
 WORKERS ?= auto
 # Which tests; the default is all that need neither root nor Docker. `make test TESTS=tests/unit/bundle`
@@ -23,39 +25,50 @@ help: ## This list
 
 setup: $(STAMP) ## A virtual environment in .venv with everything in it
 
+PIP := $(BIN)/python -m pip install --quiet
 # Where a mirror of packages lacks a pinned file, `make setup PINNED=no` takes the newest versions that pyproject.toml
 # allows, and looks at no hashes.
 PINNED ?= yes
-UNPINNED = $(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' && \
-  $(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
-
-# Made again when the list of dependencies changes. A half-made environment has no stamp and is begun anew.
+ifeq ($(PINNED),no)
+INSTALL_DEMO = $(PIP) --upgrade 'pip>=25.1' && $(PIP) --editable '.[server]' --group checkout
+INSTALL_ALL = $(PIP) --editable '.[all]' --group dev
+else
 # Everything is installed as requirements/ has it: nothing whose hash is another one, and nothing that is built here.
 # This checkout is installed with what is there then: pip would fetch the tools that build it without looking at hashes.
-$(STAMP): pyproject.toml $(wildcard requirements/*.txt) tests/windows_collection.py tests/kraken_client.py
+PINS = { $(PIP) --no-deps --only-binary :all: --require-hashes --requirement requirements/$(1).txt || \
+  { echo "What is pinned in requirements/ could not be installed; see above. Where a mirror lacks a file:" \
+         "make setup PINNED=no" >&2; exit 1; }; }
+INSTALL_DEMO = $(call PINS,demo) && $(PIP) --no-deps --no-build-isolation --editable .
+INSTALL_ALL = $(call PINS,dev)
+endif
+
+# Made again when the list of dependencies changes. A half-made environment has no stamp and is begun anew.
+$(RUNS): pyproject.toml requirements/demo.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "kraken-fleet needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
 	         "Name another one: make setup PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
 	@test -x $(BIN)/pip || { echo "Making $(VENV)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
-	@echo "Installing kraken-fleet and its tools into $(VENV): a minute or two the first time"
-	@if [ '$(PINNED)' = no ]; then $(UNPINNED); else \
-	  $(BIN)/python -m pip install --quiet --no-deps --only-binary :all: --require-hashes --requirement requirements/dev.txt || \
-	  { echo "What is pinned in requirements/ could not be installed; see above. Where a mirror lacks a file:" \
-	         "make setup PINNED=no" >&2; exit 1; }; fi
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@echo "Installing kraken-fleet into $(VENV): half a minute the first time"
+	@$(INSTALL_DEMO)
+	@touch $@
+
+$(STAMP): $(RUNS) $(wildcard requirements/*.txt) tests/windows_collection.py tests/kraken_client.py
+	@echo "Installing its tests and tools into $(VENV): a minute the first time"
+	@$(INSTALL_ALL)
 	@$(BIN)/python tests/windows_collection.py
 	@$(BIN)/python tests/kraken_client.py
 	@touch $@
 
 # `make lock` keeps the versions that still do; `make lock LOCK=--upgrade` takes the newest.
 LOCK ?=
-UV := $(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/uv.txt && $(BIN)/uv pip compile --quiet
+UV := $(PIP) --require-hashes --requirement requirements/uv.txt && $(BIN)/uv pip compile --quiet
 PIN := $(UV) --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' $(LOCK)
 
 lock: $(STAMP) ## Pin what pyproject.toml asks for, with hashes, in requirements/
 	@$(PIN) pyproject.toml --extra all --group dev --output-file requirements/dev.txt
+	@$(PIN) pyproject.toml --extra server --group checkout --constraint requirements/dev.txt --output-file requirements/demo.txt
 	@$(PIN) --group kkci --output-file requirements/kkci.txt
 	@$(PIN) --group galaxy --output-file requirements/galaxy.txt
 	@$(PIN) --group uv --output-file requirements/uv.txt
@@ -70,7 +83,7 @@ lowest: $(STAMP) ## Quick tests with the lowest versions that pyproject.toml all
 	@$(LOWEST)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(LOWEST)/bin/python -m pytest -q -n $(WORKERS) $(or $(TESTS),tests/unit/api tests/unit/plan tests/unit/cli tests/unit/web tests/unit/server)
 
-demo: $(STAMP) ## Watch it work: a server, three hosts, agents, a job on each group; then all is removed
+demo: $(RUNS) ## Watch it work: a server, three hosts, agents, a job on each group; then all is removed
 	@$(BIN)/kraken-fleet lab demo
 
 test: $(STAMP) ## All tests that this machine can run without root and without Docker
