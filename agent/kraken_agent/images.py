@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 DOCKER = "docker"
 LXD = "lxd"
 _NAME = "images.json"
+_REMOVAL_SECONDS = 60
 
 
 class Image(NamedTuple):
@@ -139,14 +140,14 @@ def _remove_from_docker(image: Image) -> bool:
 
 
 def _remove_from_lxd(image: Image) -> bool:
-    from kraken_agent.executors.lxd.daemon import ask
+    from kraken_agent.executors.lxd.daemon import ask, finish
 
     # It becomes part of a path, and comes from a file that jobs can write.
     if not image.id.isalnum():
         return True
     known = [str(entry).rpartition("/")[2] for entry in ask("GET", "/1.0/images")]
     if image.id in known:
-        ask("DELETE", f"/1.0/images/{image.id}")
+        finish(ask("DELETE", f"/1.0/images/{image.id}"), _REMOVAL_SECONDS)
     return True
 
 

@@ -112,7 +112,7 @@ def test_a_job_cancelled_during_its_tests_keeps_their_results(site: AgentAtServe
     assert left["completion_status"] == CANCELLED_BY_USER
     assert [step["status"] for step in left["steps"]] == [ERROR, SKIPPED, SKIPPED]
     assert reported(left) == reported(job)
-    assert counts(site, run) == (4, 1, 2)
+    eventually(lambda: counts(site, run), lambda found: found == (4, 1, 2))
     log = site.server.api("GET", f"/jobs/{job['id']}/logs?start=0&limit=1000").body["items"]
     assert not [line for line in log if line["message"] == "never"]
 

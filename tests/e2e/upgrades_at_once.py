@@ -13,8 +13,9 @@ from threading import Lock
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.model import Agent, is_own_group
+from kraken_fleet.processes import running
 from tests.background import looking
-from tests.waiting import until
+from tests.waiting import eventually
 
 log = logging.getLogger(__name__)
 
@@ -112,13 +113,27 @@ def upgraded_at_once(fleet: Fleet, by_hand: str) -> None:
 def _kill_in_the_middle(fleet: Fleet, controller: subprocess.Popen[bytes], hosts: Sequence[str]) -> str:
     """Kill a controller between the upgrade of its first host and the time when that agent gets jobs again."""
 
+    def signal_all(number: signal.Signals) -> None:
+        # Ansible's forks are in sessions of their own, and have another parent once it has ended.
+        forks = [pid for pid, process in running().items() if process.parent == controller.pid]
+        for pid in (controller.pid, *forks):
+            os.kill(pid, number)
+
     def in_the_middle() -> str:
         assert controller.poll() is None, fleet.said("controller-0")
-        out = fleet.disabled().intersection(hosts)
-        return next((host for host in out if fleet.is_upgraded(host)), "")
+        if not any(map(fleet.is_upgraded, fleet.disabled().intersection(hosts))):
+            return ""
+        # It goes on while it is looked at: it may have given the agent back just now, and does not while it is stopped.
+        os.kill(controller.pid, signal.SIGSTOP)  # so that it starts no more forks
+        signal_all(signal.SIGSTOP)
+        out = [host for host in fleet.disabled().intersection(hosts) if fleet.is_upgraded(host)]
+        if not out:
+            signal_all(signal.SIGCONT)
+        return next(iter(out), "")
 
-    until(in_the_middle, seconds=_SECONDS / 2, otherwise="No host of the first controller was upgraded")
-    os.killpg(controller.pid, signal.SIGKILL)
+    host = eventually(in_the_middle, seconds=_SECONDS / 2)
+    signal_all(signal.SIGKILL)
     controller.wait()
-    (host,) = fleet.disabled().intersection(hosts)
+    left = fleet.disabled().intersection(hosts)
+    assert left == {host}, left
     return host

@@ -56,3 +56,20 @@ def ask(method: str, path: str, body: Optional[Mapping[str, Any]] = None, *, tim
     if found.get("type") == "error":
         raise ExecutorError(str(found.get("error")))
     return found["metadata"]
+
+
+def finish(operation: Mapping[str, Any], seconds: int) -> Mapping[str, Any]:
+    """Wait until what the daemon does in the background has come to its end, and return it as it is then.
+
+    Args:
+        operation: what `ask` has returned.
+        seconds: how long it may take.
+
+    Raises:
+        ExecutorError: it has failed, takes longer, or the daemon does not answer.
+    """
+    place = f"/1.0/operations/{operation['id']}/wait?timeout={seconds}"
+    done: Mapping[str, Any] = ask("GET", place, timeout=2.0 * seconds)
+    if done["status"] != "Success":
+        raise ExecutorError(str(done.get("err") or f"{done.get('description')}: {done['status']}"))
+    return done

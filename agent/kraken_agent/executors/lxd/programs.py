@@ -12,7 +12,7 @@ from typing import Any, Callable, List, Optional, Sequence, Tuple
 
 from kraken_agent.executors.base import ExecutorError
 from kraken_agent.executors.container.programs import OnBytes, Program
-from kraken_agent.executors.lxd.daemon import ask, socket_path
+from kraken_agent.executors.lxd.daemon import ask, finish, socket_path
 
 try:
     from ws4py.client.threadedclient import WebSocketClient
@@ -85,7 +85,7 @@ def _run(container: str, program: Program, uid: int) -> int:
             _close(each)
     if mark.code is not None:
         return mark.code
-    return int(ask("GET", f"{place}/wait?timeout={_WAIT_SECONDS}", timeout=2 * _WAIT_SECONDS)["metadata"]["return"])
+    return int(finish(operation, _WAIT_SECONDS)["metadata"]["return"])
 
 
 def _feed(stream: WebSocketClient, data: bytes) -> None:
