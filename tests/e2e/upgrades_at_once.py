@@ -96,7 +96,8 @@ def upgraded_at_once(fleet: Fleet, by_hand: str) -> None:
         ]
         killed = _kill_in_the_middle(fleet, controllers[0], parts[0])
         codes = [process.wait(_SECONDS) for process in controllers]
-        assert codes == [-signal.SIGKILL, 0, 0, 0], "\n".join(fleet.said(f"controller-{n}") for n in (1, 2, 3))
+        said = "\n".join(fleet.said(f"controller-{n}") for n in (1, 2, 3))
+        assert codes == [-signal.SIGKILL, 0, 0, 0], f"{codes}: {said}"
         assert fleet.disabled() == {killed, by_hand}, "only what was killed leaves an agent without jobs"
 
         last = fleet.start("last")
@@ -120,8 +121,9 @@ def _kill_in_the_middle(fleet: Fleet, controller: subprocess.Popen[bytes], hosts
             os.kill(pid, number)
 
     def in_the_middle() -> str:
-        assert controller.poll() is None, fleet.said("controller-0")
-        if not any(map(fleet.is_upgraded, fleet.disabled().intersection(hosts))):
+        said = fleet.said("controller-0")
+        assert controller.poll() is None, said
+        if not [host for host in hosts if f"{host}: changed: " in said and f"{host}: enabled" not in said]:
             return ""
         # It goes on while it is looked at: it may have given the agent back just now, and does not while it is stopped.
         os.kill(controller.pid, signal.SIGSTOP)  # so that it starts no more forks
