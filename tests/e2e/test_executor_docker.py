@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -69,18 +69,26 @@ def test_a_job_that_was_stopped_while_it_was_prepared_leaves_nothing(tmp_path: P
     assert left() == []
 
 
-def test_one_echo_takes_less_than_two_seconds(tmp_path: Path) -> None:
-    def seconds() -> float:
+def test_one_echo_takes_little_longer_than_with_the_engines_own_command(tmp_path: Path) -> None:
+    def seconds(work: Callable[[], object]) -> float:
         started = time.monotonic()
+        work()
+        return time.monotonic() - started
+
+    def with_agent() -> None:
         job = make(tmp_path)
         job.prepare()
         job.shell("echo hello")
         job.cleanup()
         assert job.lines() == ["hello"]
-        return time.monotonic() - started
 
-    # The best of three: other work on the machine is not what is measured.
-    assert min(seconds() for _ in range(3)) < 2
+    def with_command() -> None:
+        subprocess.run(["docker", "run", "--rm", MINIMAL, "/bin/sh", "-c", "echo hello"], check=True)
+
+    # In turns, and the best of each: other work on the machine is not what is measured.
+    taken = [(seconds(with_agent), seconds(with_command)) for _ in range(3)]
+    agent, command = map(min, zip(*taken, strict=True))
+    assert agent < 4 * command, taken
 
 
 def test_an_ssh_key_in_an_image_without_ssh_is_a_clear_error(job: Job) -> None:
