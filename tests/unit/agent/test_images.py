@@ -46,9 +46,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
-    monkeypatch.setenv("LXD_DIR", str(tmp_path))
-    with Daemon(str(tmp_path / "unix.socket"), _Handler) as made, serving(made):
+def daemon(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+    folder = tmp_path_factory.mktemp("lxd")  # the path of a socket has to be short
+    monkeypatch.setenv("LXD_DIR", str(folder))
+    with Daemon(str(folder / "unix.socket"), _Handler) as made, serving(made):
         yield made
 
 
