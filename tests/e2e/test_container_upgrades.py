@@ -20,7 +20,7 @@ from kraken_fleet.model import is_own_group
 from tests.background import looking
 from tests.e2e.compose_project import FIRST, RUN, SECOND, SERVICES, SUBNET, containers, idle_image, running_project, sh
 from tests.e2e.real_lab import RealLab, Recap, real_lab
-from tests.e2e.upgrade_helpers import start_job
+from tests.e2e.upgrade_helpers import VERIFY_SECONDS, start_job
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -181,11 +181,14 @@ def _fail_in_the_middle(upgrading: Upgrading) -> None:
     """Upgrade the one to an image whose agent does nothing, the others to one that there is not."""
     upgrading.want(BROKEN, "engine")
     upgrading.want(MISSING, "beside")
-    settings = ("-e", "kraken_upgrade_serial=100%", "-e", "kraken_upgrade_verify_timeout=8")
+    settings = ("-e", "kraken_upgrade_serial=100%", "-e", f"kraken_upgrade_verify_timeout={VERIFY_SECONDS}")
     done = upgrading.play("upgrade-agents.yml", *settings)
     assert done.failed == dict.fromkeys(HOSTS, 1), done.output
     told = " ".join(done.output.split())
-    for host, why in (("engine", "no agent has taken the job in 8 s"), ("beside", f"docker pull --quiet {MISSING}")):
+    for host, why in (
+        ("engine", f"no agent has taken the job in {VERIFY_SECONDS} s"),
+        ("beside", f"docker pull --quiet {MISSING}"),
+    ):
         message = told.rpartition(f"fatal: [{host}]: FAILED!")[2].partition("fatal:")[0]
         assert why in message, told
         assert f"The host runs {NEW} again and has jobs as before" in message, told

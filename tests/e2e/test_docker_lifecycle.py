@@ -12,7 +12,7 @@ import pytest
 from kraken_fleet.api import KrakenClient, PasswordCredentials, read_secret
 from kraken_fleet.model import Agent
 from tests.e2e.real_lab import RealLab, real_lab
-from tests.e2e.upgrade_helpers import release_of, start_long_job
+from tests.e2e.upgrade_helpers import VERIFY_SECONDS, release_of, start_long_job
 from tests.unique_names import unique_name
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -84,7 +84,7 @@ def test_an_upgrade_waits_for_a_job_and_leaves_an_agent_whose_job_goes_on(
     ("program", "said"),
     [
         ("import sys; sys.exit('it cannot start')", "it cannot start"),
-        ("import time; time.sleep(600)", "no agent has taken the job in 8 s"),
+        ("import time; time.sleep(600)", f"no agent has taken the job in {VERIFY_SECONDS} s"),
     ],
     ids=["one that ends at once", "one that does no job"],
 )
@@ -94,7 +94,7 @@ def test_a_release_that_does_not_work_is_taken_back_and_no_other_host_is_touched
     before = upgrading.state()
     variables = tmp_path / "bad.json"
     variables.write_text(json.dumps({**release_of(program, tmp_path / "bad"), "kraken_agent_bundle_version": "bad"}))
-    settings = ("-e", "kraken_upgrade_serial=1", "-e", "kraken_upgrade_verify_timeout=8")
+    settings = ("-e", "kraken_upgrade_serial=1", "-e", f"kraken_upgrade_verify_timeout={VERIFY_SECONDS}")
     done = upgrading.lab.play(UPGRADE, "-e", f"@{variables}", *settings)
 
     assert done.code != 0

@@ -10,7 +10,7 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.model import is_own_group
 from tests.background import looking
 from tests.e2e.loopback_fleet import Fleet
-from tests.e2e.upgrade_helpers import release_of, start_long_job
+from tests.e2e.upgrade_helpers import VERIFY_SECONDS, release_of, start_long_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -147,7 +147,7 @@ def at_work(client: KrakenClient, group: str) -> int:
     ("kkagent", "said"),
     [
         ("import sys; sys.exit('it cannot start')", "it cannot start"),
-        ("import time; time.sleep(600)", "no agent has taken the job in 8 s"),
+        ("import time; time.sleep(600)", f"no agent has taken the job in {VERIFY_SECONDS} s"),
     ],
     ids=["one that ends at once", "one that does no job"],
 )
@@ -159,7 +159,7 @@ def test_a_version_that_does_not_work_is_taken_back_and_ends_the_upgrade(
     good, untouched = current(fleet, "one"), fleet.pid("two")
 
     want(fleet, "bad", kkagent)
-    done = fleet.play(UPGRADE, "-e", "kraken_upgrade_serial=1", "-e", "kraken_upgrade_verify_timeout=8")
+    done = fleet.play(UPGRADE, "-e", "kraken_upgrade_serial=1", "-e", f"kraken_upgrade_verify_timeout={VERIFY_SECONDS}")
     assert done.code != 0
     assert done.failed["one"]
     assert said in done.message

@@ -11,6 +11,9 @@ from tests.stages import shell_job, stage_code
 from tests.unique_names import unique_name
 from tests.waiting import until
 
+# How long an agent may take for the job that proves it. Also for the release before, when it is back on a busy machine.
+VERIFY_SECONDS = 25
+
 
 def release_of(program: str, directory: Path) -> dict[str, object]:
     """A release in a new directory whose kkagent and kktool are this Python program, as variables of the inventory."""
