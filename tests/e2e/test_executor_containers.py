@@ -18,6 +18,7 @@ from kraken_agent.executors.lxd.executor import LxdExecutor
 # pytest's importlib mode gives tests no package: the helpers beside this file are found through the path.
 from tests.e2e.container_images import LXD_ALIAS, WITH_PYTHON, docker_images, lxd_image  # noqa: F401 - fixtures, used by name
 from tests.e2e.executor_child import ChildError, Job
+from tests.waiting import eventually
 
 ADDRESS = f"test-{os.getpid()}"
 ENTRY = {"tool": "local_tool", "tool_location": "mine", "tool_entry": "entry"}
@@ -229,6 +230,10 @@ def test_the_engine_is_detected_without_its_library_being_imported(kind: Kind) -
         f"import sys; from {kind.executor.__module__} import {kind.executor.__name__} as executor;"
         f"print(executor.detect(), executor.containers('x'), '{package}' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # It asks with little patience, and the engine of a busy machine may take longer.
+    done = eventually(
+        lambda: subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False),
+        lambda process: process.returncode == 0,
+    )
     version, found, imported = done.stdout.split()
     assert (version, found, imported) == (kind.executor.version(), "[]", "False")
