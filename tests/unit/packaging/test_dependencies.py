@@ -126,6 +126,8 @@ def test_setup_installs_nothing_whose_hash_is_not_known() -> None:
     assert [line.partition(" requirements/")[2].split()[0] for line in installs] == ["demo.txt", "dev.txt"]
     for line in "\n".join(installs).replace("&&", "\n").splitlines():
         assert "--require-hashes" in line or "--no-deps --no-build-isolation" in line, line
+    for program in ("windows_collection", "kraken_client"):
+        assert "--require-hashes" in (_ROOT / "tests" / f"{program}.py").read_text(encoding="utf-8")
 
 
 def test_the_demo_runs_with_what_tests_run_with() -> None:
