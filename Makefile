@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
-# There when the demo can run, which needs a third of it.
+# There when the demo can run, which needs a fifth of the packages.
 RUNS := $(VENV)/.runs
 # Tests in as many processes as there are cores; `make test WORKERS=0` runs them one after another.
 WORKERS ?= auto

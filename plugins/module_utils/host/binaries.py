@@ -42,14 +42,7 @@ def _fetched(binary: Binary, versions: Sequence[str]) -> Binary:
 
 
 def converge(
-    directory: str,
-    release: Release,
-    keep: int,
-    owner: Attributes,
-    python: str,
-    user: str = "",
-    *,
-    tried: bool = True,
+    directory: str, release: Release, keep: int, owner: Attributes, python: str, user: str = ""
 ) -> Iterator[Change]:
     """Put the release in place, point `current` at it, and keep at most `keep` releases, this one among them.
 
@@ -58,14 +51,13 @@ def converge(
         owner: owner and group of what is made; its mode is not used.
         python: what is going to run it.
         user: the account that is going to run it, and is the one to try it; empty for who runs this.
-        tried: whether kkagent checks itself before it is put in place.
     """
     target = os.path.join(directory, "versions", release.name)
     before = installed(directory)
     if not _intact(target, release, owner):
         yield Change(
             f"install version {release.name}",
-            lambda: _install(directory, release, owner, python if tried else "", user),
+            lambda: _install(directory, release, owner, python, user),
             after="".join(f"{binary.name} sha256 {binary.sha256}\n" for binary in release.binaries),
             before_header=ABSENT,
             after_header=target,
@@ -154,11 +146,7 @@ def _same(path: str, sha256: str) -> bool:
 
 
 def _install(directory: str, release: Release, owner: Attributes, python: str, user: str) -> None:
-    """Unpack in the agent's directory itself: `versions` may be the agent's own, and it could change what is tried.
-
-    Args:
-        python: what tries it; empty when nothing does.
-    """
+    """Unpack in the agent's directory itself: `versions` may be the agent's own, and it could change what is tried."""
     versions = os.path.join(directory, "versions")
     target, stage = os.path.join(versions, release.name), os.path.join(directory, opening.unused_name("staging"))
     fresh = os.path.join(stage, "release")
@@ -169,7 +157,7 @@ def _install(directory: str, release: Release, owner: Attributes, python: str, u
                 change.apply()
         for binary in release.binaries:
             _write(os.path.join(fresh, binary.name), binary)
-        if release.self_checking and python:
+        if release.self_checking:
             # Before anything is switched to it: it is whole, and this host's Python can run it.
             run([python, os.path.join(fresh, "kkagent"), "check-integrity"], user=user)
         give_tree(fresh, owner._replace(mode=_MODE))

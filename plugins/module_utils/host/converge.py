@@ -49,8 +49,10 @@ def present(
     regrouped = any(change.restarts for change in changes)
     changes += selinux.converge(_labelled(specs), [spec.data for spec in specs]) if root else ()
     for spec in specs:
-        tried = bool(stopped) or not _is_tried_by_its_start(spec)
-        files = list(_files(spec, release, releases.get(spec.name, ""), root=root, tried=tried))
+        wanted = release
+        if release and not stopped and _is_tried_by_its_start(spec):
+            wanted = release._replace(self_checking=False)
+        files = list(_files(spec, wanted, releases.get(spec.name, ""), root=root))
         restart = regrouped or any(change.restarts for change in files)
         manager = systemd if spec.manager == "systemd" else process
         changes += [*files, *manager.converge(spec, restart=restart)]
@@ -148,7 +150,7 @@ def _running(spec: AgentSpec, name: str) -> AgentSpec:
     return spec._replace(notifies=is_own(spec.directory, name)) if name else spec
 
 
-def _files(spec: AgentSpec, release: Optional[Release], back_to: str, *, root: bool, tried: bool) -> Iterator[Change]:
+def _files(spec: AgentSpec, release: Optional[Release], back_to: str, *, root: bool) -> Iterator[Change]:
     agents_own = Attributes(0o700, spec.user, spec.group) if root else Attributes(0o700)
     top, inside = _keepers(spec, agents_own)
     yield from directory(spec.directory, top)
@@ -157,9 +159,8 @@ def _files(spec: AgentSpec, release: Optional[Release], back_to: str, *, root: b
     if back_to:
         yield from binaries.go_back(spec.directory, back_to, inside)
     elif release and not (spec.update == "server" and has(spec.directory, spec.agent)):
-        user = spec.user if root else ""
         yield from binaries.converge(
-            spec.directory, release, spec.keep_versions, inside, spec.python, user, tried=tried
+            spec.directory, release, spec.keep_versions, inside, spec.python, spec.user if root else ""
         )
     yield from binaries.owners(spec.directory, inside)
     yield from nonce.converge(spec, agents_own)

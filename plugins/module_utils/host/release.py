@@ -29,7 +29,7 @@ class Release(NamedTuple):
     """What belongs together under one version.
 
     Args:
-        self_checking: whether kkagent has the command `check-integrity`.
+        self_checking: whether kkagent checks itself, by its command `check-integrity`, before it is put in place.
     """
 
     version: str
