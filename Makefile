@@ -9,7 +9,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 # There when the demo can run, which needs a fifth of the packages.
 RUNS := $(VENV)/.runs
-# Tests in as many processes as there are cores; `make test WORKERS=0` runs them one after another.
+# Tests in as many processes as there are cores; `make test WORKERS=0` runs them one after another. A process that has
+# no more tests takes some of another one's: the long ones are all at the end.
 WORKERS ?= auto
 # Which tests; the default is all that need neither root nor Docker. `make test TESTS=tests/unit/bundle`
 TESTS ?=
@@ -83,11 +84,11 @@ lowest: $(STAMP) ## Quick tests with the lowest versions that pyproject.toml all
 	@$(LOWEST)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(LOWEST)/bin/python -m pytest -q -n $(WORKERS) $(or $(TESTS),tests/unit/api tests/unit/plan tests/unit/cli tests/unit/web tests/unit/server)
 
-demo: $(RUNS) ## Watch it work: a server, three hosts, agents, a job on each group; then all is removed
+demo: $(RUNS) ## Watch it work: a server, three hosts, agents, a job on each agent; then all is removed
 	@$(BIN)/kraken-fleet lab demo
 
 test: $(STAMP) ## All tests that this machine can run without root and without Docker
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) $(AGAIN) \
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(AGAIN) \
 	  -m 'not docker and not lxd and not real_server and not browser and not prometheus' $(TESTS)
 
 test-browser: $(STAMP) ## The console in the system's Chromium, on the embedded server

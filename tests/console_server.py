@@ -37,5 +37,5 @@ def serving_application(application: FastAPI, proxies: Sequence[str] = (), host:
     thread.start()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
-    thread.join(5)
+    thread.join(100)
     listener.close()

@@ -132,7 +132,7 @@ def ssh_git(home: Path) -> Iterator[SshGit]:
 
 
 def _wait_for(port: int, log: Path) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 100
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

@@ -39,7 +39,7 @@ Others:
 
 # It lives on fork, signals and process groups.
 _NOT_HERE = (
-    "kkagent: this agent does not run on Windows. Upstream's does, which a Kraken CI server serves as"
+    "kkagent: this agent does not run on Windows. Kraken's own agent does, which a Kraken CI server serves as"
     " /bk/install/agent; kraken-fleet puts that one on Windows hosts when kraken_agent_source is server\n"
 )
 

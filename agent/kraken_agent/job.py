@@ -144,7 +144,7 @@ class JobRun:
         while True:
             answer = self._session.get_step(limit)
             if answer is None:
-                raise JobOverError("the server has gone and left the job's time run out")
+                raise JobOverError("the server did not answer before the job's time was over")
             if answer.unauthorized:
                 raise JobOverError("the server has withdrawn this agent's authorization")
             if answer.step.get("job_id", self._job.get("id")) != self._job.get("id"):

@@ -90,32 +90,32 @@ def _host_and_port(authority: str, default: int, text: str) -> tuple[str, int]:
 
 
 def host_info(address: Optional[str], info: Mapping[str, Any]) -> Message:
-    """Return who and what the agent is."""
+    """Return the message that says who and what the agent is."""
     return {"address": address, "msg": "host-info", "info": info}
 
 
 def get_job(address: Optional[str]) -> Message:
-    """Ask for a job."""
+    """Return the message that asks for a job."""
     return {"address": address, "msg": "get-job"}
 
 
 def get_job_step(address: Optional[str]) -> Message:
-    """Return what is next in the job? When the answer is that nothing is, the server finishes the job."""
+    """Return the message that asks for the next step. When there is none, the server ends the job with its answer."""
     return {"address": address, "msg": "get-job-step"}
 
 
 def step_result(address: Optional[str], job: int, step: int, result: Mapping[str, Any]) -> Message:
-    """Return how a step goes, or went."""
+    """Return the message that says how a step goes, or went."""
     return {"address": address, "msg": "step-result2", "job_id": job, "step_idx": step, "result": result}
 
 
 def dispatch_tests(address: Optional[str], job: int, step: int, tests: List[str]) -> Message:
-    """Return which of these tests should run here?"""
+    """Return the message that asks which of these tests are to run here."""
     return {"address": address, "msg": "dispatch-tests", "job_id": job, "step_idx": step, "tests": tests}
 
 
 def keep_alive(address: Optional[str], job: int) -> Message:
-    """Return the step still runs."""
+    """Return the message that says that the job still runs."""
     return {"address": address, "msg": "keep-alive", "job_id": job}
 
 

@@ -72,8 +72,9 @@ def _jobs(world: World, record: Record) -> Iterator[str]:
     if record.unfinished:
         yield f"lost: {record.unfinished} jobs did not come to their end"
     failed = world.server.rows(
-        "select j.id, j.completion_status, j.notes, a.address from jobs j left join agents a on a.id = j.agent_id"
-        " where j.name like 'soak-%' and j.state = ? and j.completion_status != 0",
+        "select j.id, j.completion_status, j.notes, a.address, group_concat(s.result) from jobs j"
+        " left join agents a on a.id = j.agent_id left join steps s on s.job_id = j.id"
+        " where j.name like 'soak-%' and j.state = ? and j.completion_status != 0 group by j.id",
         JobState.COMPLETED.value,
     )
     if failed:

@@ -48,7 +48,6 @@ class Hosts:
         self._fleet = Fleet.of(folder, Embedded(url, PASSWORD, "", ""), self.addresses)
         self._fleet.variables["kraken_agent_groups"] = [GROUP]
         self._fleet.variables["kraken_agent_min_free"] = "1M"
-        self._fleet.variables["kraken_agent_drain_seconds"] = 20
         self.with_small_disk = [name for name in list(self.addresses)[:small] if self._mount(name)]
         self.with_own_clock = list(self.addresses)[-small:] if _FAKETIME else []
         for name in self.with_own_clock:

@@ -234,7 +234,7 @@ class GroupsCalls(AgentsCalls):
         if count and not force:
             raise UnsafeChangeError(
                 f"The agents group {group.name!r} has agents ({count})",
-                hint="Take them out first, or force it: agents go on listing a group that is deleted under them",
+                hint="Take them out first, or use --force: else agents keep a deleted group in their lists",
             )
         for agent_id, ids in members.items():
             self.set_agent_groups(agent_id, ids - {group.id})

@@ -28,7 +28,7 @@ Until = Annotated[
     str | None,
     typer.Option(
         "--until",
-        help="Enable them again then: 30min, 2h, 1d, 18:30 or 2026-11-29T08:00. A deploy or `reconcile` does it.",
+        help="When the next deploy, `apply` or `reconcile` enables them: 30min, 2h, 1d, 18:30 or 2026-11-29T08:00.",
         metavar="TIME",
     ),
 ]

@@ -31,7 +31,8 @@ def single_command() -> typer.Typer:
 
 
 def _nothing() -> None:
-    """Do nothing: the commands of a group share no options."""
+    # The commands of a group share no options. A docstring would be the group's help, which main.COMMANDS has.
+    return
 
 
 def remember_command(arguments: Sequence[str]) -> None:

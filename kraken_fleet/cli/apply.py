@@ -33,7 +33,7 @@ def apply(
     inventory: Inventory | None = None,
     wait: Annotated[float, typer.Option("--wait", help="Seconds to wait for agents that are not there yet.")] = 0.0,
     yes: changes.Yes = False,
-    as_json: output.AsJson = False,
+    as_json: output.AsEvents = False,
 ) -> None:
     """Apply a saved plan, exactly, when it still fits; or plan from an inventory and apply that at once.
 
@@ -48,10 +48,9 @@ def apply(
         deleted = sum(isinstance(action, DeleteAgent) for action in saved.actions)
         if deleted:
             changes.confirm(f"Delete {deleted} agents from {client.url}?", yes=yes)
-        events = nonces.forgetting(
-            saved,
-            apply_saved(client, saved, desired=desired, policy=nonces.policy(policy), memory=planning.memory()),
-        )
+        settled = nonces.policy(policy, desired)
+        applied = apply_saved(client, saved, desired=desired, policy=settled, memory=planning.memory())
+        events = nonces.forgetting(saved, applied)
     elif desired:
         if policy.prune is Prune.DELETE:
             changes.confirm(f"Delete the agents of {client.url} that the inventory does not have?", yes=yes)

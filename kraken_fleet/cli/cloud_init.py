@@ -114,7 +114,7 @@ def _variables(client: KrakenClient, values: Mapping[str, Any], agent: DesiredAg
         # kraken.env has a line for each, here as after a deploy.
         if not _NAME.fullmatch(name) or _MORE_LINES.search(value):
             raise UsageError(
-                f"{name!r} is no variable of one line",
+                f"{name!r} is not a variable that one line can hold",
                 where=f"kraken_agent_environment of {agent.host}",
                 hint="Name it with letters, digits and _, and write its value in one line",
             )
@@ -153,7 +153,7 @@ def _expected_sum(sums: object) -> str:
     expected = str(sums.get("kkagent") or "") if isinstance(sums, Mapping) else ""
     if not _SHA256.fullmatch(expected):
         raise UsageError(
-            "It is not said what the agent at kraken_agent_bundle_url must be",
+            "The SHA-256 sum of the agent at kraken_agent_bundle_url is missing",
             where="kraken_agent_bundle_sha256",
             hint="Set kraken_agent_bundle_sha256 to {kkagent: SUM}, with the 64 digits that sha256sum prints",
         )

@@ -134,8 +134,10 @@ class GivenAccounts:
 
     def _refuse(self) -> None:
         if self.users or self.password_files or self.token_files:
-            hint = "Give --viewers or --proxy-user-header with it, or leave it out"
-            raise UsageError("The console uses no account of its own: people sign in with theirs", hint=hint)
+            hint = "Leave them out: people sign in with their own accounts"
+            raise UsageError(
+                "--user, --password-file and --token-file need --viewers or --proxy-user-header", hint=hint
+            )
 
     def _files(self, names: Sequence[str], name: str) -> dict[str, str | None]:
         return {

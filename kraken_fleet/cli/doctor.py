@@ -103,7 +103,7 @@ def _examine(inventory: Inventory, clickhouse: str | None, on_host: Callable[[in
         # ansible-playbook exits with 2 or 4 when a host has failed, which is a finding; only without a report has it
         # failed itself.
         if not report.is_file():
-            hint = "Run ansible-playbook playbooks/doctor.yml with the same inventory to see all of it"
+            hint = "Run `ansible-playbook -i INVENTORY kraken_ci.fleet.doctor` to see all of it"
             raise failure(said, str(inventory), hint)
         seen = json.loads(report.read_text(encoding="utf-8"))
         if problems := seen.get("problems"):

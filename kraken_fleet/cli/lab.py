@@ -77,7 +77,7 @@ def demo(
     verbose: Verbose = False,
     as_json: output.AsJson = False,
 ) -> None:
-    """Try the product: a server, hosts, agents by the playbook, a job on each group; then all is removed."""
+    """Try the product: a server, hosts, agents by the playbook, a job on each agent; then all is removed."""
     lab, progress = Lab(parent, name), LabProgress(quiet=as_json, verbose=verbose)
     with ended_by_signals():
         lab.down()

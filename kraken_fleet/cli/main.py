@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
@@ -80,6 +82,7 @@ _ELSEWHERE = {
     "help": "kraken-fleet --help",
 }
 _COMPLETE_VARIABLE = "_KRAKEN_FLEET_COMPLETE"
+_LINE_END = re.compile(r"(?<!\n)\n(?!\n)")
 
 
 class LazyCommands(TyperGroup):
@@ -129,8 +132,16 @@ def load(name: str) -> Any:
         raise FleetError(f"`{PROGRAM} {name}` needs the Python package {error.name!r}", hint=hint) from error
     command = typer.main.get_command(module.app)
     command.name = name
-    command.help = entry.help
+    command.help = command.help or entry.help
+    _join_lines(command)
     return command
+
+
+def _join_lines(command: Any) -> None:
+    """Join the lines of each paragraph of a docstring: Typer shows them as they are, and breaks them once more."""
+    command.help = _LINE_END.sub(" ", inspect.cleandoc(command.help or ""))
+    for each in getattr(command, "commands", {}).values():
+        _join_lines(each)
 
 
 app = typer.Typer(
@@ -180,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (typer.Abort, KeyboardInterrupt):
         code = _INTERRUPTED
     if code == _INTERRUPTED:
-        output.error(FleetError("interrupted"), as_json=as_json)
+        output.error(FleetError("Interrupted"), as_json=as_json)
     return code if isinstance(code, int) else 0
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _WIDE = 400
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+AsEvents = Annotated[bool, typer.Option("--json", help="Print each event as one line of JSON instead.")]
 
 
 @cache

@@ -41,7 +41,11 @@ def plan(
         Path | None, typer.Option("--out", help="Save the plan for `kraken-fleet apply`.", metavar="FILE")
     ] = None,
     fail_on: Annotated[
-        FailOn | None, typer.Option("--fail-on", help="End with code 4 when there are findings of this kind.")
+        FailOn | None,
+        typer.Option(
+            "--fail-on",
+            help="End with code 4 when nothing would change but there are findings: `warning` or `finding`.",
+        ),
     ] = None,
     accept_peers: planning.AcceptPeers = False,
     as_json: output.AsJson = False,
@@ -55,7 +59,7 @@ def plan(
     peers = planning.peers(accept=accept_peers)
     seen = observe(client, names=desired.groups, memory=planning.memory(), peers=peers)
     observed = with_waiting_jobs(client, seen)
-    policy = planning.nonces(client).policy(policy)
+    policy = planning.nonces(client).policy(policy, desired)
     made = make_plan(desired, observed, policy, now=client.server_time(), server=client.url)
     if out:
         _save(made, out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +14,8 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.cli import output
 from kraken_fleet.cli.options import option, with_options
 from kraken_fleet.errors import UsageError
+from kraken_fleet.model import TrustRule
+from kraken_fleet.model.trust import texts_of
 from kraken_fleet.plan import (
     Action,
     CidrTrust,
@@ -28,7 +30,6 @@ from kraken_fleet.plan import (
     Prune,
     Recheck,
     RenameGroup,
-    Rule,
     RulesTrust,
     SetDeployment,
     SetGroups,
@@ -70,7 +71,11 @@ _POLICY = (
         "trust",
         Annotated[
             Path | None,
-            typer.Option("--trust", help="A YAML file of trust policies; without it: inventory.", metavar="FILE"),
+            typer.Option(
+                "--trust",
+                help="A YAML file of trust policies, in place of the inventory's kraken_registration_trust.",
+                metavar="FILE",
+            ),
         ],
     ),
 )
@@ -107,7 +112,7 @@ def policy_of(
         prune=prune,
         max_prune=max_prune,
         stale_after=timedelta(minutes=stale_minutes),
-        trust=_trust_policies(trust) if trust else (InventoryTrust(),),
+        trust=_trust_policies(trust) if trust else None,
     )
 
 
@@ -212,24 +217,7 @@ def _trust_policy(entry: Any) -> TrustPolicy:
         return InventoryTrust()
     ((name, body),) = entry.items()
     if name == "cidr":
-        return CidrTrust(tuple(body["networks"]), frozenset(_names(body.get("groups"))))
+        return CidrTrust(tuple(texts_of(body["networks"])), frozenset(texts_of(body.get("groups"))))
     if name == "rules":
-        return RulesTrust(tuple(_rule(rule) for rule in body))
+        return RulesTrust(tuple(TrustRule.of(rule) for rule in body))
     raise ValueError(f"There is no policy {name!r}")
-
-
-def _rule(body: Mapping[str, Any]) -> Rule:
-    return Rule(
-        groups=frozenset(_names(body["groups"])),
-        networks=tuple(_names(body["networks"])),
-        systems=tuple(_names(body.get("systems"))),
-        executors=frozenset(_names(body.get("executors"))),
-    )
-
-
-def _names(value: object) -> Sequence[str]:
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        raise TypeError(f"{value!r} is not a list")
-    return [str(item) for item in value]

@@ -35,7 +35,7 @@ def reconcile(
         float, typer.Option(help="Share of the interval that is added or left out at random.", min=0, max=1)
     ] = 0.1,
     accept_peers: planning.AcceptPeers = False,
-    as_json: output.AsJson = False,
+    as_json: output.AsEvents = False,
 ) -> None:
     """Make the server as the inventory wants it. With --watch a round that fails is reported, and the next one follows.
 

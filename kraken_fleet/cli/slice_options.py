@@ -108,7 +108,7 @@ class GivenOptions:
         if self.slices is not None or self.workers is not None:
             return True
         if self.as_json or self.ca or self.certificate or self.key:
-            raise UsageError("--json and certificates are for slices", hint="Give --slices or --workers")
+            raise UsageError("--json and the options for certificates need --slices or --workers")
         return False
 
     @property
@@ -129,8 +129,8 @@ class GivenOptions:
             UsageError: there are some.
         """
         if more:
-            hint = "Set it in an ansible.cfg on each worker, or as a variable of the inventory"
-            raise UsageError(f"With slices there is no {more[0]!r}", hint=hint)
+            hint = "Leave it out, or set it in the ansible.cfg of each worker"
+            raise UsageError(f"A deploy or upgrade in slices does not take {more[0]!r}", hint=hint)
 
     def runner(self) -> Runner:
         """Return what runs the slices.

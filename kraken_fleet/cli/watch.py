@@ -84,7 +84,7 @@ def watch_fleet(
     once: Once = False,
     dry_run: DryRun = False,
     give_back: GiveBack = True,
-    as_json: output.AsJson = False,
+    as_json: output.AsEvents = False,
 ) -> None:
     """Tell people of silent agents, full disks, stranded jobs, failed deploys, drift and other findings.
 

@@ -16,6 +16,7 @@ from kraken_fleet.inventory.variables import (
     PLUGIN_FACTS,
     PREFIX,
     SERVER_VARIABLES,
+    TRUST_RULES,
     checked,
 )
 
@@ -79,7 +80,7 @@ def _of_value(host: str, name: str, value: object) -> Iterator[InventoryError]:
         except InventoryError as error:
             yield error
             return
-        if name != INSTANCES_VARIABLE:
+        if name not in (INSTANCES_VARIABLE, TRUST_RULES):
             return  # its own rule says more than its type does
     for place, text in types.problems(value, declared_variables()[name]):
         yield _by_its_own_rule(host, name, place, value) or InventoryError(text, host=host, variable=name + place)

@@ -65,7 +65,7 @@ class LabPaths:
 
 @dataclass(frozen=True, slots=True)
 class LabState:
-    """A lab's memory: which driver made which hosts, and the server process."""
+    """What a lab's state file has: which driver made which hosts, and the server process."""
 
     name: str
     driver: str
@@ -94,7 +94,7 @@ class LabState:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             hint = f"`{paths.down_command}` removes what it still finds of this lab"
-            raise LabError(f"The lab's memory is damaged ({error})", where=str(paths.memory), hint=hint) from error
+            raise LabError(f"The lab's state file is damaged ({error})", where=str(paths.memory), hint=hint) from error
 
 
 def lab_paths(parent: Path, name: str) -> LabPaths:

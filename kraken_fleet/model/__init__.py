@@ -14,6 +14,7 @@ from kraken_fleet.model.moments import ago, parse_moment, parse_span, span
 from kraken_fleet.model.own_groups import Owner, OwnGroup, is_earlier_group, is_own_group
 from kraken_fleet.model.resources import Resources
 from kraken_fleet.model.server_account import ServerAccount
+from kraken_fleet.model.trust import DesiredTrust, TrustRule
 from kraken_fleet.model.untrusted_text import ip_of, is_host_name, names_a_host, shown
 from kraken_fleet.model.user import User
 from kraken_fleet.model.workflow import Branch, Flow, Project, Stage
@@ -36,6 +37,7 @@ __all__ = [
     "DesiredAgent",
     "DesiredFleet",
     "DesiredGroup",
+    "DesiredTrust",
     "Disabling",
     "Flow",
     "GroupRef",
@@ -60,6 +62,7 @@ __all__ = [
     "StepStatus",
     "System",
     "TaskResult",
+    "TrustRule",
     "UncheckedUpdates",
     "UnreadFile",
     "User",

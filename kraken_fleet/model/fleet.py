@@ -10,6 +10,7 @@ from kraken_fleet.model.agent import Agent
 from kraken_fleet.model.deployment import DesiredGroup
 from kraken_fleet.model.group import AgentsGroup
 from kraken_fleet.model.job import Job
+from kraken_fleet.model.trust import DesiredTrust
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class DesiredAgent:
         reasons: for each group, where it comes from ("inventory group kraken_group_gpu").
         groups_mode: `merge` leaves other groups alone, `exact` takes the agent out of them; None: as the plan's policy.
         version: of the agent, as far as the inventory names it.
+        trust: by which policy it is authorized.
     """
 
     host: str
@@ -39,6 +41,7 @@ class DesiredAgent:
     reasons: tuple[tuple[str, str], ...] = ()
     groups_mode: str | None = None
     version: str | None = None
+    trust: DesiredTrust = field(default_factory=DesiredTrust)
 
     @property
     def label(self) -> str:

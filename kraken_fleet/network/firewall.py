@@ -47,7 +47,9 @@ def allow_list(fleet: DesiredFleet, besides: Iterable[str] = ()) -> AllowList:
         UsageError: one of these is neither; the fleet is only a slice; or nobody would be allowed.
     """
     if not fleet.complete:
-        raise UsageError("The rules are for all agents of an inventory, and this is a slice", hint="Omit --limit")
+        raise UsageError(
+            "The rules need all agents of the inventory, and --limit has chosen some", hint="Leave out --limit"
+        )
     found = {_named(text) for text in besides}
     unknown = []
     for agent in fleet.agents:

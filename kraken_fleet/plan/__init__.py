@@ -18,17 +18,18 @@ from kraken_fleet.plan.batches import batches, share
 from kraken_fleet.plan.document import SCHEMA, Plan, plan_from_dict, plan_from_json, plan_to_dict, plan_to_json
 from kraken_fleet.plan.finding import Finding
 from kraken_fleet.plan.fingerprint import check_fresh
-from kraken_fleet.plan.made_nonces import ATTESTED, MadeNonce, trust_with_nonces
+from kraken_fleet.plan.inventory_trust import trust_of, with_trust_of
+from kraken_fleet.plan.made_nonces import MadeNonce, trust_with_nonces
 from kraken_fleet.plan.make import make_plan
 from kraken_fleet.plan.membership import groups_change
 from kraken_fleet.plan.policy import GroupsMode, PlanPolicy, Prune
 from kraken_fleet.plan.saved import check_against_inventory, check_against_server
 from kraken_fleet.plan.trust import (
+    ATTESTED,
     AttestedTrust,
     CidrTrust,
     Decision,
     InventoryTrust,
-    Rule,
     RulesTrust,
     TrustPolicy,
     decide,
@@ -57,7 +58,6 @@ __all__ = [
     "Prune",
     "Recheck",
     "RenameGroup",
-    "Rule",
     "RulesTrust",
     "SetDeployment",
     "SetGroups",
@@ -76,5 +76,7 @@ __all__ = [
     "plan_to_json",
     "share",
     "stranded",
+    "trust_of",
     "trust_with_nonces",
+    "with_trust_of",
 ]

@@ -87,7 +87,7 @@ def _stale(label: str, agent: Agent, now: datetime, stale_after: timedelta) -> I
     message = f"{agent.address} was last seen {ago(agent.last_seen, now)}"
     if agent.host_info and agent.host_info.no_jobs:
         # Kraken's own server would give it jobs as soon as it heard of it. What is wrong is another finding.
-        hint = "An agent that takes no jobs says nothing to a server that would give it some"
+        hint = "It has said that it takes no jobs: see the finding takes_no_jobs"
         yield Finding("stale", label, message, hint, "info")
         return
     yield Finding("stale", label, message, f"Look on {label}: does the service run?")
@@ -108,11 +108,14 @@ def _disabled(wanted: DesiredAgent, agent: Agent, observed: ObservedFleet, now: 
         return
     if observed.left_by_upgrade(agent):
         message = f"{agent.address} is disabled: an upgrade that was broken off has left it so"
-        hint = "Run upgrade-agents.yml or deploy-agents.yml again, or enable-agents.yml when it works"
+        hint = "Run the upgrade or a deploy again, or `kraken-fleet agents enable` when the agent works"
         yield Finding("upgrade_broken_off", wanted.label, message, hint)
         return
     doing = f"it ends job {agent.job.id} and" if agent.job else "it"
-    hint = "Let it work with enable-agents.yml, or say kraken_agent_enabled: false when it is meant"
+    hint = (
+        f"Run `kraken-fleet agents enable {agent.address}`, or set kraken_agent_enabled to false in the inventory if "
+        "it is to stay disabled"
+    )
     said = f" {why.said};" if why else ":"
     yield Finding("disabled", wanted.label, f"{agent.address} is disabled{said} {doing} gets no jobs", hint)
 
@@ -129,7 +132,8 @@ def _contradictions(wanted: DesiredAgent, agent: Agent) -> Iterator[Finding]:
         message = f"the agent does not report the executor {', '.join(sorted(missing))}"
         reasons = [f"{name}: {info.not_offered[name]}" for name in sorted(missing) if name in info.not_offered]
         message += f" ({'; '.join(reasons)})" if reasons else ""
-        yield Finding("executor_missing", wanted.label, message, "Install it on the host, then restart the agent")
+        hint = "Install it on the host, and let the agent's account use it; the agent looks again within five minutes"
+        yield Finding("executor_missing", wanted.label, message, hint)
 
 
 def _peer_changes(desired: DesiredFleet, observed: ObservedFleet) -> Iterator[Finding]:
@@ -148,8 +152,8 @@ def _peer_changes(desired: DesiredFleet, observed: ObservedFleet) -> Iterator[Fi
         elif before and agent.ip_address and agent.ip_address != before:
             message = f"{agent.address} connected from {before}, and connects from {agent.ip_address} now"
             hint = (
-                "If the host has moved, run the command with --accept-peers; else somebody else claims its address: "
-                "take its authorization away, and find out who that is"
+                "If the host has moved, run `kraken-fleet plan` with --accept-peers. Otherwise somebody else claims "
+                "its address: take its authorization away, and find out who that is"
             )
             yield Finding("peer_changed", label, message, hint)
 
@@ -176,7 +180,8 @@ def _one_source(source_ip: str, agents: Iterable[Agent], hosts: Mapping[str, Des
     if not known or (len(known) == 1 and all(address in hosts for address in claims)):
         if len(known) == 1 and len(claims) == 1 and claims != [source_ip] and source_ip not in hosts:
             message = f"claims {claims[0]} but connects from {source_ip}"
-            yield Finding("address_mismatch", known.pop(), message, "Behind NAT this is normal", "info")
+            hint = "Behind NAT this is normal. Otherwise set kraken_agent_address to the address that it connects from"
+            yield Finding("address_mismatch", known.pop(), message, hint, "info")
         return  # none of ours, or several agents of one host, as the inventory wants
     # One agent claims the very address that all connect from: they are on that host or behind it, and not behind a NAT.
     if source_ip in claims and len(known) == 1:

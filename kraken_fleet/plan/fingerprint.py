@@ -59,7 +59,7 @@ def check_fresh(plan: Plan, observed: ObservedFleet, *, server: str = "", desire
     """
     again = "Make a new plan"
     if plan.prune.refused:
-        raise PlanError(plan.prune.refused, hint="Raise --max-prune if that is meant")
+        raise PlanError(plan.prune.refused, hint=plan.prune.hint)
     if plan.server and server and plan.server != server:
         raise PlanError(f"The plan is for {plan.server}, not for {server}", hint=again)
     if desired is not None and inventory_fingerprint(desired) != plan.inventory_fingerprint:

@@ -114,7 +114,7 @@ def versions(pairs: Iterable[Pair]) -> Iterator[Finding]:
             yield Finding("other_version", wanted.label, message, hint)
         elif not expected and numbers < newest:
             message = f"its agent is of version {name}, and others are of {newest_name}"
-            yield Finding("older_version", wanted.label, message, "Upgrade it with upgrade-agents.yml", "info")
+            yield Finding("older_version", wanted.label, message, "Upgrade it with `kraken-fleet upgrade`", "info")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

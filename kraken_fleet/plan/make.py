@@ -13,10 +13,11 @@ from kraken_fleet.plan.document import Plan
 from kraken_fleet.plan.finding import Finding
 from kraken_fleet.plan.findings import findings
 from kraken_fleet.plan.fingerprint import inventory_fingerprint, server_fingerprint
+from kraken_fleet.plan.inventory_trust import with_trust_of
 from kraken_fleet.plan.membership import LivingGroups, groups_change, healing, missing_groups
 from kraken_fleet.plan.policy import GroupsMode, PlanPolicy
 from kraken_fleet.plan.prune import prune
-from kraken_fleet.plan.trust import Decision, TrustPolicy, decide
+from kraken_fleet.plan.trust import ATTESTED, Decision, TrustPolicy, decide
 from kraken_fleet.plan.waiting_jobs import jobs_without_agents
 
 
@@ -40,7 +41,7 @@ def make_plan(
         now: the time, in UTC, by which agents are silent for long.
         server: the server's URL, so that a saved plan is not applied to another one.
     """
-    policy = policy or PlanPolicy()
+    policy = with_trust_of(policy or PlanPolicy(), desired)
     wanted = desired.by_address()
     decisions = _decisions(wanted, observed, policy)
     # The agents that Kraken makes in a cloud are nobody's to add to an inventory or to prune.
@@ -83,7 +84,7 @@ def _decisions(wanted: Mapping[str, DesiredAgent], observed: ObservedFleet, poli
     """Ask the trust policies about each agent that is not authorized or not of the inventory; by the agents' ids."""
     return {
         # An authorized agent of the inventory needs no decision; what a policy holds against it comes from `doubt`.
-        agent.id: decide(policy.trust, agent, wanted.get(agent.address))
+        agent.id: decide(policy.trust or (), agent, wanted.get(agent.address))
         for agent in observed.agents
         if not agent.authorized or agent.address not in wanted
     }
@@ -119,7 +120,7 @@ def _agent_actions(
 ) -> Iterable[Action]:
     wanted = desired or DesiredAgent(host="", address=agent.address, groups_mode="merge")
     if decision is None:
-        return (*_as_wanted(agent, wanted, living, policy), *_rechecks(agent, wanted, policy.trust))
+        return (*_as_wanted(agent, wanted, living, policy), *_rechecks(agent, wanted, policy.trust or ()))
     if not decision.admitted:
         return ()
     if agent.authorized:  # not of the inventory, but a policy names it, perhaps with groups
@@ -196,7 +197,7 @@ def _not_trusted(
             continue
         ours = wanted.get(agent.address)
         if ours:
-            hint = "Choose a trust policy that names it"
+            hint = "Deploy the host" if ours.trust.policy == ATTESTED else "Choose a trust policy that names it"
             yield Finding("not_trusted", ours.label, decision.reason, hint)
         elif desired.complete:  # a slice says nothing about others
             hint = "Add its host to the inventory, or leave it out"

@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from kraken_fleet.errors import PlanError
-from kraken_fleet.plan.trust import InventoryTrust, TrustPolicy
+from kraken_fleet.plan.trust import TrustPolicy
 
 
 class GroupsMode(StrEnum):
@@ -35,7 +35,8 @@ class PlanPolicy:
         prune: see Prune.
         max_prune: percent of the server's authorized agents above which pruning is refused.
         stale_after: an agent not seen for longer is reported.
-        trust: tried in order; the first that admits an agent decides. Empty: no agent is authorized.
+        trust: tried in order; the first that admits an agent decides. Empty: no agent is authorized. None: as the
+            inventory says with kraken_registration_trust.
         give_back: enable agents that an upgrade has left disabled that was broken off. They have to work.
         heal: give a group whose name is used twice another one.
 
@@ -47,7 +48,7 @@ class PlanPolicy:
     prune: Prune = Prune.REPORT
     max_prune: float = 10.0
     stale_after: timedelta = timedelta(minutes=5)
-    trust: tuple[TrustPolicy, ...] = (InventoryTrust(),)
+    trust: tuple[TrustPolicy, ...] | None = None
     heal: bool = True
     give_back: bool = False
 

@@ -25,6 +25,11 @@ class PruneNumbers:
     refused: str = ""
 
     @property
+    def hint(self) -> str:
+        """What to do when it is refused."""
+        return "Raise --max-prune if that is meant" if self.candidates else "Leave out --limit"
+
+    @property
     def percent(self) -> float:
         return 100 * self.candidates / self.total if self.total else 0.0
 
@@ -54,7 +59,7 @@ def _refusal(candidates: int, total: int, desired: DesiredFleet, policy: PlanPol
     if policy.prune is Prune.REPORT:
         return ""
     if not desired.complete:
-        return "Pruning needs the whole inventory, and this is a slice of it"
+        return "Pruning needs the whole inventory, and --limit has chosen a part of it"
     if candidates and 100 * candidates / total > policy.max_prune:
         return (
             f"It would {policy.prune.value} {candidates} of {total} agents ({100 * candidates / total:.0f} %), "

@@ -13,8 +13,10 @@ from functools import lru_cache
 from typing import Protocol
 
 from kraken_fleet.errors import PlanError
-from kraken_fleet.model import Agent, DesiredAgent
+from kraken_fleet.model import Agent, DesiredAgent, TrustRule
 
+# The policy by which secrets count.
+ATTESTED = "attested"
 # Under this key of its host info an agent reports the nonce that Ansible wrote on its host.
 NONCE_KEY = "kraken_fleet_nonce"
 # In place of a nonce's digest, for a host that has none yet because nothing is written in check mode.
@@ -111,55 +113,12 @@ class CidrTrust(_DecidesOnce):
     def decide(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
         network = _containing(agent.address, self.networks)
         if network is None:
-            return _refuse(self.name, f"{agent.address} is in none of {', '.join(self.networks)}")
+            return _refuse(self.name, f"{agent.address} is in none of {', '.join(self.networks) or 'no networks'}")
         if objection := _connects_from_elsewhere(agent, (network,)):
             return _refuse(self.name, objection)
         return _admit(self.name, f"{agent.address} is in {network}", self.groups)
 
     judge = decide
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Agents with all of these properties come into these groups.
-
-    Args:
-        groups: agents groups.
-        networks: the address is in one of them, and it connects from one of them. Needed: before an agent is authorized
-            the server knows nothing else of it.
-        systems: patterns like `debian-*`, one of which its system matches; empty for any.
-        executors: it has all of them.
-    """
-
-    groups: frozenset[str]
-    networks: tuple[str, ...]
-    systems: tuple[str, ...] = ()
-    executors: frozenset[str] = frozenset()
-
-    @property
-    def by_address_only(self) -> bool:
-        return not self.systems and not self.executors
-
-    def out_of_place(self, agent: Agent) -> str:
-        """Say why the agent is in none of the rule's networks, by its address and by its peer.
-
-        Empty when it is in one.
-        """
-        if _containing(agent.address, self.networks) is None:
-            return f"{agent.address} is in none of {', '.join(self.networks)}"
-        return _connects_from_elsewhere(agent, self.networks)
-
-    def objection(self, agent: Agent) -> str | None:
-        """Say why the rule does not hold for an agent with host info, None when it does."""
-        info = agent.host_info
-        if reason := self.out_of_place(agent):
-            return reason
-        if info is None:
-            return None if self.by_address_only else "it has not sent its host info"
-        if self.systems and not any(fnmatch.fnmatchcase(info.system, pattern) for pattern in self.systems):
-            return f"its system is {info.system}, not {' or '.join(self.systems)}"
-        missing = self.executors - info.executors.keys()
-        return f"it lacks the executor {', '.join(sorted(missing))}" if missing else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +131,7 @@ class RulesTrust(_DecidesOnce):
         PlanError: a rule names no network or one that cannot be read.
     """
 
-    rules: tuple[Rule, ...]
+    rules: tuple[TrustRule, ...]
     name: str = "rules"
 
     def __post_init__(self) -> None:
@@ -186,10 +145,10 @@ class RulesTrust(_DecidesOnce):
                 _network(network)
 
     def decide(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
-        possible = [rule for rule in self.rules if not rule.out_of_place(agent)]
+        possible = [rule for rule in self.rules if not _out_of_place(rule, agent)]
         if not possible:
-            reasons = "; ".join(dict.fromkeys(rule.out_of_place(agent) for rule in self.rules))
-            return _refuse(self.name, f"no rule holds: {reasons}")
+            reasons = "; ".join(dict.fromkeys(_out_of_place(rule, agent) for rule in self.rules))
+            return _refuse(self.name, f"no rule holds: {reasons or 'there is none'}")
         # The server reads host info from authorized agents only. An agent has some all the same when it was authorized
         # before.
         if agent.host_info is not None or all(rule.by_address_only for rule in possible):
@@ -198,7 +157,7 @@ class RulesTrust(_DecidesOnce):
         return _admit(self.name, reason, on_trial=True)
 
     def judge(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
-        objections = {rule: rule.objection(agent) for rule in self.rules}
+        objections = {rule: _objection(rule, agent) for rule in self.rules}
         satisfied = [rule for rule, objection in objections.items() if objection is None]
         if not satisfied:
             said = "; ".join(dict.fromkeys(filter(None, objections.values())))
@@ -224,14 +183,14 @@ class AttestedTrust:
 
     nonces: Mapping[str, str] = field(repr=False, hash=False)
     hashed: bool = False
-    name: str = "attested"
+    name: str = ATTESTED
 
     def decide(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
         if desired is None:
             return _refuse(self.name, f"no host of the inventory has the address {agent.address}")
         if not self.nonces.get(agent.address):
-            return _refuse(self.name, f"no nonce was written on {desired.host} in this run")
-        return _admit(self.name, f"{desired.host} has to report its nonce", on_trial=True)
+            return _refuse(self.name, f"the secret on {desired.host} is not known here; its next deploy looks at it")
+        return _admit(self.name, f"{desired.host} has to report its secret", on_trial=True)
 
     def judge(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
         expected = self.nonces.get(agent.address)
@@ -240,11 +199,11 @@ class AttestedTrust:
             told = hashlib.sha256(told.encode()).hexdigest()
         label = desired.host if desired else agent.address
         if not expected or not told:
-            return _refuse(self.name, f"the agent that claims {agent.address} reports no nonce")
+            return _refuse(self.name, f"the agent that claims {agent.address} reports no secret")
         # In constant time: how long a comparison takes must not tell how much of a guess is right.
         if not hmac.compare_digest(expected.encode(), told.encode()):
             return _refuse(self.name, f"the agent that claims {agent.address} is not the one on {label}")
-        return _admit(self.name, f"it reported the nonce written on {label}")
+        return _admit(self.name, f"it reported the secret of {label}")
 
     def doubt(self, agent: Agent, desired: DesiredAgent) -> str:
         if self.nonces.get(agent.address, PENDING) == PENDING:
@@ -292,6 +251,26 @@ def _inside(address: str, network: str) -> bool:
         return ipaddress.ip_address(address) in _network(network)
     except ValueError:
         return False  # an agent may claim anything, not only an IP address
+
+
+def _out_of_place(rule: TrustRule, agent: Agent) -> str:
+    """Say why an agent is in none of a rule's networks, by its address and by its peer; empty when it is in one."""
+    if _containing(agent.address, rule.networks) is None:
+        return f"{agent.address} is in none of {', '.join(rule.networks)}"
+    return _connects_from_elsewhere(agent, rule.networks)
+
+
+def _objection(rule: TrustRule, agent: Agent) -> str | None:
+    """Say why a rule does not hold for an agent with host info, None when it does."""
+    info = agent.host_info
+    if reason := _out_of_place(rule, agent):
+        return reason
+    if info is None:
+        return None if rule.by_address_only else "it has not sent its host info"
+    if rule.systems and not any(fnmatch.fnmatchcase(info.system, pattern) for pattern in rule.systems):
+        return f"its system is {info.system}, not {' or '.join(rule.systems)}"
+    missing = rule.executors - info.executors.keys()
+    return f"it lacks the executor {', '.join(sorted(missing))}" if missing else None
 
 
 def _connects_from_elsewhere(agent: Agent, networks: Iterable[str]) -> str:

@@ -32,6 +32,7 @@ from kraken_fleet.plan import (
     check_against_server,
     check_fresh,
     make_plan,
+    with_trust_of,
 )
 from kraken_fleet.plan.membership import LivingGroups
 from kraken_fleet.reconcile.clock import Clock, SystemClock
@@ -72,7 +73,7 @@ def apply(
         ServerError: the server is gone, or the account may not do this.
     """
     if plan.prune.refused:
-        raise PlanError(plan.prune.refused, hint="Raise --max-prune if that is meant")
+        raise PlanError(plan.prune.refused, hint=plan.prune.hint)
     _check_judges(plan, trust)
     deployments = {group.name: group.deployment for group in declared if group.deployment}
     _check_secrets(plan, deployments)
@@ -102,7 +103,7 @@ def apply_saved(
         PlanError: the plan is stale, for another server, or was changed.
         others: as apply.
     """
-    policy = policy or PlanPolicy()
+    policy = with_trust_of(policy or PlanPolicy(), desired or DesiredFleet())
     names = plan.groups | (desired.groups if desired else frozenset())
     observed = observe(client, names=names, memory=memory)
     check_against_server(plan, observed)
@@ -112,7 +113,9 @@ def apply_saved(
         check_against_inventory(plan, again)
         plan = again
     declared = desired.declared_groups if desired else ()
-    yield from apply(client, plan, observed=observed, trust=policy.trust, declared=declared, concurrency=concurrency)
+    yield from apply(
+        client, plan, observed=observed, trust=policy.trust or (), declared=declared, concurrency=concurrency
+    )
 
 
 @dataclass

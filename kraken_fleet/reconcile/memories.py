@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kraken_fleet.plan import PlanPolicy
+from kraken_fleet.model import DesiredFleet
+from kraken_fleet.plan import PlanPolicy, with_trust_of
 from kraken_fleet.reconcile.group_memory import GroupMemory
 from kraken_fleet.reconcile.nonce_memory import NonceMemory
 from kraken_fleet.reconcile.peer_memory import PeerMemory
@@ -24,6 +25,6 @@ class Memories:
     peers: PeerMemory | None = None
     nonces: NonceMemory | None = None
 
-    def policy(self, policy: PlanPolicy) -> PlanPolicy:
-        """Return a policy by which hosts with a secret of their own have to report it."""
-        return self.nonces.policy(policy) if self.nonces else policy
+    def policy(self, policy: PlanPolicy, desired: DesiredFleet) -> PlanPolicy:
+        """Return a policy by which hosts with a secret of their own have to report it, and others as `desired` says."""
+        return self.nonces.policy(policy, desired) if self.nonces else with_trust_of(policy, desired)

@@ -9,7 +9,17 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kraken_fleet.plan import ATTESTED, Authorize, MadeNonce, Plan, PlanPolicy, Recheck, trust_with_nonces
+from kraken_fleet.model import DesiredFleet
+from kraken_fleet.plan import (
+    ATTESTED,
+    Authorize,
+    MadeNonce,
+    Plan,
+    PlanPolicy,
+    Recheck,
+    trust_with_nonces,
+    with_trust_of,
+)
 from kraken_fleet.reconcile.events import Event, TrialPassed
 from kraken_fleet.state import digest_of, replace_json
 
@@ -42,9 +52,14 @@ class NonceMemory:
         """
         self._write([*(one for one in self.nonces() if one.address != nonce.address), nonce])
 
-    def policy(self, policy: PlanPolicy) -> PlanPolicy:
-        """Return a policy by which hosts with a secret of their own have to report it."""
-        return dataclasses.replace(policy, trust=trust_with_nonces(policy.trust, self.nonces(), datetime.now(UTC)))
+    def policy(self, policy: PlanPolicy, desired: DesiredFleet | None) -> PlanPolicy:
+        """Return a policy by which hosts with a secret of their own have to report it.
+
+        Args:
+            desired: the inventory, which says how to authorize the others unless the policy does; None without one.
+        """
+        trust = with_trust_of(policy, desired or DesiredFleet()).trust or ()
+        return dataclasses.replace(policy, trust=trust_with_nonces(trust, self.nonces(), datetime.now(UTC)))
 
     def forgetting(self, plan: Plan, events: Iterable[Event]) -> Iterator[Event]:
         """Pass the events of a plan on, and forget each secret that has proven its host: it counts once."""

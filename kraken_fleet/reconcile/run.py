@@ -37,7 +37,7 @@ def reconcile(
     """Make the server as the inventory wants it.
 
     Args:
-        policy: what a plan may do; the default authorizes the inventory's own agents.
+        policy: what a plan may do; the default authorizes agents as the inventory says.
         timeout: seconds to wait for agents that the server does not know yet.
         seen_after: by host: an agent counts once it was seen after this moment, its deploy.
         dry_run: plan only; nothing is waited for or changed.
@@ -52,7 +52,7 @@ def reconcile(
     """
     clock = clock or SystemClock()
     memories = memories or Memories()
-    policy = memories.policy(policy or PlanPolicy())
+    policy = memories.policy(policy or PlanPolicy(), desired)
     missing: dict[str, str] = {}
     if timeout and not dry_run:
         missing = yield from _wait(client, desired, timeout, clock, seen_after)
@@ -66,7 +66,7 @@ def reconcile(
                 client,
                 plan,
                 observed=observed,
-                trust=policy.trust,
+                trust=policy.trust or (),
                 declared=desired.declared_groups,
                 concurrency=concurrency,
                 clock=clock,

@@ -23,7 +23,7 @@ Result = Mapping[str, Any]
 Results = Generator[DeployEvent, None, dict[str, Result]]
 Steps = Generator[DeployEvent, None, None]
 
-_UNKNOWN = "the server has no authorized agent with its address; run deploy-agents.yml first"
+_UNKNOWN = "the server has no authorized agent with its address; deploy the host first"
 _NOT_PROVEN_BACK = "it went back, and no job has proven it since, for the server failed"
 _DOUBTFUL = "These agents stay disabled, for nobody knows whether they work"
 _AGAIN = (

@@ -20,6 +20,9 @@ from kraken_fleet.server.app import Mount
 from kraken_fleet.server.run import Ready, prepared
 from kraken_fleet.server.settings import ServerSettings
 
+# Tests share the machine with whatever else runs there.
+_PATIENCE_SECONDS = 100.0
+
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
@@ -60,11 +63,11 @@ def running(
             yield RunningServer(ready.url, ready.log_addr, passwords[-1], ready.settings)
         finally:
             ready.server.should_exit = True
-            thread.join(10)
+            thread.join(_PATIENCE_SECONDS)
 
 
 def _wait(ready: Ready, thread: threading.Thread) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + _PATIENCE_SECONDS
     while not ready.server.started:
         if not thread.is_alive() or time.monotonic() > deadline:
             raise RuntimeError("The embedded server did not start")

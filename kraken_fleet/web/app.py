@@ -116,7 +116,7 @@ def _people(settings: ConsoleSettings) -> People | None:
         return None
     if settings.account is None:
         hint = "Give --user with --password-file, or --token-file: an administrator's account of the server"
-        raise UsageError("The console needs an account of its own for people who use none of theirs", hint=hint)
+        raise UsageError("--viewers and --proxy-user-header need an account for the console itself", hint=hint)
     return People(KrakenClient(settings.server_url, settings.account, ca_bundle=settings.ca_bundle))
 
 

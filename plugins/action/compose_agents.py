@@ -68,8 +68,8 @@ class ActionModule(ContainerAction):
             result = self._looked_and_acted(arguments, task_vars)
             if result is not None:
                 return result
-        text = f"Other deploys change the agents beside {arguments['compose_file']} each time it is looked at"
-        return {"failed": True, "msg": f"{text}; run this one again after them"}
+        text = f"Other deploys have changed the agents beside {arguments['compose_file']} several times meanwhile"
+        return {"failed": True, "msg": f"{text}; run this one again when they have ended"}
 
     def _looked_and_acted(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any] | None:
         """Return the task's result; None when another deploy came in between, so that one has to look again."""

@@ -15,7 +15,7 @@ from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.operating_system i
 from kraken_fleet.address import ServerAddress
 from kraken_fleet.errors import UsageError
 
-_WINDOWS = "This is a Windows host, and what looks at hosts is a program in Python for the others"
+_WINDOWS = "This is a Windows host, and only other hosts can be looked at; leave it out with --limit"
 
 
 class ActionModule(ActionBase):

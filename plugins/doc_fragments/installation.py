@@ -12,7 +12,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   lock_timeout:
-    description: Seconds to wait for another installation that goes on, on Debian and its kin.
+    description: Seconds to wait for another deploy of the host and, on Debian and Ubuntu, for another run of apt.
     type: int
     default: 120
 """

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 import pytest
 
 from kraken_fleet.api import decode
-from kraken_fleet.model import Agent, DesiredFleet, HostInfo, ObservedFleet
-from kraken_fleet.plan import Authorize, CidrTrust, PlanPolicy, Rule, RulesTrust, TrustPolicy, make_plan
+from kraken_fleet.model import Agent, DesiredFleet, HostInfo, ObservedFleet, TrustRule
+from kraken_fleet.plan import Authorize, CidrTrust, PlanPolicy, RulesTrust, TrustPolicy, make_plan
 
 NETWORK = "10.1.0.0/16"
-BY_ADDRESS = Rule(frozenset({"build"}), (NETWORK,))
-BY_SYSTEM = Rule(frozenset({"build"}), (NETWORK,), systems=("debian-*",))
-BY_EXECUTOR = Rule(frozenset({"build"}), (NETWORK,), executors=frozenset({"docker"}))
+BY_ADDRESS = TrustRule(frozenset({"build"}), (NETWORK,))
+BY_SYSTEM = TrustRule(frozenset({"build"}), (NETWORK,), systems=("debian-*",))
+BY_EXECUTOR = TrustRule(frozenset({"build"}), (NETWORK,), executors=frozenset({"docker"}))
 POLICIES = [
     CidrTrust((NETWORK,), frozenset({"build"})),
     RulesTrust((BY_ADDRESS,)),
@@ -56,4 +56,4 @@ def test_ipv4_that_a_server_for_both_families_sees_is_ipv4(policy: TrustPolicy) 
 def test_an_agent_behind_nat_needs_the_nat_in_its_rule() -> None:
     behind = Agent(1, "a", "10.1.2.3", "203.0.113.1")
     assert not let_in(RulesTrust((BY_ADDRESS,)), behind)
-    assert let_in(RulesTrust((Rule(frozenset({"build"}), (NETWORK, "203.0.113.1/32")),)), behind)
+    assert let_in(RulesTrust((TrustRule(frozenset({"build"}), (NETWORK, "203.0.113.1/32")),)), behind)

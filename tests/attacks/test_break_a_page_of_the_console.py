@@ -30,7 +30,7 @@ def person(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> I
     with serving(ConsoleSettings(server.url, state)) as console:
         person = requests.Session()
         form = {"user": server.user, "password": server.password}
-        assert person.post(f"{console}/sign-in", data=form, timeout=20).url.endswith("/agents")
+        assert person.post(f"{console}/sign-in", data=form, timeout=60).url.endswith("/agents")
         yield console, person
 
 
@@ -52,7 +52,7 @@ def person(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> I
 )
 def test_an_address_that_makes_no_sense_is_refused(person: tuple[str, requests.Session], path: str, text: str) -> None:
     console, http = person
-    said = http.get(console + path.format(text), timeout=20)
+    said = http.get(console + path.format(text), timeout=60)
     assert said.status_code in (200, 400, 404, 409, 414), said.text
     assert {name: said.headers.get(name) for name in HEADERS} == HEADERS
 
@@ -60,10 +60,10 @@ def test_an_address_that_makes_no_sense_is_refused(person: tuple[str, requests.S
 @pytest.mark.parametrize("text", NONSENSE)
 def test_a_form_that_makes_no_sense_is_refused(person: tuple[str, requests.Session], text: str) -> None:
     console, http = person
-    found = re.search(r'name="csrf" value="([^"]+)"', http.get(f"{console}/agents", timeout=20).text)
+    found = re.search(r'name="csrf" value="([^"]+)"', http.get(f"{console}/agents", timeout=60).text)
     assert found
     for path in ("/agents/change", "/discovered/change", "/agents/1/groups"):
         form = {"csrf": found[1], "action": text, "agent": text, "group": text, "back": text}
-        said = http.post(console + path, data=form, timeout=20)
+        said = http.post(console + path, data=form, timeout=60)
         assert said.status_code in (200, 303, 400, 404, 409), said.text
         assert {name: said.headers.get(name) for name in HEADERS} == HEADERS

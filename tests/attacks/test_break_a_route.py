@@ -86,11 +86,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningSe
 
 def fill(server: RunningServer) -> str:
     api = Api(server)
-    requests.post(f"{server.url}/backend", json={"address": "10.0.0.1", "msg": "get-job"}, timeout=20)
+    requests.post(f"{server.url}/backend", json={"address": "10.0.0.1", "msg": "get-job"}, timeout=60)
     api.group("g")
     api.start([job_spec(shell("x"))])
     answer = requests.post(
-        f"{server.url}/api/sessions", json={"user": server.user, "password": server.password}, timeout=20
+        f"{server.url}/api/sessions", json={"user": server.user, "password": server.password}, timeout=60
     )
     return str(answer.json()["token"])
 
@@ -103,7 +103,7 @@ def attack(server: RunningServer, token: str, label: str, caplog: pytest.LogCapt
     @given(case=operation.as_strategy())
     def one(case: Any) -> None:
         caplog.clear()
-        answer = case.call(base_url=f"{server.url}/api", headers=headers, timeout=20)
+        answer = case.call(base_url=f"{server.url}/api", headers=headers, timeout=60)
         broken = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
         assert not broken, f"{case.method} {case.formatted_path} {case.body!r}: {broken}"
         if answer.status_code == 500:

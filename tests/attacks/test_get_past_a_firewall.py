@@ -22,7 +22,7 @@ AGENTS = ("192.0.2.21", "2001:db8::21")
 OTHERS = ("192.0.2.66", "2001:db8::66")
 # Two hosts, as network namespaces: `out` has the addresses of agents and of other hosts, `in` is the server's host.
 HOSTS = """
-unshare --net sleep 60 & host=$!
+unshare --net sleep 600 & host=$!
 until [ "$(readlink /proc/$host/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
 within="nsenter --net --target $host"
 ip link add name out type veth peer name in netns $host

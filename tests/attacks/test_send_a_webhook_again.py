@@ -36,7 +36,7 @@ def hook(
     if secret:
         headers[name] = f"{kind}={hmac.new(secret.encode(), raw, kind).hexdigest()}"
     url = f"{api.url}/webhooks/{stage['project']}/github"
-    return requests.post(url, data=raw, headers=headers, timeout=10).status_code
+    return requests.post(url, data=raw, headers=headers, timeout=60).status_code
 
 
 def allow(api: Api, stage: dict[str, Any], **webhooks: object) -> None:

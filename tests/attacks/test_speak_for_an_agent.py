@@ -21,7 +21,7 @@ def say(server: RunningServer, source: str, msg: str, address: str | None = ADDR
     """One message from a host at `source`."""
     with requests.Session() as http:
         http.mount("http://", From(source))
-        return http.post(f"{server.url}/backend", json={"address": address, "msg": msg, **more}, timeout=10)
+        return http.post(f"{server.url}/backend", json={"address": address, "msg": msg, **more}, timeout=60)
 
 
 def authorize(api: Api, *, authorized: bool = True) -> None:
@@ -142,12 +142,12 @@ def both_families(tmp_path: Path) -> Iterator[RunningServer]:
 def test_ipv4_that_ipv6_carries_is_ipv4(both_families: RunningServer) -> None:
     port = both_families.settings.port
     body = {"address": None, "msg": "get-job"}
-    requests.post(f"http://127.0.0.1:{port}/backend", json=body, timeout=10)
+    requests.post(f"http://127.0.0.1:{port}/backend", json=body, timeout=60)
     login = {"user": "admin", "password": both_families.password}
-    token = requests.post(f"http://127.0.0.1:{port}/api/sessions", json=login, timeout=10).json()["token"]
+    token = requests.post(f"http://127.0.0.1:{port}/api/sessions", json=login, timeout=60).json()["token"]
     headers = {"Authorization": f"Bearer {token}"}
     url = f"http://127.0.0.1:{port}/api/agents?unauthorized=true"
-    [agent] = requests.get(url, headers=headers, timeout=10).json()["items"]
+    [agent] = requests.get(url, headers=headers, timeout=60).json()["items"]
     assert (agent["address"], agent["ip_address"]) == ("127.0.0.1", "127.0.0.1")
 
 
@@ -166,7 +166,7 @@ def test_a_web_page_is_no_agent(api: Api, headers: dict[str, str], status: int) 
     data = b'{"address":"10.0.0.5","msg":"get-job"}'
     with requests.Session() as http:
         http.mount("http://", From("127.0.0.5"))
-        assert http.post(f"{api.url}/backend", data=data, headers=headers, timeout=10).status_code == status
+        assert http.post(f"{api.url}/backend", data=data, headers=headers, timeout=60).status_code == status
 
 
 @pytest.mark.parametrize("claimed", ["-oProxyCommand=x", "a b", "\x1b[31m", "a/../b", "x" * 254, "é", "10.0.0.1\n", ""])
@@ -179,7 +179,7 @@ def test_a_name_that_is_none_is_refused(api: Api, claimed: str) -> None:
 def test_a_header_does_not_say_who_a_peer_is(api: Api, forged: str) -> None:
     headers = {"X-Forwarded-For": forged, "X-Real-IP": forged, "Forwarded": f"for={forged}"}
     body = {"address": "10.0.0.9", "msg": "get-job"}
-    requests.post(f"{api.url}/backend", json=body, headers=headers, timeout=10)
+    requests.post(f"{api.url}/backend", json=body, headers=headers, timeout=60)
     assert api.get("/agents?unauthorized=true")["items"][0]["ip_address"] == "127.0.0.1"
 
 
@@ -188,6 +188,6 @@ def test_the_operators_own_proxy_does(tmp_path: Path) -> None:
         api = Api(server)
         for number, said in enumerate(("10.0.0.1", "::ffff:10.0.0.1", "-oProxyCommand=x"), 1):
             body = {"address": f"10.0.0.{number}", "msg": "get-job"}
-            requests.post(f"{api.url}/backend", json=body, headers={"X-Forwarded-For": said}, timeout=10)
+            requests.post(f"{api.url}/backend", json=body, headers={"X-Forwarded-For": said}, timeout=60)
         peers = [item["ip_address"] for item in api.get("/agents?unauthorized=true")["items"]]
         assert peers == ["10.0.0.1", "10.0.0.1", None]

@@ -62,7 +62,7 @@ def console(request: pytest.FixtureRequest, server: RunningServer, tmp_path: Pat
 def _signed_in(console: str, server: RunningServer) -> tuple[requests.Session, str]:
     person = requests.Session()
     page = person.post(
-        f"{console}/sign-in", data={"user": server.user, "password": server.password, "next": "/agents"}, timeout=20
+        f"{console}/sign-in", data={"user": server.user, "password": server.password, "next": "/agents"}, timeout=60
     )
     found = re.search(r'name="csrf" value="([^"]+)"', page.text)
     assert found
@@ -74,16 +74,16 @@ def test_signing_out_of_the_console_ends_its_session_on_the_server(
 ) -> None:
     person, csrf = _signed_in(console, server)
     assert living_sessions() == 1
-    said = person.post(f"{console}/sign-out", data={"csrf": csrf}, timeout=20, allow_redirects=False)
+    said = person.post(f"{console}/sign-out", data={"csrf": csrf}, timeout=60, allow_redirects=False)
     assert (said.status_code, said.headers["Location"]) == (303, "/sign-in")
-    assert person.get(f"{console}/agents", timeout=20, allow_redirects=False).status_code == 303
+    assert person.get(f"{console}/agents", timeout=60, allow_redirects=False).status_code == 303
     assert living_sessions() == 0
 
 
 def test_another_site_cannot_sign_a_person_out(console: str, server: RunningServer) -> None:
     person, _ = _signed_in(console, server)
-    assert person.post(f"{console}/sign-out", data={"csrf": "guessed"}, timeout=20).status_code == 403
-    assert person.get(f"{console}/agents", timeout=20, allow_redirects=False).status_code == 200
+    assert person.post(f"{console}/sign-out", data={"csrf": "guessed"}, timeout=60).status_code == 403
+    assert person.get(f"{console}/agents", timeout=60, allow_redirects=False).status_code == 200
 
 
 def test_a_console_that_stops_ends_all_its_sessions(

@@ -55,7 +55,7 @@ class Kraken:
 
     def announce(self, address: str) -> str:
         """Speaks once to the server as an agent of this address."""
-        requests.post(f"{self.url}/backend", json={"address": address, "msg": "get-job"}, timeout=5)
+        requests.post(f"{self.url}/backend", json={"address": address, "msg": "get-job"}, timeout=60)
         return address
 
     def start_agent(self) -> str:

@@ -18,7 +18,7 @@ from kraken_fleet.server.settings import ServerSettings
 from kraken_fleet.server.store.passwords import hash_password
 from kraken_fleet.server.store.tables import User
 
-START_SECONDS = 30.0
+START_SECONDS = 100.0
 PLAIN_USER = "demo"
 
 

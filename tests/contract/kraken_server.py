@@ -9,7 +9,7 @@ import requests
 
 from tests.unique_names import unique_address, unique_name
 
-TIMEOUT = 20
+TIMEOUT = 60
 
 
 @dataclass(frozen=True)

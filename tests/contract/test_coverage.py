@@ -22,7 +22,7 @@ def test_every_covering_test_is_a_test_of_this_suite() -> None:
     # Somebody's own options, such as -v, would change what is printed.
     plain = {**os.environ, "PYTEST_ADDOPTS": ""}
     listed = subprocess.run(
-        command, capture_output=True, text=True, cwd=HERE.parents[1], env=plain, check=False, timeout=100
+        command, capture_output=True, text=True, cwd=HERE.parents[1], env=plain, check=False, timeout=250
     )
     known = {name_of_test(line) for line in listed.stdout.splitlines()}
     assert {name for names in COVERING_TESTS.values() for name in names} - known == set()

@@ -7,7 +7,7 @@ import contextlib
 import pytest
 
 from kraken_fleet.errors import PartialFailureError
-from kraken_fleet.model import DesiredAgent, DesiredFleet
+from kraken_fleet.model import DesiredAgent, DesiredFleet, TrustRule
 from kraken_fleet.plan import (
     AttestedTrust,
     CidrTrust,
@@ -15,7 +15,6 @@ from kraken_fleet.plan import (
     InventoryTrust,
     Plan,
     PlanPolicy,
-    Rule,
     RulesTrust,
     TrustPolicy,
 )
@@ -87,9 +86,9 @@ def test_rules_group_by_what_the_agent_reports_once_it_is_let_in(hand_agents: Ha
     agent_id = hand_agents.speak(address, address)
     debian, docker, lxd = unique_name(), unique_name(), unique_name()
     rules = (
-        Rule(frozenset({debian}), (f"{address}/32",), systems=("debian-*",)),
-        Rule(frozenset({docker}), (f"{address}/32",), executors=frozenset({"docker"})),
-        Rule(frozenset({lxd}), (f"{address}/32",), executors=frozenset({"lxd"})),
+        TrustRule(frozenset({debian}), (f"{address}/32",), systems=("debian-*",)),
+        TrustRule(frozenset({docker}), (f"{address}/32",), executors=frozenset({"docker"})),
+        TrustRule(frozenset({lxd}), (f"{address}/32",), executors=frozenset({"lxd"})),
     )
     with polling(hand_agents.server, address, {**SYSTEM, "docker": "20.10.24"}, source=address):
         events = _trial(hand_agents, agent_id, _policy(RulesTrust(rules)))
@@ -102,7 +101,7 @@ def test_rules_group_by_what_the_agent_reports_once_it_is_let_in(hand_agents: Ha
 def test_an_agent_that_no_rule_fits_is_put_out_again_and_gets_no_group(hand_agents: HandAgents) -> None:
     address = unique_loopback()
     agent_id = hand_agents.speak(address, address)
-    rule = Rule(frozenset({unique_name()}), (f"{address}/32",), systems=("windows-*",))
+    rule = TrustRule(frozenset({unique_name()}), (f"{address}/32",), systems=("windows-*",))
     with polling(hand_agents.server, address, SYSTEM, source=address):
         events = _trial(hand_agents, agent_id, _policy(RulesTrust((rule,))))
     (failed,) = [event for event in events if isinstance(event, TrialFailed)]
@@ -119,7 +118,7 @@ def test_attested_lets_in_who_repeats_the_nonce(hand_agents: HandAgents) -> None
     with polling(hand_agents.server, address, {**SYSTEM, NONCE_KEY: NONCE}):
         events = _trial(hand_agents, agent_id, policy, wanted)
     (passed,) = [event for event in events if isinstance(event, TrialPassed)]
-    assert passed.reason == "it reported the nonce written on a"
+    assert passed.reason == "it reported the secret of a"
     record = hand_agents.record(agent_id)
     assert (record["authorized"], record["disabled"]) == (True, False)
     assert hand_agents.groups_of(agent_id) == {"all", *wanted.groups}
@@ -134,7 +133,7 @@ def test_attested_lets_in_who_repeats_the_nonce(hand_agents: HandAgents) -> None
     ("info", "timeout", "reason"),
     [
         ({**SYSTEM, NONCE_KEY: "another"}, 30, "is not the one on a"),
-        (SYSTEM, 30, "reports no nonce"),
+        (SYSTEM, 30, "reports no secret"),
         (None, 3, "it did not send its host info in time"),
     ],
 )
@@ -197,7 +196,7 @@ def test_without_attestation_a_rebuilt_host_is_the_agent_that_it_was(hand_agents
     trust: dict[str, TrustPolicy] = {
         "inventory": InventoryTrust(),
         "cidr": CidrTrust((network,)),
-        "rules": RulesTrust((Rule(frozenset({group}), (network,), systems=("debian-*",)),)),
+        "rules": RulesTrust((TrustRule(frozenset({group}), (network,), systems=("debian-*",)),)),
     }
     hand_agents.server.agent(address, "host-info", info=SYSTEM)
     wanted = DesiredAgent("a", address, frozenset({group}), system="debian-12")

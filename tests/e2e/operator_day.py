@@ -161,7 +161,7 @@ def _program(lab: RealLab, log: Path, *words: str) -> Iterator[None]:
 
 def _answers(url: str) -> bool:
     try:
-        return requests.get(f"{url}/", timeout=5).ok
+        return requests.get(f"{url}/", timeout=60).ok
     except requests.ConnectionError:
         return False
 

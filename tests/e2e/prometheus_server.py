@@ -66,7 +66,7 @@ def prometheus(
 def query(server: str, expression: str) -> list[dict[str, Any]]:
     """What the Prometheus at that URL answers; nothing while it is starting."""
     try:
-        answer = requests.get(f"{server}/api/v1/query", params={"query": expression}, timeout=10)
+        answer = requests.get(f"{server}/api/v1/query", params={"query": expression}, timeout=60)
     except requests.ConnectionError:
         return []
     if answer.status_code == 503:

@@ -102,9 +102,9 @@ class SystemdHost:
     def result(self, job: Job, step: int = 0) -> dict[str, Any]:
         """What the agent reported of a step."""
         login = {"user": self._user, "password": self._password}
-        token = requests.post(f"{self._url}/api/sessions", json=login, timeout=20).json()["token"]
+        token = requests.post(f"{self._url}/api/sessions", json=login, timeout=60).json()["token"]
         headers = {"Authorization": f"Bearer {token}"}
-        shown = requests.get(f"{self._url}/api/jobs/{job.id}", headers=headers, timeout=20).json()
+        shown = requests.get(f"{self._url}/api/jobs/{job.id}", headers=headers, timeout=60).json()
         return dict(shown["steps"][step]["result"])
 
     def await_agent(self) -> int:

@@ -15,7 +15,7 @@ import yaml
 
 from tests.e2e.loopback_fleet import Fleet
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SLICES = (("one", "three"), ("two",))
 

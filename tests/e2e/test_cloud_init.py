@@ -35,7 +35,7 @@ def test_a_machine_with_user_data_becomes_an_agent_and_its_secret_counts_once(
     )
     assert kept.stdout.split() == ["600", "kraken"]
     await_discovered(lab, address)
-    assert f"attested: it reported the nonce written on {host}" in lab.fleet("apply", *inventory)
+    assert f"attested: it reported the secret of {host}" in lab.fleet("apply", *inventory)
     (agent,) = lab.asked("agents", "list")
     assert (agent["address"], agent["authorized"], agent["disabled"]) == (address, True, False)
     (memory,) = tmp_path.glob("kraken-fleet/nonces/*.json")

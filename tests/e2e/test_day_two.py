@@ -57,7 +57,7 @@ def test_a_drain_with_a_note_ends_its_job_is_shown_and_given_back_in_time(new_fl
     deployed = fleet.play("deploy-agents.yml", "-e", "kraken_verify_enabled=false")
     assert deployed.code == 0, deployed.text
     with fleet.client() as client:
-        run = start_long_job(client, group, seconds=200)
+        run = start_long_job(client, group, seconds=1500)
         still = _run(fleet, "agents", "drain", "one", "--wait", "1", "--note", "a new disk", code=3)
         assert "still runs a job" in next(iter(still["failures"].values()))
         (job,) = client.run_jobs(run)
@@ -78,7 +78,7 @@ def test_a_drain_with_a_note_ends_its_job_is_shown_and_given_back_in_time(new_fl
             eventually(lambda: _agent(fleet, "one").enabled, bool, 200)
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(100)
     assert "a new disk" in log.read_text()
     assert _agent(fleet, "one").disabling is None
     assert _agent(fleet, "two").enabled

@@ -12,7 +12,7 @@ from tests.e2e.loopback_fleet import Fleet, Played
 from tests.e2e.slices import command_in_slices
 from tests.json_answers import check_answer
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def deploy(fleet: Fleet, *arguments: str) -> Played:

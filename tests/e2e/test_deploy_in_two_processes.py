@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.loopback_fleet import Fleet
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 DEPLOY = "deploy-agents.yml"
 

@@ -17,7 +17,7 @@ from tests.e2e.fleet_on_workers import HOSTS, assert_whole, change, lose_two, no
 from tests.e2e.loopback_fleet import Fleet
 from tests.e2e.slice_workers import Workers
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -109,7 +110,7 @@ def test_an_inventory_that_is_not_there_is_named(capsys: pytest.CaptureFixture[s
 
 
 class _LateServer(BaseHTTPRequestHandler):
-    """Answers like a Kraken server whose clock is 95 s behind."""
+    """Answers like a Kraken server whose clock is 500 s behind."""
 
     def do_GET(self) -> None:
         self.send_response(405 if self.path.endswith("/backend") else 401)
@@ -117,7 +118,7 @@ class _LateServer(BaseHTTPRequestHandler):
         self.end_headers()
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        return super().date_time_string((time.time() if timestamp is None else timestamp) - 95)
+        return super().date_time_string((time.time() if timestamp is None else timestamp) - 500)
 
     def log_message(self, *arguments: object) -> None:
         pass
@@ -136,11 +137,12 @@ def test_a_clock_of_this_machine_that_is_not_the_servers_is_told_as_this_machine
         assert by_check(report["good"])["clock"] is False
         (finding,) = report["this machine"]
         assert (finding["check"], finding["ok"]) == ("clock", False)
-        assert finding["detail"].startswith("9"), "94 or 95: the server tells whole seconds"
-        assert "s ahead of the server's" in finding["detail"]
+        found = re.match(r"(\d+) s ahead of the server's", finding["detail"])
+        assert found
+        assert 499 <= int(found[1]) < 560, "a busy machine reads the answer late"
         assert main(["doctor", "-i", hosts, "--limit", "good"]) == 3
         said = capsys.readouterr()
-        assert "this machine: clock: 9" in said.out
+        assert re.search(r"this machine: clock: 5\d\d s|this machine: clock: 499 s", said.out)
         assert "1 of 1 hosts have findings; this machine has one too" in said.err
     finally:
         server.shutdown()

@@ -98,7 +98,7 @@ def test_a_job_cancelled_during_its_tests_keeps_their_results(site: AgentAtServe
     tests = {"tool": "pytest", "name": "tests", "pytest_exe": f"{sys.executable} -m pytest", "params": str(suite)}
     tests["pytest_exe"] = f"PID_FILE={pid_file} {tests['pytest_exe']}"
     run = site.start({"cancelled": [tests, {"tool": "shell", "name": "next", "cmd": "echo never"}]})
-    job = eventually(lambda: site.jobs(run), lambda jobs: bool(jobs and reported(jobs[0])))[0]
+    job = eventually(lambda: site.jobs(run), lambda jobs: bool(jobs and len(reported(jobs[0])) == 2))[0]
     assert reported(job) == [("test_first", PASSED), ("test_second", FAILED)]
     pid = int(eventually(pid_file.read_text, lambda text: text.endswith("\n")))
     assert runs(pid)

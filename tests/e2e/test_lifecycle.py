@@ -12,7 +12,7 @@ from tests.background import looking
 from tests.e2e.loopback_fleet import Fleet
 from tests.e2e.upgrade_helpers import VERIFY_SECONDS, release_of, start_long_job
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 NewFleet = Callable[..., Fleet]
 DEPLOY, DRAIN, ENABLE, UPGRADE = "deploy-agents.yml", "drain-agents.yml", "enable-agents.yml", "upgrade-agents.yml"
@@ -55,7 +55,7 @@ def test_no_batch_follows_one_in_which_a_host_failed(new_fleet: NewFleet) -> Non
     batches = ("-e", "kraken_registration_serial=2", "-e", "kraken_registration_drain_timeout=1")
     strict = (*batches, "-e", "kraken_registration_max_fail_percentage=0")
     with fleet.client() as client:
-        run = start_long_job(client, "held", seconds=200)
+        run = start_long_job(client, "held", seconds=1500)
         for playbook in (DRAIN, REMOVE):
             stopped = fleet.play(playbook, *strict)
             assert stopped.failed == {"a": True, "b": False}, stopped.text
@@ -177,7 +177,7 @@ def test_an_agent_that_does_not_come_to_rest_is_left_as_it_is(new_fleet: NewFlee
     good, pid = current(fleet, "one"), fleet.pid("one")
     want(fleet, "2.0")
     with fleet.client() as client:
-        run = start_long_job(client, "restless")
+        run = start_long_job(client, "restless", seconds=1500)
         done = fleet.play(UPGRADE, "-e", "kraken_upgrade_drain_timeout=1")
         assert done.failed["one"]
         assert "still runs a job after 1 s" in done.message

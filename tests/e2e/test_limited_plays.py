@@ -11,7 +11,7 @@ import pytest
 from tests.background import looking
 from tests.e2e.loopback_fleet import Fleet
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 DEPLOY, UPGRADE = "deploy-agents.yml", "upgrade-agents.yml"
 HOSTS = ("build-1", "build-2", "build-3")

@@ -10,7 +10,7 @@ from tests.e2e.page_surroundings import Surroundings, with_agents, with_bare_hos
 from tests.e2e.shell_session import Shell, shell
 from tests.runnable_pages import ON_HOSTS, PAGES, UNTIL_STOPPED, Block, Command, blocks_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def _pages(*, on_hosts: bool) -> list[Path]:
@@ -47,7 +47,7 @@ def test_the_commands_of_a_page_do_what_it_says(page: Path, tmp_path: Path) -> N
         _follow(page, surroundings)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("page", _pages(on_hosts=True), ids=_name)
 def test_the_commands_of_a_page_with_hosts_do_what_it_says(page: Path, tmp_path: Path) -> None:
     with with_bare_hosts(tmp_path, "local", "embedded") as surroundings:
@@ -56,7 +56,7 @@ def test_the_commands_of_a_page_with_hosts_do_what_it_says(page: Path, tmp_path:
 
 @pytest.mark.docker
 @pytest.mark.real_server
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("page", _pages(on_hosts=True), ids=_name)
 def test_the_same_on_real_hosts_with_the_unmodified_server(page: Path, tmp_path: Path) -> None:
     with with_bare_hosts(tmp_path, "docker", "krakenci") as surroundings:

@@ -38,7 +38,7 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
     with running(tmp_path / "server") as found:
         for address in (_A, _B):
             message = {"address": address, "msg": "get-job"}
-            requests.post(f"{found.url}/backend", json=message, timeout=20).raise_for_status()
+            requests.post(f"{found.url}/backend", json=message, timeout=60).raise_for_status()
         with KrakenClient(found.url, PasswordCredentials(found.user, found.password)) as client:
             agents = client.agents(unauthorized=True)
             client.set_authorized([agent.id for agent in agents])
@@ -69,7 +69,7 @@ def test_prometheus_scrapes_the_console_and_reads_what_the_dashboard_asks(
         (finding,) = query(url, 'kraken_fleet_findings{kind="never_seen"}')
         assert finding["value"][1] == "1"
         for expression in _dashboard():
-            answer = requests.get(f"{url}/api/v1/query", params={"query": expression}, timeout=20)
+            answer = requests.get(f"{url}/api/v1/query", params={"query": expression}, timeout=60)
             assert answer.status_code == 200, f"{expression}: {answer.text}"
         text = requests.get(f"{console}/metrics", auth=("admin", server.password), timeout=60).text
     _promtool("check", "metrics", content=text)

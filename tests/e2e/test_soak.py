@@ -14,7 +14,7 @@ _OPTIONS = {"agents": 15, "real": 3, "seconds": 24, "seed": 16, "pause": 2, "eve
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)  # it waits for every job that was begun, however busy the machine is
+@pytest.mark.timeout(900)  # it waits for every job that was begun, however busy the machine is
 def test_no_job_is_lost_or_runs_twice_and_nothing_is_left() -> None:
     options = [part for name, value in _OPTIONS.items() for part in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "bench.soak", *options, "--json"]

@@ -12,7 +12,7 @@ from tests.background import repeating
 from tests.e2e.loopback_fleet import Fleet, Played
 from tests.source_address import From
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 NewFleet = Callable[..., Fleet]
 DEPLOY, REMOVE = "deploy-agents.yml", "remove-agents.yml"
@@ -35,7 +35,7 @@ def impostor(fleet: Fleet, host: str, source: str = "") -> Iterator[None]:
 
     def speak() -> None:
         for message in ({"msg": "get-job"}, {"msg": "host-info", "info": info}):
-            session.post(f"{fleet.server.url}/backend", json={"address": address, **message}, timeout=10)
+            session.post(f"{fleet.server.url}/backend", json={"address": address, **message}, timeout=100)
 
     with session, repeating(speak):
         yield
@@ -89,7 +89,7 @@ def test_one_who_only_says_to_be_a_host_is_put_out_and_fails_that_host_alone(new
     assert fleet.agents()[claimed].authorized
 
 
-@pytest.mark.timeout(480)
+@pytest.mark.timeout(900)
 def test_one_who_took_over_an_attested_agents_address_is_put_out_by_the_next_deploy(new_fleet: NewFleet) -> None:
     fleet = new_fleet("one", "two")
     fleet.variables["kraken_registration_trust"] = "attested"
@@ -125,7 +125,7 @@ def test_without_a_secret_made_in_the_play_nobody_is_attested(new_fleet: NewFlee
     assert fleet.play(DEPLOY, "--tags", "agent").code == 0
     done = fleet.play(DEPLOY, "--tags", "registration", "-e", "kraken_registration_trust=attested")
     assert done.failed == {"one": True}
-    assert "no nonce was written on one in this run" in done.message
+    assert "the secret on one is not known here; its next deploy looks at it" in done.message
     assert not fleet.agents()[fleet.host("one")["kraken_agent_address"]].authorized
 
 

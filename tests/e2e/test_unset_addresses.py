@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.loopback_fleet import Fleet
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_what_was_deployed_without_an_address_is_drained_enabled_and_removed_without(

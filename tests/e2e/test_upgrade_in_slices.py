@@ -18,7 +18,7 @@ from tests.e2e.upgrade_helpers import release_of
 from tests.json_answers import check_answer
 from tests.unique_names import unique_name
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 HOSTS = [f"host-{number}" for number in range(1, 9)]
 

@@ -13,7 +13,7 @@ from tests.e2e.loopback_fleet import Fleet
 from tests.e2e.slices import command_in_slices
 from tests.e2e.upgrade_helpers import release_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 HOSTS = ("one", "two")
 

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e import upgrades_at_once
 from tests.e2e.loopback_fleet import Fleet
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def test_four_controllers_keep_the_budget_and_one_more_run_heals_what_a_kill_left(

@@ -13,6 +13,7 @@ from tests.waiting import until
 
 # How long an agent may take for the job that proves it. Also for the release before, when it is back on a busy machine.
 VERIFY_SECONDS = 25
+_LONGEST_SECONDS = 3000
 
 
 def release_of(program: str, directory: Path) -> dict[str, object]:
@@ -36,7 +37,10 @@ def start_job(client: KrakenClient, group: str, command: str) -> int:
     """Starts a job of a shell command and returns its run's number once an agent has it."""
     project = client.create_project(unique_name("long"))
     branch = client.create_branch(project.id, "main")
-    client.create_stage(branch.id, "sleep", stage_code(shell_job(group, command, name="long")))
+    # Without times of their own a job ends after 300 s and a step after 60, while playbooks still look at them.
+    step = {"tool": "shell", "cmd": command, "timeout": _LONGEST_SECONDS}
+    job = shell_job(group, name="long", timeout=_LONGEST_SECONDS) | {"steps": [step]}
+    client.create_stage(branch.id, "sleep", stage_code(job))
     flow = client.start_flow(branch.id)
     run = (flow.runs or client.flow_runs(flow.id))[0].id
     assigned = JobState.ASSIGNED

@@ -18,6 +18,7 @@ router = APIRouter()
 _CLOUD = "The embedded server starts no cloud machines"
 _EDITING = "The embedded server does not change this; make a new project, branch or secret"
 _REPOSITORY = "Stages from a repository and schedules are not offered by the embedded server"
+_SEQUENCES = "The embedded server has no sequences"
 _QUEUE = "The embedded server has no job queue of its own"
 _COMMENTS = "The embedded server keeps no comments on tests"
 _ISSUES = "The embedded server keeps no issues and no list of artifacts"
@@ -26,8 +27,8 @@ _SETTINGS = "The embedded server sends no notifications, so there is nothing to 
 NOT_SERVED: dict[str, str] = {
     "PUT /secrets/{secret_id}": _EDITING,
     "PUT /branches/{branch_id}": _EDITING,
-    "GET /branches/{branch_id}/sequences": _EDITING,
-    "PUT /sequences/{seq_id}": _EDITING,
+    "GET /branches/{branch_id}/sequences": _SEQUENCES,
+    "PUT /sequences/{seq_id}": _SEQUENCES,
     "GET /branches/{branch_id}/stats": "The embedded server keeps no statistics",
     "PUT /branches/{branch_id}/project_id": _EDITING,
     "PUT /branches/{branch_id}/retention_policy": _EDITING,

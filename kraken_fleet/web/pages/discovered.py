@@ -10,9 +10,9 @@ from fastapi import APIRouter, Form
 from starlette.responses import HTMLResponse, Response
 
 from kraken_fleet.model import ALL_GROUP, Agent, DesiredAgent
-from kraken_fleet.plan.trust import InventoryTrust
+from kraken_fleet.plan import ATTESTED, TrustPolicy, decide, trust_of
 from kraken_fleet.web.context import Changing, SignedIn
-from kraken_fleet.web.desired import desired_by_address
+from kraken_fleet.web.desired import desired_fleet
 from kraken_fleet.web.parameters import whole_number
 
 router = APIRouter()
@@ -21,19 +21,25 @@ _PAGE_SIZE = 100
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One agent that is not authorized."""
+    """One agent that is not authorized.
+
+    Args:
+        trust: the policies of the inventory; none without one.
+    """
 
     agent: Agent
     host: DesiredAgent | None
     ignored: bool
-    has_inventory: bool
+    trust: tuple[TrustPolicy, ...]
 
     @property
     def verdict(self) -> str:
-        """What the trust policy `inventory` says, and why: the policy that a deploy uses unless told otherwise."""
-        if not self.has_inventory:
+        """What the inventory's trust policies say of it, and why."""
+        if not self.trust:
             return "nothing is known of it: the console was started without an inventory"
-        decision = InventoryTrust().decide(self.agent, self.host)
+        decision = decide(self.trust, self.agent, self.host)
+        if self.host and self.host.trust.policy == ATTESTED:
+            return f"only a deploy can decide: {decision.reason}"
         return f"a deploy would {'authorize it' if decision.admitted else 'leave it out'}: {decision.reason}"
 
     @property
@@ -50,10 +56,10 @@ def list_discovered(visit: SignedIn) -> HTMLResponse:
     ignored = whole_number(asked.get("ignored"), "ignored", 0)
     snapshot = visit.snapshot()
     settings = visit.console.settings
-    wanted, hidden = desired_by_address(settings), visit.console.ignored.addresses()
+    fleet, hidden = desired_fleet(settings), visit.console.ignored.addresses()
+    wanted, trust = fleet.by_address(), trust_of(fleet) if settings.inventory else ()
     every = [
-        Candidate(agent, wanted.get(agent.address), agent.address in hidden, bool(settings.inventory))
-        for agent in snapshot.discovered
+        Candidate(agent, wanted.get(agent.address), agent.address in hidden, trust) for agent in snapshot.discovered
     ]
     shown = [candidate for candidate in every if ignored or not candidate.ignored]
     shown.sort(key=lambda candidate: candidate.agent.address)

@@ -57,7 +57,7 @@ def apply_plan(change: Changing, server_fingerprint: Annotated[str, Form()] = ""
     ):
         change.session.notice = f"Applying {len(plan.actions)} changes"
     else:
-        change.session.notice = "Another application of the plan goes on"
+        change.session.notice = "A plan is being applied already. When it has ended, look at the new plan"
     return change.back_to("/fleet")
 
 

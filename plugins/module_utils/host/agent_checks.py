@@ -14,6 +14,7 @@ from .installed import installed
 
 _LXD_SOCKETS = ("/var/lib/lxd/unix.socket", "/var/snap/lxd/common/lxd/unix.socket")
 _INSTALL = "Install and start it, or take it out of kraken_agent_executors"
+_AS_ROOT = "Set ansible_become to true, to look as root"
 
 
 def check_installed(directory: str, executors: Iterable[str], timeout: float) -> List[Finding]:
@@ -37,7 +38,7 @@ def check_agent(directory: str) -> Finding:
         "agent",
         there,
         "release %s%s in %s" % (release, "" if there else " is missing", directory),
-        "Run deploy-agents.yml: it installs the release again",
+        "Deploy the host: that installs the release again",
     )
 
 
@@ -70,7 +71,7 @@ def _check(
     try:
         return finding(name, True, "%s answers at %s" % (version(engine.get(path, timeout, place)), place))
     except PermissionError:
-        return finding(name, None, "%s: this account may not ask it" % place, "Look as root: set kraken_become")
+        return finding(name, None, "%s: this account may not ask it" % place, _AS_ROOT)
     except (OSError, ValueError, LookupError, TypeError) as error:
         why = getattr(error, "strerror", None) or error
         return finding(name, False if is_wanted else None, "%s: %s" % (place, why), "Start it, or look at its log")

@@ -173,7 +173,7 @@ def _install(directory: str, release: Release, owner: Attributes, python: str, u
 def _write(path: str, binary: Binary) -> None:
     write_file(path, content_of(binary), Attributes(_MODE))
     if not _same(path, binary.sha256):
-        raise HostError(f"{path} reads back differently from what was written: look after the disk")
+        raise HostError(f"{path} does not hold what was written to it; check the disk of the host")
 
 
 def _switch(directory: str, name: str, owner: Attributes) -> None:

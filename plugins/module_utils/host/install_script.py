@@ -41,9 +41,9 @@ def check(spec: AgentSpec) -> None:
     for what, value in _FIXED.items():
         if getattr(spec, what) != value:
             raise HostError(
-                f"The server's script installs one agent, its {what} {value}, and {getattr(spec, what)} is asked for; "
-                f"leave kraken_agent_dir, kraken_agent_unit, kraken_agent_user and kraken_agent_instances alone, "
-                "or choose kraken_agent_install_method: binaries"
+                f"The server's script can only use {what} {value}, and {getattr(spec, what)} is asked for; "
+                "remove kraken_agent_dir, kraken_agent_unit, kraken_agent_user and kraken_agent_instances, "
+                "or set kraken_agent_install_method to binaries"
             )
 
 

@@ -22,8 +22,10 @@ from .files import Attributes, read_text, write_file
 from .spec import AgentSpec
 from .users import number
 
-# A process that lives this long has understood its settings.
+# A process that lives this long, and waits for something by then, has understood its settings.
 _SETTLE_SECONDS = 0.3
+# On a busy host it may still be starting.
+_LONGEST_START_SECONDS = 10.0
 _KILL_SECONDS = 5.0
 _LARGEST_LOG = 10 * 1024 * 1024
 _NUMBER = re.compile(r"[0-9]{1,10}\Z")
@@ -128,8 +130,7 @@ def start(spec: AgentSpec) -> None:
             preexec_fn=becoming(spec.user),
         )
     _write_pidfile(spec, agent.pid)
-    time.sleep(_SETTLE_SECONDS)
-    if agent.poll() is not None:
+    if _has_ended_at_once(agent):
         opening.remove(pidfile(spec.directory))
         written = opening.read_bytes(log, 2 * _LARGEST_LOG) or b""
         words = written[began:].decode("utf-8", "replace")[-2000:].strip()
@@ -184,13 +185,26 @@ def _owner(pid: int) -> Optional[int]:
         return None
 
 
+def _has_ended_at_once(agent: "subprocess.Popen[bytes]") -> bool:
+    """Wait until an agent that was just started has ended, or has come so far that it waits for something."""
+    began = time.monotonic()
+    while agent.poll() is None:
+        lived = time.monotonic() - began
+        if lived >= _LONGEST_START_SECONDS or (lived >= _SETTLE_SECONDS and _stat(agent.pid)[:1] == ["S"]):
+            return False
+        time.sleep(0.05)
+    return True
+
+
 def _started(pid: int) -> Optional[str]:
     """Return field 22 of /proc/PID/stat (proc(5)); None for a process that has ended or is a zombie."""
-    stat = read_text(f"/proc/{pid}/stat")
-    if not stat:
-        return None
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else fields[19]
+    fields = _stat(pid)
+    return None if not fields or fields[0] == "Z" else fields[19]
+
+
+def _stat(pid: int) -> "list[str]":
+    """Return the fields of /proc/PID/stat from the third on, which is the state; nothing when there is no process."""
+    return (read_text(f"/proc/{pid}/stat") or "").rpartition(")")[2].split()
 
 
 def _command_line(pid: int) -> "list[str]":

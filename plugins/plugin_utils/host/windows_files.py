@@ -34,7 +34,7 @@ NSSM_SHA256 = "727d1e42275c605e0f04aba98095c38a8e1e46def453cdffce42869428aa6743"
 _NSSM_PROGRAM = "/win64/nssm.exe"
 _OURS = "kraken-fleet's own agent does not run on Windows"
 _ANOTHER = (
-    "Set kraken_agent_source to server, or kraken_agent_bundle with kraken_agent_bundle_sha256, for upstream's agent"
+    "Set kraken_agent_source to server, or kraken_agent_bundle with kraken_agent_bundle_sha256, for Kraken's own agent"
 )
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from ansible_collections.kraken_ci.fleet.plugins.plugin_utils.play.host_results import HostResults
 
 from kraken_fleet.errors import UsageError
-from kraken_fleet.model import DesiredFleet
-from kraken_fleet.plan import AttestedTrust, CidrTrust, InventoryTrust, Rule, RulesTrust, TrustPolicy
+from kraken_fleet.model import DesiredFleet, TrustRule
+from kraken_fleet.plan import AttestedTrust, CidrTrust, InventoryTrust, RulesTrust, TrustPolicy
 
 
 def policy_of(
@@ -41,17 +41,8 @@ def policy_of(
     if arguments["trust"] == "cidr":
         return CidrTrust(tuple(arguments["trust_networks"]))
     if arguments["trust"] == "rules":
-        return RulesTrust(tuple(_rule(rule) for rule in arguments["trust_rules"]))
+        return RulesTrust(tuple(TrustRule.of(rule) for rule in arguments["trust_rules"]))
     return InventoryTrust(seen_after)
-
-
-def _rule(rule: Mapping[str, Any]) -> Rule:
-    return Rule(
-        groups=frozenset(rule["groups"]),
-        networks=tuple(rule["networks"]),
-        systems=tuple(rule["systems"]),
-        executors=frozenset(rule["executors"]),
-    )
 
 
 def _digests(results: HostResults, hosts: Iterable[str]) -> Iterator[tuple[str, str]]:

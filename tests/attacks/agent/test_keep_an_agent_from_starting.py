@@ -71,7 +71,7 @@ def test_with_things_in_the_data_directory(
     LEFT[left](tmp_path / "data")
     job = server.add_job({"cmd": "pwd; stat -c %a ."})
     agent = start_agent("--one-job")
-    until(lambda: job.finished, 20)
+    until(lambda: job.finished)
     assert agent.wait() == 0
     server.sink.settle()
     assert server.sink.output(job.id) == [str(tmp_path / "data/jobs/1"), "700"]

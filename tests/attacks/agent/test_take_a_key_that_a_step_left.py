@@ -53,7 +53,7 @@ def test_after_a_step_that_did_not_end_well(
     git = {"tool": "git", "checkout": f"ssh://git@127.0.0.1:{silent_port}/repo", "ssh-key": {"key": KEY}}
     job = server.add_job(git if kind == "git" else {"script": SCRIPT, "timeout": 200})
     agent = start_agent(TMPDIR=str(temporary))
-    until(lambda: places_of_the_key(temporary), 20)
+    until(lambda: places_of_the_key(temporary))
     if end == "cancel":
         job.cancelled = True
     else:
@@ -61,4 +61,4 @@ def test_after_a_step_that_did_not_end_well(
         agent.wait()
         job.cancelled = True
         start_agent(TMPDIR=str(temporary))
-    until(lambda: not places_of_the_key(temporary, agent.data_dir), 30, "the key is still there")
+    until(lambda: not places_of_the_key(temporary, agent.data_dir), otherwise="the key is still there")

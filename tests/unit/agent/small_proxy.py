@@ -43,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._may_pass():
             return
         target = urlsplit(self.path)
-        connection = http.client.HTTPConnection(target.hostname or "", target.port or 80, timeout=20)
+        connection = http.client.HTTPConnection(target.hostname or "", target.port or 80, timeout=60)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         kept = {name: value for name, value in self.headers.items() if not name.lower().startswith("proxy-")}
         try:

@@ -15,10 +15,16 @@ from typing import Any
 import pytest
 from kraken_agent.backoff import Backoff
 
-from tests.unit.agent.conftest import StartAgent
+from tests.unit.agent.conftest import RunningAgent, StartAgent
 from tests.unit.agent.fake_server import FakeJob, FakeServer
 
 Until = Callable[..., None]
+# A step that goes on until `end_step`: a test does something meanwhile, however long that takes.
+BEGUN = "echo begun; until [ -e ../../go ]; do sleep 0.1; done"
+
+
+def end_step(agent: RunningAgent) -> None:
+    (agent.data_dir / "go").touch()
 
 
 def shell(cmd: str, **fields: object) -> dict[str, object]:
@@ -28,10 +34,11 @@ def shell(cmd: str, **fields: object) -> dict[str, object]:
 def test_a_result_arrives_once_when_the_server_is_back(
     server: FakeServer, start_agent: StartAgent, until: Until
 ) -> None:
-    job = server.add_job(shell("echo begun; sleep 1; exit 6"), shell("echo after", when="always"))
+    job = server.add_job(shell(f"{BEGUN}; exit 6"), shell("echo after", when="always"))
     agent = start_agent()
     until(lambda: server.sink.output())
     server.stop()
+    end_step(agent)
     spool = agent.data_dir / "spool"
     until(lambda: any(spool.glob("*.json")))
     until(lambda: "trying again" in agent.said())
@@ -49,13 +56,14 @@ def _killed_with_a_result(server: FakeServer, start_agent: StartAgent, until: Un
     agent = start_agent()
     until(lambda: server.sink.output())
     server.stop()
+    end_step(agent)
     until(lambda: list((agent.data_dir / "spool").glob("*.json")))
     agent.signal(signal.SIGKILL)
     agent.wait()
 
 
 def test_a_result_survives_the_agents_death(server: FakeServer, start_agent: StartAgent, until: Until) -> None:
-    job = server.add_job(shell("echo begun; sleep 0.5; exit 6"))
+    job = server.add_job(shell(f"{BEGUN}; exit 6"))
     _killed_with_a_result(server, start_agent, until)
     server.start()
     start_agent()
@@ -151,10 +159,11 @@ def test_a_report_that_the_server_refuses_for_ever_does_not_hold_the_others(
 def test_reports_are_kept_while_the_agent_is_not_authorized(
     server: FakeServer, start_agent: StartAgent, until: Until
 ) -> None:
-    job = server.add_job(shell("echo begun; sleep 0.5"))
+    job = server.add_job(shell(BEGUN))
     agent = start_agent()
     until(lambda: server.sink.output())
     server.authorized = False
+    end_step(agent)
     until(lambda: "withdrawn" in agent.said())
     assert list((agent.data_dir / "spool").glob("*.json"))
     server.authorized = True
@@ -263,7 +272,7 @@ def test_a_killed_agents_report_that_had_arrived_is_not_repeated(
 
     server.loses = loses
     agent = start_agent()
-    assert taken.wait(15)
+    assert taken.wait(100)
     assert list((agent.data_dir / "spool").glob("*.json"))
     server.loses = lambda message: False
     start_agent()
@@ -275,7 +284,7 @@ def test_a_job_that_is_not_the_agents_any_more_gets_no_late_report(
     server: FakeServer, start_agent: StartAgent, until: Until
 ) -> None:
     """Its time ran out while the agent was down, say, and the agent has another job by now."""
-    gone = server.add_job(shell("echo begun; sleep 0.5; exit 6"))
+    gone = server.add_job(shell(f"{BEGUN}; exit 6"))
     _killed_with_a_result(server, start_agent, until)
     gone.finished = True
     job = server.add_job(shell("echo next"))

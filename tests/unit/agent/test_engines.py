@@ -68,8 +68,8 @@ def test_an_engine_that_comes_and_goes_is_noticed(
     until(lambda: server.said("get-job"))
     assert told(server, "docker") is None
     with docker_engine(path):
-        until(lambda: told(server, "docker") == "77.1", 30)
+        until(lambda: told(server, "docker") == "77.1")
         assert "docker jobs are offered, version 77.1" in agent.said()
-    until(lambda: told(server, "docker") is None, 30)
+    until(lambda: told(server, "docker") is None)
     job = server.add_job({"cmd": "echo works"})
     until(lambda: job.finished)

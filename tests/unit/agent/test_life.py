@@ -59,8 +59,8 @@ def test_an_agent_that_is_not_authorized_waits_and_asks_again(
 ) -> None:
     server.authorized = False
     start_agent()
-    until(lambda: len(server.said("host-info")) == 2)
-    first, second = server.said("host-info")
+    until(lambda: len(server.said("host-info")) >= 2)
+    first, second = server.said("host-info")[:2]
     assert second["at"] - first["at"] > 0.8
     assert not server.said("get-job")
     server.authorized = True
@@ -74,7 +74,7 @@ def test_an_agent_that_loses_its_authorization_introduces_itself_again(
     until(lambda: server.said("get-job"))
     server.authorized = False
     agent.signal(signal.SIGHUP)
-    until(lambda: len(server.said("host-info")) == 2)
+    until(lambda: len(server.said("host-info")) >= 2)
 
 
 @pytest.mark.parametrize(
@@ -152,11 +152,11 @@ def service_manager(tmp_path: Path) -> Iterator[socket.socket]:
     """systemd's end of the notification socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(10)
+        manager.settimeout(100)
         yield manager
 
 
-def _hear(manager: socket.socket, wanted: str, seconds: float = 10.0) -> list[str]:
+def _hear(manager: socket.socket, wanted: str, seconds: float = 100.0) -> list[str]:
     heard: list[str] = []
     deadline = time.monotonic() + seconds
     while not any(wanted in text for text in heard):

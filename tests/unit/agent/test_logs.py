@@ -79,6 +79,7 @@ def test_the_sink_that_is_set_wins_over_the_servers(server: FakeServer, run_job:
 
     own = LogSink()
     run_job(shell("echo to the own sink"), agent={"KRAKEN_CLICKHOUSE_ADDR": own.address})
+    own.settle()
     assert [record["message"] for record in own.all() if record.get("tool")] == ["to the own sink"]
     assert server.sink.raw == []
     own.close()

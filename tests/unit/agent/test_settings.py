@@ -16,7 +16,7 @@ from tests.unit.agent.conftest import AGENT_SOURCE, PYTHON
 def kkagent(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {"PYTHONPATH": str(AGENT_SOURCE), "PATH": "/usr/bin:/bin", **variables}
     command = [PYTHON, "-m", "kraken_agent", *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_upstreams_options_are_understood() -> None:

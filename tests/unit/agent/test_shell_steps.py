@@ -6,9 +6,11 @@ import getpass
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from tests.unit.agent.conftest import StartAgent
 from tests.unit.agent.fake_server import FakeJob, FakeServer
 
 RunJob = Callable[..., FakeJob]
@@ -138,8 +140,9 @@ def test_the_last_failed_attempt_is_the_result(run_job: RunJob, server: FakeServ
 def test_a_background_step_lives_until_the_job_is_over(
     run_job: RunJob, server: FakeServer, until: Callable[..., None], is_alive: Callable[[int], bool]
 ) -> None:
-    step = "echo $$ > pid; trap 'echo ended' TERM; echo serving; sleep 60 & wait"
-    job = run_job(shell(step, background=True), shell("sleep 0.3; kill -0 $(cat pid) && echo it lives; cat pid"))
+    step = "trap 'echo ended' TERM; echo serving; echo $$ > new; mv new pid; sleep 60 & wait"
+    look = "until [ -e pid ]; do sleep 0.1; done; kill -0 $(cat pid) && echo it lives; cat pid"
+    job = run_job(shell(step, background=True), shell(look))
     output = server.sink.output(job.id)
     assert "it lives" in output
     assert "serving" in output
@@ -189,8 +192,20 @@ def test_a_key_is_there_for_ssh_and_masked(
     assert not any(line in output for line in key.splitlines()[1:-1])
 
 
-def test_one_step_costs_less_than_20_ms_beyond_command_and_calls(run_job: RunJob, server: FakeServer) -> None:
-    job = run_job(*[shell("true") for _ in range(20)])
-    said = [message for message in server.messages if message["msg"] in ("get-job-step", "step-result2")]
+def _cpu_seconds(pid: int) -> float:
+    """What a process has used by itself: fields 14 and 15 of /proc/PID/stat (proc(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_one_step_costs_the_agent_less_than_50_ms_of_cpu(
+    server: FakeServer, start_agent: StartAgent, until: Callable[..., None]
+) -> None:
+    agent = start_agent()
+    until(lambda: server.said("get-job"))
+    before = _cpu_seconds(agent.pid)
+    job = server.add_job(*[shell("true") for _ in range(20)])
+    until(lambda: job.finished)
     assert len(server.results(job)) == 20
-    assert (said[-1]["at"] - said[0]["at"]) / 20 < 0.1, "generous: tests share the machine; bench/agent.py measures"
+    # Generous: it imports what runs jobs, and starts 20 processes; bench/agent.py measures.
+    assert (_cpu_seconds(agent.pid) - before) / 20 < 0.05

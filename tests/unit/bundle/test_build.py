@@ -69,7 +69,7 @@ def test_a_bundle_says_what_it_is(built: dict[str, bundle.Bundle]) -> None:
 
 
 def test_a_bundle_runs_by_itself_and_hands_its_exit_code_on(built: dict[str, bundle.Bundle]) -> None:
-    finished = subprocess.run([built["kkagent"].path], capture_output=True, text=True, check=False, timeout=20)
+    finished = subprocess.run([built["kkagent"].path], capture_output=True, text=True, check=False, timeout=60)
     assert (finished.returncode, finished.stdout) == (7, "agent\n")
 
 

@@ -24,7 +24,7 @@ def _pythons() -> dict[str, str]:
     candidates += [str(path) for path in Path.home().glob(".pyenv/versions/*/bin/python")]
     versions: dict[str, str] = {}
     for path in [*candidates, sys.executable]:
-        shown = subprocess.run([path, "-c", _PROBE], capture_output=True, text=True, check=False, timeout=20)
+        shown = subprocess.run([path, "-c", _PROBE], capture_output=True, text=True, check=False, timeout=60)
         if shown.returncode == 0:
             versions[shown.stdout] = path
     return versions

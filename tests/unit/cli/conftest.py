@@ -27,7 +27,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KrakenCl
         monkeypatch.setenv("KRAKEN_FLEET_USER", server.user)
         monkeypatch.setenv("KRAKEN_FLEET_PASSWORD_FILE", str(tmp_path / "password"))
         for address in ("127.0.0.21", "127.0.0.22", "127.0.0.66"):
-            requests.post(f"{server.url}/backend", json={"address": address, "msg": "get-job"}, timeout=5)
+            requests.post(f"{server.url}/backend", json={"address": address, "msg": "get-job"}, timeout=60)
         with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
             yield client
 

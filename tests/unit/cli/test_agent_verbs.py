@@ -42,7 +42,7 @@ def _client(server: RunningServer) -> KrakenClient:
 
 def _speak(client: KrakenClient, address: str) -> Any:
     message = {"address": address, "msg": "get-job"}
-    answer = requests.post(f"{client.url}/backend", json=message, timeout=10)
+    answer = requests.post(f"{client.url}/backend", json=message, timeout=60)
     answer.raise_for_status()
     return answer.json()
 

@@ -90,7 +90,7 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
     monkeypatch.setattr(cli, "load", interrupted)
     assert main(["agents", "list"]) == 130
-    assert capsys.readouterr().err.strip() == "Error: interrupted."
+    assert capsys.readouterr().err.strip() == "Error: Interrupted."
 
 
 def test_bundles_are_shown_with_what_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,7 +127,7 @@ def test_a_command_whose_library_is_not_installed_says_how_to_get_it(
 def test_no_colour_when_it_is_not_wanted() -> None:
     command = [sys.executable, "-m", "kraken_fleet.cli.main", "agents", "list"]
     environ = {**os.environ, "NO_COLOR": "1", "FORCE_COLOR": ""}
-    shown = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=30)
+    shown = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
     assert shown.returncode == 64
     assert "\x1b" not in shown.stderr + shown.stdout
 
@@ -137,5 +137,13 @@ def test_help_imports_neither_http_nor_a_server_nor_the_lab() -> None:
         "import sys; from kraken_fleet.cli.main import main; main(['--help']); "
         "print([name for name in ('requests', 'fastapi', 'yaml', 'kraken_fleet.lab') if name in sys.modules])"
     )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert shown.stdout.splitlines()[-1] == "[]"
+
+
+def test_help_of_a_command_says_all_that_there_is_to_say_in_whole_lines() -> None:
+    said = cli.load("plan").help
+    assert "Exit code 0: no changes" in said
+    assert all("\n" not in paragraph for paragraph in said.split("\n\n"))
+    assert cli.load("agents").help == cli.COMMANDS["agents"].help
+    assert "\n" not in cli.load("agents").commands["disable"].help.split("\n\n")[1]

@@ -68,8 +68,8 @@ def test_an_upgrade_in_one_piece_runs_its_own_playbook(inventory: str, monkeypat
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--json"], "--json and certificates are for slices"),
-        (["--slices", "2", "--become"], "With slices there is no '--become'"),
+        (["--json"], "--json and the options for certificates need --slices or --workers"),
+        (["--slices", "2", "--become"], "A deploy or upgrade in slices does not take '--become'"),
         (["--slices", "2", "--tags", "prereqs"], "A deploy in slices has no part 'prereqs'"),
         (["--slices", "2", "--tags", "verify"], "Without the part 'agent' there is nothing to do in slices"),
         (["--workers", "many"], "'many' is no address of a scheduler"),

@@ -42,4 +42,4 @@ def test_a_slice_is_refused_before_anything_is_printed(inventory: str, capsys: p
     assert main(["firewall", "-i", inventory, "--format", "nginx", "--limit", "build-1"]) == 64
     said = capsys.readouterr()
     assert said.out == ""
-    assert "Omit --limit" in said.err
+    assert "Leave out --limit" in said.err

@@ -135,7 +135,7 @@ def test_json_is_one_document_with_the_schema(client: KrakenClient, inventory: s
 def test_a_trust_file_lets_in_by_network_and_nothing_else(
     client: KrakenClient, inventory: str, run: Run, tmp_path: Path
 ) -> None:
-    requests.post(f"{client.url}/backend", json={"address": "10.9.9.9", "msg": "get-job"}, timeout=5)
+    requests.post(f"{client.url}/backend", json={"address": "10.9.9.9", "msg": "get-job"}, timeout=60)
     trust = tmp_path / "trust.yml"
     trust.write_text("- cidr: {networks: [127.0.0.0/24], groups: [strangers]}\n")
     assert run("apply", "-i", inventory, "--trust", str(trust))[0] == 0

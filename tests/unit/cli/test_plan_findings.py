@@ -21,7 +21,7 @@ def test_plan_tells_which_group_jobs_wait_for_in_vain_and_exits_as_before(
     client.create_stage(branch.id, "s", stage_code(shell_job("linux", "true", name="compile")))
     for _ in range(2):  # the agent takes the first job only, and holds it
         client.start_flow(branch.id)
-        requests.post(f"{client.url}/backend", json={"address": agent.address, "msg": "get-job"}, timeout=5)
+        requests.post(f"{client.url}/backend", json={"address": agent.address, "msg": "get-job"}, timeout=60)
     client.disable_agent(agent.id)
     code, out, _ = run("plan", "-i", inventory, "--limit", "build-1")
     assert code == 0

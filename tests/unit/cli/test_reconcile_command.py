@@ -52,4 +52,4 @@ def test_a_watch_undoes_changes_rereads_the_inventory_and_ends_when_interrupted(
             assert "unix" in client.agent(agent.id).group_names
         finally:
             process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(100) == 130

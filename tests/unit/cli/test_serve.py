@@ -53,9 +53,9 @@ def test_the_first_start_shows_a_password_that_works_and_the_second_shows_none(s
     password = _next_line(first).split()[-1]
     with KrakenClient(url, PasswordCredentials("admin", password)) as client:
         assert client.version()
-    assert "Sign in" in requests.get(f"{url}/", timeout=20).text, "the console is there as well"
+    assert "Sign in" in requests.get(f"{url}/", timeout=100).text, "the console is there as well"
     first.send_signal(signal.SIGINT)
-    rest, errors = first.communicate(timeout=20)
+    rest, errors = first.communicate(timeout=100)
     assert (first.returncode, errors) == (0, "")
     assert password not in rest
     second = start()
@@ -63,7 +63,7 @@ def test_the_first_start_shows_a_password_that_works_and_the_second_shows_none(s
     with KrakenClient(url, PasswordCredentials("admin", password)) as client:
         assert client.version()
     second.send_signal(signal.SIGINT)
-    assert "password" not in second.communicate(timeout=20)[0]
+    assert "password" not in second.communicate(timeout=100)[0]
 
 
 def test_a_password_from_a_file_is_used_and_not_shown_and_metrics_tell_of_the_server(
@@ -78,7 +78,7 @@ def test_a_password_from_a_file_is_used_and_not_shown_and_metrics_tell_of_the_se
     assert addresses["url"] in said
     with KrakenClient(addresses["url"], PasswordCredentials("admin", "from-a-file-4711")) as client:
         assert client.version()
-    too_long = requests.get(f"{addresses['url']}/api/{'x' * 100_000}", timeout=20)
+    too_long = requests.get(f"{addresses['url']}/api/{'x' * 100_000}", timeout=100)
     assert too_long.status_code >= 400
     scraped = requests.get(f"{addresses['url']}/metrics", auth=("admin", "from-a-file-4711"), timeout=60).text
     numbers = dict(line.rsplit(" ", 1) for line in scraped.splitlines() if line.startswith("kraken_fleet_embedded_"))
@@ -89,7 +89,7 @@ def test_a_password_from_a_file_is_used_and_not_shown_and_metrics_tell_of_the_se
     assert float(numbers["kraken_fleet_embedded_uptime_seconds"]) > 0
     assert [name for name in numbers if name.startswith("kraken_fleet_embedded_refused_total")], scraped
     process.send_signal(signal.SIGINT)
-    assert "4711" not in "".join(process.communicate(timeout=20))
+    assert "4711" not in "".join(process.communicate(timeout=100))
 
 
 def test_viewers_and_a_proxy_sign_on_to_the_console_of_the_server(start: Start, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_viewers_and_a_proxy_sign_on_to_the_console_of_the_server(start: Start, 
             answer = browser.get(f"{url}/agents", headers=who, timeout=60, allow_redirects=False)
             assert answer.status_code == status, source
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60)[1] == ""
+    assert process.communicate(timeout=100)[1] == ""
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_viewers_and_a_proxy_sign_on_to_the_console_of_the_server(start: Start, 
     [
         (["--viewers"], "no account"),
         (["--proxy-user-header", "X-Remote-User", "--token-file", "FILE"], "No proxy is named"),
-        (["--user", "admin", "--password-file", "FILE"], "uses no account of its own"),
+        (["--user", "admin", "--password-file", "FILE"], "need --viewers or --proxy-user-header"),
     ],
 )
 def test_access_to_the_console_that_cannot_work_is_refused_before_anything_is_made(

@@ -29,10 +29,10 @@ def _serving(*arguments: str) -> Iterator[str]:
         assert process.stdout
         try:
             url = process.stdout.readline().split()[3].rstrip(",")
-            assert requests.get(f"{url}/install/none", timeout=30).status_code == 404
+            assert requests.get(f"{url}/install/none", timeout=60).status_code == 404
             yield url
             process.send_signal(signal.SIGINT)
-            errors = process.communicate(timeout=20)[1]
+            errors = process.communicate(timeout=100)[1]
             assert (process.returncode, errors) == (0, "")
         finally:
             process.kill()
@@ -41,11 +41,11 @@ def _serving(*arguments: str) -> Iterator[str]:
 def _groups(url: str, *, make: str = "") -> list[str]:
     with requests.Session() as http:
         http.trust_env = False
-        signed_in = http.post(f"{url}/api/sessions", json={"user": "admin", "password": "from-a-file"}, timeout=20)
+        signed_in = http.post(f"{url}/api/sessions", json={"user": "admin", "password": "from-a-file"}, timeout=100)
         http.headers["Authorization"] = f"Bearer {signed_in.json()['token']}"
         if make:
-            assert http.post(f"{url}/api/groups", json={"name": make}, timeout=20).status_code == 201
-        return sorted(group["name"] for group in http.get(f"{url}/api/groups", timeout=20).json()["items"])
+            assert http.post(f"{url}/api/groups", json={"name": make}, timeout=100).status_code == 201
+        return sorted(group["name"] for group in http.get(f"{url}/api/groups", timeout=100).json()["items"])
 
 
 def test_a_server_is_backed_up_while_it_runs_and_restored_when_it_does_not(

@@ -28,7 +28,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningS
         for address in ("127.0.0.21", "127.0.0.22"):
             info = {"system": "debian-12", "system_type": "linux"}
             message = {"address": address, "msg": "host-info", "info": info}
-            requests.post(f"{found.url}/backend", json=message, timeout=10).raise_for_status()
+            requests.post(f"{found.url}/backend", json=message, timeout=60).raise_for_status()
         yield found
 
 
@@ -123,7 +123,7 @@ def test_jobs_that_wait_are_listed_and_those_that_nobody_can_take_are_told(
         client.create_stage(branch.id, "s", stage_code(shell_job("build", "true", name="compile")))
         for _ in range(2):
             client.start_flow(branch.id)
-            requests.post(f"{server.url}/backend", json={"address": agent.address, "msg": "get-job"}, timeout=10)
+            requests.post(f"{server.url}/backend", json={"address": agent.address, "msg": "get-job"}, timeout=60)
         (waits,) = ask("jobs", "waiting")
         assert (waits["job"]["agents_group_name"], waits["stranded"]) == ("build", False)
         assert ask("jobs", "waiting", "--stranded") == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from kraken_fleet.errors import InventoryError
 from kraken_fleet.inventory import fleet_from_hostvars, fleet_from_inventory, unsure_hosts
-from kraken_fleet.model import DesiredAgent, DesiredFleet
+from kraken_fleet.model import DesiredAgent, DesiredFleet, DesiredTrust, TrustRule
 
 
 def _nobody(name: str) -> str:
@@ -17,7 +19,7 @@ def _fleet(listing: dict[str, object], **more: object) -> DesiredFleet:
     return fleet_from_inventory(listing, resolve=_nobody, **more)  # type: ignore[arg-type]
 
 
-def _one(variables: dict[str, object], *groups: str) -> DesiredAgent:
+def _one(variables: Mapping[str, object], *groups: str) -> DesiredAgent:
     values = {"kraken_agent_address": "10.0.0.1", **variables}
     return fleet_from_hostvars({"web1": values}, {"web1": groups}, resolve=_nobody).agents[0]
 
@@ -164,6 +166,10 @@ def test_yes_and_no_may_be_written_as_ansible_does(text: object, meant: bool) ->
         ("kraken_agent_instances", [{"name": "a"}], "has no address"),
         ("kraken_agent_instances", [{"name": "a", "address": "10.0.0.1", "grups": []}], "'grups' is not one of"),
         ("kraken_agent_instances", [{"name": "a", "address": "1.1.1.1"}] * 2, "Two agents are called 'a'"),
+        ("kraken_registration_trust", "atested", r"did you mean attested\?"),
+        ("kraken_registration_trust_networks", "10.0.0.0/8", "is not a list of networks"),
+        ("kraken_registration_trust_rules", [{"networks": ["10.0.0.0/8"]}], "each with its networks and groups"),
+        ("kraken_registration_trust_rules", [{"networks": [], "groups": [], "sytems": []}], "did you mean systems"),
     ],
 )
 def test_a_wrong_value_names_host_and_variable(variable: str, value: object, said: str) -> None:
@@ -171,6 +177,17 @@ def test_a_wrong_value_names_host_and_variable(variable: str, value: object, sai
         _one({variable: value})
     assert caught.value.host == "web1"
     assert (caught.value.variable or "").startswith(variable)
+
+
+def test_a_host_says_how_its_agents_are_authorized() -> None:
+    assert _one({}).trust == DesiredTrust()
+    assert _one({"kraken_registration_trust": "attested"}).trust == DesiredTrust("attested")
+    networks = {"kraken_registration_trust": "cidr", "kraken_registration_trust_networks": ["10.0.0.0/8"]}
+    assert _one(networks).trust == DesiredTrust("cidr", ("10.0.0.0/8",))
+    rule = {"networks": ["10.0.0.0/8"], "groups": ["gpu"], "systems": ["debian-*"]}
+    rules = {"kraken_registration_trust": "rules", "kraken_registration_trust_rules": [rule]}
+    wanted = TrustRule(frozenset({"gpu"}), ("10.0.0.0/8",), ("debian-*",))
+    assert _one(rules).trust == DesiredTrust("rules", rules=(wanted,))
 
 
 def test_a_wrong_value_inside_an_instance_is_named_by_its_place() -> None:

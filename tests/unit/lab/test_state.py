@@ -1,4 +1,4 @@
-"""A lab's memory on disk."""
+"""A lab's state file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_damaged_memory_is_one_clear_error_with_the_way_out(tmp_path: Path, te
     paths = lab_paths(tmp_path, "demo")
     paths.directory.mkdir(parents=True)
     paths.memory.write_text(text)
-    with pytest.raises(LabError, match=r"lab\.json: The lab's memory is damaged.*lab down"):
+    with pytest.raises(LabError, match=r"lab\.json: The lab's state file is damaged.*lab down"):
         LabState.load(paths)
 
 

@@ -20,6 +20,7 @@ from kraken_fleet.model import (
     JobRef,
     JobState,
     ObservedFleet,
+    TrustRule,
     UncheckedUpdates,
     UnreadFile,
 )
@@ -31,7 +32,6 @@ from kraken_fleet.plan import (
     Plan,
     PlanPolicy,
     Prune,
-    Rule,
     RulesTrust,
     TrustPolicy,
     plan_to_dict,
@@ -151,8 +151,8 @@ def _trust(item: dict[str, Any]) -> TrustPolicy:
     return InventoryTrust({host: NOW - timedelta(minutes=minutes) for host, minutes in after.items()})
 
 
-def _rule(item: dict[str, Any]) -> Rule:
-    return Rule(
+def _rule(item: dict[str, Any]) -> TrustRule:
+    return TrustRule(
         frozenset(item["groups"]),
         tuple(item["networks"]),
         tuple(item.get("systems", [])),

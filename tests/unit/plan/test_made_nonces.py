@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 
 from kraken_fleet.model import Agent, DesiredAgent, HostInfo
-from kraken_fleet.plan import InventoryTrust, MadeNonce, decide, trust_with_nonces
+from kraken_fleet.plan import AttestedTrust, InventoryTrust, MadeNonce, decide, trust_with_nonces
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 SECRET = "the-secret"
@@ -43,6 +43,13 @@ def test_other_hosts_are_decided_as_before() -> None:
     decision = decide(trust_with_nonces(before, [nonce()], NOW), other, wanted)
     assert decision == decide(before, other, wanted)
     assert trust_with_nonces(before, [], NOW) == before
+
+
+def test_where_the_inventory_asks_for_secrets_one_policy_knows_those_that_were_made() -> None:
+    trust = trust_with_nonces((AttestedTrust({}),), [nonce()], NOW)
+    assert [policy.name for policy in trust] == ["attested"]
+    assert decide(trust, agent(), WANTED).admitted
+    assert not decide(trust, agent(address="10.0.0.1"), DesiredAgent("build-1", "10.0.0.1")).admitted
 
 
 def test_an_authorized_agent_has_to_report_the_new_secret_of_its_host() -> None:

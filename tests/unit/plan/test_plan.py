@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from kraken_fleet.errors import PlanError
-from kraken_fleet.model import Agent, AgentsGroup, DesiredAgent, DesiredFleet, GroupRef, HostInfo, ObservedFleet
+from kraken_fleet.model import (
+    Agent,
+    AgentsGroup,
+    DesiredAgent,
+    DesiredFleet,
+    GroupRef,
+    HostInfo,
+    ObservedFleet,
+    TrustRule,
+)
 from kraken_fleet.plan import (
     SCHEMA,
     AttestedTrust,
@@ -21,7 +30,6 @@ from kraken_fleet.plan import (
     Finding,
     PlanPolicy,
     Prune,
-    Rule,
     RulesTrust,
     SetGroups,
     check_fresh,
@@ -168,7 +176,7 @@ def test_an_agent_without_room_that_is_silent_is_told_of_for_its_disk_only() -> 
     "make",
     [
         lambda: CidrTrust(("10.0.0.0/33",)),
-        lambda: RulesTrust((Rule(frozenset({"x"}), ()),)),
+        lambda: RulesTrust((TrustRule(frozenset({"x"}), ()),)),
         lambda: PlanPolicy(max_prune=101),
         lambda: PlanPolicy(stale_after=timedelta(0)),
     ],

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from kraken_fleet.model import Agent, AgentsGroup, DesiredAgent, DesiredFleet, ObservedFleet
+from kraken_fleet.model import Agent, AgentsGroup, DesiredAgent, DesiredFleet, ObservedFleet, TrustRule
 from kraken_fleet.plan import CidrTrust, PlanPolicy, RulesTrust, make_plan, plan_from_json, plan_to_json
 from kraken_fleet.plan.saved import check_against_server
-from kraken_fleet.plan.trust import InventoryTrust, Rule
+from kraken_fleet.plan.trust import InventoryTrust
 from tests.walked import Walked
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -28,7 +28,11 @@ def test_ten_thousand_agents_half_new_half_missing_are_planned_in_seconds() -> N
         for index in range(1, NUMBER + 1)
     )
     observed = ObservedFleet(agents, (AgentsGroup(1, "all"), AgentsGroup(2, "gpu")), NOW)
-    trust = (InventoryTrust(), CidrTrust(("172.16.0.0/12",)), RulesTrust((Rule(frozenset({"x"}), ("10.9.0.0/16",)),)))
+    trust = (
+        InventoryTrust(),
+        CidrTrust(("172.16.0.0/12",)),
+        RulesTrust((TrustRule(frozenset({"x"}), ("10.9.0.0/16",)),)),
+    )
     started = time.process_time()  # other work on the machine does not count
     plan = make_plan(desired, observed, PlanPolicy(trust=trust), now=NOW)
     assert plan_from_json(plan_to_json(plan)) == plan

@@ -98,14 +98,14 @@ class Stage:
             env=self.environment(**environment),
             cwd=self.folder,
             check=False,
-            timeout=100,
+            timeout=300,
         )
 
     def speak(self, address: str, msg: str = "get-job", **more: object) -> None:
         """One message of an agent, from its own loopback address."""
         parts = urlsplit(self.server.url)
         connection = http.client.HTTPConnection(
-            parts.hostname or "", parts.port, timeout=10, source_address=(address, 0)
+            parts.hostname or "", parts.port, timeout=100, source_address=(address, 0)
         )
         body = json.dumps({"address": address, "msg": msg, **more})
         connection.request("POST", "/backend", body, {"Content-Type": "application/json"})

@@ -42,7 +42,14 @@ SLOW = """
   gather_facts: false
   tasks:
     - name: Take a while
-      ansible.builtin.shell: sleep {{ 4 if inventory_hostname == 'b' else 0 }}; test {{ inventory_hostname }} != c
+      # b goes on for 4 s when the others are done.
+      ansible.builtin.shell: |
+        if [ {{ inventory_hostname }} = b ]; then
+          until [ -e {{ playbook_dir }}/a.done ] && [ -e {{ playbook_dir }}/c.done ]; do sleep 0.1; done
+          sleep 4
+        fi
+        touch {{ playbook_dir }}/{{ inventory_hostname }}.done
+        test {{ inventory_hostname }} != c
       changed_when: false
 
 - name: Check

@@ -15,6 +15,8 @@ from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes impor
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import AgentSpec
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.users import current_user, primary_group
 
+from tests.waiting import until
+
 ME = current_user()
 GROUP = primary_group(ME, ME)
 OBEYS = """
@@ -35,7 +37,7 @@ def spec(tmp_path: Path) -> Iterator[AgentSpec]:
     (tmp_path / "current").mkdir()
     (tmp_path / "data").mkdir()
     (tmp_path / "kraken.env").write_text('GREETING="good day"\n')
-    found = AgentSpec("", str(tmp_path), "kraken-agent", ME, GROUP, sys.executable, {}, drain_seconds=1)
+    found = AgentSpec("", str(tmp_path), "kraken-agent", ME, GROUP, sys.executable, {}, drain_seconds=30)
     yield found
     process.stop(found.directory, 0)
 
@@ -56,12 +58,14 @@ def test_it_starts_with_its_own_environment_stops_gently_and_is_not_started_twic
     apply_all(process.converge(spec, restart=False))
     pid = process.running(spec.directory)
     assert pid
+    until(lambda: log(spec).count("good day") == 1)
     assert os.getsid(pid) == pid
     assert list(process.converge(spec, restart=False)) == []
     (change,) = process.converge(spec, restart=True)
     apply_all([change])
     assert process.running(spec.directory) not in (None, pid)
-    apply_all(process.remove(spec.directory, 1))
+    until(lambda: log(spec).count("good day") == 2)
+    apply_all(process.remove(spec.directory, 30))
     assert process.running(spec.directory) is None
     assert log(spec).count("drained") == 2
     assert log(spec).count("good day") == 2

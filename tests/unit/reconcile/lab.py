@@ -34,7 +34,7 @@ class Lab:
         """One message of an agent, from the given source address."""
         parts = urlsplit(self.url)
         connection = http.client.HTTPConnection(
-            parts.hostname or "", parts.port, timeout=10, source_address=(source or address, 0)
+            parts.hostname or "", parts.port, timeout=100, source_address=(source or address, 0)
         )
         body = json.dumps({"address": address, "msg": msg, **more})
         connection.request("POST", "/backend", body, {"Content-Type": "application/json"})
@@ -55,7 +55,7 @@ class Lab:
     def raw(self, method: str, path: str, body: object = None) -> Any:
         """A request that the client would refuse to send: what somebody else may do."""
         parts = urlsplit(self.url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=100)
         connection.request(method, path, json.dumps(body), self._headers())
         answer = json.loads(connection.getresponse().read() or "null")
         connection.close()
@@ -81,7 +81,7 @@ def running_lab(folder: Path, monkeypatch: Any) -> Iterator[Lab]:
     with running(folder) as server, KrakenClient(server.url, PasswordCredentials("admin", server.password)) as client:
         lab = Lab(server.url, client)
         answer = requests.post(
-            f"{server.url}/api/sessions", json={"user": "admin", "password": server.password}, timeout=10
+            f"{server.url}/api/sessions", json={"user": "admin", "password": server.password}, timeout=100
         )
         lab.token = answer.json()["token"]
         sent = requests.Session.send

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kraken_fleet.model import DesiredAgent, DesiredFleet, ObservedFleet
-from kraken_fleet.plan import AttestedTrust, MadeNonce, PlanPolicy, make_plan
+from kraken_fleet.plan import AttestedTrust, InventoryTrust, MadeNonce, PlanPolicy, make_plan
 from kraken_fleet.reconcile import NonceMemory, TrialFailed, TrialPassed
 from tests.unit.web.model_builders import an_agent
 
@@ -34,17 +34,18 @@ def test_new_user_data_takes_the_place_of_the_old(tmp_path: Path) -> None:
 def test_a_secret_counts_once(tmp_path: Path) -> None:
     memory = NonceMemory(tmp_path, URL)
     memory.add(NONCE)
-    policy = memory.policy(PlanPolicy())
+    desired = DesiredFleet((DesiredAgent("build-1", "10.0.0.1"),))
+    policy = memory.policy(PlanPolicy(), desired)
+    assert policy.trust
     assert isinstance(policy.trust[0], AttestedTrust)
     agents = (an_agent(1, address="10.0.0.1", authorized=False),)
-    desired = DesiredFleet((DesiredAgent("build-1", "10.0.0.1"),))
     plan = make_plan(desired, ObservedFleet(agents), policy, now=datetime.now(UTC))
     said = {"subject": "build-1 (10.0.0.1)", "policy": "attested", "reason": ""}
     assert [*memory.forgetting(plan, [TrialFailed(**said)])]
     assert memory.nonces() == [NONCE]
     assert [*memory.forgetting(plan, [TrialPassed(**said)])]
     assert memory.nonces() == []
-    assert memory.policy(PlanPolicy()) == PlanPolicy()
+    assert memory.policy(PlanPolicy(), desired) == PlanPolicy(trust=(InventoryTrust(),))
 
 
 def test_a_file_that_is_spoilt_keeps_nothing(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import PartialFailureError, PlanError, ServerFaultError
-from kraken_fleet.model import AgentsGroup
-from kraken_fleet.plan import AttestedTrust, Plan, PlanPolicy, Rule, RulesTrust, make_plan
+from kraken_fleet.model import AgentsGroup, TrustRule
+from kraken_fleet.plan import AttestedTrust, Plan, PlanPolicy, RulesTrust, make_plan
 from kraken_fleet.reconcile import Done, Event, Planned, TrialFailed, apply, observe, reconcile
 from tests.fake_clock import FakeClock
 from tests.unit.reconcile.lab import Lab, fleet
@@ -60,8 +60,8 @@ def test_a_group_that_cannot_be_made_only_hurts_those_who_want_it(lab: Lab, monk
 
     monkeypatch.setattr(KrakenClient, "_post_group", refuse)
     rules = (
-        Rule(frozenset({"docker"}), (f"{A}/32",), executors=frozenset({"docker"})),
-        Rule(frozenset({"debian"}), (f"{B}/32",), systems=("debian-*",)),
+        TrustRule(frozenset({"docker"}), (f"{A}/32",), executors=frozenset({"docker"})),
+        TrustRule(frozenset({"debian"}), (f"{B}/32",), systems=("debian-*",)),
     )
 
     def answers() -> None:
@@ -189,7 +189,7 @@ def test_an_authorized_agent_with_a_wrong_nonce_is_unauthorized_at_once(lab: Lab
 def test_agents_come_into_groups_by_what_they_can_do(lab: Lab) -> None:
     for address in (A, B):
         lab.speak(address)
-    rule = Rule(frozenset({"docker"}), ("127.0.0.0/8",), executors=frozenset({"docker"}))
+    rule = TrustRule(frozenset({"docker"}), ("127.0.0.0/8",), executors=frozenset({"docker"}))
 
     def answers() -> None:
         lab.tell(A, docker="27.1")

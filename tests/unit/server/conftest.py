@@ -26,13 +26,13 @@ class Api:
         # A proxy in the environment of whoever runs the tests is not meant for a server on this machine.
         self.http.trust_env = False
         body = {"user": user, "password": server.password if password is None else password}
-        answer = self.http.post(f"{self.url}/api/sessions", json=body, timeout=10)
+        answer = self.http.post(f"{self.url}/api/sessions", json=body, timeout=100)
         assert answer.status_code == 201, answer.text
         self.token: str = answer.json()["token"]
         self.http.headers["Authorization"] = f"Bearer {self.token}"
 
     def call(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
-        return self.http.request(method, f"{self.url}{path}", json=body, timeout=10, **options)
+        return self.http.request(method, f"{self.url}{path}", json=body, timeout=100, **options)
 
     def get(self, path: str) -> Any:
         answer = self.call("GET", f"/api{path}")
@@ -80,7 +80,7 @@ class HandAgent:
 
     def post(self, msg: str, **more: Any) -> requests.Response:
         body = {"address": self.address, "msg": msg, **more}
-        return requests.post(f"{self.api.url}/backend", json=body, timeout=10)
+        return requests.post(f"{self.api.url}/backend", json=body, timeout=100)
 
     def enrol(self, *groups: int, system: str = "debian-12", **info: Any) -> HandAgent:
         """Announced, authorized, with host info, and in these groups beside `all`."""

@@ -42,7 +42,7 @@ def test_tokens_are_kept_as_hashes_and_survive_a_restart(tmp_path: Path) -> None
     assert token.encode() not in (tmp_path / "server.sqlite").read_bytes()
     with running(tmp_path) as server:
         headers = {"Authorization": f"Bearer {token}"}
-        assert requests.get(f"{server.url}/api/version", headers=headers, timeout=10).status_code == 200
+        assert requests.get(f"{server.url}/api/version", headers=headers, timeout=60).status_code == 200
 
 
 def test_two_servers_do_not_share_a_password(tmp_path: Path) -> None:
@@ -152,10 +152,10 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_a_mounted_application_comes_after_the_servers_own_paths(tmp_path: Path) -> None:
     console = Starlette(routes=[Route("/{path:path}", lambda _request: PlainTextResponse("console"))])
     with running(tmp_path, mounts=[("/", console)]) as server:
-        assert requests.get(f"{server.url}/agents", timeout=10).text == "console"
-        assert requests.get(f"{server.url}/api/nope", timeout=10).status_code == 404
-        assert requests.get(f"{server.url}/bk/install/nope", timeout=10).status_code == 404
-        assert requests.get(f"{server.url}/api/agents", timeout=10).status_code == 401
+        assert requests.get(f"{server.url}/agents", timeout=60).text == "console"
+        assert requests.get(f"{server.url}/api/nope", timeout=60).status_code == 404
+        assert requests.get(f"{server.url}/bk/install/nope", timeout=60).status_code == 404
+        assert requests.get(f"{server.url}/api/agents", timeout=60).status_code == 401
 
 
 def test_the_write_ahead_log_is_folded_while_the_server_runs(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def path() -> str:
 
 
 def token_of(url: str) -> dict[str, str]:
-    answer = requests.post(f"{url}/api/sessions", json={"user": "admin", "password": "secret"}, timeout=10)
+    answer = requests.post(f"{url}/api/sessions", json={"user": "admin", "password": "secret"}, timeout=60)
     return {"Authorization": f"Bearer {answer.json()['token']}"}
 
 
@@ -59,15 +59,16 @@ def write_until_killed(url: str, headers: dict[str, str], number: int, groups: l
     with contextlib.suppress(requests.RequestException), requests.Session() as http:
         for count in range(100_000):
             name = f"g-{number}-{count}"
-            if http.post(f"{url}/api/groups", json={"name": name}, headers=headers, timeout=5).status_code == 201:
+            if http.post(f"{url}/api/groups", json={"name": name}, headers=headers, timeout=60).status_code == 201:
                 groups.append(name)
             address = f"a-{number}-{count}"
             message = {"address": address, "msg": "get-job"}
-            if http.post(f"{url}/backend", json=message, timeout=5).status_code == 200:
+            if http.post(f"{url}/backend", json=message, timeout=60).status_code == 200:
                 agents.append(address)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_what_was_answered_is_there_after_each_of_many_kills(tmp_path: Path) -> None:
     groups: list[str] = []
     agents: list[str] = []
@@ -88,28 +89,30 @@ def test_what_was_answered_is_there_after_each_of_many_kills(tmp_path: Path) -> 
     assert len(groups) > 70
     with process(tmp_path) as (url, _):
         headers = token_of(url)
-        kept = requests.get(f"{url}/api/groups?limit=100000", headers=headers, timeout=20).json()["items"]
+        kept = requests.get(f"{url}/api/groups?limit=100000", headers=headers, timeout=60).json()["items"]
         assert set(groups) <= {group["name"] for group in kept}
         query = "unauthorized=true&limit=100000"
-        listed = requests.get(f"{url}/api/agents?{query}", headers=headers, timeout=20).json()["items"]
+        listed = requests.get(f"{url}/api/agents?{query}", headers=headers, timeout=60).json()["items"]
         assert set(agents) <= {agent["address"] for agent in listed}
 
 
 def test_a_job_goes_on_where_it_was_when_the_server_is_killed(tmp_path: Path) -> None:
     def say(url: str, msg: str, **more: object) -> Any:
         body = {"address": "127.0.9.1", "msg": msg, **more}
-        return requests.post(f"{url}/backend", json=body, timeout=10).json()
+        return requests.post(f"{url}/backend", json=body, timeout=60).json()
 
     steps = [{"tool": "shell", "cmd": "one"}, {"tool": "shell", "cmd": "two"}]
     job = {"name": "j", "steps": steps, "environments": [{"system": "any", "agents_group": "all"}]}
     with process(tmp_path) as (url, server):
         headers = token_of(url)
         say(url, "get-job")
-        requests.patch(f"{url}/api/agents", json=[{"id": 1, "authorized": True}], headers=headers, timeout=10)
+        requests.patch(f"{url}/api/agents", json=[{"id": 1, "authorized": True}], headers=headers, timeout=60)
         stage = {"name": "s", "schema_code": f"def stage(ctx):\n    return { ({'jobs': [job]})!r}\n"}
-        branch = requests.post(f"{url}/api/projects/1/branches", json={"name": "b"}, headers=headers, timeout=10).json()
-        requests.post(f"{url}/api/branches/{branch['id']}/stages", json=stage, headers=headers, timeout=10)
-        requests.post(f"{url}/api/branches/{branch['id']}/flows/ci", json={}, headers=headers, timeout=10)
+        branch = requests.post(
+            f"{url}/api/projects/1/branches", json={"name": "b"}, headers=headers, timeout=100
+        ).json()
+        requests.post(f"{url}/api/branches/{branch['id']}/stages", json=stage, headers=headers, timeout=60)
+        requests.post(f"{url}/api/branches/{branch['id']}/flows/ci", json={}, headers=headers, timeout=60)
         assert say(url, "get-job")["job"]["id"] == 1
         say(url, "get-job-step")
         say(url, "step-result2", job_id=1, step_idx=0, result={"status": "done"})
@@ -119,13 +122,13 @@ def test_a_job_goes_on_where_it_was_when_the_server_is_killed(tmp_path: Path) ->
         assert say(url, "get-job-step")["job_step"]["cmd"] == "two"
         say(url, "step-result2", job_id=1, step_idx=1, result={"status": "done"})
         assert say(url, "get-job-step")["job_step"] == {"finish": True}
-        done = requests.get(f"{url}/api/jobs/1", headers=headers, timeout=10).json()
+        done = requests.get(f"{url}/api/jobs/1", headers=headers, timeout=60).json()
         assert (done["state"], done["completion_status"]) == (5, 0)
 
 
 def test_a_server_that_is_told_to_stop_stops(tmp_path: Path) -> None:
     with process(tmp_path) as (url, server), requests.Session() as http:
-        assert http.get(f"{url}/api/version", timeout=10).status_code == 401
+        assert http.get(f"{url}/api/version", timeout=60).status_code == 401
         server.terminate()
-        server.wait(10)
+        server.wait(100)
     assert not (tmp_path / "data" / "server.sqlite-wal").exists()

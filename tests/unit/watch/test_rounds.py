@@ -53,7 +53,7 @@ class Fleet:
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
     with running(tmp_path / "server") as server, web_hook() as hook:
         message = {"address": HERE.address, "msg": "get-job"}
-        requests.post(f"{server.url}/backend", json=message, timeout=20).raise_for_status()
+        requests.post(f"{server.url}/backend", json=message, timeout=60).raise_for_status()
         with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
             client.set_authorized([agent.id for agent in client.agents(unauthorized=True)])
             yield Fleet(client, hook, tmp_path / "state")

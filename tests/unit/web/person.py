@@ -31,14 +31,14 @@ class Person:
     csrf: str = ""
 
     def get(self, path: str) -> str:
-        answer = self.http.get(self.console + path, timeout=20)
+        answer = self.http.get(self.console + path, timeout=60)
         assert answer.status_code == 200, answer.text
         if found := re.search(r'name="csrf" value="([^"]+)"', answer.text):
             self.csrf = found[1]
         return answer.text
 
     def post(self, path: str, **fields: object) -> requests.Response:
-        return self.http.post(self.console + path, data={"csrf": self.csrf, **fields}, timeout=20)
+        return self.http.post(self.console + path, data={"csrf": self.csrf, **fields}, timeout=60)
 
 
 def settings_for(
@@ -55,7 +55,7 @@ def signed_in(console: str, server: RunningServer, user: str = "", password: str
     """Somebody who has signed in: the administrator, unless another account is named."""
     person = Person(console, requests.Session())
     credentials = {"user": user or server.user, "password": password or server.password}
-    answer = person.http.post(f"{console}/sign-in", data=credentials, timeout=20)
+    answer = person.http.post(f"{console}/sign-in", data=credentials, timeout=60)
     assert answer.url.endswith("/agents")
     person.get("/agents")
     return person

@@ -39,7 +39,7 @@ def test_behind_https_the_cookie_never_travels_in_the_clear(server: RunningServe
     settings = dataclasses.replace(settings_for(server, tmp_path), secure_cookie=True)
     with serving(settings) as console:
         credentials = {"user": server.user, "password": server.password}
-        answer = requests.post(f"{console}/sign-in", data=credentials, timeout=20, allow_redirects=False)
+        answer = requests.post(f"{console}/sign-in", data=credentials, timeout=60, allow_redirects=False)
     assert "secure" in answer.headers["Set-Cookie"].lower().split("; ")
 
 
@@ -67,7 +67,7 @@ def test_after_signing_in_one_only_gets_to_pages_of_the_console(server: RunningS
             answer = requests.post(
                 f"{console}/sign-in",
                 data={"user": server.user, "password": server.password, "next": wanted},
-                timeout=10,
+                timeout=60,
                 allow_redirects=False,
             )
             assert answer.headers["location"] == "/"
@@ -84,6 +84,6 @@ def test_a_read_only_console_shows_everything_and_changes_nothing(server: Runnin
 
 def test_somebody_who_is_no_administrator_stays_out(server: RunningServer, tmp_path: Path) -> None:
     with serving(settings_for(server, tmp_path)) as console:
-        answer = requests.post(f"{console}/sign-in", data={"user": "demo", "password": "demo"}, timeout=10)
+        answer = requests.post(f"{console}/sign-in", data={"user": "demo", "password": "demo"}, timeout=60)
         assert answer.status_code in (401, 403)
         assert "Sign out" not in answer.text

@@ -10,6 +10,7 @@ import requests
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.server.testing import RunningServer
 from tests.unit.web.person import Person
+from tests.waiting import eventually
 
 
 def _first_line(person: Person, since: str) -> str:
@@ -30,7 +31,8 @@ def test_a_change_between_a_page_and_its_stream_is_told_at_once(person: Person, 
     assert _first_line(person, shown) == ": still here"
     with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
         client.create_group("made meanwhile")
-    assert _version(person.get("/agents")) != shown, "somebody else's page has the server asked"
+    # Somebody else's page has the server asked.
+    eventually(lambda: _version(person.get("/agents")), lambda version: version != shown)
     assert _first_line(person, shown) == "event: changed"
 
 

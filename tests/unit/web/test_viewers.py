@@ -92,7 +92,7 @@ def test_jobs_are_shown_by_the_persons_own_role(viewer: Person) -> None:
 
 def test_without_an_account_of_its_own_a_console_has_no_viewers(server: RunningServer, tmp_path: Path) -> None:
     settings = dataclasses.replace(for_viewers(server, tmp_path), account=None)
-    with pytest.raises(UsageError, match="account of its own"):
+    with pytest.raises(UsageError, match="need an account for the console itself"):
         create_console(settings)
     name = new_account(server)
     with serving(dataclasses.replace(settings, viewers=False)) as console:

@@ -98,7 +98,7 @@ class Windows:
                 "XDG_CACHE_HOME": str(self.folder / "cache"),
             },
             check=False,
-            timeout=100,
+            timeout=300,
         )
         match = RECAP.search(done.stdout)
         assert match, done.stdout + done.stderr

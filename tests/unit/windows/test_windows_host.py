@@ -11,9 +11,10 @@ import pytest
 
 from tests.unit.windows.played_host import EMPTY, Windows
 
+pytestmark = pytest.mark.timeout(900)  # up to nine plays
+
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)  # nine plays
 def test_an_agent_comes_changes_is_upgraded_goes_back_and_is_taken_off(windows: Windows) -> None:
     predicted, said = windows.play("kraken_agent", "--check", "--diff")
     assert predicted > 0

@@ -40,7 +40,7 @@ def polling(agent: HandAgent) -> Iterator[None]:
 
 
 def test_the_job_of_an_agent_that_vanished_is_done_by_another(tmp_path: Path) -> None:
-    with impatient(tmp_path, agent_timeout=4) as api:
+    with impatient(tmp_path, agent_timeout=15) as api:
         lost, spare = HandAgent(api).enrol(), HandAgent(api).enrol()
         with polling(spare):
             [job] = api.start([job_spec()])
@@ -59,7 +59,7 @@ def test_the_job_of_an_agent_that_vanished_is_done_by_another(tmp_path: Path) ->
 
 
 def test_a_job_that_a_silent_agent_never_took_goes_to_another(tmp_path: Path) -> None:
-    with impatient(tmp_path, pickup_timeout=3) as api:
+    with impatient(tmp_path, pickup_timeout=12) as api:
         silent, spare = HandAgent(api).enrol(), HandAgent(api).enrol()
         with polling(spare):
             [job] = api.start([job_spec()])
@@ -69,12 +69,12 @@ def test_a_job_that_a_silent_agent_never_took_goes_to_another(tmp_path: Path) ->
 
 
 def test_an_agent_that_keeps_alive_keeps_its_job(tmp_path: Path) -> None:
-    with impatient(tmp_path, agent_timeout=4, pickup_timeout=3) as api:
+    with impatient(tmp_path, agent_timeout=10, pickup_timeout=8) as api:
         agent = HandAgent(api).enrol()
         [job] = api.start([job_spec()])
         agent.job()
         with polling(agent):
-            threading.Event().wait(6.0)
+            threading.Event().wait(13.0)
         assert api.get(f"/jobs/{job['id']}")["agent_id"] == agent.id
 
 

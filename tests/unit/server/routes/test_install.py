@@ -35,11 +35,11 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
 def test_files_are_served_under_both_prefixes_without_a_token(server: RunningServer) -> None:
     for prefix in ("", "/bk"):
         for name, text in (("agent", AGENT), ("tool", "tool")):
-            answer = requests.get(f"{server.url}{prefix}/install/{name}", timeout=10)
+            answer = requests.get(f"{server.url}{prefix}/install/{name}", timeout=60)
             assert (answer.status_code, answer.text) == (200, text)
-    unknown = requests.get(f"{server.url}/install/nope", timeout=10)
+    unknown = requests.get(f"{server.url}/install/nope", timeout=60)
     assert (unknown.status_code, unknown.json()["title"]) == (404, "Not Found")
-    assert requests.get(f"{server.url}/install/nssm-2.24.zip", timeout=10).status_code == 500
+    assert requests.get(f"{server.url}/install/nssm-2.24.zip", timeout=60).status_code == 500
 
 
 def test_after_an_update_the_present_agent_is_served_and_not_the_one_from_before(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_an_agent_that_cannot_be_built_is_not_replaced_by_an_older_one(tmp_path:
 
 
 def run_script(server: RunningServer, tmp_path: Path, *, sudo: bool = True) -> subprocess.CompletedProcess[str]:
-    answer = requests.get(f"{server.url}/install/kraken-agent-install.sh", timeout=10)
+    answer = requests.get(f"{server.url}/install/kraken-agent-install.sh", timeout=60)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-sh")
     programs = tmp_path / "bin"
     programs.mkdir(exist_ok=True)
@@ -77,7 +77,7 @@ def run_script(server: RunningServer, tmp_path: Path, *, sudo: bool = True) -> s
     environ = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "REPORT": str(tmp_path / "report")}
     command = ["bash", "-s"]
     return subprocess.run(
-        command, input=answer.text, env=environ, capture_output=True, text=True, timeout=30, check=False
+        command, input=answer.text, env=environ, capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -99,7 +99,7 @@ def test_settings_cannot_smuggle_commands_into_the_scripts(server: RunningServer
     run_script(server, tmp_path)
     assert not (tmp_path / "evil").exists()
     assert evil in (tmp_path / "report").read_text()
-    windows = requests.get(f"{server.url}/install/kraken-agent-install.bat", timeout=10)
+    windows = requests.get(f"{server.url}/install/kraken-agent-install.bat", timeout=60)
     assert windows.headers["content-type"] == "application/x-bat"
     quoted = evil.replace("'", "''")
     assert f"$env:KRAKEN_CLICKHOUSE_ADDR = '{quoted}'" in windows.text
@@ -111,7 +111,7 @@ def test_the_scripts_refuse_while_an_address_is_not_set(server: RunningServer) -
     for name in ("server_url", "clickhouse_addr"):
         api.call("PUT", "/api/settings", {"general": {name: ""}})
         for script in ("kraken-agent-install.sh", "kraken-agent-install.bat"):
-            answer = requests.get(f"{server.url}/install/{script}", timeout=10)
+            answer = requests.get(f"{server.url}/install/{script}", timeout=60)
             assert (answer.status_code, answer.text) == (500, "{}")
         api.call("PUT", "/api/settings", {"general": {name: general[name]}})
-    assert requests.get(f"{server.url}/bk/install/kraken-agent-install.sh", timeout=10).status_code == 200
+    assert requests.get(f"{server.url}/bk/install/kraken-agent-install.sh", timeout=60).status_code == 200

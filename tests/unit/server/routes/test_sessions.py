@@ -22,7 +22,7 @@ def problem(status: int, title: str, detail: str) -> dict[str, Any]:
 def test_login_gives_a_token_the_user_and_the_roles(server: RunningServer) -> None:
     for prefix in ("/api", "/bk/api"):
         body = {"user": "admin", "password": server.password}
-        answer = requests.post(f"{server.url}{prefix}/sessions", json=body, timeout=10)
+        answer = requests.post(f"{server.url}{prefix}/sessions", json=body, timeout=60)
         assert answer.status_code == 201
         data = answer.json()
         assert re.fullmatch(r"[0-9a-f]{32}", data["token"])
@@ -42,14 +42,14 @@ def test_login_gives_a_token_the_user_and_the_roles(server: RunningServer) -> No
     ],
 )
 def test_login_that_fails_says_why(server: RunningServer, body: Any, status: int, detail: str) -> None:
-    answer = requests.post(f"{server.url}/api/sessions", json=body, timeout=10)
+    answer = requests.post(f"{server.url}/api/sessions", json=body, timeout=60)
     title = {400: "Bad Request", 401: "Unauthorized"}[status]
     assert (answer.status_code, answer.json()) == (status, problem(status, title, detail))
     assert answer.headers["content-type"] == "application/problem+json"
 
 
 def test_login_with_something_else_than_json_is_refused(server: RunningServer) -> None:
-    answer = requests.post(f"{server.url}/api/sessions", data="not json", timeout=10)
+    answer = requests.post(f"{server.url}/api/sessions", data="not json", timeout=60)
     assert answer.json() == problem(400, "Bad Request", "Request body is not valid JSON")
 
 
@@ -64,12 +64,12 @@ def test_login_with_something_else_than_json_is_refused(server: RunningServer) -
 )
 def test_every_call_needs_a_bearer_token(server: RunningServer, headers: dict[str, str], detail: str) -> None:
     for path in ("/version", "/agents", "/groups", "/systems", "/projects", "/jobs/1"):
-        answer = requests.get(f"{server.url}/api{path}", headers=headers, timeout=10)
+        answer = requests.get(f"{server.url}/api{path}", headers=headers, timeout=60)
         assert (answer.status_code, answer.json()["detail"]) == (401, detail), path
 
 
 def test_an_unknown_token_is_refused(server: RunningServer) -> None:
-    answer = requests.get(f"{server.url}/api/agents", headers={"Authorization": "Bearer deadbeef"}, timeout=10)
+    answer = requests.get(f"{server.url}/api/agents", headers={"Authorization": "Bearer deadbeef"}, timeout=60)
     assert answer.status_code == 401
     assert answer.json()["detail"].startswith(UNVERIFIED)
 
@@ -109,5 +109,5 @@ def test_a_changed_password_replaces_the_old_one(server: RunningServer, api: Api
     body = {"password_old": server.password, "password_new": "something else"}
     assert api.call("PUT", "/api/users/1/password", body).status_code == 204
     old = {"user": "admin", "password": server.password}
-    assert requests.post(f"{server.url}/api/sessions", json=old, timeout=10).status_code == 401
+    assert requests.post(f"{server.url}/api/sessions", json=old, timeout=60).status_code == 401
     assert Api(server, password="something else").get("/version")

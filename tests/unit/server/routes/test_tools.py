@@ -34,7 +34,7 @@ def upload(api: Api, content: bytes, *, meta: str = json.dumps(META), name: str 
         "meta": (None, meta, "application/json"),
         "file": ("tool.zip", content, "application/zip"),
     }
-    return api.http.post(f"{api.url}/bk/api/tools/{name}/zip", files=files, timeout=10)
+    return api.http.post(f"{api.url}/bk/api/tools/{name}/zip", files=files, timeout=60)
 
 
 def test_each_tool_is_listed_once_with_its_newest_version(api: Api) -> None:
@@ -59,7 +59,7 @@ def test_an_uploaded_tool_is_kept_under_the_digest_of_its_content(api: Api) -> N
     assert answer.status_code == 201
     path = f"/bk/install/tools/{hashlib.sha256(content).hexdigest()}.zip"
     assert answer.json()["location"] == path
-    assert requests.get(api.url + path, timeout=10).content == content
+    assert requests.get(api.url + path, timeout=60).content == content
 
 
 def test_a_step_with_an_uploaded_tool_tells_the_agent_where_the_server_has_it(api: Api) -> None:
@@ -90,7 +90,7 @@ def test_what_cannot_be_uploaded(api: Api, meta: str, content: bytes, detail: st
 
 def test_no_other_file_of_the_server_can_be_downloaded(api: Api) -> None:
     for name in ("..%2Fserver.sqlite", "server.sqlite", "x" * 64 + ".zip"):
-        assert requests.get(f"{api.url}/install/tools/{name}", timeout=10).status_code == 404
+        assert requests.get(f"{api.url}/install/tools/{name}", timeout=60).status_code == 404
 
 
 def test_the_workflow_schema_has_each_tool_and_the_fields_of_registered_ones(api: Api) -> None:

@@ -80,7 +80,7 @@ def test_the_agents_own_lines_are_internal_and_steps_can_be_read_alone(api: Api)
         text = api.call("GET", path)
         assert text.text.splitlines()[0] == "message"
         assert len(text.text.splitlines()) == 1 + count
-    assert requests.get(f"{api.url}/job_log/{number}", timeout=10).status_code == 401
+    assert requests.get(f"{api.url}/job_log/{number}", timeout=60).status_code == 401
 
 
 def test_rubbish_is_dropped_and_costs_nobody_else_a_line(api: Api) -> None:
