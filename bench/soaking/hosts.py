@@ -98,8 +98,10 @@ class Hosts:
         place = Path("/proc", str(pid))
         entries = (entry.split("=", 1) for entry in _words(place / "environ") if "=" in entry)
         found = Killed(name, _words(place / "cmdline"), dict(entries), (place / "cwd").resolve())
+        # Seen before: a playbook that runs may start another agent at once.
+        started = processes.running_in(self._fleet.home(name))
         os.kill(pid, signal.SIGKILL)
-        processes.stop(processes.running_in(self._fleet.home(name)))
+        processes.stop(started)
         return found
 
     def start(self, killed: Killed) -> None:

@@ -57,11 +57,13 @@ def verify_agents(
 def _together(
     client: KrakenClient, agents: Sequence[Agent], places: _Places, timeout: float, clock: Clock | None
 ) -> Iterator[tuple[Agent, GroupProof]]:
+    places.look()
     with ExitStack() as stack:
         at: dict[str, Agent] = {}
         for number, agent in enumerate(agents):
             stack.callback(places.leave, agent)
             at[places.enter(number, agent)] = agent
+        stack.callback(places.look)  # the first of all callbacks
         for proof in verify_groups(client, list(at), timeout=timeout, clock=clock):
             agent = at[proof.group]
             yield agent, _judged(client, agent, proof, alone=places.alone)
@@ -87,13 +89,23 @@ class _Places:
         self._client, self._owner, self.alone, self._clock = client, owner, alone, clock
         self._now = client.server_time()
         self._first = secrets.randbelow(10**6) * PLACES  # this process may have had the same places a moment ago
-        self._living = {group.id: group for group in client.groups()}
+        self._living: dict[int, AgentsGroup] = {}
         self._made: dict[int, AgentsGroup] = {}
         self._inside: dict[int, int] = {}  # agent to group
-        sweep(client, self._now, self._living.values())
+        sweep(client, self._now)
+
+    def look(self) -> None:
+        """See which groups there are: in a proof of a whole fleet people and other processes make some meanwhile."""
+
+        def look() -> None:
+            self._living = {group.id: group for group in self._client.groups()}
+
+        persist(look, self._clock)
 
     def enter(self, place: int, agent: Agent) -> str:
         """Put an agent into a group of its own; return the group's name."""
+        # It may have come into other groups since its caller has seen it.
+        agent = self._client.agent(agent.id)
         refs = {ref.id for ref in agent.groups if ref.id in self._living and not _is_of_proofs(ref.name)}
         state = {"groups": tuple(sorted(refs)), "disabled": agent.disabled} if self.alone else {}
         own = OwnGroup("proof", self._owner, int(self._now.timestamp()), self._first + place, **state)  # type: ignore[arg-type]

@@ -32,7 +32,13 @@ class Batches:
 
 
 def upgrade_batches(
-    client: KrakenClient, fleet: DesiredFleet, owner: Owner, sizes: Sequence[int | str], most_out: int | str
+    client: KrakenClient,
+    fleet: DesiredFleet,
+    owner: Owner,
+    sizes: Sequence[int | str],
+    most_out: int | str,
+    *,
+    check: bool = False,
 ) -> Batches:
     """Divide the hosts of a fleet, so that with what is disabled on the server now no group lacks too many agents.
 
@@ -41,12 +47,14 @@ def upgrade_batches(
         owner: whose upgrade it is.
         sizes: see kraken_fleet.plan.batches; so is the next one.
         most_out: of each group.
+        check: change nothing on the server, not even what ended processes have left there.
 
     Raises:
         UsageError: a size is no number.
         ServerError: see kraken_fleet.errors; so do all functions here.
     """
-    sweep(client, client.server_time())
+    if not check:
+        sweep(client, client.server_time())
     known = {agent.address: agent for agent in client.agents()}
     wanted = fleet.by_address()
     left = {agent.id for agent in left_out_of_service([*known.values()], who_is_out(client, owner))}

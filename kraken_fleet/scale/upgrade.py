@@ -105,7 +105,8 @@ class _Upgrade:
         results = {host: _not_upgraded(result) for host, result in found.items() if "failed" in result}
         fleet = addressed(self.inventory.fleet(resolve=None), found)
         owner = owner_of(os.getpid())
-        made = upgrade_batches(self.client, fleet, owner, limits.serial, limits.max_unavailable)
+        sizes = (limits.serial, limits.max_unavailable)
+        made = upgrade_batches(self.client, fleet, owner, *sizes, check=self.phases.check)
         for number, hosts in enumerate(made.hosts, 1):
             wanted = [host for host in hosts if host not in results and _is_wanted(host, found[host], made.left)]
             if wanted:

@@ -33,7 +33,8 @@ class ActionModule(ControllerAction):
         fleet = fleet_of(inventory, hosts, resolve=None)
         with client_of(arguments) as client:
             known = _with_addresses(inventory, hosts) or fleet
-            made = upgrade_batches(client, known, playbook_owner(), arguments["serial"], arguments["max_unavailable"])
+            sizes = (arguments["serial"], arguments["max_unavailable"])
+            made = upgrade_batches(client, known, playbook_owner(), *sizes, check=self._task.check_mode)
         # With leading zeros: the playbook sorts the names of the batches' groups as text.
         numbers = {host: f"{number:05}" for number, batch in enumerate(made.hosts, 1) for host in batch}
         return {"changed": False, "batches": made.hosts, "number": numbers, "left": made.left}

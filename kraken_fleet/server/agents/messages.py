@@ -163,6 +163,9 @@ def _step_result(core: Core, session: Session, agent: Agent, message: Message) -
         assign(session, core)
         return {"cancel": True}
     intake.check_result(result)
+    # A network may deliver that it began after that it ended; the step would be given out again.
+    if status == StepStatus.IN_PROGRESS and step.status in _OVER:
+        return {"timeout": left_time(job)}
     step.result, step.status = result, status
     if "test-results" in result:
         test_results.store(session, job, step.tool.name, result["test-results"])

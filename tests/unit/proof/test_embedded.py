@@ -116,6 +116,18 @@ def test_an_agent_is_proven_in_a_group_of_its_own_and_then_is_as_it_was(client: 
     assert own_groups(client) == []
 
 
+def test_a_proof_keeps_the_groups_that_an_agent_has_come_into_since_it_was_looked_at(client: KrakenClient) -> None:
+    (seen,) = client.agents()
+    proofs = verify_agents(client, [seen], ME, timeout=90)
+    early, late = (client.create_group(name).id for name in ("early", "late"))
+    client.set_agent_groups(seen.id, [*(ref.id for ref in seen.groups), early])
+    next(proofs)
+    # The proof is done, and the agent is still in the group that was made for it.
+    client.set_agent_groups(seen.id, [*(ref.id for ref in client.agent(seen.id).groups), late])
+    assert list(proofs) == []
+    assert client.agent(seen.id).group_names == seen.group_names | {"early", "late"}
+
+
 def test_a_disabled_agent_is_enabled_for_a_proof_alone_only(client: KrakenClient) -> None:
     (agent,) = client.agents()
     before = client.disable_agent(agent.id)

@@ -104,6 +104,20 @@ def test_an_agent_that_says_nothing_is_put_out_after_the_time(lab: Lab) -> None:
     assert not lab.agent(A).authorized
 
 
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), ServerFaultError("it broke")])
+def test_whoever_was_not_judged_does_not_stay_authorized(lab: Lab, fault: BaseException) -> None:
+    for address in (A, B):
+        lab.speak(address)
+
+    def broken_off() -> None:
+        assert lab.agent(A).authorized
+        raise fault
+
+    with pytest.raises(type(fault)):
+        list(reconcile(lab.client, fleet(("a", A, "gpu")), ATTESTED, clock=FakeClock(steps=[broken_off])))
+    assert not lab.agent(A).authorized
+
+
 def test_a_record_of_an_earlier_life_is_not_held_against_an_agent(lab: Lab) -> None:
     lab.speak(A)
     first = FakeClock(steps=[lambda: lab.tell(A, kraken_fleet_nonce="nonce-a")])

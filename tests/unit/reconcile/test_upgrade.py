@@ -174,6 +174,16 @@ def test_batches_begin_with_hosts_left_disabled_and_count_who_else_is_disabled(f
     assert made.hosts == [["h2", "h0"], ["h3"], ["h1"]], "with h0, which a person has disabled, two are out at most"
 
 
+def test_a_check_of_an_upgrade_leaves_on_the_server_what_others_have_left_there(four: Lab) -> None:
+    left = four.client.make_passing_group(OwnGroup("proof", ENDED, 1, 7).name)
+    four.requests.clear()
+    upgrade_batches(four.client, FLEET, ME, ["100%"], "50%", check=True)
+    assert [line for line in four.requests if not line.startswith("GET")] == []
+    assert left.name in [group.name for group in four.client.groups()]
+    upgrade_batches(four.client, FLEET, ME, ["100%"], "50%")
+    assert left.name not in [group.name for group in four.client.groups()]
+
+
 def test_a_batch_that_cannot_be_drained_says_why_for_each_agent(four: Lab) -> None:
     out(four, 0, owner=THEY)
     mine = agents(four, 1)

@@ -69,6 +69,15 @@ def test_the_job_ends_on_the_step_request_that_finds_nothing(api: Api, agent: Ha
     assert api.get(f"/flows/{run['flow_id']}")["state"] == "completed"
 
 
+def test_a_step_that_is_over_is_not_begun_again_by_a_late_report(api: Api, agent: HandAgent) -> None:
+    api.start([job_spec(shell("echo one"), shell("echo two"))])
+    job = agent.job()
+    for status in ("in-progress", "done", "in-progress"):
+        agent.say("step-result2", job_id=job["id"], step_idx=0, result={"status": status})
+    assert api.get(f"/jobs/{job['id']}")["steps"][0]["status"] == 2
+    assert agent.say("get-job-step")["job_step"]["index"] == 1
+
+
 def test_bad_reports_are_ignored_or_refused_as_on_the_real_server(api: Api, agent: HandAgent) -> None:
     api.start([job_spec(shell("echo one"))])
     job = agent.job()
