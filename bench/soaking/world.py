@@ -134,9 +134,9 @@ class World:
         killed = await asyncio.to_thread(self.hosts.kill, name)
         self.ledger.killed |= going_on | self.ledger.going_on(name)
         await asyncio.sleep(fault.seconds / 3)
-        # Not only when a playbook is over: that may take longer than the server waits for an agent.
         if killed:
-            self.hosts.start(killed)
+            async with self.hosts.changing:
+                self.hosts.start(killed)
 
     async def _simulated_killed(self, fault: Fault) -> None:
         chosen = fault.choice.sample(self.agents, max(1, len(self.agents) // 20))
