@@ -57,10 +57,12 @@ class _Shared:
     """What a session and its twins that are recorded have in common.
 
     `clock_ahead` says how much the server's clock is ahead of ours, after its last prompt answer: to about a second.
+    `over` says that nobody may sign in any more.
     """
 
     token: str | None
     clock_ahead: timedelta | None = None
+    over: bool = False
 
 
 class Session:
@@ -168,14 +170,18 @@ class Session:
         raise_for_refusal(response, f"GET {url}")
         return response.content
 
-    def close(self) -> None:
+    def close(self, *, for_good: bool = False) -> None:
         """End the session on the server that a password opened here, and close the connections.
 
         A token that somebody else got stays valid: it is theirs. A server that cannot be reached any more is not an
         error: what was to be done is done, and the session ends by itself some day. A later request signs in again.
+
+        Args:
+            for_good: refuse later requests instead, and those on their way that would have to sign in again.
         """
         if isinstance(self._credentials, PasswordCredentials):
             with self._signing_in:
+                self._shared.over = self._shared.over or for_good
                 token, self._shared.token = self._shared.token, None
             if token:
                 self._sign_out(token)
@@ -194,6 +200,8 @@ class Session:
         if not isinstance(self._credentials, PasswordCredentials):
             return self._shared.token
         with self._signing_in:
+            if self._shared.over:
+                raise NotSignedInError("The session was ended", hint="Sign in again")
             if self._shared.token is None or self._shared.token == refused:
                 self._shared.token = None
                 self._shared.token = self._sign_in(self._credentials)

@@ -46,7 +46,7 @@ def metrics(
     started = time.monotonic()
     try:
         desired = inventory.fleet() if inventory else None
-        reading = read_server(client, desired, policy, memory=planning.memory(), peers=planning.peers())
+        reading = read_server(client, desired, policy, memories=planning.memories(client))
     except FleetError:
         if textfile:
             _write(textfile, failed_text())

@@ -11,10 +11,9 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import NotPermittedError, RequestRejectedError, ServerFaultError, UnexpectedAnswerError
 from kraken_fleet.model import Agent, AgentsGroup, DesiredFleet, HostNames, Job, JobState, is_own_group
 from kraken_fleet.plan import Plan, PlanPolicy, make_plan, stranded
-from kraken_fleet.reconcile.group_memory import GroupMemory
+from kraken_fleet.reconcile.memories import Memories
 from kraken_fleet.reconcile.observe import observe, with_waiting_jobs
 from kraken_fleet.reconcile.parallel import answers
-from kraken_fleet.reconcile.peer_memory import PeerMemory
 
 # Runs of which running jobs are asked for. Of the jobs of more runs the group is not known.
 _RUNS = 100
@@ -53,24 +52,25 @@ def read_server(
     desired: DesiredFleet | None = None,
     policy: PlanPolicy | None = None,
     *,
-    memory: GroupMemory | None = None,
-    peers: PeerMemory | None = None,
+    memories: Memories | None = None,
 ) -> Reading:
     """Read a server.
 
     Args:
         desired: the inventory's fleet, to compare with.
         policy: what a plan may do.
-        memory, peers: see kraken_fleet.reconcile.observe.
+        memories: of what earlier commands have seen.
 
     Raises:
         ServerError: see kraken_fleet.errors.
     """
-    compare = desired is not None
+    compare, memories = desired is not None, memories or Memories()
     names = desired.groups if desired else frozenset[str]()
-    seen = observe(client, deleted_groups=compare, names=names, memory=memory, peers=peers)
+    seen = observe(client, deleted_groups=compare, names=names, memory=memories.groups, peers=memories.peers)
     observed, now = with_waiting_jobs(client, seen), client.server_time()
     running, all_asked = _running(client, seen.agents)
+    if desired:
+        policy = memories.policy(policy or PlanPolicy(), desired)
     return Reading(
         now=now,
         agents=seen.agents,

@@ -17,6 +17,8 @@ from kraken_fleet.reconcile import (
     Clock,
     Event,
     GroupMemory,
+    Memories,
+    NonceMemory,
     PeerMemory,
     Reading,
     RoundFailed,
@@ -154,8 +156,9 @@ class Watch:
         return error, failures
 
     def _read(self) -> Reading:
-        memory, peers = GroupMemory(self._state), PeerMemory(self._state)
-        return read_server(self._client, self._load(), self._policy, memory=memory, peers=peers)
+        nonces = NonceMemory(self._state, self._client.url)
+        memories = Memories(GroupMemory(self._state), PeerMemory(self._state), nonces)
+        return read_server(self._client, self._load(), self._policy, memories=memories)
 
     def _problems(self, reading: Reading) -> list[Problem]:
         deploys = recent_deploys(self._state, _DEPLOYS)

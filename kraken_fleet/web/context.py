@@ -196,12 +196,9 @@ class Change(SubmittedForm):
             self.session.notice = "Other agents are being deleted: try again when that is over"
 
     def in_background(self, events: Iterator[Event]) -> Iterator[Event]:
-        """Yield the same events. A person may sign out while they go on: then end the session that they needed."""
-        try:
+        """Yield the same events. A person may sign out while they go on: the session that they need ends after them."""
+        with self.session.at_work():
             yield from events
-        finally:
-            if not self.console.sessions.holds(self.session):
-                self.session.close()
 
 
 SignedIn = Annotated[Visit, Depends(Visit)]

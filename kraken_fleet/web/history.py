@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from kraken_fleet.web.cache import Snapshot
 
 SAMPLE_SECONDS = 60
 SAMPLES = 24 * 60
+# To cut the file each minute would be to write it anew each minute.
+_MOST_LINES = 2 * SAMPLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Sample:
 
 
 class History:
-    """A day of samples in one file, a JSON line for each.
+    """A day of samples in one file, a JSON line for each. Where the file cannot be written they are in memory alone.
 
     Args:
         path: the file; lines that cannot be read are left out.
@@ -35,7 +37,9 @@ class History:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._samples: deque[Sample] = deque(_read(path), maxlen=SAMPLES)
+        lines = _lines(path)
+        self._samples: deque[Sample] = deque(_read(lines), maxlen=SAMPLES)
+        self._in_file = len(lines)
 
     def record(self, snapshot: Snapshot) -> None:
         """Add a sample when the last one is a minute old."""
@@ -45,7 +49,12 @@ class History:
                 return
             sample = sample_of(snapshot, minute)
             self._samples.append(sample)
-            self._write(sample)
+            try:
+                self._write(sample)
+            except OSError:
+                # A disk that is full must not keep people from the pages. The last line may be half there, and lines
+                # will be missing: the next time the file is written anew.
+                self._in_file = _MOST_LINES
 
     def samples(self) -> tuple[Sample, ...]:
         with self._lock:
@@ -53,13 +62,15 @@ class History:
 
     def _write(self, sample: Sample) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        if len(self._samples) < SAMPLES or sample.minute % (SAMPLES * SAMPLE_SECONDS):
+        if self._in_file < _MOST_LINES:
             # A line a minute is added rather than the file written anew: a killed console loses one line at most.
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(_line(sample))
+            self._in_file += 1
             return
-        # Once a day the file is cut down to what is still shown.
+        # The file is cut down to what is still shown.
         whole_file.write(self._path, "".join(map(_line, self._samples)))
+        self._in_file = len(self._samples)
 
 
 def sample_of(snapshot: Snapshot, minute: int) -> Sample:
@@ -72,11 +83,16 @@ def _line(sample: Sample) -> str:
     return json.dumps(asdict(sample), separators=(",", ":")) + "\n"
 
 
-def _read(path: Path) -> list[Sample]:
-    if not path.is_file():
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
         return []
+
+
+def _read(lines: Iterable[str]) -> list[Sample]:
     samples = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in lines:
         try:
             samples.append(Sample(**json.loads(line)))
         except (ValueError, TypeError):

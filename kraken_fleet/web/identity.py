@@ -33,6 +33,20 @@ def session_of(request: Request, console: Console) -> Session | None:
     return session
 
 
+def is_still_here(console: Console, session: Session) -> bool:
+    """Say whether somebody whose request was let in may still look, without beginning the session's time anew.
+
+    Raises:
+        ConsoleAccountError, ServerError: the person's role cannot be read.
+    """
+    if not console.sessions.holds(session):
+        return False
+    if not session.borrows or not console.people:
+        return True
+    standing = console.people.standing(session.user)
+    return standing is Standing.ADMINISTRATOR or (standing is Standing.VIEWER and console.settings.viewers)
+
+
 def person_of(request: Request, console: Console) -> str | None:
     """Return whom a proxy names as the sender; None when there is no such proxy. Raises HTTPException as session_of."""
     sign_on = console.settings.sign_on

@@ -10,10 +10,21 @@ import hmac
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from kraken_fleet.api import KrakenClient
+
+
+class PersonsClient(KrakenClient):
+    """The client of somebody who signs in. Once it is closed it does not sign in again with the password it has kept.
+
+    A request of another tab may still be on its way then.
+    """
+
+    def close(self) -> None:
+        self._session.close(for_good=True)
 
 
 @dataclass(slots=True, eq=False)
@@ -34,15 +45,39 @@ class Session:
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     used: float = 0.0
     notice: str = ""
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _works: int = 0
+    _over: bool = False
 
     @property
     def borrows(self) -> bool:
         """Whether `client` has the console's own account, so that the server cannot tell this person from others."""
         return self.own is not self.client
 
-    def close(self) -> None:
-        """End the session on the server. The console's own account goes on."""
-        if self.own:
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Keep the session on the server until this is left: a person may sign out while work goes on."""
+        with self._lock:
+            self._works += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._works -= 1
+                last = self._over and not self._works
+            if last:
+                self.close()
+
+    def close(self, *, at_once: bool = False) -> None:
+        """End the session on the server. The console's own account goes on.
+
+        Args:
+            at_once: do not wait for the end of work that needs it.
+        """
+        with self._lock:
+            self._over = True
+            waits = self._works and not at_once
+        if self.own and not waits:
             self.own.close()
 
     def accepts(self, csrf: str) -> bool:
@@ -107,9 +142,12 @@ class SessionStore:
             return user in self._named
 
     def holds(self, session: Session) -> bool:
-        """Say whether somebody is still signed in with it."""
+        """Say whether somebody is still signed in with it. Unlike a request, this does not begin its time anew."""
         with self._lock:
-            return session in (*self._sessions.values(), *self._named.values())
+            old = self._take_the_old()
+            held = session in (*self._sessions.values(), *self._named.values())
+        _end(old)
+        return held
 
     def remove(self, key: str) -> None:
         """Forget a session and end it on the server."""
@@ -117,13 +155,22 @@ class SessionStore:
             session = self._sessions.pop(key, None)
         _end([session] if session else [])
 
+    def end(self, session: Session) -> None:
+        """Do the same without the word of its cookie."""
+        with self._lock:
+            for kept in (self._sessions, self._named):
+                for key in [key for key, one in kept.items() if one is session]:
+                    del kept[key]
+        _end([session])
+
     def clear(self) -> None:
         """Forget and end all sessions: the console stops."""
         with self._lock:
             sessions = [*self._sessions.values(), *self._named.values()]
             self._sessions.clear()
             self._named.clear()
-        _end(sessions)
+        # Work that goes on ends with the console, and then nobody is left to end its session on the server.
+        _end(sessions, at_once=True)
 
     def _take_the_old(self) -> list[Session]:
         oldest = self._clock() - self._lifetime
@@ -135,7 +182,7 @@ class SessionStore:
         ]
 
 
-def _end(sessions: Iterable[Session]) -> None:
+def _end(sessions: Iterable[Session], *, at_once: bool = False) -> None:
     # Never with the lock held: each tells the server, which may take its time.
     for session in sessions:
-        session.close()
+        session.close(at_once=at_once)

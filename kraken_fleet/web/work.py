@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from kraken_fleet.errors import FleetError
-from kraken_fleet.reconcile import Changed, Done, Event, Failed, Finished
+from kraken_fleet.reconcile import Changed, Done, Event, Failed, Finished, TrialFailed
 
 # So long a run that is over is still worth a look.
 _RECENT_SECONDS = 300.0
@@ -77,7 +77,7 @@ def _count(run: Run, event: Event) -> None:
         run.done = event.number
     elif isinstance(event, Changed):
         run.done += 1
-    elif isinstance(event, Failed):
+    elif isinstance(event, Failed | TrialFailed):
         run.failures.append(f"{event.subject}: {event.reason}")
     elif isinstance(event, Finished):
         run.done = event.done

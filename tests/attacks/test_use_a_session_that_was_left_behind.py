@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,12 +12,14 @@ import pytest
 import requests
 
 from kraken_fleet.api import KrakenClient, PasswordCredentials, TokenCredentials
+from kraken_fleet.api.deletions import DeletionPace
 from kraken_fleet.cli.main import main
 from kraken_fleet.errors import RequestRejectedError
 from kraken_fleet.server.testing import RunningServer
 from kraken_fleet.web import ConsoleSettings
 from tests.console_server import serving
 from tests.unit.server.conftest import Api
+from tests.waiting import PATIENCE_SECONDS, until
 
 Count = Callable[[], int]
 
@@ -78,6 +82,45 @@ def test_signing_out_of_the_console_ends_its_session_on_the_server(
     assert (said.status_code, said.headers["Location"]) == (303, "/sign-in")
     assert person.get(f"{console}/agents", timeout=60, allow_redirects=False).status_code == 303
     assert living_sessions() == 0
+
+
+def test_a_stream_of_another_tab_does_not_sign_in_again(
+    console: str, server: RunningServer, living_sessions: Count
+) -> None:
+    person, csrf = _signed_in(console, server)
+    with person.get(f"{console}/live", stream=True, timeout=60) as stream:
+        lines = stream.iter_lines(chunk_size=1)
+        assert next(lines)
+        assert person.post(f"{console}/sign-out", data={"csrf": csrf}, timeout=60).status_code == 200
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        for _ in lines:  # until it ends
+            assert time.monotonic() < deadline, "the stream goes on"
+    assert living_sessions() == 0
+
+
+def test_work_that_outlives_its_person_goes_on_and_leaves_no_session(
+    server: RunningServer, tmp_path: Path, living_sessions: Count, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, wait = threading.Event(), threading.Event(), DeletionPace.wait
+
+    def wait_long(pace: DeletionPace, agent_id: int) -> None:
+        begun.set()
+        assert go_on.wait(100)
+        wait(pace, agent_id)
+
+    monkeypatch.setattr(DeletionPace, "wait", wait_long)
+    requests.post(f"{server.url}/backend", json={"address": "10.0.0.61", "msg": "get-job"}, timeout=60)
+    (agent,) = api.get("/agents?unauthorized=true")["items"]
+    before = living_sessions()
+    with serving(ConsoleSettings(server.url, tmp_path / "state")) as console:
+        person, csrf = _signed_in(console, server)
+        person.post(f"{console}/agents/{agent['id']}/delete", data={"csrf": csrf}, timeout=60)
+        assert begun.wait(100)
+        person.post(f"{console}/sign-out", data={"csrf": csrf}, timeout=60)
+        assert living_sessions() == before + 1, "the work needs it"
+        go_on.set()
+        until(lambda: living_sessions() == before)
+    assert api.get("/agents?unauthorized=true")["items"] == []
 
 
 def test_another_site_cannot_sign_a_person_out(console: str, server: RunningServer) -> None:

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Form
 from starlette.responses import HTMLResponse, Response
 
 from kraken_fleet.model import ALL_GROUP, Agent, DesiredAgent
-from kraken_fleet.plan import ATTESTED, TrustPolicy, decide, trust_of
+from kraken_fleet.plan import ATTESTED, PlanPolicy, TrustPolicy, decide
 from kraken_fleet.web.context import Changing, SignedIn
 from kraken_fleet.web.desired import desired_fleet
+from kraken_fleet.web.memories import nonces
 from kraken_fleet.web.parameters import whole_number
 
 router = APIRouter()
@@ -24,7 +25,7 @@ class Candidate:
     """One agent that is not authorized.
 
     Args:
-        trust: the policies of the inventory; none without one.
+        trust: the policies of the inventory, and for hosts that a secret was made for; none without an inventory.
     """
 
     agent: Agent
@@ -38,6 +39,8 @@ class Candidate:
         if not self.trust:
             return "nothing is known of it: the console was started without an inventory"
         decision = decide(self.trust, self.agent, self.host)
+        if decision.on_trial:
+            return f"the plan authorizes it on trial: {decision.reason}"
         if self.host and self.host.trust.policy == ATTESTED:
             return f"only a deploy can decide: {decision.reason}"
         return f"a deploy would {'authorize it' if decision.admitted else 'leave it out'}: {decision.reason}"
@@ -57,7 +60,8 @@ def list_discovered(visit: SignedIn) -> HTMLResponse:
     snapshot = visit.snapshot()
     settings = visit.console.settings
     fleet, hidden = desired_fleet(settings), visit.console.ignored.addresses()
-    wanted, trust = fleet.by_address(), trust_of(fleet) if settings.inventory else ()
+    wanted = fleet.by_address()
+    trust = nonces(visit.client).policy(PlanPolicy(), fleet).trust or () if settings.inventory else ()
     every = [
         Candidate(agent, wanted.get(agent.address), agent.address in hidden, trust) for agent in snapshot.discovered
     ]

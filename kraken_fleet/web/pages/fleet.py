@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Form
 from starlette.responses import HTMLResponse, Response
 
 from kraken_fleet.errors import FleetError
-from kraken_fleet.model import Activity
-from kraken_fleet.plan import Action, Plan, make_plan
-from kraken_fleet.reconcile import GroupMemory, apply, observe
+from kraken_fleet.model import Activity, DesiredFleet, ObservedFleet
+from kraken_fleet.plan import Action, Plan, PlanPolicy, make_plan
+from kraken_fleet.reconcile import Event, apply, observe
 from kraken_fleet.state import recent_deploys, state_dir
 from kraken_fleet.web.charts import Chart, stack
-from kraken_fleet.web.context import Changing, SignedIn, Visit
+from kraken_fleet.web.context import Change, Changing, SignedIn, Visit
 from kraken_fleet.web.desired import desired_fleet
 from kraken_fleet.web.history import Sample
+from kraken_fleet.web.memories import memories, nonces
 
 router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A plan, with all that it was made of: it is applied by the same policy."""
+
+    plan: Plan
+    desired: DesiredFleet
+    observed: ObservedFleet
+    policy: PlanPolicy
+
+    def applied(self, change: Change) -> Iterator[Event]:
+        """Apply it, and forget each secret of a host that has counted."""
+        events = apply(
+            change.client,
+            self.plan,
+            observed=self.observed,
+            trust=self.policy.trust or (),
+            declared=self.desired.declared_groups,
+        )
+        return nonces(change.client).forgetting(self.plan, events)
 
 
 @router.get("/fleet")
@@ -46,14 +69,15 @@ def show_fleet(visit: SignedIn) -> HTMLResponse:
 @router.post("/fleet/apply")
 def apply_plan(change: Changing, server_fingerprint: Annotated[str, Form()] = "") -> Response:
     """Apply the plan that the person saw; when the server has changed since then, show the new one instead."""
-    plan = _make(change)
+    made = _make(change)
+    plan = made.plan
     # Others may have changed the server since the page was shown: only the plan that a person has seen is applied.
     if plan.server_fingerprint != server_fingerprint:
         change.session.notice = "The fleet has changed since the plan was shown: look at the new one"
     elif not plan.changes:
         change.session.notice = "There is nothing to apply"
     elif change.console.applying.start(
-        change.session.user, len(plan.actions), change.in_background(apply(change.client, plan))
+        change.session.user, len(plan.actions), change.in_background(made.applied(change))
     ):
         change.session.notice = f"Applying {len(plan.actions)} changes"
     else:
@@ -65,15 +89,17 @@ def _plan(visit: Visit) -> tuple[Plan | None, str]:
     if not visit.console.settings.inventory:
         return None, ""
     try:
-        return _make(visit), ""
+        return _make(visit).plan, ""
     except FleetError as error:
         return None, str(error)
 
 
-def _make(visit: Visit) -> Plan:
-    desired = desired_fleet(visit.console.settings)
-    observed = observe(visit.client, names=desired.groups, memory=GroupMemory(state_dir()))
-    return make_plan(desired, observed, now=visit.client.server_time(), server=visit.client.url)
+def _make(visit: Visit) -> _Made:
+    desired, remembered = desired_fleet(visit.console.settings), memories(visit.client)
+    policy = remembered.policy(PlanPolicy(), desired)
+    observed = observe(visit.client, names=desired.groups, memory=remembered.groups)
+    plan = make_plan(desired, observed, policy, now=visit.client.server_time(), server=visit.client.url)
+    return _Made(plan, desired, observed, policy)
 
 
 def _by_host(actions: Iterable[Action]) -> Mapping[str, Sequence[Action]]:

@@ -15,10 +15,11 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import FleetError, NotPermittedError, NotSignedInError
 from kraken_fleet.listen import peer_of as peer_address
 from kraken_fleet.model import DesiredFleet
-from kraken_fleet.reconcile import GroupMemory, read_server
+from kraken_fleet.reconcile import read_server
 from kraken_fleet.state import KEPT, recent_deploys, state_dir
 from kraken_fleet.web.console import Console, console_of
 from kraken_fleet.web.desired import desired_fleet
+from kraken_fleet.web.memories import memories
 from kraken_fleet.web.people import ConsoleAccountError, Standing, refused_account
 from kraken_fleet.web.records import record
 
@@ -37,7 +38,7 @@ def metrics(request: Request) -> Response:
     wait = console.attempts.wait_seconds(user, peer)
     if wait:
         return PlainTextResponse("Too many attempts\n", 429, {"Retry-After": str(math.ceil(wait))})
-    client, known = console.scrapers.get(console.settings, user, password)
+    client, kept = console.scrapers.get(console.settings, user, password)
     try:
         answer, accepted = _of_account(console, client)
     except ConsoleAccountError as error:
@@ -50,11 +51,17 @@ def metrics(request: Request) -> Response:
     except NotPermittedError:
         console.scrapers.drop(user, client)
         return PlainTextResponse(f"{user} is not an administrator of this server\n", 403)
-    if accepted and not known:
-        console.attempts.succeeded(user, peer)
-        if console.scrapers.keep(user, password, client):
-            record(console, request, user, "scrape")
-    return answer
+    else:
+        if accepted and not kept:
+            console.attempts.succeeded(user, peer)
+            kept = True
+            if console.scrapers.keep(user, password, client):
+                record(console, request, user, "scrape")
+        return answer
+    finally:
+        # It may have signed in before something failed: the next scrape would leave one more session on the server.
+        if not kept:
+            client.close()
 
 
 def _of_account(console: Console, client: KrakenClient) -> tuple[Response, bool]:
@@ -93,7 +100,7 @@ def _answer(console: Console, client: KrakenClient) -> tuple[Response, bool]:
         return PlainTextResponse(_HINT, 501), False
     started = time.monotonic()
     try:
-        reading = read_server(client, _desired(console), memory=GroupMemory(state_dir()))
+        reading = read_server(client, _desired(console), memories=memories(client))
     except (NotSignedInError, NotPermittedError):
         raise
     except FleetError:

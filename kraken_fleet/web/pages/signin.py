@@ -16,7 +16,7 @@ from kraken_fleet.web.context import Submitted, shown_page
 from kraken_fleet.web.identity import person_of
 from kraken_fleet.web.people import Standing
 from kraken_fleet.web.records import account_of, record
-from kraken_fleet.web.sessions import Session
+from kraken_fleet.web.sessions import PersonsClient, Session
 
 router = APIRouter()
 
@@ -45,7 +45,7 @@ def sign_in(
         record(console, request, user, "sign in", result="too many attempts")
         message = f"Too many attempts. Try again in {math.ceil(wait)} s."
         return _form(request, _safe(next), message, status=429, retry_after=math.ceil(wait))
-    client = KrakenClient(
+    client = PersonsClient(
         console.settings.server_url, PasswordCredentials(user, password), ca_bundle=console.settings.ca_bundle
     )
     try:

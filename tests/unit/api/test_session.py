@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 import traceback
@@ -168,6 +169,17 @@ def test_a_closed_client_can_be_used_again(fake: FakeKraken, client: KrakenClien
     client.version()
     client.close()
     assert client.version() == "1.7.36"
+
+
+def test_a_session_that_was_closed_for_good_signs_in_no_more(fake: FakeKraken, client: KrakenClient) -> None:
+    twin = copy.copy(client._session)
+    client.version()
+    client._session.close(for_good=True)
+    for one in (client._session, twin):
+        with pytest.raises(NotSignedInError, match="The session was ended"):
+            one.request("GET", "/version")
+        client.close()
+    assert fake.count("POST", "/sessions") == 1
 
 
 def test_threads_share_no_session_but_one_pool(fake: FakeKraken, client: KrakenClient) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kraken_fleet.api import KrakenClient, TokenCredentials
-from kraken_fleet.web.sessions import Session, SessionStore
+from kraken_fleet.web.sessions import PersonsClient, Session, SessionStore
 from tests.fake_clock import FakeClock
 
 
@@ -53,3 +53,44 @@ def test_a_notice_is_shown_once() -> None:
     session = a_session()
     session.notice = "done"
     assert [session.take_notice(), session.take_notice()] == ["done", ""]
+
+
+class _Person(PersonsClient):
+    """Counts how often it is closed."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_session_ends_after_the_work_that_needs_it() -> None:
+    client = _Person("http://127.0.0.1:1", TokenCredentials("t0ken-word"))
+    session, store = Session("ann", client, client), SessionStore(lifetime=100)
+    key = store.add(session)
+    with session.at_work(), session.at_work():
+        store.remove(key)
+        assert not store.holds(session)
+        assert client.closed == 0
+    assert client.closed == 1
+
+
+def test_a_console_that_stops_waits_for_no_work() -> None:
+    client = _Person("http://127.0.0.1:1", TokenCredentials("t0ken-word"))
+    session, store = Session("ann", client, client), SessionStore(lifetime=100)
+    store.add(session)
+    with session.at_work():
+        store.clear()
+        assert client.closed == 1
+
+
+def test_a_session_whose_time_is_over_is_held_no_more_and_ends() -> None:
+    clock = FakeClock()
+    client = _Person("http://127.0.0.1:1", TokenCredentials("t0ken-word"))
+    session, store = Session("ann", client, client), SessionStore(lifetime=100, clock=clock.now)
+    store.add(session)
+    clock.time = 90
+    assert store.holds(session)
+    clock.time = 101
+    assert not store.holds(session)
+    assert client.closed == 1
