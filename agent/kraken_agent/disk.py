@@ -9,7 +9,7 @@ from kraken_agent.resources import disk_space
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Set
+    from typing import Any, Callable, Dict, List, Optional, Set
 
     from kraken_agent.config import Config
     from kraken_agent.keeping import Keeping
@@ -32,26 +32,33 @@ class Disk:
         reactor: turns while things are removed.
         log: told what is removed to make room, once what cannot be, and when the agent takes no job.
         data_dir: the agent's.
+        is_stopping: true when the agent is to stop: what is left to remove can wait.
     """
 
-    def __init__(self, reactor: Reactor, log: Log, data_dir: str) -> None:
+    def __init__(self, reactor: Reactor, log: Log, data_dir: str, is_stopping: Callable[[], bool]) -> None:
         self._reactor = reactor
         self._log = log
         self._data_dir = data_dir
+        self._is_stopping = is_stopping
+        self._tidying: Optional[Process] = None
         self._told: Set[str] = set()
         self._tidy_at = 0.0
         self.why_no_jobs = ""
 
     def after_job(self, config: Config) -> None:
-        """Remove what is too old or too much, in a child that nobody waits for."""
+        """Remove what is too old or too much, in a child; the next `look` waits for it."""
         from kraken_agent import tidying
 
         keeping = config.keeping
         if tidying.is_due(self._data_dir, keeping):
-            self._start(keeping, self._wanted(keeping))
+            self._tidying = self._start(keeping, self._wanted(keeping))
 
     def look(self, config: Config) -> str:
         """Return why the agent must take no job now; empty when it may. Tries to make room before that."""
+        if self._tidying is not None:
+            # It removes what was there when it looked last: the directory and the tools of the next job, too.
+            self._wait_for(self._tidying)
+            self._tidying = None
         keeping = config.keeping
         needed, space = keeping.needed(self._data_dir), disk_space(self._data_dir)
         if not needed or space is None:
@@ -78,10 +85,13 @@ class Disk:
         return self.why_no_jobs
 
     def _make_room(self, keeping: Keeping) -> None:
-        process = self._start(keeping, self._wanted(keeping))
-        if not self._reactor.run_until(lambda: process.has_ended, time.monotonic() + _TIDY_SECONDS):
-            process.stop()
-            self._reactor.run_until(lambda: process.has_ended)
+        self._wait_for(self._start(keeping, self._wanted(keeping)))
+
+    def _wait_for(self, process: Process) -> None:
+        limit = time.monotonic() + _TIDY_SECONDS
+        self._reactor.run_until(lambda: process.has_ended or self._is_stopping(), limit)
+        process.stop()
+        self._reactor.run_until(lambda: process.has_ended)
 
     def _wanted(self, keeping: Keeping) -> int:
         return int(keeping.needed(self._data_dir) * _LOW)

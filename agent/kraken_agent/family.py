@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Callable, List
 
 _PR_SET_CHILD_SUBREAPER = 36
+_PAUSE_SECONDS = 0.01
 
 
 def adopt_orphans() -> bool:
@@ -43,11 +44,16 @@ def kill_children(reap: Callable[[], None], seconds: float) -> int:
         how many are left.
     """
     end = time.monotonic() + seconds
+    before: List[int] = []
     while True:
         reap()
         left = _own_children()
         if not left or time.monotonic() >= end:
             return len(left)
+        if left == before:
+            # Who forks all the time has another child by now, and is not waited for.
+            time.sleep(_PAUSE_SECONDS)
+        before = left
         for pid in left:
             signal_one(pid, signal.SIGKILL)
 

@@ -88,10 +88,14 @@ class HttpAnswer:
 
     def _rest(self) -> bytes:
         parts = [self._buffer]
+        total = len(self._buffer)
         while True:
             data = self._receive()
             if not data:
                 return b"".join(parts)
+            total += len(data)
+            if total > _MOST_BODY_BYTES:
+                raise ValueError("its answer is too long")
             parts.append(data)
 
     def _more(self) -> None:

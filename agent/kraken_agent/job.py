@@ -130,6 +130,9 @@ class JobRun:
                 step = self._next_step()
                 if not step:
                     break
+                if self._should_stop():
+                    # The drain ended while nothing ran: the agent that is started next goes on with this step.
+                    raise InterruptedExchangeError
                 StepRun(context, step).run()
         finally:
             self._clean_up(executor)
@@ -226,15 +229,32 @@ class JobRun:
         assert self._context is not None  # noqa: S101 - set by the only caller
         for process in self._context.processes:
             process.stop()
-        if executor.has_setup:
+        try:
+            if executor.has_setup:
+                self._remove_setup(executor)
+        finally:
+            end_descendants(self._reactor, self._log)
+            for process in self._context.processes:
+                process.close()
+
+    def _remove_setup(self, executor: Executor) -> None:
+        """Remove what the executor has made. When that fails, the mark stays, and `leftovers.Sweeps` tries it again."""
+        try:
             process = self._start_setup(child.cleanup(executor), executor.name)
-            if not self._reactor.run_until(lambda: process.has_ended, time.monotonic() + _SETUP_SECONDS):
+        except OSError as error:
+            failure = f"no process can be started: {error}"
+        else:
+            if self._reactor.run_until(lambda: process.has_ended, time.monotonic() + _SETUP_SECONDS):
+                failure = f"the process for it ended with code {process.code}" if process.code else ""
+            else:
                 process.stop()
-            elif process.code == 0:
-                leftovers.expect_no_container(self._config.data_dir)
-        end_descendants(self._reactor, self._log)
-        for process in self._context.processes:
-            process.close()
+                failure = f"it took longer than {_SETUP_SECONDS:g} s"
+        if failure:
+            self._log.warning(
+                f"the container of job {self._job.get('id')} was not removed ({failure}); trying again later"
+            )
+        else:
+            leftovers.expect_no_container(self._config.data_dir)
 
 
 def end_descendants(reactor: Reactor, log: Log) -> None:

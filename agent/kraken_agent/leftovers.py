@@ -7,7 +7,7 @@ import signal
 import time
 
 from kraken_agent import family, step_files
-from kraken_agent.executors.base import JOB_VARIABLE
+from kraken_agent.executors.base import JOB_VARIABLE, ExecutorError
 from kraken_agent.executors.registry import executor_class, present
 from kraken_agent.keeping import Keeping
 from kraken_agent.process import Process
@@ -15,7 +15,7 @@ from kraken_agent.state_files import installation_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, List
+    from typing import Callable, List, Tuple
 
     from kraken_agent.executors.base import Send
     from kraken_agent.reactor import Reactor
@@ -24,8 +24,11 @@ _GRACE_SECONDS = 3.0
 _SWEEP_SECONDS = 60.0
 # An engine may still be making the container that a killed agent has asked it for when the next one looks for it.
 _AGAIN_SECONDS = 15.0
+# One that is out of order may be back by then. A sweep may take a minute, in which the agent takes no job.
+_LATER_SECONDS = 300.0
 # In the data directory while a job has, or is about to have, a container.
 _MARK = "in-container"
+_NEVER = float("inf")
 
 
 def expect_container(data_dir: str) -> None:
@@ -46,8 +49,9 @@ def expect_no_container(data_dir: str) -> None:
 
 
 def is_container_expected(data_dir: str) -> bool:
-    """Return whether an agent of this data directory was killed before it had removed its job's container."""
-    return os.path.exists(os.path.join(data_dir, _MARK))
+    """Return whether a job's container may be left: its agent was killed, or could not remove it."""
+    # What else is there, such as a directory, a job has left: it is no mark, and would stay one for ever.
+    return os.path.isfile(os.path.join(data_dir, _MARK))
 
 
 def sweep(reactor: Reactor, data_dir: str, keeping: Keeping, warn: Callable[[str], None]) -> None:
@@ -70,7 +74,7 @@ def sweep(reactor: Reactor, data_dir: str, keeping: Keeping, warn: Callable[[str
         number = signal.SIGTERM if time.monotonic() < end else signal.SIGKILL
     step_files.remove(data_dir)
     sweep_containers(reactor, data_dir, warn)
-    told = _in_child(reactor, lambda send: _prune(os.path.join(data_dir, "jobs"), keeping))
+    _, told = _in_child(reactor, lambda send: _prune(os.path.join(data_dir, "jobs"), keeping))
     for line in told.decode("utf-8", "replace").splitlines():
         warn(line)
 
@@ -84,16 +88,22 @@ def _prune(jobs: str, keeping: Keeping = Keeping()) -> int:  # noqa: B008 - a Na
     return 0
 
 
-def sweep_containers(reactor: Reactor, data_dir: str, warn: Callable[[str], None]) -> None:
-    """Between jobs: remove every container that this installation has made, and no other one."""
+def sweep_containers(reactor: Reactor, data_dir: str, warn: Callable[[str], None]) -> bool:
+    """Between jobs: remove every container that this installation has made, and no other one.
+
+    Returns:
+        whether none is left, as far as the engines say that are there.
+    """
     installation = installation_id(data_dir, warn)
-    for name, may_work in present():
-        if may_work:
-            _in_child(reactor, _executor_sweep(name, installation))
+    names = [name for name, may_work in present() if may_work]
+    codes = [_in_child(reactor, _executor_sweep(name, installation))[0] for name in names]
+    return bool(codes) and not any(codes)
 
 
 class Sweeps:
     """Removes what a killed agent has left when the server first knows this one: there may never be another job.
+
+    Removes containers again while one may be left, be it of that agent or of a job of this one.
 
     Args:
         warn: takes a text about state in the data directory that cannot be read, or a directory that cannot go.
@@ -104,7 +114,7 @@ class Sweeps:
         self._data_dir = data_dir
         self._warn = warn
         self._is_swept = False
-        self._again_at = float("inf")
+        self._again_at = _NEVER
 
     def first(self, keeping: Keeping) -> None:
         """Sweep, once.
@@ -115,31 +125,39 @@ class Sweeps:
         if not self._is_swept:
             sweep(self._reactor, self._data_dir, keeping, self._warn)
             self._is_swept = True
-            if is_container_expected(self._data_dir):
-                self._again_at = time.monotonic() + _AGAIN_SECONDS
 
-    def second_when_due(self) -> None:
-        """Sweep containers again, when the killed agent was about to make one."""
+    def again_when_due(self) -> None:
+        """Sweep containers again, some time after a job whose container may be left, until that has succeeded."""
+        # A job that ends well removes the mark of the job before; the time stays.
+        if self._again_at == _NEVER and is_container_expected(self._data_dir):
+            self._again_at = time.monotonic() + _AGAIN_SECONDS
         if time.monotonic() >= self._again_at:
-            self._again_at = float("inf")
-            sweep_containers(self._reactor, self._data_dir, self._warn)
-            expect_no_container(self._data_dir)
+            if sweep_containers(self._reactor, self._data_dir, self._warn):
+                self._again_at = _NEVER
+                expect_no_container(self._data_dir)
+            else:
+                self._again_at = time.monotonic() + _LATER_SECONDS
 
 
-def _in_child(reactor: Reactor, main: Callable[[Send], int]) -> bytes:
-    """Run a function in a child, give it a minute, and return what it printed."""
+def _in_child(reactor: Reactor, main: Callable[[Send], int]) -> Tuple[int, bytes]:
+    """Run a function in a child, give it a minute, and return its exit code and what it printed."""
     output: List[bytes] = []
     process = Process(reactor, main, output.append)
     if not reactor.run_until(lambda: process.has_ended, time.monotonic() + _SWEEP_SECONDS):
         process.stop()
         reactor.run_until(lambda: process.has_ended)
     process.close()
-    return b"".join(output)
+    return process.code or 0, b"".join(output)
 
 
 def _executor_sweep(name: str, installation: str) -> Callable[[Send], int]:
     def main(send: Send) -> int:
-        executor_class(name).sweep(installation)
+        try:
+            executor_class(name).sweep(installation)
+        except ExecutorError as error:
+            if not isinstance(error.__cause__, PermissionError):
+                raise
+            # An engine that does not let the agent in has made nothing for it.
         return 0
 
     return main

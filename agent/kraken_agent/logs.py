@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import os
 import socket
-import sys
 import time
 from collections import deque
+
+from kraken_agent import console
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,12 +62,13 @@ class LogSink:
         self.close()
         if address:
             host, colon, port = address.rpartition(":")
-            if not colon or not port.isdigit():
+            if not colon or not port.isdigit() or int(port) > 65535:
                 raise ValueError(f"the log's address {address!r} is not HOST:PORT")
-            self._connect(host.strip("[]"), int(port))
-        self.address = address
+            if self._connect(host.strip("[]"), int(port)):
+                self.address = address
 
-    def _connect(self, host: str, port: int) -> None:
+    def _connect(self, host: str, port: int) -> bool:
+        """Return whether there is a way to it. When not, a later `open` of the same address tries again."""
         try:
             family, kind, _, _, target = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
             self._socket = socket.socket(family, kind)
@@ -75,7 +77,9 @@ class LogSink:
             self._socket.connect(target)
         except OSError as error:
             self.close()
-            sys.stderr.write(f"logs cannot be sent to {host}:{port}: {error}\n")
+            console.write(f"logs cannot be sent to {host}:{port}: {error}\n")
+            return False
+        return True
 
     def send(self, datagram: bytes) -> None:
         """Send one record, or lose it when nobody can take it."""
@@ -204,8 +208,7 @@ class Log:
 
     def say(self, level: str, text: str) -> None:
         """Write a message of the agent's own to the console and send it to the sink."""
-        sys.stderr.write(f"{level:7} {text}\n")
-        sys.stderr.flush()
+        console.write(f"{level:7} {text}\n")
         for line in text.splitlines():
             self._put(self._prefix(level, {}), line.encode("utf-8", "surrogateescape"))
 

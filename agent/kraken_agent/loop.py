@@ -26,7 +26,7 @@ from kraken_agent.transport import InterruptedExchangeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Mapping, Optional
+    from typing import Dict, Mapping, Optional
 
     from kraken_agent.protocol import Answer
 
@@ -63,7 +63,7 @@ class Agent:
 
             fresh.empty(self._config.data_dir, self._log.warning)
         self._engines = Engines(self._reactor, self._log)
-        self._disk = Disk(self._reactor, self._log, self._config.data_dir)
+        self._disk = Disk(self._reactor, self._log, self._config.data_dir, lambda: self._stop_asked)
         # Whether the server keeps jobs from an agent that says that it takes none.
         self._gives_no_jobs = False
         self._introduction = Introduction(self._engines, self._disk, lambda: self._session.clock_ahead)
@@ -77,7 +77,7 @@ class Agent:
         self._in_job = False
         self._sweeps = Sweeps(self._reactor, self._config.data_dir, self._log.warning)
         self._is_on_trial = False
-        self._refused_version = ""
+        self._no_update_until: Dict[str, float] = {}
 
     def run(self) -> int:
         """Work until told to stop; return the exit code."""
@@ -142,7 +142,7 @@ class Agent:
                 if known:
                     self._sweeps.first(self._config.keeping)
                 continue
-            self._sweeps.second_when_due()
+            self._sweeps.again_when_due()
             if self._session.has_reports:
                 self._session.deliver()
             if self._disk.look(self._config):
@@ -155,7 +155,6 @@ class Agent:
             if answer.unauthorized:
                 known = False
                 continue
-            self._apply(answer)
             if answer.job:
                 self._run_job(answer)
             else:
@@ -217,10 +216,11 @@ class Agent:
         return answer
 
     def _apply(self, answer: Answer) -> None:
-        """Take over what the server configures: where logs go, unless that is set here."""
-        if not self._config.log_address and answer.log_address:
+        """Send logs where the server says, unless that is set here; again when there was no way to it before."""
+        address = self._config.log_address or answer.log_address
+        if address:
             try:
-                self._log.sink.open(answer.log_address)
+                self._log.sink.open(address)
             except ValueError as error:
                 self._log.warning(str(error))
 
@@ -228,6 +228,7 @@ class Agent:
         from kraken_agent import family
         from kraken_agent.job import JobRun
 
+        self._apply(answer)
         self._engines.cancel()
         family.adopt_orphans()
         self._service.status(f"job {answer.job.get('id')}")
@@ -244,11 +245,11 @@ class Agent:
             raise InterruptedExchangeError
 
     def _between_jobs(self, answer: Answer) -> None:
-        if self._config.follows_server and answer.version not in ("", self._refused_version):
+        if self._config.follows_server and time.monotonic() >= self._no_update_until.get(answer.version, 0.0):
             from kraken_agent.update import follow
 
-            if follow(answer.version, self._reactor, self._session, self._log, self._config):
-                self._refused_version = answer.version
+            pause = follow(answer.version, self._reactor, self._session, self._log, self._config)
+            self._no_update_until[answer.version] = time.monotonic() + pause
 
     def _pause(self, most: float) -> float:
         """Grows from a second to `most` with the agent's age: who has just started an agent is waiting for it."""
@@ -300,7 +301,7 @@ class Agent:
             config.data_dir = self._config.data_dir
         self._config = config
         # The new settings may allow the version that the old ones refused.
-        self._refused_version = ""
+        self._no_update_until = {}
         self._log.sink.close()
         self._log.sink = LogSink(config.source_address())
         try:

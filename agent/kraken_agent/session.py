@@ -97,7 +97,7 @@ class Session:
             try:
                 answer = self._exchange_once(message, _seconds_until(until), protocol.answer_to_dispatch)
             except TransportError as error:
-                refusals += 1 if isinstance(error, StatusError) else 0
+                refusals += int(error.is_refusal)
                 self._note_trouble(error)
                 if refusals >= _REFUSALS and self._answers_others(message):
                     return Answer({})
@@ -131,7 +131,7 @@ class Session:
             the answer to the last report, empty when the time came first.
         """
         answer = Answer({})
-        # Only answers with a bad status count: while nobody answers, nothing is known of the report.
+        # Only refusals count: while nobody answers, or the server is overloaded, nothing is known of the report.
         refusals = 0
         while True:
             message = self._spool.first()
@@ -140,7 +140,7 @@ class Session:
             try:
                 answer = self._exchange_once(message, _ANSWER_SECONDS, protocol.answer_to_report)
             except TransportError as error:
-                refusals += 1 if isinstance(error, StatusError) else 0
+                refusals += int(error.is_refusal)
                 self._note_trouble(error)
                 if refusals >= _REFUSALS and self._answers_others(message):
                     self._refuse(message, error)
@@ -232,7 +232,7 @@ class Session:
         try:
             return self._exchange(protocol.get_job(self.address), _ANSWER_SECONDS)
         except StatusError as error:
-            if error.may_be_received:
+            if not error.is_refusal:
                 raise
             return Answer({})
 

@@ -28,6 +28,9 @@ _RECEIVE_BYTES = 256 * 1024
 
 # What a gateway says when the server behind it was asked, and its answer was lost or late.
 _LOST_ANSWER_STATUSES = (502, 504)
+# What is said of the message itself: Kraken's server answers 500 to a report that it cannot digest. Others, such as
+# 429, 503 and 507, say that the server or a gateway cannot take any message at the moment.
+_REFUSING_STATUSES = (400, 404, 409, 413, 415, 422, 500)
 _PROXY_WANTS_ACCOUNT = 407
 
 
@@ -36,7 +39,10 @@ class TransportError(Exception):
 
     Attributes:
         may_be_received: whether the server may have taken the request all the same.
+        is_refusal: whether the server may answer this request so for ever.
     """
+
+    is_refusal = False
 
     def __init__(self, text: str, *, may_be_received: bool = False) -> None:
         super().__init__(text)
@@ -55,6 +61,7 @@ class StatusError(TransportError):
             f"the server answered with HTTP status {status}", may_be_received=status in _LOST_ANSWER_STATUSES
         )
         self.status = status
+        self.is_refusal = status in _REFUSING_STATUSES
 
 
 class InterruptedExchangeError(Exception):
@@ -110,8 +117,10 @@ class Transport:
                 stream.send(request)
                 answer = HttpAnswer(stream.receive)
                 status, content = answer.read()
-            finally:
-                stream.close()
+            except BaseException:
+                stream.abort()
+                raise
+            stream.close()
         except OSError as error:
             raise TransportError(f"no answer from {way}: {error.strerror or error}", may_be_received=is_sent) from error
         except ValueError as error:
@@ -268,3 +277,10 @@ class _Stream:
 
     def close(self) -> None:
         self._socket.close()
+
+    def abort(self) -> None:
+        """Close, and have the kernel forget what it has not sent: it would arrive later, after newer messages."""
+        import struct
+
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()

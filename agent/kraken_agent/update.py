@@ -2,7 +2,8 @@
 
 The agent replaces itself by exec, so it keeps its process id. The new files are on trial until the new agent has had an
 answer from the server: only then does `current` point at them, so whatever ends the trial, the next start is one of the
-old files. A small guard, forked just before, ends the trial. A version that failed is not tried again.
+old files. A small guard, forked just before, ends the trial. A version that failed is not tried again. One that could
+not be had, because the server was away or the disk full, is.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from kraken_agent.session import Session
 
 _CHECK_SECONDS = 60.0
+# What kept a version from being had may be over by then.
+_AGAIN_SECONDS = 600.0
 _LONGEST_VERSION = 40
 _STATE_FILE = "update.json"
 _STATE_FIELDS = ("version", "state", "release")
@@ -38,43 +41,48 @@ TRYING = "trying"
 
 
 class UpdateError(Exception):
-    """The new version cannot be had or is no good; the old one goes on."""
+    """The new version is no good; the old one goes on."""
 
 
 class UpdateRefusedError(Exception):
     """Nobody vouches for the new version, or it is an older one; the text says what would help."""
 
 
-def follow(version: str, reactor: Reactor, session: Session, log: Log, config: Config) -> bool:
+def follow(version: str, reactor: Reactor, session: Session, log: Log, config: Config) -> float:
     """Become the server's version, if this agent is not and did not fail to. Does not return when it does.
 
     Args:
-        version: the server's.
+        version: the server's; empty when it does not say.
 
     Returns:
-        whether the version is to be left alone until the settings change: it was refused.
+        for how many seconds the version is to be left alone; without end, until the settings change, when it was
+        refused.
     """
     data_dir = config.data_dir
-    if version == __version__ or read_state(data_dir).get("version") == version:
-        return False
+    if version in ("", __version__) or read_state(data_dir).get("version") == version:
+        return 0.0
     try:
         _refuse_by_settings(version, session.server, config)
         root = installation(sys.argv[0])
         release = _fetch(version, root, reactor, session, log, config.update_digests)
         if not release:
             write_state(data_dir, version, CURRENT)
-            return False
+            return 0.0
     except UpdateRefusedError as error:
         log.warning(f"no update to {version}: {error}")
-        return True
-    except (UpdateError, TransportError, OSError) as error:
+        return float("inf")
+    except UpdateError as error:
         log.warning(f"no update to {version}: {error}")
         write_state(data_dir, version, FAILED)
-        return False
+        return 0.0
+    except (TransportError, OSError) as error:
+        # It says nothing of the version.
+        log.warning(f"no update to {version} now: {error}; trying again in {_AGAIN_SECONDS / 60:g} minutes")
+        return _AGAIN_SECONDS
     log.info(f"update from {__version__} to {version}: restarting as {release}")
     log.drain(1.0)
     _try(root, release, version, data_dir)
-    return False
+    return 0.0
 
 
 def _refuse_by_settings(version: str, server: ServerUrl, config: Config) -> None:
@@ -230,6 +238,7 @@ def _check(path: str, reactor: Reactor, log: Log) -> None:
 
     Raises:
         UpdateError: it is damaged.
+        OSError: the check did not come to its end.
     """
     import time
 
@@ -244,8 +253,12 @@ def _check(path: str, reactor: Reactor, log: Log) -> None:
         process.stop()
         reactor.run_until(lambda: process.has_ended)
     process.close()
-    if process.code != 0:
-        raise UpdateError(f"the server's {os.path.basename(path)} is damaged: its own check ended with {process.code}")
+    name, code = os.path.basename(path), process.code or 0
+    if code < 0:
+        # It took too long, or there was no memory left for it.
+        raise OSError(f"the check of the server's {name} was ended by signal {-code}")
+    if code:
+        raise UpdateError(f"the server's {name} is damaged: its own check ended with {code}")
 
 
 def _try(root: str, release: str, version: str, data_dir: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import threading
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kraken_agent import http_answer
+from kraken_agent.http_answer import HttpAnswer
 from kraken_agent.protocol import parse_server
 from kraken_agent.reactor import Reactor
 from kraken_agent.transport import InterruptedExchangeError, StatusError, Transport, TransportError
@@ -122,6 +125,32 @@ def test_a_trickle_does_not_outlive_the_limit(reactor: Reactor) -> None:
     with pytest.raises(TransportError, match="too long"):
         exchange(reactor, Once(*[b"x"] * 600, pause=0.1), seconds=1.0)
     assert time.monotonic() - began < 30
+
+
+def test_what_was_not_sent_when_an_exchange_failed_is_never_sent(reactor: Reactor) -> None:
+    """It waits in the kernel, for a server that is busy with something else."""
+    message = b"x" * 60_000
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        url = parse_server(f"127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(TransportError, match="too long"):
+            Transport(reactor).exchange(url, "backend", message, 1.0)
+        connection, _ = listener.accept()
+        arrived = b""
+        with connection, contextlib.suppress(ConnectionResetError):
+            while data := connection.recv(65536):
+                arrived += data
+    assert not arrived.endswith(message)
+
+
+@pytest.mark.parametrize("head", [b"", b"Transfer-Encoding: chunked\r\n", b"Content-Length: 1001\r\n"])
+def test_an_answer_that_never_ends_is_not_kept(monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
+    monkeypatch.setattr(http_answer, "_MOST_BODY_BYTES", 1000)
+    pieces = itertools.chain([b"HTTP/1.1 200 OK\r\n" + head + b"\r\n"], itertools.repeat(b"1\r\nx\r\n"))
+    with pytest.raises(ValueError, match="too long"):
+        HttpAnswer(lambda: next(pieces)).read()
 
 
 def test_waiting_can_be_interrupted(reactor: Reactor) -> None:

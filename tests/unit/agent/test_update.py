@@ -137,6 +137,28 @@ def test_a_damaged_file_is_not_switched_to(
     assert current(root) == "versions/1-old"
     assert [path.name for path in (root / "versions").iterdir()] == ["1-old"]
     assert agent.said().count("no update to 2") == 1
+    if damage != "missing":
+        assert state(root) == {"version": "2", "state": "failed"}
+
+
+def test_a_version_that_could_not_be_had_is_tried_again(
+    server: FakeServer, root: Path, start: StartAgent, tmp_path: Path, until: Until
+) -> None:
+    """Half a second later, in place of ten minutes."""
+    package = tmp_path / "source-1" / "kraken_agent"
+    update = package / "update.py"
+    update.write_text(update.read_text().replace("_AGAIN_SECONDS = 600.0", "_AGAIN_SECONDS = 0.5"))
+    for recipe in RECIPES:
+        (root / "current" / recipe.name).write_bytes(pack(recipe.name, "1", files_of(recipe, package)))
+    server.version, server.files = "1", own_release(tmp_path, "2")
+    agent = start()
+    until(lambda: server.said("get-job"))
+    files, server.files = server.files, {}
+    server.version = "2"
+    until(lambda: agent.said().count("no update to 2 now: ") >= 2)
+    assert not (root.parent / "data" / "update.json").exists()
+    server.files = files
+    until(lambda: current(root).startswith("versions/2-"))
 
 
 def test_a_new_version_that_does_not_come_up_gives_way_to_the_old_one(
