@@ -88,6 +88,7 @@ def test_help_and_version_are_told() -> None:
         ({"KRAKEN_SERVER_ADDR": "h", "KRAKEN_AGENT_UPDATE": "daily"}, "can be managed or server"),
         ({"KRAKEN_SERVER_ADDR": "h", "KRAKEN_AGENT_DRAIN_SECONDS": "-1"}, "KRAKEN_AGENT_DRAIN_SECONDS"),
         ({"KRAKEN_SERVER_ADDR": "h", "KRAKEN_CLICKHOUSE_ADDR": "h"}, "is not HOST:PORT"),
+        ({"KRAKEN_SERVER_ADDR": "h", "KRAKEN_CLICKHOUSE_ADDR": "h:99999"}, "is not HOST:PORT"),
     ],
 )
 def test_bad_settings_are_one_clear_line(variables: dict[str, str], message: str, tmp_path: Path) -> None:
