@@ -57,6 +57,7 @@ def show_fleet(visit: SignedIn) -> HTMLResponse:
         deploys=recent_deploys(state_dir()),
         has_inventory=bool(visit.console.settings.inventory),
         plan=plan,
+        fingerprint=_fingerprint(plan) if plan else "",
         plan_problem=problem,
         by_host=_by_host(plan.actions) if plan else {},
         by_group=_by_group(plan.actions) if plan else {},
@@ -67,12 +68,12 @@ def show_fleet(visit: SignedIn) -> HTMLResponse:
 
 
 @router.post("/fleet/apply")
-def apply_plan(change: Changing, server_fingerprint: Annotated[str, Form()] = "") -> Response:
-    """Apply the plan that the person saw; when the server has changed since then, show the new one instead."""
+def apply_plan(change: Changing, fingerprint: Annotated[str, Form()] = "") -> Response:
+    """Apply the plan that the person saw; when what it rests on has changed since then, show the new one instead."""
     made = _make(change)
     plan = made.plan
-    # Others may have changed the server since the page was shown: only the plan that a person has seen is applied.
-    if plan.server_fingerprint != server_fingerprint:
+    # Others may have changed the server or the inventory meanwhile: only the plan that a person has seen is applied.
+    if _fingerprint(plan) != fingerprint:
         change.session.notice = "The fleet has changed since the plan was shown: look at the new one"
     elif not plan.changes:
         change.session.notice = "There is nothing to apply"
@@ -83,6 +84,10 @@ def apply_plan(change: Changing, server_fingerprint: Annotated[str, Form()] = ""
     else:
         change.session.notice = "A plan is being applied already. When it has ended, look at the new plan"
     return change.back_to("/fleet")
+
+
+def _fingerprint(plan: Plan) -> str:
+    return f"{plan.server_fingerprint}.{plan.inventory_fingerprint}"
 
 
 def _plan(visit: Visit) -> tuple[Plan | None, str]:

@@ -73,9 +73,9 @@ def _say(server: RunningServer, address: str = ADDRESS, **info: object) -> None:
 
 def _apply(person: Person) -> None:
     page = person.get("/fleet")
-    fingerprint = re.search(r'name="server_fingerprint" value="([^"]+)"', page)
+    fingerprint = re.search(r'name="fingerprint" value="([^"]+)"', page)
     assert fingerprint, page
-    assert "Applying" in person.post("/fleet/apply", server_fingerprint=fingerprint[1]).text
+    assert "Applying" in person.post("/fleet/apply", fingerprint=fingerprint[1]).text
 
 
 def _after_trial(person: Person, server: RunningServer, address: str = ADDRESS, **info: object) -> str:

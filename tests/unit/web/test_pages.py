@@ -44,10 +44,12 @@ def test_ignoring_hides_an_agent_and_changes_nothing_on_the_server(person: Perso
 def test_the_plan_is_shown_applied_with_progress_and_then_empty(person: Person, server: RunningServer) -> None:
     page = person.get("/fleet")
     assert "authorize build-1 (10.0.0.21)" in page
-    fingerprint = re.search(r'name="server_fingerprint" value="([^"]+)"', page)
+    fingerprint = re.search(r'name="fingerprint" value="([^"]+)"', page)
     assert fingerprint
-    assert "has changed since" in person.post("/fleet/apply", server_fingerprint="another").text
-    person.post("/fleet/apply", server_fingerprint=fingerprint[1])
+    server_now, _, inventory_now = fingerprint[1].partition(".")
+    for another in ("another", f"another.{inventory_now}", f"{server_now}.another"):
+        assert "has changed since" in person.post("/fleet/apply", fingerprint=another).text
+    person.post("/fleet/apply", fingerprint=fingerprint[1])
     page = _until("No changes", lambda: person.get("/fleet"))
     assert "Last application" in page
     with KrakenClient(server.url, PasswordCredentials(server.user, server.password)) as client:
