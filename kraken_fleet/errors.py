@@ -106,7 +106,13 @@ class ServerUnreachableError(ServerError):
 
 
 class NotSignedInError(ServerError):
-    """The server knows neither the password nor the token (401)."""
+    """The server knows neither the password nor the token (401).
+
+    Attributes:
+        for_now: it does not say so, but takes no passwords for a while.
+    """
+
+    for_now = False
 
 
 class NotPermittedError(ServerError):

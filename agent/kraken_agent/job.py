@@ -251,7 +251,7 @@ class JobRun:
                 failure = f"it took longer than {_SETUP_SECONDS:g} s"
         if failure:
             self._log.warning(
-                f"the container of job {self._job.get('id')} was not removed ({failure}); trying again later"
+                f"the container of job {self._job.get('id')} may be left ({failure}); looking for it again later"
             )
         else:
             leftovers.expect_no_container(self._config.data_dir)

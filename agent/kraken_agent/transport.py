@@ -28,9 +28,9 @@ _RECEIVE_BYTES = 256 * 1024
 
 # What a gateway says when the server behind it was asked, and its answer was lost or late.
 _LOST_ANSWER_STATUSES = (502, 504)
-# What is said of the message itself: Kraken's server answers 500 to a report that it cannot digest. Others, such as
-# 429, 503 and 507, say that the server or a gateway cannot take any message at the moment.
-_REFUSING_STATUSES = (400, 404, 409, 413, 415, 422, 500)
+# The server, or a gateway, cannot take this message at the moment. Others may be said of the message itself for ever:
+# Kraken's server answers 500 to a report that it cannot digest.
+_PASSING_STATUSES = (408, 425, 429, 502, 503, 504, 507)
 _PROXY_WANTS_ACCOUNT = 407
 
 
@@ -61,7 +61,7 @@ class StatusError(TransportError):
             f"the server answered with HTTP status {status}", may_be_received=status in _LOST_ANSWER_STATUSES
         )
         self.status = status
-        self.is_refusal = status in _REFUSING_STATUSES
+        self.is_refusal = status not in _PASSING_STATUSES
 
 
 class InterruptedExchangeError(Exception):

@@ -8,6 +8,7 @@ not be had, because the server was away or the disk full, is.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _CHECK_SECONDS = 60.0
 # What kept a version from being had may be over by then.
 _AGAIN_SECONDS = 600.0
+# The agent may not write beside its file, and that does not change by itself.
+_LASTING = (errno.EACCES, errno.EPERM, errno.EROFS)
 _LONGEST_VERSION = 40
 _STATE_FILE = "update.json"
 _STATE_FIELDS = ("version", "state", "release")
@@ -76,6 +79,10 @@ def follow(version: str, reactor: Reactor, session: Session, log: Log, config: C
         write_state(data_dir, version, FAILED)
         return 0.0
     except (TransportError, OSError) as error:
+        if getattr(error, "errno", 0) in _LASTING:
+            log.warning(f"no update to {version}: {error}")
+            write_state(data_dir, version, FAILED)
+            return 0.0
         # It says nothing of the version.
         log.warning(f"no update to {version} now: {error}; trying again in {_AGAIN_SECONDS / 60:g} minutes")
         return _AGAIN_SECONDS

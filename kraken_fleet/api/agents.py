@@ -8,7 +8,7 @@ from kraken_fleet.api import decode
 from kraken_fleet.api.deletions import DeletionPace
 from kraken_fleet.api.paging import PAGE_SIZE, Page, read_all, read_page
 from kraken_fleet.api.session import Session
-from kraken_fleet.errors import ServerFaultError
+from kraken_fleet.errors import RequestRejectedError, ServerFaultError
 from kraken_fleet.model import Agent, Job
 
 # Sorting by anything else sorts by name without a word (get_agents in kraken/server/management.py, 1.7.36).
@@ -88,7 +88,11 @@ class AgentsCalls:
         first of a client wait until the server is done with the one before, and while it works on one of somebody else.
         """
         self._deletion_pace.wait(agent_id)
-        self._session.request("DELETE", f"/agents/{agent_id}")
+        try:
+            self._session.request("DELETE", f"/agents/{agent_id}")
+        except (RequestRejectedError, ServerFaultError):
+            self._deletion_pace.forget(agent_id)
+            raise
 
     def delete_agents(self, ids: Iterable[int]) -> Iterator[int]:
         """Delete agents at the pace of `delete_agent`; yield each id when it is done."""

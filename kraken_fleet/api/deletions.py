@@ -60,6 +60,12 @@ class DeletionPace:
                     self._sleep(_INTERVAL)
             self._last = agent_id
 
+    def forget(self, agent_id: int) -> None:
+        """Do not wait for the end of a deletion that the server has refused: it is in no queue."""
+        with self._lock:
+            if self._last == agent_id:
+                self._last = None
+
     def _is_busy_after(self, agent_id: int) -> bool:
         """Say whether the deletion of this agent is still to be done, or another one is being done."""
         if not self._tells:

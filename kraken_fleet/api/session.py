@@ -267,7 +267,11 @@ class Session:
 def _not_signed_in(user: str, error: NotSignedInError | RequestRejectedError) -> NotSignedInError:
     if isinstance(error, RequestRejectedError) and error.status == _TOO_MANY:
         message = f"The server lets {user!r} try no more passwords for now ({error.detail})"
-        return NotSignedInError(message, where=error.where, hint="Wait that long; then check the user and the password")
+        passing = NotSignedInError(
+            message, where=error.where, hint="Wait that long; then check the user and the password"
+        )
+        passing.for_now = True
+        return passing
     message = f"The server knows no user {user!r} with this password"
     return NotSignedInError(message, where=error.where, hint="Check the user and the password")
 

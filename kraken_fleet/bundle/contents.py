@@ -14,10 +14,14 @@ _PACKAGE = "kraken_agent"
 
 # Runs first, on whatever Python the host has, so it is plain enough for all of them to understand.
 _MAIN = """\
+import os
 import sys
 
 if sys.version_info < (3, 8):
     sys.exit("{name} needs Python 3.8 or newer, this is %s" % sys.version.split()[0])
+
+# A deploy makes another release current while a job goes on: what is imported later must come from this very file.
+sys.path[0] = os.path.realpath(sys.path[0])
 
 from {module} import main
 

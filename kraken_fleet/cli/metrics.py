@@ -44,8 +44,9 @@ def metrics(
     if textfile and textfile.suffix != ".prom":
         raise UsageError("node_exporter reads only files called *.prom", where=str(textfile))
     started = time.monotonic()
+    # Before the server is read: what is wrong with the inventory says nothing of the server.
+    desired = inventory.fleet() if inventory else None
     try:
-        desired = inventory.fleet() if inventory else None
         reading = read_server(client, desired, policy, memories=planning.memories(client))
     except FleetError:
         if textfile:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kraken_fleet.errors import InventoryError
 from kraken_fleet.inventory.environment import run_ansible
+from kraken_fleet.inventory.types import is_locked
 from kraken_fleet.inventory.variables import GROUPS_VARIABLE, SERVER_VARIABLES
 
 # Extra variables: what is to be filled in by host, and what a host makes of its own part.
@@ -107,9 +108,12 @@ def _run(
 
 
 def _failed(host: str, message: str, templates: Mapping[str, object]) -> InventoryError:
-    variable = next((name for name in templates if name in SERVER_VARIABLES), GROUPS_VARIABLE)
-    shown = ", ".join(str(value) for value in templates.values())
-    return InventoryError(f"The template {shown} cannot be filled in: {message}", host=host, variable=variable)
+    asked = [name for name, value in templates.items() if is_locked(value)]
+    variable = next((name for name in asked if name in SERVER_VARIABLES), asked[0] if asked else GROUPS_VARIABLE)
+    # Other variables may hold secrets beside their templates.
+    shown = " ".join(str(templates[name]) for name in asked if name in SERVER_VARIABLES)
+    text = f"The template {shown} cannot be filled in" if shown else "It cannot be filled in"
+    return InventoryError(f"{text}: {message}", host=host, variable=variable)
 
 
 def _text(encoded: str) -> str:

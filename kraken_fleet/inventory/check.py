@@ -16,7 +16,6 @@ from kraken_fleet.inventory.variables import (
     PLUGIN_FACTS,
     PREFIX,
     SERVER_VARIABLES,
-    TRUST_RULES,
     checked,
 )
 
@@ -80,7 +79,7 @@ def _of_value(host: str, name: str, value: object) -> Iterator[InventoryError]:
         except InventoryError as error:
             yield error
             return
-        if name not in (INSTANCES_VARIABLE, TRUST_RULES):
+        if name != INSTANCES_VARIABLE:
             return  # its own rule says more than its type does
     for place, text in types.problems(value, declared_variables()[name]):
         yield _by_its_own_rule(host, name, place, value) or InventoryError(text, host=host, variable=name + place)

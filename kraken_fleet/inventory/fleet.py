@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from kraken_fleet.errors import InventoryError
 from kraken_fleet.inventory.addresses import (
@@ -18,15 +17,9 @@ from kraken_fleet.inventory.addresses import (
 from kraken_fleet.inventory.check import problems_of_host, raise_if_any
 from kraken_fleet.inventory.groups import declared_groups, refuse_hosts_in_clouds
 from kraken_fleet.inventory.levels import AGENTS_GROUP, GroupTree, Level, groups_of_host
+from kraken_fleet.inventory.trust import trust_of_host
 from kraken_fleet.inventory.updates import unchecked_updates
-from kraken_fleet.inventory.variables import (
-    GROUPS_VARIABLE,
-    TRUST_NETWORKS,
-    TRUST_RULES,
-    TRUST_VARIABLE,
-    checked,
-    read,
-)
+from kraken_fleet.inventory.variables import GROUPS_VARIABLE, checked, read
 from kraken_fleet.model import ALL_GROUP, DesiredAgent, DesiredFleet, DesiredTrust
 
 
@@ -102,17 +95,11 @@ def _agents(
     host: str, variables: Mapping[str, object], groups: Mapping[str, str], address: str | None
 ) -> Iterable[DesiredAgent]:
     common = {name: read(host, variables, f"kraken_agent_{name}") for name in (*_SETTINGS, "bundle_version")}
-    common["trust"] = _trust(host, variables)
+    common["trust"] = trust_of_host(host, variables)
     instances = read(host, variables, "kraken_agent_instances")
     if not isinstance(instances, tuple):
         return [_agent(host, str(address), groups, common)]
     return [_instance(host, index, item, groups, common) for index, item in enumerate(instances)]
-
-
-def _trust(host: str, variables: Mapping[str, object]) -> DesiredTrust:
-    names = {"policy": TRUST_VARIABLE, "networks": TRUST_NETWORKS, "rules": TRUST_RULES}
-    found: dict[str, Any] = {field: read(host, variables, name) for field, name in names.items()}
-    return DesiredTrust(**{field: value for field, value in found.items() if value is not None})
 
 
 _SETTINGS = ("enabled", "system", "executors", "groups_mode")

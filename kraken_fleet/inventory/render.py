@@ -8,12 +8,13 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from kraken_fleet.inventory.asking import Answers, Templates, ask
 from kraken_fleet.inventory.levels import GroupTree, Level
 from kraken_fleet.inventory.substitution import UNKNOWN, has_template, kind_of, substituted
+from kraken_fleet.inventory.trust import TRUST_VARIABLES
 from kraken_fleet.inventory.types import is_locked, is_open
 from kraken_fleet.inventory.variables import DECLARED_GROUPS, SERVER_VARIABLES, for_the_server
 
 _ADDRESS = "ansible_host"
 # Other variables may hold what only a play knows, as facts are, or secrets that a plan has no need of.
-_FILLED_IN = SERVER_VARIABLES | {_ADDRESS}
+_FILLED_IN = SERVER_VARIABLES | {_ADDRESS} | TRUST_VARIABLES
 Hostvars = Mapping[str, Mapping[str, object]]
 
 
@@ -61,7 +62,9 @@ def _answers(command: Sequence[str], wanted: Templates, merged: Hostvars) -> Ans
         variables = {**_of_the_host(host), **merged.get(host, {})}
         values = {name: _substituted(value, variables) for name, value in templates.items()}
         found[host] = {name: value for name, value in values.items() if value is not UNKNOWN}
-        if rest := {name: templates[name] for name, value in values.items() if value is UNKNOWN}:
+        # How agents are authorized is left unread, since not every command needs it.
+        unknown = [name for name, value in values.items() if value is UNKNOWN and name not in TRUST_VARIABLES]
+        if rest := {name: templates[name] for name in unknown}:
             like[host] = first.setdefault(_kind(rest, variables) or host, host)
             questions.setdefault(like[host], rest)
     answers = ask(command, questions) if questions else {}

@@ -19,6 +19,7 @@ from kraken_fleet.inventory.fleet import chosen_hosts, fleet_from_hostvars, host
 from kraken_fleet.inventory.levels import AGENTS_GROUP, GroupTree
 from kraken_fleet.inventory.render import fill_in
 from kraken_fleet.inventory.server import read_server
+from kraken_fleet.inventory.types import is_locked
 from kraken_fleet.inventory.unread import unread_files
 from kraken_fleet.model import DesiredFleet, ServerAccount
 
@@ -126,7 +127,8 @@ class Inventory:
             InventoryError: Ansible cannot read the inventory, or a template in them cannot be filled in.
         """
         wanted = {name: value for name, value in self._merged.get(host, {}).items() if name in names}
-        return ask(self._command("ansible"), {host: wanted})[host] if wanted else {}
+        templates = {name: value for name, value in wanted.items() if is_locked(value)}
+        return {**wanted, **(ask(self._command("ansible"), {host: templates})[host] if templates else {})}
 
     @cached_property
     def _listings(self) -> tuple[dict[str, object], dict[str, object]]:

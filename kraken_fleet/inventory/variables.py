@@ -12,16 +12,12 @@ from typing import Any
 from kraken_fleet.collection import variables as declared_variables
 from kraken_fleet.errors import InventoryError
 from kraken_fleet.inventory.types import TRUE_WORDS, is_flag, not_one_of
-from kraken_fleet.model import TrustRule
 
 # Every variable of the roles, and nothing else in an inventory, begins so.
 PREFIX = "kraken_"
 INSTANCES_VARIABLE = "kraken_agent_instances"
 GROUPS_VARIABLE = "kraken_agent_groups"
 DECLARED_GROUPS = "kraken_registration_groups"
-TRUST_VARIABLE = "kraken_registration_trust"
-TRUST_NETWORKS = "kraken_registration_trust_networks"
-TRUST_RULES = "kraken_registration_trust_rules"
 DETECTED_VARIABLE = "kraken_agent_detected_address"
 # What only the host is told of an instance: roles/kraken_agent.
 _ON_HOST_KEYS = ("dir", "unit", "environment")
@@ -120,24 +116,6 @@ def _mode(value: object) -> str:
     raise _WrongValueError(not_one_of(value, known))
 
 
-def _trust(value: object) -> str:
-    known = _specification(TRUST_VARIABLE)["choices"]
-    if value in known:
-        return str(value)
-    raise _WrongValueError(not_one_of(value, known))
-
-
-def _networks(value: object) -> tuple[str, ...]:
-    return tuple(_texts(value, "networks", "write a list: [10.1.0.0/16]"))
-
-
-def _trust_rules(value: object) -> tuple[TrustRule, ...]:
-    try:
-        return tuple(TrustRule.of(rule) for rule in value)  # type: ignore[attr-defined] # what has no rules raises
-    except (TypeError, AttributeError, KeyError):
-        raise _WrongValueError("It is not a list of rules, each with its networks and groups") from None
-
-
 def _instances(value: object) -> tuple[Mapping[str, object], ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(item, Mapping) for item in value):
         # The value is not shown: the environment of an agent may have secrets in it.
@@ -181,9 +159,6 @@ _RULES: dict[str, Callable[[object], object]] = {
     "kraken_agent_executors": _executors,
     "kraken_agent_bundle_version": _version,
     INSTANCES_VARIABLE: _instances,
-    TRUST_VARIABLE: _trust,
-    TRUST_NETWORKS: _networks,
-    TRUST_RULES: _trust_rules,
 }
 SERVER_VARIABLES = frozenset(_RULES) | {DECLARED_GROUPS}
 # What the inventory plugin kraken_ci.fleet.kraken says of each agent: facts, and not variables that somebody mistyped.

@@ -14,7 +14,7 @@ from kraken_fleet.model.moments import ago, parse_moment, parse_span, span
 from kraken_fleet.model.own_groups import Owner, OwnGroup, is_earlier_group, is_own_group
 from kraken_fleet.model.resources import Resources
 from kraken_fleet.model.server_account import ServerAccount
-from kraken_fleet.model.trust import DesiredTrust, TrustRule
+from kraken_fleet.model.trust import UNREAD_TRUST, DesiredTrust, TrustRule
 from kraken_fleet.model.untrusted_text import ip_of, is_host_name, names_a_host, shown
 from kraken_fleet.model.user import User
 from kraken_fleet.model.workflow import Branch, Flow, Project, Stage
@@ -27,6 +27,7 @@ __all__ = [
     "NO_JOBS_KEY",
     "RESULTS_VERSION",
     "SILENT_AFTER",
+    "UNREAD_TRUST",
     "Activity",
     "Agent",
     "AgentsGroup",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+# In place of a policy that cannot be read without a play: it is encrypted, or a template.
+UNREAD_TRUST = "unread"
+
 
 @dataclass(frozen=True, slots=True)
 class TrustRule:
@@ -49,7 +52,7 @@ class DesiredTrust:
     """By which policy the agents of a host are authorized.
 
     Args:
-        policy: a value of kraken_registration_trust.
+        policy: a value of kraken_registration_trust, or UNREAD_TRUST.
         networks: for the policy `cidr`.
         rules: for the policy `rules`.
     """
@@ -60,13 +63,15 @@ class DesiredTrust:
 
 
 def texts_of(value: object) -> Sequence[str]:
-    """Return a list of texts, empty for None.
+    """Return a list of texts, empty for None. A text with commas is a list, as Ansible reads it.
 
     Raises:
         TypeError: it is not a list.
     """
     if value is None:
         return ()
-    if isinstance(value, str) or not isinstance(value, Sequence):
+    if isinstance(value, str):
+        return [text.strip() for text in value.split(",") if text.strip()]
+    if not isinstance(value, Sequence):
         raise TypeError(f"{value!r} is not a list")
     return [str(item) for item in value]

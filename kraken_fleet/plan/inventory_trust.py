@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from kraken_fleet.model import Agent, DesiredAgent, DesiredFleet, DesiredTrust
+from kraken_fleet.model import UNREAD_TRUST, Agent, DesiredAgent, DesiredFleet, DesiredTrust
 from kraken_fleet.plan.policy import PlanPolicy
-from kraken_fleet.plan.trust import AttestedTrust, CidrTrust, Decision, InventoryTrust, RulesTrust, TrustPolicy
+from kraken_fleet.plan.trust import (
+    ATTESTED,
+    AttestedTrust,
+    CidrTrust,
+    Decision,
+    InventoryTrust,
+    RulesTrust,
+    TrustPolicy,
+)
 
 
 def with_trust_of(policy: PlanPolicy, desired: DesiredFleet) -> PlanPolicy:
-    """Return a policy with the trust policies of an inventory, unless it has some of its own.
-
-    Raises:
-        PlanError: a network of the inventory cannot be read.
-    """
+    """Return a policy with the trust policies of an inventory, unless it has some of its own."""
     if policy.trust is not None:
         return policy
     return dataclasses.replace(policy, trust=trust_of(desired))
@@ -24,63 +28,72 @@ def with_trust_of(policy: PlanPolicy, desired: DesiredFleet) -> PlanPolicy:
 def trust_of(desired: DesiredFleet) -> tuple[TrustPolicy, ...]:
     """Return the policies that the hosts of an inventory ask for, each for the agents of its own hosts.
 
-    What `cidr` and `rules` say of networks holds for agents that the inventory does not have, too. With `attested` only
-    a deploy authorizes an agent, since it alone knows the secret on the host.
-
-    Raises:
-        PlanError: a network cannot be read.
+    They authorize agents of the inventory only. With `attested` only a deploy authorizes an agent, since it alone knows
+    the secret on the host.
     """
-    asked: dict[str, dict[DesiredTrust, None]] = {}
+    policies = {trust: _policy(trust) for trust in dict.fromkeys(agent.trust for agent in desired.agents)}
+    by_name: dict[str, dict[str, TrustPolicy]] = {}
     for agent in desired.agents:
-        asked.setdefault(agent.trust.policy, {})[agent.trust] = None
-    policies = {name: _policy(name, wanted) for name, wanted in asked.items()}
-    if len(policies) < 2:
-        return tuple(policies.values()) or (InventoryTrust(),)
-    return tuple(
-        ExceptTrust(policy, {agent.address: _asks_for(agent) for agent in desired.agents if agent.trust.policy != name})
-        for name, policy in policies.items()
-    )
+        by_name.setdefault(agent.trust.policy, {})[agent.address] = policies[agent.trust]
+    return tuple(HostsTrust(name, found) for name, found in by_name.items()) or (InventoryTrust(),)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ExceptTrust:
-    """A policy for all agents but some.
+class HostsTrust:
+    """The policies of one name that hosts of an inventory ask for.
 
     Args:
-        policy: the policy.
-        addresses: of these agents, each with the reason why the policy does not authorize it.
+        name: theirs.
+        by_address: for the agents of these hosts; they authorize nobody else.
     """
 
-    policy: TrustPolicy
-    addresses: Mapping[str, str] = dataclasses.field(hash=False)
-
-    @property
-    def name(self) -> str:
-        return self.policy.name
+    name: str
+    by_address: Mapping[str, TrustPolicy] = dataclasses.field(hash=False)
 
     def decide(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
-        if reason := self.addresses.get(agent.address):
-            return Decision(admitted=False, policy=self.name, reason=reason)
-        return self.policy.decide(agent, desired)
+        if policy := self.by_address.get(agent.address):
+            return policy.decide(agent, desired)
+        if desired is None:
+            return self._refuse(f"no host of the inventory has the address {agent.address}")
+        return self._refuse(f"{desired.label} asks for the policy {desired.trust.policy}")
 
     def judge(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
-        return self.policy.judge(agent, desired)
+        policy = self.by_address.get(agent.address)
+        return policy.judge(agent, desired) if policy else self.decide(agent, desired)
 
     def doubt(self, agent: Agent, desired: DesiredAgent) -> str:
-        return self.policy.doubt(agent, desired)
+        policy = self.by_address.get(agent.address)
+        return policy.doubt(agent, desired) if policy else ""
+
+    def _refuse(self, reason: str) -> Decision:
+        return Decision(admitted=False, policy=self.name, reason=reason)
 
 
-def _policy(name: str, wanted: Iterable[DesiredTrust]) -> TrustPolicy:
-    match name:
-        case "attested":
-            return AttestedTrust({}, hashed=True)
-        case "cidr":
-            return CidrTrust(tuple(dict.fromkeys(network for one in wanted for network in one.networks)))
-        case "rules":
-            return RulesTrust(tuple(dict.fromkeys(rule for one in wanted for rule in one.rules)))
-        case _:
+@dataclasses.dataclass(frozen=True, slots=True)
+class _UnreadTrust:
+    """Authorizes nobody: what the hosts ask for is known in a play only."""
+
+    name: str = UNREAD_TRUST
+
+    def decide(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
+        reason = "its kraken_registration_trust cannot be read here; deploy the host, or give --trust"
+        return Decision(admitted=False, policy=self.name, reason=reason)
+
+    judge = decide
+
+    def doubt(self, agent: Agent, desired: DesiredAgent) -> str:
+        return ""
+
+
+def _policy(trust: DesiredTrust) -> TrustPolicy:
+    match trust.policy:
+        case "inventory":
             return InventoryTrust()
-
-
-def _asks_for(agent: DesiredAgent) -> str:
-    return f"{agent.label} asks for the policy {agent.trust.policy}"
+        case "cidr":
+            return CidrTrust(trust.networks)
+        case "rules":
+            return RulesTrust(trust.rules)
+        case name if name == ATTESTED:
+            return AttestedTrust({}, hashed=True)
+        case _:
+            return _UnreadTrust()

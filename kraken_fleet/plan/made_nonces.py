@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from kraken_fleet.plan.inventory_trust import ExceptTrust
-from kraken_fleet.plan.trust import ATTESTED, AttestedTrust, TrustPolicy
+from kraken_fleet.model import Agent, DesiredAgent
+from kraken_fleet.plan.trust import ATTESTED, AttestedTrust, Decision, TrustPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,30 @@ class MadeNonce:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _ExceptTrust:
+    """A policy for all agents but some, who have to report the secrets that were made for them."""
+
+    policy: TrustPolicy
+    addresses: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        return self.policy.name
+
+    def decide(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
+        if agent.address in self.addresses:
+            reason = f"the secret in the user data of {agent.address} does not count any more; make new user data"
+            return Decision(admitted=False, policy=self.name, reason=reason)
+        return self.policy.decide(agent, desired)
+
+    def judge(self, agent: Agent, desired: DesiredAgent | None) -> Decision:
+        return self.policy.judge(agent, desired)
+
+    def doubt(self, agent: Agent, desired: DesiredAgent) -> str:
+        return self.policy.doubt(agent, desired)
+
+
 def trust_with_nonces(
     trust: tuple[TrustPolicy, ...], nonces: Iterable[MadeNonce], now: datetime
 ) -> tuple[TrustPolicy, ...]:
@@ -41,10 +65,6 @@ def trust_with_nonces(
     if not made:
         return trust
     valid = {address: nonce.sha256 for address, nonce in made.items() if now < nonce.until}
-    others = {
-        address: f"the secret in the user data of {address} does not count any more; make new user data"
-        for address in made
-    }
     # Commands know of no other secrets, so one policy of that name does for all hosts that ask for it.
-    kept = (ExceptTrust(policy, others) for policy in trust if policy.name != ATTESTED)
+    kept = (_ExceptTrust(policy, frozenset(made)) for policy in trust if policy.name != ATTESTED)
     return (AttestedTrust(valid, hashed=True), *kept)

@@ -6,6 +6,7 @@ One agent's failure stops only that agent; a server that is gone stops everythin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -37,7 +38,7 @@ from kraken_fleet.plan import (
 from kraken_fleet.plan.membership import LivingGroups
 from kraken_fleet.reconcile.clock import Clock, SystemClock
 from kraken_fleet.reconcile.disabling import enable_agent, tidy
-from kraken_fleet.reconcile.events import Done, Event, Failed, Finished, TrialFailed
+from kraken_fleet.reconcile.events import Done, Event, Failed, Finished, TrialFailed, TrialPassed
 from kraken_fleet.reconcile.group_memory import GroupMemory
 from kraken_fleet.reconcile.observe import observe
 from kraken_fleet.reconcile.parallel import FATAL, each
@@ -133,9 +134,19 @@ class _Run:
     groups: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     failed_agents: set[int] = field(default_factory=set)
+    on_trial: dict[str, int] = field(default_factory=dict)
     done: int = 0
 
     def events(self) -> Iterator[Event]:
+        try:
+            yield from self._changes()
+        finally:
+            # Whoever was not judged, because this was interrupted or the server fails, does not stay authorized.
+            if self.on_trial:
+                with suppress(FleetError):
+                    list(self._patch(sorted(self.on_trial.values()), authorized=False))
+
+    def _changes(self) -> Iterator[Event]:
         started = self.clock.now()
         plan = self.plan
         # The order is that of ACTION_TYPES, which says why. New agents are judged last: that takes up to trial_timeout.
@@ -147,13 +158,16 @@ class _Run:
         yield from self._create(plan.of(CreateGroup))
         yield from self._each(plan.of(SetDeployment), self._set_deployment)
         yield from self._each(plan.of(Disable), lambda item: self.client.disable_agent(item.agent_id))
+        # Before the first request: an answer that is lost must not leave anybody authorized.
+        newcomers = [action for action in plan.of(Authorize) if action.on_trial]
+        self.on_trial = {action.label: action.agent_id for action in newcomers}
         yield from self._authorize(plan.of(Authorize), authorized=True)
         yield from self._each(plan.of(SetGroups), self._set_groups)
         yield from self._enable(plan.of(Enable))
         yield from self._authorize(plan.of(Unauthorize), authorized=False)
         # One after the other: each costs the server a second of work in the queue that also completes jobs.
         yield from self._each(plan.of(DeleteAgent), self._delete, workers=1)
-        yield from self._trials([action for action in plan.of(Authorize) if action.on_trial])
+        yield from self._trials(newcomers)
         yield Finished(done=self.done, failed=len(self.failures), seconds=self.clock.now() - started)
         if self.failures:
             raise PartialFailureError(
@@ -248,6 +262,9 @@ class _Run:
             concurrency=self.concurrency,
         )
         for event in events:
+            # One whose judgement could not be carried out stays in on_trial.
+            if isinstance(event, TrialPassed | TrialFailed):
+                self.on_trial.pop(event.subject, None)
             if isinstance(event, Failed | TrialFailed):
                 self.failures[event.subject] = event.reason
                 self.failed_agents.add(trials[event.subject].agent_id)
@@ -277,7 +294,7 @@ def _check_judges(plan: Plan, trust: Sequence[TrustPolicy]) -> None:
         if action.policy not in given:
             raise PlanError(
                 f"The plan puts {action.label} on trial, and its policy {action.policy} is not given",
-                hint="Apply it with the same trust policy, or make a new plan",
+                hint="Give the inventory with -i, or the same file with --trust; or make a new plan",
             )
 
 

@@ -8,7 +8,6 @@ agent that has just been started with a new secret is about to report it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from kraken_fleet.api import KrakenClient
@@ -55,26 +54,6 @@ def hold_trials(
     """
     judges = {policy.name: policy for policy in trust}
     pending = {action.agent_id: action for action in trials}
-    try:
-        yield from _held(client, pending, judges, before, timeout, clock, concurrency)
-    finally:
-        # Whoever was not judged, because this was interrupted or the server fails, does not stay authorized.
-        newcomers = [number for number, action in pending.items() if isinstance(action, Authorize)]
-        if newcomers:
-            with suppress(FleetError):
-                client.set_authorized(newcomers, False)  # noqa: FBT003 - its second argument is the verb's sense
-
-
-def _held(
-    client: KrakenClient,
-    pending: dict[int, Trial],
-    judges: Mapping[str, TrustPolicy],
-    before: Mapping[int, HostInfo | None],
-    timeout: float,
-    clock: Clock,
-    concurrency: int,
-) -> Iterator[Event]:
-    """Judge the agents; each leaves `pending` once what was decided is done."""
     # Another agent may speak under the same address, so an agent has to pass twice in a row.
     passed: set[int] = set()
     began = clock.now()
@@ -89,10 +68,9 @@ def _held(
             if decision is not None and decision.admitted and not late and number not in passed:
                 passed.add(number)
             elif decision is not None:
+                del pending[number]
                 verdicts.append(_Verdict(action, agent, decision))
         yield from _carry_out(client, verdicts, concurrency)
-        for verdict in verdicts:
-            del pending[verdict.action.agent_id]
         if pending and not noticed and clock.now() - began >= _NEWS_SECONDS:
             _authorize_again(client, _without_news(pending, agents, before), clock)
             noticed = True

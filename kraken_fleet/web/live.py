@@ -64,8 +64,8 @@ def _look(visit: Visit) -> Snapshot | None:
         return None
     try:
         return visit.snapshot()
-    except NotSignedInError:
-        if visit.session.borrows:  # it is the console's own account that is refused
+    except NotSignedInError as error:
+        if visit.session.borrows or error.for_now:  # else it is the console's own account that is refused
             raise
         # Signed out meanwhile, or the server knows this person no more. Else each look would try the password again.
         visit.console.sessions.end(visit.session)

@@ -33,6 +33,9 @@ class ActionModule(ActionBase):
         except UsageError as error:
             return {"failed": True, "msg": str(error)}
         arguments = {**self._task.args, "server_url": server.agents, "agent_ca_bundle": authorities}
+        if self._task.check_mode:
+            # Else a record is sent to ClickHouse, to see whether it arrives.
+            arguments |= {"clickhouse_addr": "", "clickhouse_native_addr": ""}
         result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
         if result.get("failed"):
             return result

@@ -101,7 +101,7 @@ def test_two_controllers_do_their_slices_at_the_same_time(hand_agents: HandAgent
 def test_a_slice_of_an_inventory_never_prunes(hand_agents: HandAgents, prune: Prune) -> None:
     _, ours = hand_agents.announce()
     other, _ = hand_agents.announce(authorized=True)
-    with pytest.raises(PlanError, match="a slice of it"):
+    with pytest.raises(PlanError, match="has chosen a part of it"):
         hand_agents.reconcile(DesiredAgent("a", ours), policy=PlanPolicy(prune=prune, max_prune=100))
     assert _state(hand_agents, other) == (True, False, {"all"})
 

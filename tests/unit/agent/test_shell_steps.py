@@ -203,9 +203,10 @@ def test_one_step_costs_the_agent_less_than_50_ms_of_cpu(
 ) -> None:
     agent = start_agent()
     until(lambda: server.said("get-job"))
-    before = _cpu_seconds(agent.pid)
+    before, began = _cpu_seconds(agent.pid), time.monotonic()
     job = server.add_job(*[shell("true") for _ in range(20)])
     until(lambda: job.finished)
     assert len(server.results(job)) == 20
     # Generous: it imports what runs jobs, and starts 20 processes; bench/agent.py measures.
     assert (_cpu_seconds(agent.pid) - before) / 20 < 0.05
+    assert (time.monotonic() - began) / 20 < 1.0, "no pause of its own, however busy the machine is"

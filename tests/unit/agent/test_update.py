@@ -270,6 +270,25 @@ def test_a_version_that_says_nothing_but_stays_is_taken(
     assert agent.process.poll() is None
 
 
+def test_a_job_goes_on_with_the_release_that_it_began_with(
+    server: FakeServer, root: Path, start: StartAgent, until: Until, tmp_path: Path
+) -> None:
+    """A deploy makes another one current, and then waits for the job's end."""
+    wait = "echo begun; echo '{}' > found.json; until [ -e ../../go ]; do sleep 0.1; done"
+    job = server.add_job({"cmd": wait}, {"tool": "values_collect", "files": [{"name": "found.json"}]})
+    agent = start(mode="managed")
+    until(lambda: server.sink.output())
+    place = root / "versions" / "2-new"
+    place.mkdir()
+    for path, content in own_release(tmp_path, "2" * 60).items():
+        (place / f"kk{Path(path).name}").write_bytes(content)
+    (root / "next").symlink_to("versions/2-new")
+    (root / "next").rename(root / "current")
+    (agent.data_dir / "go").touch()
+    until(lambda: job.finished)
+    assert [result["status"] for result in server.results(job)][-1] == "done", server.results(job)
+
+
 def test_the_same_file_under_another_version_is_no_update(
     server: FakeServer, root: Path, start: StartAgent, until: Until
 ) -> None:

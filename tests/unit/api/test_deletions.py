@@ -9,6 +9,7 @@ import pytest
 from kraken_fleet.api import DELETE_BURST, DELETE_INTERVAL, KrakenClient
 from kraken_fleet.api.deletions import DeletionPace
 from kraken_fleet.api.pacing import Pacer
+from kraken_fleet.errors import RequestRejectedError
 from tests.unit.api.fake_kraken import FakeKraken
 from tests.unit.api.recorded import Reply, Request, problem
 
@@ -71,6 +72,18 @@ def test_a_queue_that_stands_still_does_not_hold_deletions_up_for_ever(
     pace.wait(17)
     pace.wait(18)
     assert sum(clock.pauses) == pytest.approx(300)
+
+
+def test_a_deletion_that_the_server_refuses_does_not_hold_up_the_next_one(
+    fake: FakeKraken, client: KrakenClient
+) -> None:
+    fake.on("GET", "/diagnostics", lambda _request: _queue())
+    fake.on("DELETE", "/agents/17", lambda _request: problem(404, "no such agent"))
+    fake.on("DELETE", "/agents/18", lambda _request: Reply(204))
+    with pytest.raises(RequestRejectedError):
+        client.delete_agent(17)
+    client.delete_agent(18)
+    assert fake.count("GET", "/diagnostics") == 0
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kraken_fleet.errors import InventoryError
-from kraken_fleet.inventory import asking, environment, load
+from kraken_fleet.inventory import Inventory, asking, environment, load
 
 pytestmark = pytest.mark.timeout(240)  # some runs of Ansible
 NUMBER = 24  # more than are asked one by one
@@ -79,3 +79,15 @@ def test_the_host_whose_template_is_wrong_is_found_among_many(
         load([inventory(tmp_path, common, host11={"kraken_agent_groups": [template]})])
     assert caught.value.host == "host11"
     assert len(runs) <= most
+
+
+def test_what_cannot_be_filled_in_is_named_without_the_values_beside_it(tmp_path: Path) -> None:
+    common: dict[str, object] = {
+        "kraken_agent_environment": {"https_proxy": "http://u:S3CRETPW@proxy:3128"},
+        "kraken_agent_system_id": "{{ nobody }}",
+    }
+    found = Inventory([inventory(tmp_path, common)])
+    with pytest.raises(InventoryError) as caught:
+        found.variables("host01", ["kraken_agent_environment", "kraken_agent_system_id"])
+    assert caught.value.variable == "kraken_agent_system_id"
+    assert "S3CRETPW" not in str(caught.value)

@@ -8,7 +8,7 @@ import pytest
 
 from kraken_fleet.errors import InventoryError
 from kraken_fleet.inventory import fleet_from_hostvars, fleet_from_inventory, unsure_hosts
-from kraken_fleet.model import DesiredAgent, DesiredFleet, DesiredTrust, TrustRule
+from kraken_fleet.model import UNREAD_TRUST, DesiredAgent, DesiredFleet, DesiredTrust, TrustRule
 
 
 def _nobody(name: str) -> str:
@@ -167,8 +167,8 @@ def test_yes_and_no_may_be_written_as_ansible_does(text: object, meant: bool) ->
         ("kraken_agent_instances", [{"name": "a", "address": "10.0.0.1", "grups": []}], "'grups' is not one of"),
         ("kraken_agent_instances", [{"name": "a", "address": "1.1.1.1"}] * 2, "Two agents are called 'a'"),
         ("kraken_registration_trust", "atested", r"did you mean attested\?"),
-        ("kraken_registration_trust_networks", "10.0.0.0/8", "is not a list of networks"),
-        ("kraken_registration_trust_rules", [{"networks": ["10.0.0.0/8"]}], "each with its networks and groups"),
+        ("kraken_registration_trust_networks", {"a": 1}, "list"),
+        ("kraken_registration_trust_rules", [{"networks": ["10.0.0.0/8"]}], "groups"),
         ("kraken_registration_trust_rules", [{"networks": [], "groups": [], "sytems": []}], "did you mean systems"),
     ],
 )
@@ -188,6 +188,38 @@ def test_a_host_says_how_its_agents_are_authorized() -> None:
     rules = {"kraken_registration_trust": "rules", "kraken_registration_trust_rules": [rule]}
     wanted = TrustRule(frozenset({"gpu"}), ("10.0.0.0/8",), ("debian-*",))
     assert _one(rules).trust == DesiredTrust("rules", rules=(wanted,))
+
+
+def test_networks_may_be_a_text_with_commas_as_for_ansible() -> None:
+    cidr = {"kraken_registration_trust": "cidr", "kraken_registration_trust_networks": "10.0.0.0/8, fd00::/8"}
+    assert _one(cidr).trust.networks == ("10.0.0.0/8", "fd00::/8")
+    rule = {"networks": "10.0.0.0/8", "groups": "gpu,big"}
+    rules = _one({"kraken_registration_trust": "rules", "kraken_registration_trust_rules": [rule]}).trust.rules
+    assert rules == (TrustRule(frozenset({"gpu", "big"}), ("10.0.0.0/8",)),)
+
+
+@pytest.mark.parametrize("value", ["{{ lookup('env', 'X') }}", {"__ansible_vault": "x"}])
+def test_a_policy_that_only_a_play_can_read_is_left_unread(value: object) -> None:
+    assert _one({"kraken_registration_trust": value}).trust == DesiredTrust(UNREAD_TRUST)
+    networks = {"kraken_registration_trust": "cidr", "kraken_registration_trust_networks": value}
+    assert _one(networks).trust == DesiredTrust(UNREAD_TRUST)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"kraken_registration_trust": "cidr", "kraken_registration_trust_networks": ["10.0.0.5/8"]},
+        {
+            "kraken_registration_trust": "rules",
+            "kraken_registration_trust_rules": [{"networks": ["10.0.0.5/8"], "groups": ["gpu"]}],
+        },
+    ],
+)
+def test_a_network_that_is_none_names_host_and_place(variables: dict[str, object]) -> None:
+    with pytest.raises(InventoryError, match=r"'10\.0\.0\.5/8' is not a network") as caught:
+        _one(variables)
+    assert caught.value.host == "web1"
+    assert str(caught.value.variable).startswith("kraken_registration_trust_")
 
 
 def test_a_wrong_value_inside_an_instance_is_named_by_its_place() -> None:

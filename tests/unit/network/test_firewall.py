@@ -35,7 +35,7 @@ def test_each_address_is_there_once_in_order_and_unknown_agents_are_named() -> N
 @pytest.mark.parametrize(
     ("asked", "besides", "reason"),
     [
-        (fleet("10.0.0.1", complete=False), [], "a slice"),
+        (fleet("10.0.0.1", complete=False), [], "need all agents"),
         (fleet("a-name"), [], "would allow nobody"),
         (fleet(), [], "would allow nobody"),
         (fleet("10.0.0.1"), ["10.0.0.1; drop"], "neither an address nor a network"),

@@ -98,4 +98,4 @@ def test_the_installed_release_is_named(tmp_path: Path) -> None:
     release.rmdir()
     found = agent_checks.check_agent(str(tmp_path))
     assert (found["ok"], found["detail"]) == (False, f"release 1.2.3-0123abcd is missing in {tmp_path}")
-    assert "deploy-agents.yml" in found["remedy"]
+    assert "Deploy the host" in found["remedy"]

@@ -127,4 +127,4 @@ def test_what_others_change_between_look_and_act_is_looked_at_again(monkeypatch:
     monkeypatch.setattr(action, "_looked_and_acted", lambda *_given: None, raising=False)
     gave_up = action._settled({"compose_file": "/srv/compose.yaml"}, {})
     assert gave_up["failed"]
-    assert "Other deploys change the agents beside /srv/compose.yaml" in gave_up["msg"]
+    assert "Other deploys have changed the agents beside /srv/compose.yaml" in gave_up["msg"]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kraken_fleet.model import DesiredAgent, DesiredFleet, ObservedFleet
-from kraken_fleet.plan import AttestedTrust, InventoryTrust, MadeNonce, PlanPolicy, make_plan
+from kraken_fleet.plan import AttestedTrust, MadeNonce, PlanPolicy, make_plan, trust_of
 from kraken_fleet.reconcile import NonceMemory, TrialFailed, TrialPassed
 from tests.unit.web.model_builders import an_agent
 
@@ -45,7 +45,7 @@ def test_a_secret_counts_once(tmp_path: Path) -> None:
     assert memory.nonces() == [NONCE]
     assert [*memory.forgetting(plan, [TrialPassed(**said)])]
     assert memory.nonces() == []
-    assert memory.policy(PlanPolicy(), desired) == PlanPolicy(trust=(InventoryTrust(),))
+    assert memory.policy(PlanPolicy(), desired) == PlanPolicy(trust=trust_of(desired))
 
 
 def test_a_file_that_is_spoilt_keeps_nothing(tmp_path: Path) -> None:

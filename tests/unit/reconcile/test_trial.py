@@ -8,7 +8,7 @@ from kraken_fleet.api import KrakenClient
 from kraken_fleet.errors import PartialFailureError, PlanError, ServerFaultError
 from kraken_fleet.model import AgentsGroup, TrustRule
 from kraken_fleet.plan import AttestedTrust, Plan, PlanPolicy, RulesTrust, make_plan
-from kraken_fleet.reconcile import Done, Event, Planned, TrialFailed, apply, observe, reconcile
+from kraken_fleet.reconcile import Done, Event, Planned, TrialFailed, TrialPassed, apply, observe, reconcile
 from tests.fake_clock import FakeClock
 from tests.unit.reconcile.lab import Lab, fleet
 
@@ -115,6 +115,41 @@ def test_whoever_was_not_judged_does_not_stay_authorized(lab: Lab, fault: BaseEx
 
     with pytest.raises(type(fault)):
         list(reconcile(lab.client, fleet(("a", A, "gpu")), ATTESTED, clock=FakeClock(steps=[broken_off])))
+    assert not lab.agent(A).authorized
+
+
+def test_who_has_passed_stays_authorized_when_the_server_fails_at_the_next_one(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for address in (A, B):
+        lab.speak(address)
+
+    def answers() -> None:
+        for address, nonce in ((A, "nonce-a"), (B, "nonce-b")):
+            lab.tell(address, kraken_fleet_nonce=nonce)
+
+    events = reconcile(
+        lab.client, fleet(("a", A, ""), ("b", B, "")), ATTESTED, clock=FakeClock(steps=[answers]), concurrency=1
+    )
+    passed = next(event for event in events if event.kind == "trial_passed")
+    assert isinstance(passed, TrialPassed)
+    with pytest.raises(OSError, match="full"):
+        events.throw(OSError("the disk is full"))  # type: ignore[attr-defined] # it is a generator
+    first, second = (A, B) if passed.subject == f"a ({A})" else (B, A)
+    assert (lab.agent(first).authorized, lab.agent(first).enabled) == (True, True)
+    assert not lab.agent(second).enabled or lab.agent(second).authorized
+
+
+def test_an_application_that_ends_before_the_trials_leaves_nobody_authorized(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.speak(A)
+    events = reconcile(lab.client, fleet(("a", A, "gpu")), ATTESTED, clock=FakeClock())
+    for event in events:
+        if isinstance(event, Done) and event.action.kind == "authorize":
+            break
+    assert lab.agent(A).authorized
+    events.close()  # type: ignore[attr-defined] # it is a generator
     assert not lab.agent(A).authorized
 
 
