@@ -19,7 +19,7 @@ def spec(directory: str = "/opt/kraken", user: str = "kraken", manager: str = "s
 def test_what_the_script_would_put_elsewhere_is_refused() -> None:
     install_script.check(spec())
     for other in (spec(directory="/srv/kraken"), spec(user="builder"), spec(manager="process")):
-        with pytest.raises(HostError, match="kraken_agent_install_method(: | to )binaries"):
+        with pytest.raises(HostError, match=r"kraken_agent_install_method(: | to )binaries"):
             install_script.check(other)
 
 
