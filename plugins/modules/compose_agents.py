@@ -231,11 +231,20 @@ def apply(wanted: Dict[str, Any], project: Project) -> None:
     if wanted["network"]:
         project.refuse_other_services(wanted["project"])
     project.take_out(wanted["superfluous"])
+    before = compose_project.read_text(project.override_file, optional=True)
     compose_project.write_atomically(project.override_file, wanted["override"])
-    if wanted["network"]:
-        project.start_anew(wanted["network"])
-    else:
-        project.start(wanted["services"])
+    try:
+        if wanted["network"]:
+            project.start_anew(wanted["network"])
+        else:
+            project.start(wanted["services"])
+    except ComposeError:
+        # Else the next run finds all as wanted, and starts nothing.
+        if before:
+            compose_project.write_atomically(project.override_file, before)
+        else:
+            os.unlink(project.override_file)
+        raise
 
 
 def remove(wanted: Dict[str, Any], project: Project) -> None:

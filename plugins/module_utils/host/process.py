@@ -129,7 +129,13 @@ def start(spec: AgentSpec) -> None:
             start_new_session=True,
             preexec_fn=becoming(spec.user),
         )
-    _write_pidfile(spec, agent.pid)
+    try:
+        _write_pidfile(spec, agent.pid)
+    except Exception:
+        # Nobody would know of it, and the next run would start another one.
+        os.killpg(agent.pid, signal.SIGKILL)
+        agent.wait()
+        raise
     if _has_ended_at_once(agent):
         opening.remove(pidfile(spec.directory))
         written = opening.read_bytes(log, 2 * _LARGEST_LOG) or b""

@@ -15,6 +15,8 @@ from .spec import AgentSpec
 
 UNIT_DIRECTORY = "/etc/systemd/system"
 _RUNNING = ("active", "reloading", "refreshing")
+# In all other states, such as between two starts of one that ends again and again, there is something to stop.
+_STOPPED = ("inactive", "failed")
 # How long a service has to stay up to be believed. For one that says itself that it is up, systemctl has waited.
 _SETTLE_SECONDS = 0.5
 # How long systemd waits until it starts one again that has ended.
@@ -146,13 +148,13 @@ def converge(spec: AgentSpec, *, restart: bool) -> Iterator[Change]:
         verb = "enable" if spec.enabled else "disable"
         yield _state_change(spec, verb, "enabled" if enabled else "disabled", f"{verb}d")
     restart = restart or any(change.restarts for change in unit)
-    yield from _service(spec, now["ActiveState"] in _RUNNING, restart=restart)
+    yield from _service(spec, now["ActiveState"], restart=restart)
 
 
 def remove(unit: str, drain_seconds: int) -> Iterator[Change]:
     """Remove the service and its unit file."""
     now = show(unit)
-    if now["ActiveState"] not in ("inactive", "failed"):
+    if now["ActiveState"] not in _STOPPED:
         yield Change(
             f"stop {unit}",
             lambda: _systemctl("stop", unit, timeout=drain_seconds + 60.0),
@@ -182,7 +184,7 @@ def retire(unit: str, drain_seconds: int) -> Iterator[Change]:
 def is_active(unit: str) -> bool:
     """Tell whether a service runs, or starts with the host."""
     now = show(unit)
-    return now["ActiveState"] in _RUNNING or now["UnitFileState"] == "enabled"
+    return now["ActiveState"] not in _STOPPED or now["UnitFileState"] == "enabled"
 
 
 def show(unit: str) -> Dict[str, str]:
@@ -220,14 +222,14 @@ def notifies(spec: AgentSpec) -> bool:
     return spec.notifies and spec.update != "server"
 
 
-def _service(spec: AgentSpec, running: bool, *, restart: bool) -> Iterator[Change]:
-    wanted = spec.service_state == "started"
-    if wanted and not running:
-        yield _state_change(spec, "start", "stopped", "started")
-    elif running and not wanted:
+def _service(spec: AgentSpec, state: str, *, restart: bool) -> Iterator[Change]:
+    wanted, lives = spec.service_state == "started", state not in _STOPPED
+    if lives and not wanted:
         yield _state_change(spec, "stop", "started", "stopped")
-    elif wanted and restart:
+    elif wanted and lives and restart:
         yield _state_change(spec, "restart", "started", "started again")
+    elif wanted and state not in _RUNNING:
+        yield _state_change(spec, "start", "stopped", "started")
 
 
 def _state_change(spec: AgentSpec, verb: str, before: str, after: str) -> Change:

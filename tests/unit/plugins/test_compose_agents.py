@@ -119,6 +119,24 @@ def test_a_second_deploy_waits_and_does_not_act_by_what_it_saw_before(
     assert not override.exists()
 
 
+@pytest.mark.parametrize("before", ["", "services: {one: {}}\n"])
+def test_what_could_not_be_started_is_tried_again_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    override = tmp_path / module.OVERRIDE_NAME
+    if before:
+        override.write_text(before)
+
+    def fails(_project: object, _services: object) -> None:
+        raise compose_project.ComposeError("docker compose up failed: no such directory")
+
+    monkeypatch.setattr(compose_project.Project, "start", fails)
+    given = {"operation": "apply", "override": "services: {two: {}}\n", "services": ["two"]}
+    said = answer(monkeypatch, tmp_path, looked_at=compose_project.digest(str(override)), **given)
+    assert said == {"failed": True, "msg": "docker compose up failed: no such directory"}
+    assert compose_project.read_text(str(override), optional=True) == before
+
+
 def test_what_others_change_between_look_and_act_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = iter([None, None, {"changed": False, "changes": []}])
     action = object.__new__(compose_agents.ActionModule)

@@ -91,6 +91,22 @@ def test_one_that_ends_at_once_is_an_error_with_its_last_words(spec: AgentSpec) 
     assert process.state(spec.directory)["state"] == "stopped"
 
 
+def test_one_whose_number_cannot_be_kept_does_not_go_on_unknown(
+    spec: AgentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent(spec, OBEYS)
+    started: list[int] = []
+
+    def full(_spec: AgentSpec, pid: int) -> None:
+        started.append(pid)
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(process, "_write_pidfile", full)
+    with pytest.raises(OSError, match="No space left"):
+        process.start(spec)
+    assert not Path(f"/proc/{started[0]}").exists()
+
+
 def test_another_process_that_got_the_number_is_left_alone(spec: AgentSpec) -> None:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as other:
         for started in (process._started(other.pid), "12345"):

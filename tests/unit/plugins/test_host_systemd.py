@@ -93,10 +93,31 @@ def test_only_one_that_updates_itself_may_end_once(
     monkeypatch.setattr(systemd, "run", lambda *_, **__: "")
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     spec = SPEC._replace(notifies=False, update=update)
-    (change,) = systemd._service(spec, running=False, restart=False)
+    (change,) = systemd._service(spec, "inactive", restart=False)
     with nullcontext() if stays_up else pytest.raises(HostError, match="does not stay up"):
         change.apply()
     assert shown == []
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted", "restart", "verbs"),
+    [
+        ("active", "stopped", False, ["stop"]),
+        ("activating", "stopped", False, ["stop"]),
+        ("failed", "stopped", False, []),
+        ("inactive", "stopped", True, []),
+        ("active", "started", False, []),
+        ("active", "started", True, ["restart"]),
+        ("activating", "started", False, ["start"]),
+        ("activating", "started", True, ["restart"]),
+        ("inactive", "started", True, ["start"]),
+    ],
+)
+def test_a_service_between_two_starts_is_stopped_or_started_anew_too(
+    state: str, wanted: str, restart: bool, verbs: list[str]
+) -> None:
+    changes = systemd._service(SPEC._replace(service_state=wanted), state, restart=restart)
+    assert [change.what.split()[0] for change in changes] == verbs
 
 
 @pytest.mark.parametrize(
