@@ -217,8 +217,7 @@ class Agent:
 
     def _apply(self, answer: Answer) -> None:
         """Send logs where the server says, unless that is set here; again when there was no way to it before."""
-        address = self._config.log_address or answer.log_address
-        if address:
+        if address := self._config.log_address or answer.log_address:
             try:
                 self._log.sink.open(address)
             except ValueError as error:

@@ -174,10 +174,8 @@ class Session:
         """End the session on the server that a password opened here, and close the connections.
 
         A token that somebody else got stays valid: it is theirs. A server that cannot be reached any more is not an
-        error: what was to be done is done, and the session ends by itself some day. A later request signs in again.
-
-        Args:
-            for_good: refuse later requests instead, and those on their way that would have to sign in again.
+        error: what was to be done is done, and the session ends by itself some day. A later request signs in again;
+        with `for_good` it is refused, as one on its way that would have to sign in again.
         """
         if isinstance(self._credentials, PasswordCredentials):
             with self._signing_in:
@@ -267,9 +265,7 @@ class Session:
 def _not_signed_in(user: str, error: NotSignedInError | RequestRejectedError) -> NotSignedInError:
     if isinstance(error, RequestRejectedError) and error.status == _TOO_MANY:
         message = f"The server lets {user!r} try no more passwords for now ({error.detail})"
-        passing = NotSignedInError(
-            message, where=error.where, hint="Wait that long; then check the user and the password"
-        )
+        passing = NotSignedInError(message, where=error.where, hint="Wait that long; then check user and password")
         passing.for_now = True
         return passing
     message = f"The server knows no user {user!r} with this password"

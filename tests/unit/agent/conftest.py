@@ -23,6 +23,8 @@ from tests.waiting import PATIENCE_SECONDS, until
 # The agents' interpreter: they run with older ones than the tests.
 PYTHON = os.environ.get("KRAKEN_TEST_AGENT_PYTHON", sys.executable)
 AGENT_SOURCE = Path(__file__).resolve().parents[3] / "agent"
+# A step that goes on until `end_step`: a test does something meanwhile, however long that takes.
+BEGUN = "echo begun; until [ -e ../../go ]; do sleep 0.1; done"
 
 
 class RunningAgent:
@@ -158,3 +160,8 @@ def tls_server(server: FakeServer, tmp_path: Path) -> Iterator[tuple[str, Path]]
     threading.Thread(target=serve, daemon=True).start()
     yield f"https://localhost:{listener.getsockname()[1]}", certificate
     listener.close()
+
+
+def end_step(agent: RunningAgent) -> None:
+    """End a step that began with BEGUN."""
+    (agent.data_dir / "go").touch()

@@ -15,16 +15,10 @@ from typing import Any
 import pytest
 from kraken_agent.backoff import Backoff
 
-from tests.unit.agent.conftest import RunningAgent, StartAgent
+from tests.unit.agent.conftest import BEGUN, StartAgent, end_step
 from tests.unit.agent.fake_server import FakeJob, FakeServer
 
 Until = Callable[..., None]
-# A step that goes on until `end_step`: a test does something meanwhile, however long that takes.
-BEGUN = "echo begun; until [ -e ../../go ]; do sleep 0.1; done"
-
-
-def end_step(agent: RunningAgent) -> None:
-    (agent.data_dir / "go").touch()
 
 
 def shell(cmd: str, **fields: object) -> dict[str, object]:
