@@ -66,10 +66,12 @@ def sweep(client: KrakenClient, now: datetime, groups: Iterable[AgentsGroup] | N
     members: set[int] = set()
     for agent in observe_agents(client):
         mine = {ref.id for ref in agent.groups} & left.keys()
-        kinds = {own.kind if (own := OwnGroup.parse(left[number])) else "proof" for number in mine}
-        if "proof" in kinds:
+        owns = [OwnGroup.parse(left[number]) for number in mine]
+        if any(own is None or own.kind == "proof" for own in owns):
             put_back(client, agent.id, living)
             touched.append(agent)
+            # In a proof alone it was in none of its own groups, such as that of an upgrade; they are in the name.
+            mine |= {number for own in owns if own for number in own.groups or ()} & left.keys()
         markers = {number for number in mine if (own := OwnGroup.parse(left[number])) and own.kind == "upgrade"}
         if markers and client.agent(agent.id).enabled:  # somebody has let it work again
             client.set_agent_groups(agent.id, {ref.id for ref in client.agent(agent.id).groups} - markers)

@@ -184,6 +184,20 @@ def test_a_check_of_an_upgrade_leaves_on_the_server_what_others_have_left_there(
     assert left.name not in [group.name for group in four.client.groups()]
 
 
+def test_an_upgrade_that_was_killed_in_a_proof_is_known_as_such_afterwards(four: Lab) -> None:
+    out(four, 0, owner=ENDED)
+    agent = four.agent(ADDRESSES[0])
+    groups = tuple(sorted(ref.id for ref in agent.groups))
+    place = four.client.make_passing_group(OwnGroup("proof", ENDED, 1, 8, groups=groups, disabled=True).name)
+    four.client.set_agent_groups(agent.id, [place.id])
+    four.client.enable_agent(agent.id)
+    for _ in range(2):
+        sweep(four.client, four.client.server_time())
+        after = four.agent(ADDRESSES[0])
+        assert (after.disabled, after.group_names) == (True, agent.group_names)
+        assert [one.id for one in left_out_of_service(four.client.agents(), who_is_out(four.client, ME))] == [agent.id]
+
+
 def test_a_batch_that_cannot_be_drained_says_why_for_each_agent(four: Lab) -> None:
     out(four, 0, owner=THEY)
     mine = agents(four, 1)
