@@ -151,7 +151,7 @@ def test_a_trust_file_lets_in_by_network_and_nothing_else(
         ("inventory", "not a list"),
         ("- strangers", "not understood"),
         ("- cidr: {}", "networks"),
-        ("- rules: [{networks: 10.0.0.0/8, groups: [x]}]", "not a list"),
+        ("- rules: [{networks: 5, groups: [x]}]", "not a list"),
     ],
 )
 def test_a_wrong_trust_file_is_named_with_the_reason(
