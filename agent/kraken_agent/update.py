@@ -74,12 +74,8 @@ def follow(version: str, reactor: Reactor, session: Session, log: Log, config: C
     except UpdateRefusedError as error:
         log.warning(f"no update to {version}: {error}")
         return float("inf")
-    except UpdateError as error:
-        log.warning(f"no update to {version}: {error}")
-        write_state(data_dir, version, FAILED)
-        return 0.0
-    except (TransportError, OSError) as error:
-        if getattr(error, "errno", 0) in _LASTING:
+    except (UpdateError, TransportError, OSError) as error:
+        if isinstance(error, UpdateError) or getattr(error, "errno", 0) in _LASTING:
             log.warning(f"no update to {version}: {error}")
             write_state(data_dir, version, FAILED)
             return 0.0

@@ -141,7 +141,7 @@ def memories(client: KrakenClient, *, accept_peers: bool = False) -> Memories:
     Args:
         accept_peers: take the addresses that agents connect from now for right.
     """
-    return Memories(memory(), peers(accept=accept_peers), nonces(client))
+    return Memories.kept_in(state_dir(), client.url, accept_peers=accept_peers)
 
 
 def show(plan: Plan) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from kraken_fleet.model import DesiredFleet
 from kraken_fleet.plan import PlanPolicy, with_trust_of
@@ -24,6 +25,16 @@ class Memories:
     groups: GroupMemory | None = None
     peers: PeerMemory | None = None
     nonces: NonceMemory | None = None
+
+    @classmethod
+    def kept_in(cls, directory: Path, server: str, *, accept_peers: bool = False) -> Memories:
+        """Return all that is remembered of a server in a state directory.
+
+        Args:
+            server: the server's URL.
+            accept_peers: take the addresses that agents connect from now for right.
+        """
+        return cls(GroupMemory(directory), PeerMemory(directory, accept=accept_peers), NonceMemory(directory, server))
 
     def policy(self, policy: PlanPolicy, desired: DesiredFleet) -> PlanPolicy:
         """Return a policy by which hosts with a secret of their own have to report it, and others as `desired` says."""

@@ -16,10 +16,7 @@ from kraken_fleet.reconcile import (
     Changed,
     Clock,
     Event,
-    GroupMemory,
     Memories,
-    NonceMemory,
-    PeerMemory,
     Reading,
     RoundFailed,
     Sleeping,
@@ -156,8 +153,7 @@ class Watch:
         return error, failures
 
     def _read(self) -> Reading:
-        nonces = NonceMemory(self._state, self._client.url)
-        memories = Memories(GroupMemory(self._state), PeerMemory(self._state), nonces)
+        memories = Memories.kept_in(self._state, self._client.url)
         return read_server(self._client, self._load(), self._policy, memories=memories)
 
     def _problems(self, reading: Reading) -> list[Problem]:

@@ -65,7 +65,8 @@ def _look(visit: Visit) -> Snapshot | None:
     try:
         return visit.snapshot()
     except NotSignedInError as error:
-        if visit.session.borrows or error.for_now:  # else it is the console's own account that is refused
+        # The console's own account is refused, or the server takes no passwords for now.
+        if visit.session.borrows or error.for_now:
             raise
         # Signed out meanwhile, or the server knows this person no more. Else each look would try the password again.
         visit.console.sessions.end(visit.session)

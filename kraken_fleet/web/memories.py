@@ -7,16 +7,11 @@ from kraken_fleet.reconcile import GroupMemory, Memories, NonceMemory
 from kraken_fleet.state import state_dir
 
 
-def memory() -> GroupMemory:
-    """Return what is known of deleted agents groups."""
-    return GroupMemory(state_dir())
-
-
 def nonces(client: KrakenClient) -> NonceMemory:
     """Return the secrets that were made for hosts of a server."""
     return NonceMemory(state_dir(), client.url)
 
 
 def memories(client: KrakenClient) -> Memories:
-    """Return both."""
-    return Memories(memory(), nonces=nonces(client))
+    """Return these, and what is known of deleted agents groups."""
+    return Memories(GroupMemory(state_dir()), nonces=nonces(client))
