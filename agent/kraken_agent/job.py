@@ -124,7 +124,7 @@ class JobRun:
         )
         try:
             if executor.has_setup:
-                leftovers.expect_container(self._config.data_dir)
+                leftovers.expect_container(self._config.data_dir, executor.name)
                 self._prepare(executor)
             while True:
                 step = self._next_step()

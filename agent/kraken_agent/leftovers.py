@@ -15,7 +15,7 @@ from kraken_agent.state_files import installation_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, List, Tuple
+    from typing import Callable, Collection, List, Set, Tuple
 
     from kraken_agent.executors.base import Send
     from kraken_agent.reactor import Reactor
@@ -28,13 +28,21 @@ _AGAIN_SECONDS = 15.0
 _LATER_SECONDS = 300.0
 # In the data directory while a job has, or is about to have, a container.
 _MARK = "in-container"
+_MARK_CHARACTERS = 4096
 _NEVER = float("inf")
 
 
-def expect_container(data_dir: str) -> None:
-    """Note that a container is about to be made: if this agent is killed, the next one looks for it twice."""
+def expect_container(data_dir: str, executor: str) -> None:
+    """Note that a container is about to be made: if this agent is killed, the next one looks for it twice.
+
+    Args:
+        data_dir: the agent's data directory.
+        executor: name of the executor that makes it.
+    """
     try:
-        os.close(os.open(os.path.join(data_dir, _MARK), os.O_WRONLY | os.O_CREAT, 0o600))
+        descriptor = os.open(os.path.join(data_dir, _MARK), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(f"{executor}\n")
     except OSError:
         # A full disk keeps no job from running.
         return
@@ -52,6 +60,15 @@ def is_container_expected(data_dir: str) -> bool:
     """Return whether a job's container may be left: its agent was killed, or could not remove it."""
     # What else is there, such as a directory, a job has left: it is no mark, and would stay one for ever.
     return os.path.isfile(os.path.join(data_dir, _MARK))
+
+
+def _expected_executors(data_dir: str) -> Set[str]:
+    """Return the executors whose containers may be left; empty when the mark does not say: any may be."""
+    try:
+        with open(os.path.join(data_dir, _MARK), encoding="utf-8", errors="replace") as file:
+            return set(file.read(_MARK_CHARACTERS).split())
+    except OSError:
+        return set()
 
 
 def sweep(reactor: Reactor, data_dir: str, keeping: Keeping, warn: Callable[[str], None]) -> None:
@@ -88,14 +105,19 @@ def _prune(jobs: str, keeping: Keeping = Keeping()) -> int:  # noqa: B008 - a Na
     return 0
 
 
-def sweep_containers(reactor: Reactor, data_dir: str, warn: Callable[[str], None]) -> bool:
+def sweep_containers(
+    reactor: Reactor, data_dir: str, warn: Callable[[str], None], executors: Collection[str] = ()
+) -> bool:
     """Between jobs: remove every container that this installation has made, and no other one.
+
+    Args:
+        executors: names of those whose containers to remove; empty for all.
 
     Returns:
         whether none is left, as far as the engines say that are there.
     """
     installation = installation_id(data_dir, warn)
-    names = [name for name, may_work in present() if may_work]
+    names = [name for name, may_work in present() if may_work and (not executors or name in executors)]
     codes = [_in_child(reactor, _executor_sweep(name, installation))[0] for name in names]
     return bool(codes) and not any(codes)
 
@@ -115,6 +137,7 @@ class Sweeps:
         self._warn = warn
         self._is_swept = False
         self._again_at = _NEVER
+        self._executors: Set[str] = set()
 
     def first(self, keeping: Keeping) -> None:
         """Sweep, once.
@@ -128,12 +151,16 @@ class Sweeps:
 
     def again_when_due(self) -> None:
         """Sweep containers again, some time after a job whose container may be left, until that has succeeded."""
-        # A job that ends well removes the mark of the job before; the time stays.
-        if self._again_at == _NEVER and is_container_expected(self._data_dir):
-            self._again_at = time.monotonic() + _AGAIN_SECONDS
+        # A job that ends well removes the mark of the job before; the time and the executors stay.
+        if is_container_expected(self._data_dir):
+            if self._again_at == _NEVER:
+                self._again_at = time.monotonic() + _AGAIN_SECONDS
+            self._executors |= _expected_executors(self._data_dir)
         if time.monotonic() >= self._again_at:
-            if sweep_containers(self._reactor, self._data_dir, self._warn):
+            # Another engine that is out of order says nothing about this container.
+            if sweep_containers(self._reactor, self._data_dir, self._warn, self._executors):
                 self._again_at = _NEVER
+                self._executors.clear()
                 expect_no_container(self._data_dir)
             else:
                 self._again_at = time.monotonic() + _LATER_SECONDS

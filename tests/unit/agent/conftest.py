@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.unit.agent.fake_server import FakeJob, FakeServer, fake_server
+from tests.unit.agent.fake_server import FakeJob, FakeServer, fake_server, serving
 from tests.waiting import PATIENCE_SECONDS, until
 
 # The agents' interpreter: they run with older ones than the tests.
@@ -139,27 +136,10 @@ def tls_server(server: FakeServer, tmp_path: Path) -> Iterator[tuple[str, Path]]
     subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                plain, _ = listener.accept()
-                with context.wrap_socket(plain, server_side=True) as secured:
-                    head, _, body = secured.recv(65536).partition(b"\r\n\r\n")
-                    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-                    while len(body) < length:
-                        body += secured.recv(65536)
-                    answer = json.dumps(server.answer(json.loads(body))).encode()
-                    secured.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
-            except ssl.SSLError:
-                continue
-            except OSError:
-                return
-
-    threading.Thread(target=serve, daemon=True).start()
-    yield f"https://localhost:{listener.getsockname()[1]}", certificate
-    listener.close()
+    http = serving(server, ("127.0.0.1", 0), context)
+    yield f"https://localhost:{http.server_port}", certificate
+    http.shutdown()
+    http.server_close()
 
 
 def end_step(agent: RunningAgent) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -162,9 +163,7 @@ class FakeServer:
 
     def start(self) -> None:
         """Be there, on the same port as before."""
-        self._http = ThreadingHTTPServer(("0.0.0.0", self._port), _handler(self))
-        self._http.daemon_threads = True
-        threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
+        self._http = serving(self, ("0.0.0.0", self._port))
 
     def stop(self) -> None:
         """Be gone: connections are refused."""
@@ -252,6 +251,17 @@ class FakeServer:
             return {}
         job.tests += tests
         return {"tests": tests}
+
+
+def serving(server: FakeServer, address: tuple[str, int], tls: ssl.SSLContext | None = None) -> ThreadingHTTPServer:
+    """Serve at an address, until it is shut down."""
+    http = ThreadingHTTPServer(address, _handler(server))
+    http.daemon_threads = True
+    if tls is not None:
+        # A client that refuses the certificate ends its own connection alone.
+        http.socket = tls.wrap_socket(http.socket, server_side=True, do_handshake_on_connect=False)
+    threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True).start()
+    return http
 
 
 def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
