@@ -14,7 +14,7 @@ from kraken_agent.reactor import Reactor
 from kraken_agent.session import Session
 from kraken_agent.spool import Spool
 
-from tests.unit.agent.fake_server import FakeServer
+from tests.unit.agent.fake_server import FakeJob, FakeServer
 
 # More often than the agent lets a message be refused.
 OFTEN = 8
@@ -44,14 +44,20 @@ def answer_badly(server: FakeServer, kind: str, status: int) -> list[int]:
     return answered
 
 
-@pytest.mark.parametrize("status", [429, 502, 503, 504, 507])
-def test_a_report_that_finds_the_server_overloaded_is_kept(
-    server: FakeServer, session: Session, capfd: pytest.CaptureFixture[str], status: int
-) -> None:
+def report_to_bad_answers(server: FakeServer, session: Session, status: int) -> tuple[FakeJob, list[int]]:
+    """Deliver the report of a step; gives its job and the bad answers that came."""
     job = server.add_job({"cmd": "true"})
     answered = answer_badly(server, "step-result2", status)
     session.report(job.id, 0, {"status": "done"})
     session.deliver()
+    return job, answered
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504, 507])
+def test_a_report_that_finds_the_server_overloaded_is_kept(
+    server: FakeServer, session: Session, capfd: pytest.CaptureFixture[str], status: int
+) -> None:
+    job, answered = report_to_bad_answers(server, session, status)
     assert len(answered) == OFTEN
     assert [result["status"] for result in server.results(job)] == ["done"]
     assert "it is dropped" not in capfd.readouterr().err
@@ -61,10 +67,7 @@ def test_a_report_that_finds_the_server_overloaded_is_kept(
 def test_a_report_that_is_refused_for_what_it_is_is_dropped(
     server: FakeServer, session: Session, capfd: pytest.CaptureFixture[str], status: int
 ) -> None:
-    job = server.add_job({"cmd": "true"})
-    answered = answer_badly(server, "step-result2", status)
-    session.report(job.id, 0, {"status": "done"})
-    session.deliver()
+    _, answered = report_to_bad_answers(server, session, status)
     assert len(answered) < OFTEN
     assert not session.has_reports
     said = capfd.readouterr().err
