@@ -14,9 +14,11 @@ from tests.real_server.fixtures import pytest_configure, pytest_configure_node, 
 __all__ = ["pytest_configure", "pytest_configure_node", "pytest_sessionfinish", "real_server"]
 
 
-# How long one example takes depends on what else the machine does; pytest-timeout ends what hangs.
-settings.register_profile("any machine", deadline=None)
-settings.load_profile("any machine")
+# How long one example takes depends on what else the machine does; pytest-timeout ends what hangs. Each run plays the
+# same examples, so that one fails for what was changed; `--hypothesis-profile explore` looks for others.
+settings.register_profile("the same examples", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=5_000)
+settings.load_profile("the same examples")
 
 # Whichever test is the first waits until the server is installed and up.
 FIRST_TEST_SECONDS = 400
