@@ -88,6 +88,12 @@ def test_what_was_not_removed_is_said_and_swept_until_that_succeeds(
     until(lambda: not leftovers.is_container_expected(str(agent.data_dir)))
 
 
+def test_a_mark_names_each_executor_once(tmp_path: Path) -> None:
+    for executor in ("docker", "lxd", "docker"):
+        leftovers.expect_container(str(tmp_path), executor)
+    assert (tmp_path / "in-container").read_text() == "docker\nlxd\n"
+
+
 def test_a_later_job_that_ends_well_does_not_hide_what_was_not_removed(
     server: FakeServer, start: StartWithEngine, until: Until, tmp_path: Path
 ) -> None:

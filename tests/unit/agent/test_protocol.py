@@ -93,7 +93,7 @@ ANSWERS = st.fixed_dictionaries(
 # As the agent's spool gives them back, whatever is in its files.
 REPORTS = st.fixed_dictionaries(
     {
-        "job_id": st.just(1) | st.integers(),
+        "job_id": st.integers(),
         "step_idx": st.integers(),
         "result": st.dictionaries(st.just("status") | st.text(max_size=8), st.just(IN_PROGRESS) | JSON, max_size=3),
     }
@@ -110,6 +110,7 @@ def test_no_answer_of_a_server_raises_and_each_part_has_its_type(data: dict[str,
     assert isinstance(answer.log_address, str)
     assert answer.agent_id is None or isinstance(answer.agent_id, int)
     answer_to_report(answer, report)
+    answer_to_report(answer, {**report, "job_id": 1})
     answer_to_dispatch(answer, {"job_id": 1, "tests": ["a"]})
 
 
