@@ -71,6 +71,14 @@ def test_an_agent_comes_changes_is_upgraded_goes_back_and_is_taken_off(windows: 
     assert windows.state["directories"] == []
 
 
+def test_a_removal_touches_no_directory_but_the_agents(windows: Windows) -> None:
+    windows.become(directories=["D:\\work"], services={"kraken-agent": {"state": "started", "path": "C:\\nssm.exe"}})
+    before = windows.state
+    said = windows.play(kraken_agent_state="absent", kraken_agent_dir="D:\\", fails=True)[1]
+    assert r"kraken_agent_dir is D:\; on Windows the agent is always in C:\kraken, and nothing was removed" in said
+    assert windows.state == before
+
+
 def test_a_second_deploy_waits_for_the_first_and_says_whose_it_is(windows: Windows) -> None:
     windows.become(locks={"kraken-agent": "another"})
     before = windows.state
