@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
 
@@ -199,3 +200,30 @@ def test_sudo_is_there_when_it_is_asked_for_and_gone_when_not(host: SystemdHost)
     assert set(again.changed.values()) == {0}
     host.deploy(**AGENT)
     assert host.run(f"test -e {file}").returncode == 1
+
+
+def test_an_account_that_the_agent_ran_as_has_no_sudo_any_more(host: SystemdHost) -> None:
+    host.deploy(**AGENT, kraken_agent_sudo=True)
+    host.deploy(**AGENT, kraken_agent_sudo=True, kraken_agent_user="builder")
+    assert host.out("ls /etc/sudoers.d").split() == ["README", "kraken-agent-builder"]
+    assert host.printed(host.job("sudo -n id -un; id -un"), "builder") == ["root", "builder"]
+    host.deploy(**AGENT)
+    assert host.out("ls /etc/sudoers.d") == "README"
+
+
+def test_a_restart_is_not_lost_when_a_deploy_is_killed_before_it(host: SystemdHost) -> None:
+    before, greeted = host.await_agent(), {**AGENT, "kraken_agent_environment": {"GREETING": "hello"}}
+    # Found before the real one; only a restart does not come to it.
+    kills = '#!/bin/sh\ncase $1 in restart) kill -KILL $PPID ;; *) exec /usr/bin/systemctl "$@" ;; esac\n'
+    host.out(f"printf %s {shlex.quote(kills)} >/usr/local/bin/systemctl; chmod +x /usr/local/bin/systemctl")
+    try:
+        assert host.try_to_deploy(**greeted).code != 0
+    finally:
+        host.out("rm /usr/local/bin/systemctl")
+    assert host.await_agent() == before
+    host.deploy(**greeted)
+    assert host.await_agent() != before
+    assert host.printed(host.job("echo $GREETING"), "hello") == ["hello"]
+    again = host.deploy(**greeted)
+    assert set(again.changed.values()) == {0}
+    assert host.run("test -e /opt/kraken/restart-due").returncode == 1

@@ -41,10 +41,8 @@ def _fetched(binary: Binary, versions: Sequence[str]) -> Binary:
     return binary._replace(content=content_of(binary)) if binary.allowed_signers and missing else binary
 
 
-def converge(
-    directory: str, release: Release, keep: int, owner: Attributes, python: str, user: str = ""
-) -> Iterator[Change]:
-    """Put the release in place, point `current` at it, and keep at most `keep` releases, this one among them.
+def converge(directory: str, release: Release, owner: Attributes, python: str, user: str = "") -> Iterator[Change]:
+    """Put the release in place, and point `current` at it.
 
     Args:
         directory: the agent's directory.
@@ -65,7 +63,6 @@ def converge(
         )
     if before != release.name:
         yield _switching(directory, release.name, before, owner)
-    yield from _prune(directory, release.name, before, keep)
 
 
 def owners(directory: str, owner: Attributes) -> Iterator[Change]:
@@ -112,6 +109,31 @@ def go_back(directory: str, name: str, owner: Attributes) -> Iterator[Change]:
         raise HostError(f"{directory} has no release {name}; it has {there}")
     if before != name:
         yield _switching(directory, name, before, owner)
+
+
+def surplus(directory: str, current: str, keep: int) -> Iterator[Change]:
+    """Remove the oldest releases: at most `keep` stay, the current one among them.
+
+    Planned before the agent is started again and carried out after it: until then it runs from one that may go.
+
+    Args:
+        directory: the agent's directory.
+        current: the name of the release that is current then.
+        keep: how many stay.
+    """
+    versions, before = os.path.join(directory, "versions"), installed(directory)
+    others = [name for name in _releases(versions) if name != current]
+    # The one that ran until now is the one to go back to, whatever its age.
+    others.sort(key=lambda name: (name == before, _age(os.path.join(versions, name))), reverse=True)
+    for name in others[max(0, keep - 1) :]:
+        path = os.path.join(versions, name)
+        yield Change(
+            f"remove version {name}",
+            functools.partial(opening.remove, path),
+            before=f"{name}\n",
+            before_header=path,
+            after_header=ABSENT,
+        )
 
 
 def _switching(directory: str, name: str, before: Optional[str], owner: Attributes) -> Change:
@@ -183,22 +205,6 @@ def _switch(directory: str, name: str, owner: Attributes) -> None:
         os.utime(last, dir_fd=handle, follow_symlinks=False)
 
 
-def _prune(directory: str, current: str, before: Optional[str], keep: int) -> Iterator[Change]:
-    versions = os.path.join(directory, "versions")
-    others = [name for name in _releases(versions) if name != current]
-    # The one that ran until now is the one to go back to, whatever its age.
-    others.sort(key=lambda name: (name == before, _age(os.path.join(versions, name))), reverse=True)
-    for name in others[max(0, keep - 1) :]:
-        path = os.path.join(versions, name)
-        yield Change(
-            f"remove version {name}",
-            functools.partial(opening.remove, path),
-            before=f"{name}\n",
-            before_header=path,
-            after_header=ABSENT,
-        )
-
-
 def _age(path: str) -> float:
     found = opening.status(path)
     return found.st_mtime if found else 0.0
@@ -209,12 +215,9 @@ def _releases(versions: str) -> List[str]:
 
 
 def _sweep(directory: str) -> None:
-    """Remove what an earlier run has left that was interrupted."""
-    for place, beginnings in (
-        (directory, (".staging-",)),
-        (os.path.join(directory, "versions"), (".new-", ".damaged-")),
-    ):
-        for name in opening.names(place):
-            if name.startswith(beginnings):
-                with contextlib.suppress(OSError):
-                    opening.remove(os.path.join(place, name))
+    """Remove what a run of an early version has left that was killed."""
+    versions = os.path.join(directory, "versions")
+    for name in opening.names(versions):
+        if name.startswith((".new-", ".damaged-")):
+            with contextlib.suppress(OSError):
+                opening.remove(os.path.join(versions, name))

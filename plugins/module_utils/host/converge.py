@@ -6,7 +6,20 @@ import os
 from types import MappingProxyType
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from . import binaries, env_file, install_script, nonce, opening, others, process, selinux, systemd, upstream, users
+from . import (
+    binaries,
+    env_file,
+    install_script,
+    nonce,
+    opening,
+    others,
+    process,
+    restart_due,
+    selinux,
+    systemd,
+    upstream,
+    users,
+)
 from .changes import Change, HostError
 from .files import Attributes, absent, directory, read_text, text_file
 from .installed import has, installed, is_own
@@ -48,18 +61,24 @@ def present(
         changes += _account(spec)
     regrouped = any(change.restarts for change in changes)
     changes += selinux.converge(_labelled(specs), [spec.data for spec in specs]) if root else ()
+    restarted: List[str] = []
     for spec in specs:
-        wanted = release
-        if release and not stopped and _is_tried_by_its_start(spec):
-            wanted = release._replace(self_checking=False)
+        wanted = _brought(spec, release, releases.get(spec.name, ""))
+        if wanted and not stopped and _is_tried_by_its_start(spec):
+            wanted = wanted._replace(self_checking=False)
         files = list(_files(spec, wanted, releases.get(spec.name, ""), root=root))
-        restart = regrouped or any(change.restarts for change in files)
+        restart = regrouped or restart_due.is_due(spec.directory) or any(change.restarts for change in files)
         manager = systemd if spec.manager == "systemd" else process
-        changes += [*files, *manager.converge(spec, restart=restart)]
+        service = list(manager.converge(spec, restart=restart))
+        changes += [*files, *service]
+        if spec.service_state == "started" and (restart or any(change.restarts for change in service)):
+            restarted.append(spec.directory)
         # After everything else: nothing of it is in use then.
+        changes += binaries.surplus(spec.directory, wanted.name, spec.keep_versions) if wanted else ()
         changes += upstream.needless(spec)
         changes += install_script.leavings(spec) if root else ()
-    return changes
+    changes += _sudo_of_former_accounts(specs, found) if root else ()
+    return restart_due.noted(changes, restarted)
 
 
 def agents_beside(specs: Sequence[AgentSpec]) -> List[others.Place]:
@@ -145,23 +164,37 @@ def _account(spec: AgentSpec) -> Iterator[Change]:
         yield from users.sudoers(spec.user, spec.sudo)
 
 
+def _sudo_of_former_accounts(specs: Sequence[AgentSpec], beside: Sequence[others.Place]) -> Iterator[Change]:
+    """Take sudo from accounts that no agent of this host runs as any more."""
+    processes = {process.account(place.directory) for place in beside if place.kind == "process"} - {None}
+    for user in sorted(users.with_sudo() - {spec.user for spec in specs}):
+        if users.number(user) not in processes and not _others_use(user, specs):
+            yield from users.sudoers(user, wanted=False)
+
+
 def _running(spec: AgentSpec, name: str) -> AgentSpec:
     """Return the agent with a release that is on the host, which decides whether it notifies systemd."""
     return spec._replace(notifies=is_own(spec.directory, name)) if name else spec
+
+
+def _brought(spec: AgentSpec, release: Optional[Release], back_to: str) -> Optional[Release]:
+    """Return the release that a deploy brings; None where the host has what is to run, or the server brings it."""
+    is_servers = spec.update == "server" and has(spec.directory, spec.agent)
+    return None if back_to or is_servers else release
 
 
 def _files(spec: AgentSpec, release: Optional[Release], back_to: str, *, root: bool) -> Iterator[Change]:
     agents_own = Attributes(0o700, spec.user, spec.group) if root else Attributes(0o700)
     top, inside = _keepers(spec, agents_own)
     yield from directory(spec.directory, top)
+    for name in opening.left_behind(spec.directory):
+        yield from absent(os.path.join(spec.directory, name))
     yield from directory(os.path.join(spec.directory, "versions"), inside)
     yield from directory(spec.data, agents_own, deep=True)
     if back_to:
         yield from binaries.go_back(spec.directory, back_to, inside)
-    elif release and not (spec.update == "server" and has(spec.directory, spec.agent)):
-        yield from binaries.converge(
-            spec.directory, release, spec.keep_versions, inside, spec.python, spec.user if root else ""
-        )
+    elif release:
+        yield from binaries.converge(spec.directory, release, inside, spec.python, spec.user if root else "")
     yield from binaries.owners(spec.directory, inside)
     yield from nonce.converge(spec, agents_own)
     yield from upstream.needs(spec, inside)
@@ -226,10 +259,12 @@ def _ca_bundle(spec: AgentSpec, owner: Attributes) -> Iterator[Change]:
 
 def _no_files(spec: AgentSpec, *, keep_data: bool) -> Iterator[Change]:
     """Remove only what a deploy has put there, and the directory when nothing else is in it."""
-    names = ["versions", "current", "kraken.env", "nonce", CA_NAME, "agent.pid", "agent.log", "agent.log.1"]
+    names = ["versions", "current", "kraken.env", "nonce", CA_NAME, restart_due.NAME]
+    names += ["agent.pid", "agent.log", "agent.log.1"]
     if not keep_data:
         names.append("data")
     names += [*upstream.traces(spec.directory), *install_script.skeleton(spec.directory)]
+    names += opening.left_behind(spec.directory)
     for name in names:
         yield from absent(os.path.join(spec.directory, name))
     if not keep_data and spec.data != os.path.join(spec.directory, "data"):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 from typing import Iterator, List, Optional, Tuple
 
@@ -27,6 +28,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_LINKS = 16
 _MOST_DEPTH = 200
+_UNUSED_NAME = re.compile(r"\..+-[0-9a-f]{16}\Z", re.DOTALL)
 
 
 @contextlib.contextmanager
@@ -136,6 +138,14 @@ def append(path: str, mode: int) -> int:
 def unused_name(name: str) -> str:
     """Return a name beside another one that nobody can know before."""
     return f".{name}-{os.urandom(8).hex()}"
+
+
+def left_behind(path: str) -> List[str]:
+    """Return what a directory has in it under names of `unused_name`.
+
+    A run that was killed has left that: while one holds the lock of an agent, no other works in its directory.
+    """
+    return sorted(name for name in names(path) if _UNUSED_NAME.match(name))
 
 
 def names(path: str) -> List[str]:

@@ -14,7 +14,7 @@ import subprocess
 import time
 from typing import Any, Dict, Iterator, Optional
 
-from . import opening
+from . import opening, restart_due
 from .changes import Change, HostError
 from .commands import becoming
 from .env_file import parse
@@ -54,6 +54,12 @@ def running(directory: str) -> Optional[int]:
     if _started(pid) != fields[1] or _owner(pid) != found.st_uid:
         return None
     return pid if any(_is_agent_of(directory, word) for word in _command_line(pid)) else None
+
+
+def account(directory: str) -> Optional[int]:
+    """Return the number of the account that the agent runs as; None when it does not run."""
+    pid = running(directory)
+    return None if pid is None else _owner(pid)
 
 
 def _is_agent_of(directory: str, path: str) -> bool:
@@ -141,6 +147,7 @@ def start(spec: AgentSpec) -> None:
         written = opening.read_bytes(log, 2 * _LARGEST_LOG) or b""
         words = written[began:].decode("utf-8", "replace")[-2000:].strip()
         raise HostError(f"The agent ended at once with exit code {agent.returncode}. The end of its log:\n{words}")
+    restart_due.done(spec.directory)
 
 
 def stop(directory: str, drain_seconds: int) -> None:

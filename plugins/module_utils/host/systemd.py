@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any, Dict, Iterator, List
 
-from . import selinux
+from . import restart_due, selinux
 from .changes import Change, HostError
 from .commands import run
 from .files import Attributes, absent, text_file
@@ -17,6 +17,7 @@ UNIT_DIRECTORY = "/etc/systemd/system"
 _RUNNING = ("active", "reloading", "refreshing")
 # In all other states, such as between two starts of one that ends again and again, there is something to stop.
 _STOPPED = ("inactive", "failed")
+_PROPERTIES = ("ActiveState", "SubState", "UnitFileState", "MainPID", "NeedDaemonReload")
 # How long a service has to stay up to be believed. For one that says itself that it is up, systemctl has waited.
 _SETTLE_SECONDS = 0.5
 # How long systemd waits until it starts one again that has ended.
@@ -144,11 +145,15 @@ def converge(spec: AgentSpec, *, restart: bool) -> Iterator[Change]:
         )
     )
     yield from unit
+    is_new = any(change.restarts for change in unit)
     if enabled != spec.enabled:
         verb = "enable" if spec.enabled else "disable"
         yield _state_change(spec, verb, "enabled" if enabled else "disabled", f"{verb}d")
-    restart = restart or any(change.restarts for change in unit)
-    yield from _service(spec, now["ActiveState"], restart=restart)
+    elif now["NeedDaemonReload"] == "yes" and not is_new:
+        # A deploy has ended between the two, or somebody has changed a drop-in.
+        path = unit_path(spec.unit)
+        yield Change(f"let systemd read {path} again", reload, before="outdated\n", after="read\n", before_header=path)
+    yield from _service(spec, now["ActiveState"], restart=restart or is_new)
 
 
 def remove(unit: str, drain_seconds: int) -> Iterator[Change]:
@@ -189,9 +194,9 @@ def is_active(unit: str) -> bool:
 
 def show(unit: str) -> Dict[str, str]:
     """Return what systemd says of a unit; one that it does not know is `inactive`."""
-    text = run(["systemctl", "show", "--property=ActiveState,SubState,UnitFileState,MainPID", f"{unit}.service"])
+    text = run(["systemctl", "show", f"--property={','.join(_PROPERTIES)}", f"{unit}.service"])
     found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-    return {name: found.get(name, "") for name in ("ActiveState", "SubState", "UnitFileState", "MainPID")}
+    return {name: found.get(name, "") for name in _PROPERTIES}
 
 
 def state(unit: str) -> Dict[str, Any]:
@@ -239,8 +244,10 @@ def _state_change(spec: AgentSpec, verb: str, before: str, after: str) -> Change
             _systemctl(verb, spec.unit, timeout=spec.drain_seconds + 90.0)
         except HostError as error:
             raise HostError(f"{error}\n{_end_of_log(spec.unit)}".rstrip()) from error
-        if verb in ("start", "restart") and not notifies(spec):
-            _see_it_up(spec)
+        if verb in ("start", "restart"):
+            if not notifies(spec):
+                _see_it_up(spec)
+            restart_due.done(spec.directory)
 
     return Change(f"{verb} {spec.unit}", act, before=f"{before}\n", after=f"{after}\n", before_header=spec.unit)
 

@@ -7,6 +7,7 @@ import os
 import pwd
 from typing import Iterator, List, Optional, Sequence, Set
 
+from . import opening
 from .changes import ABSENT, Change, HostError
 from .commands import find, run
 from .files import Attributes, absent, read_text, text_file
@@ -99,6 +100,12 @@ def sudoers(user: str, wanted: bool) -> Iterator[Change]:
     content = f"{_SUDOERS_HEADER}{user} ALL=(ALL:ALL) NOPASSWD: ALL\n"
     # One file with an error in it makes many versions of sudo refuse everybody on the host.
     yield from text_file(path, content, Attributes(0o440, "root", "root"), validate=_visudo)
+
+
+def with_sudo() -> Set[str]:
+    """Name the accounts that have a sudoers file of ours."""
+    texts = [read_text(os.path.join(SUDOERS_DIRECTORY, name)) or "" for name in opening.names(SUDOERS_DIRECTORY)]
+    return {text[len(_SUDOERS_HEADER) :].partition(" ")[0] for text in texts if text.startswith(_SUDOERS_HEADER)}
 
 
 def _visudo(path: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import binaries, installed
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import Change, HostError, apply_all
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.files import Attributes
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.release import Binary, Release
 
@@ -29,10 +29,15 @@ def release(version: str, kkagent: bytes = b"print()", *, self_checking: bool = 
 
 def deploy(directory: Path, wanted: Release, keep: int = 3) -> list[str]:
     (directory / "versions").mkdir(exist_ok=True)
-    plan = list(binaries.converge(str(directory), wanted, keep, OWNER, sys.executable))
-    apply_all(plan)
-    assert list(binaries.converge(str(directory), wanted, keep, OWNER, sys.executable)) == []
-    return [change.what for change in plan]
+    made = plan(directory, wanted, keep)
+    apply_all(made)
+    assert plan(directory, wanted, keep) == []
+    return [change.what for change in made]
+
+
+def plan(directory: Path, wanted: Release, keep: int) -> list[Change]:
+    brought = binaries.converge(str(directory), wanted, OWNER, sys.executable)
+    return [*brought, *binaries.surplus(str(directory), wanted.name, keep)]
 
 
 def versions(directory: Path) -> list[str]:
@@ -85,7 +90,7 @@ def test_a_damaged_file_is_refused_and_nothing_changes(tmp_path: Path) -> None:
     with pytest.raises(HostError, match=r"kkagent is damaged: its sha256 is .* expected 000"):
         binaries.checked(bad, [])
     with pytest.raises(HostError):
-        apply_all(binaries.converge(str(tmp_path), bad, 3, OWNER, sys.executable))
+        apply_all(plan(tmp_path, bad, 3))
     assert versions(tmp_path) == ["1.0"]
     assert str((tmp_path / "current").readlink()).startswith("versions/1.0-")
 
@@ -94,7 +99,7 @@ def test_an_agent_that_this_python_cannot_run_is_not_switched_to(tmp_path: Path)
     deploy(tmp_path, release("1.0"))
     broken = release("2.0", b"raise SystemExit('no such feature here')", self_checking=True)
     with pytest.raises(HostError, match="no such feature here"):
-        apply_all(binaries.converge(str(tmp_path), broken, 3, OWNER, sys.executable))
+        apply_all(plan(tmp_path, broken, 3))
     assert versions(tmp_path) == ["1.0"]
 
 

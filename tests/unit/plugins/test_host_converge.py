@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.kraken_ci.fleet.plugins.action.agent_host import ActionModule
-from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import converge, process, systemd
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import (
+    converge,
+    opening,
+    others,
+    process,
+    systemd,
+    users,
+)
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.changes import HostError, apply_all
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.release import Binary, Release
 from ansible_collections.kraken_ci.fleet.plugins.module_utils.host.spec import AgentSpec
@@ -63,6 +71,83 @@ def test_a_removal_keeps_data_when_that_is_asked_for_and_what_is_not_its_own(tmp
     (directory / "notes").write_text("mine")
     apply_all(converge.removed(specs, root=False, keep_data=True, keep_user=False))
     assert sorted(path.name for path in directory.iterdir()) == ["data", "notes"]
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[AgentSpec]:
+    """An agent that was deployed and runs."""
+    (spec,) = specs_of(parameters(tmp_path / "agent", drain_seconds=0))
+    apply_all(converge.present([spec], release("1.0"), root=False))
+    yield spec
+    apply_all(converge.removed([spec], root=False, keep_data=False, keep_user=False))
+    assert not Path(spec.directory).exists()
+
+
+def test_a_restart_is_not_lost_when_a_deploy_ends_before_it(agent: AgentSpec) -> None:
+    before = process.running(agent.directory)
+    changed = agent._replace(environment={**agent.environment, "MAKEFLAGS": "-j2"})
+    changes = converge.present([changed], release("1.0"), root=False)
+    assert [change.what for change in changes] == [f"write {agent.env_file}", "restart agent"]
+    apply_all(changes[:1])
+    assert plan([changed]) == ["restart agent"]
+    apply_all(converge.present([changed], release("1.0"), root=False))
+    assert plan([changed]) == []
+    assert process.running(agent.directory) not in (None, before)
+
+
+def test_an_agent_that_was_started_by_somebody_else_after_a_stop_is_not_started_again(agent: AgentSpec) -> None:
+    process.stop(agent.directory, 0)
+    stopped = agent._replace(service_state="stopped", environment={**agent.environment, "MAKEFLAGS": "-j2"})
+    apply_all(converge.present([stopped], release("1.0"), root=False))
+    process.start(stopped)
+    assert plan([stopped._replace(service_state="started")]) == []
+
+
+def test_what_a_deploy_that_was_killed_has_left_is_removed(agent: AgentSpec) -> None:
+    def leave() -> list[Path]:
+        directory = Path(agent.directory)
+        file, stage = (directory / opening.unused_name(name) for name in ("kraken.env", "staging"))
+        file.write_text("https_proxy=http://u:secret@proxy.example:3128\n")
+        (stage / "release").mkdir(parents=True)
+        return [file, stage]
+
+    left = leave()
+    assert sorted(plan([agent])) == sorted(f"remove {path}" for path in left)
+    apply_all(converge.present([agent], release("1.0"), root=False))
+    assert [path.exists() for path in left] == [False, False]
+    assert plan([agent]) == []
+    leave()  # the removal after the test leaves no directory
+
+
+def test_an_account_keeps_sudo_while_an_agent_runs_as_it(
+    agent: AgentSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    units, rules = tmp_path / "units", tmp_path / "rules"
+    monkeypatch.setattr(systemd, "UNIT_DIRECTORY", str(units))
+    monkeypatch.setattr(users, "SUDOERS_DIRECTORY", str(rules))
+    units.mkdir()
+    rules.mkdir()
+    ours = "# Written by kraken-fleet, because kraken_agent_sudo is true.\n"
+    for user in ("former", "of-another", "new", agent.user):
+        (rules / f"kraken-agent-{user}").write_text(f"{ours}{user} ALL=(ALL:ALL) NOPASSWD: ALL\n")
+    (rules / "kraken-agent-theirs").write_text("theirs ALL=(ALL) ALL\n")
+    (units / "another.service").write_text("[Service]\nUser=of-another\n")
+    (units / "kraken-agent.service").write_text("[Service]\nUser=former\n")
+    mine = agent._replace(user="new", unit="kraken-agent")
+    beside = others.Place("process", agent.directory, agent.directory, "127.0.0.9", "")
+    changes = list(converge._sudo_of_former_accounts([mine], [beside]))
+    assert [change.what for change in changes] == [f"remove {rules}/kraken-agent-former"]
+    assert len(list(converge._sudo_of_former_accounts([mine], []))) == 2, "nobody runs as this account then"
+
+
+def test_the_release_that_runs_is_there_until_the_agent_is_started_again(agent: AgentSpec) -> None:
+    one, two = release("1.0").name, release("2.0").name
+    assert plan([agent._replace(keep_versions=1)], "2.0") == [
+        f"install version {two}",
+        f"switch from version {one} to {two}",
+        "restart agent",
+        f"remove version {one}",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_a_release_and_the_link_to_it_get_theirs(kernel: Kernel, tmp_path: Path)
     (tmp_path / "versions").mkdir()
     binary = release.Binary("kkagent", hashlib.sha256(b"x").hexdigest(), b"x")
     wanted = release.Release("1", [binary])
-    apply_all(list(binaries.converge(str(tmp_path), wanted, 3, Attributes(0o755), sys.executable)))
+    apply_all(list(binaries.converge(str(tmp_path), wanted, Attributes(0o755), sys.executable)))
     assert kernel.calls[-2:] == [f"-R {tmp_path}/versions/{wanted.name}", f"-R {tmp_path}/current"]
 
 

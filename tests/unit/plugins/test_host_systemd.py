@@ -86,13 +86,13 @@ def test_systemd_accepts_it(spec: AgentSpec, tmp_path: Path) -> None:
     ],
 )
 def test_only_one_that_updates_itself_may_end_once(
-    update: str, states: list[str], stays_up: bool, monkeypatch: pytest.MonkeyPatch
+    update: str, states: list[str], stays_up: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = [{"ActiveState": "active" if state == "running" else "activating", "SubState": state} for state in states]
     monkeypatch.setattr(systemd, "show", lambda unit: shown.pop(0))
     monkeypatch.setattr(systemd, "run", lambda *_, **__: "")
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    spec = SPEC._replace(notifies=False, update=update)
+    spec = SPEC._replace(notifies=False, update=update, directory=str(tmp_path))
     (change,) = systemd._service(spec, "inactive", restart=False)
     with nullcontext() if stays_up else pytest.raises(HostError, match="does not stay up"):
         change.apply()
@@ -121,22 +121,25 @@ def test_a_service_between_two_starts_is_stopped_or_started_anew_too(
 
 
 @pytest.mark.parametrize(
-    ("state", "wanted", "verbs"),
+    ("state", "wanted", "is_written", "verbs"),
     [
-        ("", True, ["enable", "start"]),
-        ("enabled", True, ["daemon-reload", "start"]),
-        ("enabled", False, ["disable", "start"]),
-        ("disabled", False, ["daemon-reload", "start"]),
+        ("", True, False, ["enable", "start"]),
+        ("enabled", True, False, ["daemon-reload", "start"]),
+        ("enabled", False, False, ["disable", "start"]),
+        ("disabled", False, False, ["daemon-reload", "start"]),
+        # A deploy has ended when it had written the file.
+        ("disabled", True, True, ["enable", "start"]),
+        ("enabled", True, True, ["daemon-reload", "start"]),
     ],
 )
 def test_systemd_reads_its_files_again_once(
-    state: str, wanted: bool, verbs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    state: str, wanted: bool, is_written: bool, verbs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
 
     def run(command: list[str], **_: object) -> str:
         if command[1] == "show":
-            return f"ActiveState=inactive\nUnitFileState={state}\n"
+            return f"ActiveState=inactive\nUnitFileState={state}\nNeedDaemonReload={'yes' if is_written else 'no'}\n"
         done.append(command[1])
         return ""
 
@@ -144,6 +147,11 @@ def test_systemd_reads_its_files_again_once(
     monkeypatch.setattr(systemd, "run", run)
     # Whoever runs the tests may not give files to root.
     monkeypatch.setattr(systemd, "Attributes", lambda mode, *_: Attributes(mode))
-    apply_all(systemd.converge(SPEC._replace(enabled=wanted), restart=False))
+    spec = SPEC._replace(enabled=wanted, directory=str(tmp_path))
+    if is_written:
+        unit = tmp_path / "kraken-agent.service"
+        unit.write_text(systemd.unit_text(spec))
+        unit.chmod(0o644)
+    apply_all(systemd.converge(spec, restart=False))
     assert done == verbs
-    assert (tmp_path / "kraken-agent.service").read_text() == systemd.unit_text(SPEC)
+    assert (tmp_path / "kraken-agent.service").read_text() == systemd.unit_text(spec)

@@ -123,6 +123,7 @@ def systemd_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(systemd, "is_running", lambda: True)
     now = {"ActiveState": "active", "SubState": "running", "UnitFileState": "enabled", "MainPID": "1"}
+    now["NeedDaemonReload"] = "no"
     monkeypatch.setattr(systemd, "show", lambda unit: now)
     monkeypatch.setattr(users, "find", lambda name: f"/usr/sbin/{name}")
     monkeypatch.setattr(users, "_user", lambda name: pwd.getpwnam(name) if name == "root" else None)
