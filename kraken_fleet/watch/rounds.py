@@ -129,7 +129,7 @@ class Watch:
         try:
             reading = self._read()
             if self._give_back:
-                reading, enabled = yield from self._enable_due(reading, failures)
+                reading = yield from self._enable_due(reading, enabled, failures)
             problems = self._problems(reading)
             yield Looked(agents=len(reading.agents), problems=len(problems))
         except FleetError as caught:
@@ -162,25 +162,28 @@ class Watch:
         return [problem for problem in found if problem.topic in self._topics]
 
     def _enable_due(
-        self, reading: Reading, failures: dict[str, str]
-    ) -> Generator[Event, None, tuple[Reading, list[str]]]:
-        """Enable agents whose time is over; return the reading without these changes, and what was done."""
+        self, reading: Reading, said: list[str], failures: dict[str, str]
+    ) -> Generator[Event, None, Reading]:
+        """Enable agents whose time is over; return the reading without these changes.
+
+        Args:
+            said: gets a sentence for each agent once it is enabled, so that people are told of it also when the server
+                fails after that.
+            failures: gets why others could not be enabled.
+        """
         self._seconds_to_next_end = _seconds_to_next_end(reading)
-        due = _due(reading)
-        if not due:
-            return reading, []
-        done = set[str]()
+        due = {agent.name: agent for agent in _due(reading)}
+        enabled = set[int]()
         try:
             for event in enable(self._client, list(due.values())):
                 if isinstance(event, Changed):
-                    done.add(event.subject)
+                    agent = due[event.subject]
+                    enabled.add(agent.id)
+                    said += [f"{agent.name}: it was disabled {agent.disabling.said}."] if agent.disabling else []
                 yield event
         except PartialFailureError as error:
             failures.update(error.failures)
-        enabled = {number: agent for number, agent in due.items() if agent.name in done}
-        why = ((agent.name, agent.disabling) for agent in enabled.values())
-        said = [f"{name}: it was disabled {one.said}." for name, one in why if one]
-        return _without_enabling(reading, enabled), said
+        return _without_enabling(reading, enabled)
 
     def _send(self, memory: Memory) -> Generator[Event, None, dict[str, str]]:
         """Send what is not sent yet, to each receiver in its order; return why receivers did not take it."""
@@ -202,12 +205,12 @@ class Watch:
         return failures
 
 
-def _due(reading: Reading) -> dict[int, Agent]:
+def _due(reading: Reading) -> list[Agent]:
     """Return the inventory's agents that the plan enables because the time that somebody set is over."""
     over = {one.id: one for one in reading.agents if one.disabling and one.disabling.is_over(reading.now)}
     actions = reading.plan.actions if reading.plan else ()
     numbers = {action.agent_id for action in actions if isinstance(action, Enable)} & over.keys()
-    return {number: reading.names.named(over[number]) for number in numbers}
+    return [reading.names.named(over[number]) for number in numbers]
 
 
 def _without_enabling(reading: Reading, enabled: Collection[int]) -> Reading:

@@ -13,7 +13,7 @@ import requests
 from kraken_fleet.api import KrakenClient, PasswordCredentials
 from kraken_fleet.errors import PartialFailureError, ServerUnreachableError
 from kraken_fleet.model import DesiredAgent, DesiredFleet, Disabling
-from kraken_fleet.reconcile import Event, disable
+from kraken_fleet.reconcile import Event, disable, lifecycle
 from kraken_fleet.server.testing import running
 from kraken_fleet.watch import GivenUrl, MemoryFile, Times, Topic, Watch, receivers_of
 from tests.message_receivers import WebHook, web_hook
@@ -124,6 +124,22 @@ def test_an_agent_is_given_back_when_its_time_is_over_and_no_drift_is_told(fleet
     (message,) = fleet.hook.messages
     assert "Enabled again:\n- build-1 (127.0.0.21): it was disabled by anna since" in message["message"]
     assert "a new disk" in message["message"]
+
+
+def test_an_agent_that_was_given_back_is_told_of_although_the_server_fails_after_that(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_client: KrakenClient, _groups: set[int]) -> None:
+        raise ServerUnreachableError("The server does not answer")
+
+    now = fleet.client.server_time()
+    list(disable(fleet.client, fleet.client.agents(), why=Disabling("anna", now - timedelta(hours=2), now)))
+    monkeypatch.setattr(lifecycle, "tidy", fails)
+    with pytest.raises(ServerUnreachableError):
+        fleet.round()
+    assert fleet.client.agents()[0].enabled
+    assert [title.rpartition(": ")[2] for title in fleet.hook.titles] == ["1 enabled again"]
+    assert "- build-1 (127.0.0.21): it was disabled by anna" in fleet.hook.messages[0]["message"]
 
 
 def test_topics_that_nobody_asked_for_are_not_told(fleet: Fleet) -> None:
