@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.kraken_ci.fleet.plugins.module_utils.host import process
 
 from kraken_fleet import bundle
 from kraken_fleet.api import KrakenClient, PasswordCredentials
@@ -150,9 +150,6 @@ class Fleet:
         return int((self.home(name) / "agent.pid").read_text().split()[0])
 
     def stop(self) -> None:
-        """Ends what a failed test has left running."""
+        """Ends the agents that run; they end their jobs first, whose processes would go on without them."""
         for file in self.directory.glob("hosts/*/agent.pid"):
-            try:
-                os.killpg(int(file.read_text().split()[0]), signal.SIGKILL)
-            except (ProcessLookupError, ValueError):
-                continue
+            process.stop(str(file.parent), drain_seconds=10)
