@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 # There when the demo can run, which needs a fifth of the packages.
 RUNS := $(VENV)/.runs
-# Tests in as many processes as there are cores; `make test WORKERS=0` runs them one after another. A process that has
-# no more tests takes some of another one's: the long ones are all at the end.
+# Tests in as many processes as tests/conftest.py says; `make test WORKERS=0` runs them one after another. A process that
+# has no more tests takes some of another one's: the long ones are all at the end.
 WORKERS ?= auto
 # Which tests; the default is all that need neither root nor Docker. `make test TESTS=tests/unit/bundle`
 TESTS ?=

@@ -37,6 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run as many processes as there are cores, and at least four: hundreds of tests wait for seconds."""
+    return max(4, len(os.sched_getaffinity(0)))
+
+
 def pytest_sessionstart() -> None:
     """Let signals do what they do in a terminal, for tests and for the programs that they start.
 

@@ -95,7 +95,7 @@ def test_a_restart_is_not_lost_when_a_deploy_ends_before_it(agent: AgentSpec) ->
     assert process.running(agent.directory) not in (None, before)
 
 
-def test_an_agent_that_was_started_by_somebody_else_after_a_stop_is_not_started_again(agent: AgentSpec) -> None:
+def test_an_agent_that_somebody_has_started_after_a_stop_is_not_started_again(agent: AgentSpec) -> None:
     process.stop(agent.directory, 0)
     stopped = agent._replace(service_state="stopped", environment={**agent.environment, "MAKEFLAGS": "-j2"})
     apply_all(converge.present([stopped], release("1.0"), root=False))

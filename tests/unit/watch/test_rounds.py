@@ -126,7 +126,7 @@ def test_an_agent_is_given_back_when_its_time_is_over_and_no_drift_is_told(fleet
     assert "a new disk" in message["message"]
 
 
-def test_an_agent_that_was_given_back_is_told_of_although_the_server_fails_after_that(
+def test_an_agent_that_was_given_back_is_told_of_although_the_server_then_fails(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(_client: KrakenClient, _groups: set[int]) -> None:
