@@ -7,6 +7,7 @@ import contextlib
 import ipaddress
 import signal
 import subprocess
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -44,6 +45,7 @@ class World:
         self._simulated, self._real, self._poll = simulated, real, poll
         self.agents: list[SimulatedAgent] = []
         self._restarting = asyncio.Lock()
+        self._last_full = 0.0
 
     async def start(self) -> None:
         """Start everything, and deploy."""
@@ -112,12 +114,14 @@ class World:
             await asyncio.to_thread(self.server.kill, number)
             await asyncio.sleep(fault.seconds / 3)
             while not self.server.is_up:
+                began = time.monotonic()
                 try:
                     await asyncio.to_thread(self.server.start)
                 except RuntimeError:
-                    if not self._filling.exists():
+                    was_full = self._filling.exists() or self._last_full >= began
+                    if not was_full:
                         raise
-                    await asyncio.sleep(0.5)  # its disk is still full
+                    await asyncio.sleep(0.5)
 
     @property
     def _filling(self) -> Path:
@@ -126,6 +130,7 @@ class World:
     async def _server_disk_full(self, fault: Fault) -> None:
         await asyncio.to_thread(_fill, self._filling)
         await asyncio.sleep(fault.seconds)
+        self._last_full = time.monotonic()
         self._filling.unlink(missing_ok=True)
 
     async def _agent_killed(self, fault: Fault) -> None:

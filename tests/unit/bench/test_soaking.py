@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from bench.soak import Record
 from bench.soaking import checks
-from bench.soaking.faults import OF_SERVER, Kind, planned
+from bench.soaking.faults import OF_SERVER, Fault, Kind, planned
 from bench.soaking.ledger import Ledger
 from bench.soaking.network import Cut, Network
 from bench.soaking.server import Cost
 from bench.soaking.simulated_agent import SimulatedAgent
+from bench.soaking.world import World
+from tests.waiting import until
 
 SECONDS, CALM = 100.0, 60.0
 
@@ -80,6 +83,45 @@ def test_an_agent_that_two_faults_have_killed_works_once_when_both_are_over(tmp_
         return living
 
     assert asyncio.run(tasks_of_agent()) == 1
+
+
+class FullServer:
+    """A server whose disk gets full while it starts, and has room again when that start has failed."""
+
+    def __init__(self, data: Path) -> None:
+        self.data, self.starts, self.is_up = data, 0, True
+
+    def kill(self, _number: int) -> None:
+        self.is_up = False
+
+    def start(self) -> None:
+        self.starts += 1
+        if self.starts == 1:
+            until(lambda: (self.data / "filling").exists())
+            until(lambda: not (self.data / "filling").exists())
+            raise RuntimeError("database or disk is full")
+        self.is_up = True
+
+
+def test_a_server_whose_disk_was_full_while_it_started_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(World, "_mount", lambda _world, directory: directory.mkdir())
+    monkeypatch.setattr("bench.soaking.world._fill", lambda file: file.touch())
+    world = World(tmp_path, 0, 0, 1.0)
+    server = FullServer(world.server.data)
+    monkeypatch.setattr(world, "server", server)
+
+    async def both() -> None:
+        chance = Random(1)  # noqa: S311
+        away, full = (Fault(0.0, kind, 0.2, chance) for kind in (Kind.SERVER_KILLED, Kind.SERVER_DISK))
+        restarting = asyncio.create_task(world.suffer(away))
+        await asyncio.to_thread(until, lambda: server.starts == 1)
+        await world.suffer(full)
+        await restarting
+
+    asyncio.run(both())
+    assert (server.starts, server.is_up) == (2, True)
 
 
 def test_an_agent_has_grown_when_it_needs_more_than_when_it_was_warm() -> None:
