@@ -209,6 +209,7 @@ def test_an_account_that_the_agent_ran_as_has_no_sudo_any_more(host: SystemdHost
     assert host.printed(host.job("sudo -n id -un; id -un"), "builder") == ["root", "builder"]
     host.deploy(**AGENT)
     assert host.out("ls /etc/sudoers.d") == "README"
+    host.out("userdel builder")  # other tests look at the accounts of this host
 
 
 def test_a_restart_is_not_lost_when_a_deploy_is_killed_before_it(host: SystemdHost) -> None:
