@@ -118,10 +118,9 @@ class World:
                 try:
                     await asyncio.to_thread(self.server.start)
                 except RuntimeError:
-                    was_full = self._filling.exists() or self._last_full >= began
-                    if not was_full:
+                    if not self._filling.exists() and self._last_full < began:
                         raise
-                    await asyncio.sleep(0.5)
+                    await asyncio.sleep(0.5)  # its disk was full, or still is
 
     @property
     def _filling(self) -> Path:

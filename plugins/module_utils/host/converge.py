@@ -63,10 +63,11 @@ def present(
     changes += selinux.converge(_labelled(specs), [spec.data for spec in specs]) if root else ()
     restarted: List[str] = []
     for spec in specs:
-        wanted = _brought(spec, release, releases.get(spec.name, ""))
+        back_to = releases.get(spec.name, "")
+        wanted = _brought(spec, release, back_to)
         if wanted and not stopped and _is_tried_by_its_start(spec):
             wanted = wanted._replace(self_checking=False)
-        files = list(_files(spec, wanted, releases.get(spec.name, ""), root=root))
+        files = list(_files(spec, wanted, back_to, root=root))
         restart = regrouped or restart_due.is_due(spec.directory) or any(change.restarts for change in files)
         manager = systemd if spec.manager == "systemd" else process
         service = list(manager.converge(spec, restart=restart))

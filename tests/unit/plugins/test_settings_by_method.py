@@ -122,8 +122,13 @@ def systemd_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host with systemd, root, sudo and the group docker, whose agent runs."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(systemd, "is_running", lambda: True)
-    now = {"ActiveState": "active", "SubState": "running", "UnitFileState": "enabled", "MainPID": "1"}
-    now["NeedDaemonReload"] = "no"
+    now = {
+        "ActiveState": "active",
+        "SubState": "running",
+        "UnitFileState": "enabled",
+        "MainPID": "1",
+        "NeedDaemonReload": "no",
+    }
     monkeypatch.setattr(systemd, "show", lambda unit: now)
     monkeypatch.setattr(users, "find", lambda name: f"/usr/sbin/{name}")
     monkeypatch.setattr(users, "_user", lambda name: pwd.getpwnam(name) if name == "root" else None)
